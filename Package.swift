@@ -1,0 +1,98 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target is compiled in Swift 6 mode, warnings are errors, and a `nonisolated async` function stays on its caller's
+// executor: the event loops depend on that (see Sources/README.md, "Threads").
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+/// A C library of the distribution: a module map and a shim header, nothing else.
+func fence(_ name: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func library(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
+}
+
+let fences: [Target] = [
+  fence("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
+  fence("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
+  fence("CLibpq", pkgConfig: "libpq", apt: "libpq-dev"),
+  fence("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+  fence("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+  fence("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+  fence("CGMime", pkgConfig: "gmime-3.0", apt: "libgmime-3.0-dev"),
+  fence("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+]
+
+// What every service stands on; none of these knows what a ticket is, save `HandoffAPI`.
+let foundations: [Target] = [
+  .target(name: "CEventLoop"),
+  .target(name: "CHandoffProtos", dependencies: ["CProtobufC"]),
+  .target(name: "CAssets"),
+  library("EventLoop", ["CEventLoop"]),
+  library("Crypto", ["COpenSSL"]),
+  library("Protobuf", ["CProtobufC"]),
+  library("HTTP2", ["CNghttp2"]),
+  library("RPCProtos", ["Protobuf", "CHandoffProtos"]),
+  library("RPC", ["EventLoop", "Crypto", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
+  library("Postgres", ["EventLoop", "CLibpq"]),
+  library("HandoffAPI", ["RPC", "Protobuf", "CHandoffProtos"]),
+  library("ServiceKit", ["RPC", "EventLoop", "CAssets", "CMicrohttpd"]),
+  library("Outbound", ["EventLoop", "CCurl"]),
+]
+
+// One library a service; a service never imports another one.
+let services: [Target] = [
+  library("TicketLedger", ["Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("Tickets", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
+  library("Assignment", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("Mail", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Outbound", "Crypto", "CGMime"], exclude: ["Migrations"]),
+  library("Masking", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("Gateway", ["HandoffAPI", "RPC", "HTTP2", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+]
+
+let executables: [Target] = [
+  executable("handoff-tickets", ["Tickets"]),
+  executable("handoff-assignment", ["Assignment"]),
+  executable("handoff-mail", ["Mail"]),
+  executable("handoff-masking", ["Masking"]),
+  executable("handoff-gateway", ["Gateway"]),
+  executable("handoff", ["Operator"]),
+  library("Operator", ["HandoffAPI", "Postgres", "ServiceKit", "Crypto", "TicketLedger"]),
+  executable("protoc-gen-handoff", ["Protobuf", "CHandoffProtos"]),
+]
+
+let testTargets: [Target] = [
+  tests("EventLoopTests", ["EventLoop"]),
+  tests("ProtobufTests", ["Protobuf", "HandoffAPI"]),
+  tests("HTTP2Tests", ["HTTP2"]),
+  tests("RPCTests", ["RPC", "HandoffAPI"]),
+  tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
+  tests("ServiceKitTests", ["ServiceKit"]),
+  tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
+  tests("TidyTests", []),
+  .target(
+    name: "HandoffTestKit", dependencies: ["Postgres", "ServiceKit"], path: "Tests/Support",
+    swiftSettings: swiftSettings),
+]
+
+let package = Package(
+  name: "handoff",
+  targets: fences + foundations + services + executables + testTargets
+)

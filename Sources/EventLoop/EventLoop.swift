@@ -1,0 +1,1 @@
+// EventLoop: to come.

@@ -1,0 +1,1 @@
+// HandoffAPI: to come.

@@ -1,0 +1,1 @@
+// RPCProtos: to come.

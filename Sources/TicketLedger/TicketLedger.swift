@@ -1,0 +1,1 @@
+// TicketLedger: to come.

@@ -1,0 +1,1 @@
+// HandoffTestKit: to come.
