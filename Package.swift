@@ -84,7 +84,7 @@ let testTargets: [Target] = [
   tests("HTTP2Tests", ["HTTP2"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
-  tests("ServiceKitTests", ["ServiceKit"]),
+  tests("ServiceKitTests", ["ServiceKit", "CAssets"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
   tests("TidyTests", []),
   .target(
