@@ -3,10 +3,24 @@
 // #embed is C23; SwiftPM compiles this target in an older mode, where clang accepts it with a warning.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-// Every migration, by ascending number. To add one, add its pair of lines at the end:
-//   #define ASSET "../Tickets/Migrations/0001_create_directory.sql"
-//   #include "embed_asset.h"
+// Every migration, by ascending number. A new one is a pair of lines at the end.
 static const handoff_asset assets[] = {
+#define ASSET "../Tickets/Migrations/0001_create_directory.sql"
+#include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0002_create_agents.sql"
+#include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0003_create_types_and_customers.sql"
+#include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0004_create_ledger.sql"
+#include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0005_create_triggers.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0006_create_mail.sql"
+#include "embed_asset.h"
+#define ASSET "../Masking/Migrations/0007_create_vault.sql"
+#include "embed_asset.h"
+#define ASSET "../Gateway/Migrations/0008_create_sessions.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }
