@@ -1,0 +1,60 @@
+import Masking
+import Testing
+
+/// A text and the personal data in it.
+private struct Row: Sendable, CustomTestStringConvertible {
+  let text: String
+  let expected: [String]
+  init(_ text: String, _ expected: String...) {
+    self.text = text
+    self.expected = expected
+  }
+  var testDescription: String { text }
+}
+
+@Suite("Personal data is found by its shape")
+struct PersonalDataScannerTests {
+  @Test(
+    "each text gives exactly its findings",
+    arguments: [
+      Row("연락처는 010-0000-1234 입니다", "phone 010-0000-1234 95"),
+      Row("01000001234로 전화 주세요", "phone 01000001234 80"),
+      Row("02-000-1234, 031.000.1234", "phone 02-000-1234 90", "phone 031.000.1234 90"),
+      Row("call +82 10-0000-1234 now", "phone +82 10-0000-1234 90"),
+      Row("call +821000001234", "phone +821000001234 90"),
+      Row("０１０-００００-１２３４", "phone ０１０-００００-１２３４ 95"),
+      Row("메일: hong.gildong+a@mail.example.com.", "email hong.gildong+a@mail.example.com 98"),
+      Row("01000001234@example.com", "email 01000001234@example.com 98"),
+      Row("a@b", ""),
+      Row("@example.com", ""),
+      Row("주민번호 900101-0234567 확인", "residentRegistrationNumber 900101-0234567 90"),
+      Row("9001010234567", "residentRegistrationNumber 9001010234567 90"),
+      Row("991301-9234567", ""),
+      Row("990231-9234567", ""),
+      Row("4000-0000-0000-0002", "cardNumber 4000-0000-0000-0002 95"),
+      Row("4000-0000-0000-0003", ""),
+      Row("주문번호 KR01000001234", ""),
+      Row("2024-05-01 13:00", ""),
+      Row("1588-0000", "phone 1588-0000 40"),
+      Row(
+        "010-0000-1234 900101-9234567", "phone 010-0000-1234 95", "residentRegistrationNumber 900101-9234567 90"),
+      Row("", ""),
+    ])
+  fileprivate func findings(_ row: Row) {
+    let scalars = Array(row.text.unicodeScalars)
+    let found = PersonalDataScanner.findings(in: row.text).map { finding in
+      var view = String.UnicodeScalarView()
+      view.append(contentsOf: scalars[finding.start..<finding.end])
+      return "\(finding.kind) \(String(view)) \(finding.confidencePercent)"
+    }
+    #expect(found == row.expected.filter { !$0.isEmpty })
+  }
+
+  @Test("a long text of digits and at-signs is scanned in one pass")
+  func hostileText() {
+    let text = String(repeating: "0101-2345-", count: 5_000) + String(repeating: "@a.", count: 5_000)
+    let found = PersonalDataScanner.findings(in: text)
+    #expect(found.allSatisfy { $0.start >= 0 && $0.end <= text.unicodeScalars.count })
+    #expect(zip(found, found.dropFirst()).allSatisfy { $0.end <= $1.start })
+  }
+}
