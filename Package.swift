@@ -84,9 +84,8 @@ let testTargets: [Target] = [
   tests("HTTP2Tests", ["HTTP2"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
-  tests("ServiceKitTests", ["ServiceKit", "CAssets"]),
+  tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
-  tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
   tests("TidyTests", []),
   .target(

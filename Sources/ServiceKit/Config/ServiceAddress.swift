@@ -1,3 +1,4 @@
+package import EventLoop
 import Glibc
 
 /// Where a server listens or is reached: a TCP host and port, or a Unix socket.
@@ -85,6 +86,16 @@ extension ConfigKey {
         throw ConfigProblem("is \(quoted(text)); it needs \(expectation)")
       }
       return addresses
+    }
+  }
+}
+
+extension ServiceAddress {
+  /// The address as a socket's; nil for a host name, which is to be resolved first.
+  package var socketAddress: SocketAddress? {
+    switch self {
+    case .tcp(let host, let port): SocketAddress(numericHost: host, port: port)
+    case .unix(let path): .unix(path: path)
     }
   }
 }

@@ -1,4 +1,6 @@
 import Glibc
+// Names the same C headers: the compiler ascribes `timespec` to whichever of the two it loads first.
+import SwiftOverlayShims
 
 /// Seconds and nanoseconds of the system's clock, for log lines only: decisions use monotonic time.
 struct WallTime {
