@@ -86,6 +86,7 @@ let testTargets: [Target] = [
   tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
   tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
+  tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
   tests("TidyTests", []),
   .target(

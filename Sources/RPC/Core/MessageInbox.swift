@@ -1,0 +1,86 @@
+import EventLoop
+
+/// The received messages of one stream that nobody has taken yet, with one reader waiting at most.
+// @unchecked: loop-confined; the entry points for other threads go through the loop.
+final class MessageInbox: @unchecked Sendable {
+  let loop: EventLoop
+  /// Called when a message was taken: (bytes taken, whether the inbox is empty now). Loop-confined.
+  var taken: ((_ isEmpty: Bool) -> Void)?
+  private var messages: [[UInt8]] = []
+  private var head = 0
+  private var end: Result<Void, RPCError>?
+  private var waiter: UnsafeContinuation<[UInt8]?, any Error>?
+
+  init(_ loop: EventLoop) { self.loop = loop }
+
+  var isEmpty: Bool { head == messages.count }
+  var hasEnded: Bool { end != nil }
+
+  func put(_ message: [UInt8]) {
+    guard end == nil else { return }
+    if let waiter {
+      self.waiter = nil
+      waiter.resume(returning: message)
+      taken?(true)
+    } else {
+      messages.append(message)
+    }
+  }
+
+  /// After `success`, waiting messages can still be taken; after a failure they are dropped.
+  func finish(_ result: Result<Void, RPCError>) {
+    guard end == nil else { return }
+    end = result
+    if case .failure = result {
+      messages = []
+      head = 0
+    }
+    guard let waiter, isEmpty else { return }
+    self.waiter = nil
+    Self.resume(waiter, result)
+  }
+
+  /// The next message, or nil after the last; from any executor. Only one reader at a time.
+  ///
+  /// - Throws: the ``RPCError`` of the stream, or CANCELLED when the reading task is cancelled.
+  func next() async throws -> [UInt8]? {
+    if loop.isCurrent, !isEmpty, !Task.isCancelled { return take() }
+    return try await withTaskCancellationHandler {
+      try await withUnsafeThrowingContinuation { continuation in
+        if loop.isCurrent { wait(continuation) } else { loop.execute { self.wait(continuation) } }
+      }
+    } onCancel: {
+      loop.execute { self.finish(.failure(RPCError(.cancelled, "the reader was cancelled"))) }
+    }
+  }
+
+  private func wait(_ continuation: UnsafeContinuation<[UInt8]?, any Error>) {
+    if !isEmpty { return continuation.resume(returning: take()) }
+    if let end { return Self.resume(continuation, end) }
+    guard waiter == nil else {
+      return continuation.resume(throwing: RPCError(.internal, "two tasks read one stream"))
+    }
+    waiter = continuation
+  }
+
+  private func take() -> [UInt8] {
+    let message = messages[head]
+    messages[head] = []
+    head += 1
+    if head == messages.count {
+      messages.removeAll(keepingCapacity: true)
+      head = 0
+    }
+    taken?(isEmpty)
+    return message
+  }
+
+  private static func resume(
+    _ continuation: UnsafeContinuation<[UInt8]?, any Error>, _ end: Result<Void, RPCError>
+  ) {
+    switch end {
+    case .success: continuation.resume(returning: nil)
+    case .failure(let error): continuation.resume(throwing: error)
+    }
+  }
+}

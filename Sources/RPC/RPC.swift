@@ -1,1 +1,0 @@
-// RPC: to come.

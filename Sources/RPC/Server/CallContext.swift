@@ -1,0 +1,106 @@
+package import EventLoop
+import Synchronization
+
+/// What a handler knows about the call it serves; one per call.
+package final class CallContext: Sendable {
+  /// The service's simple name, such as `TicketService`; empty for a plain HTTP request.
+  package let service: String
+  /// The method's simple name, such as `GetTicket`; for a plain HTTP request its method, such as `GET`.
+  package let method: String
+  /// The request's path, `/package.Service/Method`.
+  package let path: String
+  /// What the caller sent beside its message.
+  package let metadata: Metadata
+  /// When the caller stops waiting; the handler's task is cancelled then.
+  package let deadline: Deadline
+  /// The other end of the connection, such as `127.0.0.1:50312`, `unix` or `in-process`.
+  package let peer: String
+
+  private struct Changes {
+    var caller: String?
+    var initialMetadata = Metadata()
+    var trailers = Metadata()
+    var requestID: String?
+  }
+  private let changes = Mutex(Changes())
+
+  package init(
+    service: String, method: String, path: String, metadata: Metadata, deadline: Deadline, peer: String
+  ) {
+    self.service = service
+    self.method = method
+    self.path = path
+    self.metadata = metadata
+    self.deadline = deadline
+    self.peer = peer
+  }
+
+  /// The identity of the calling process, set by the interceptor that checked it.
+  package var caller: String? {
+    get { changes.withLock { $0.caller } }
+    set { changes.withLock { $0.caller = newValue } }
+  }
+
+  /// Sets the metadata to send before the first message; without effect once that is sent.
+  package func setInitialMetadata(_ metadata: Metadata) { changes.withLock { $0.initialMetadata = metadata } }
+
+  /// Adds a field to the metadata sent with the status. A name ending in `-bin` is refused here.
+  package func addTrailer(_ name: String, _ value: String) { changes.withLock { _ = $0.trailers.add(name, value) } }
+
+  /// Adds a field of bytes, with a name ending in `-bin`, to the metadata sent with the status.
+  package func addTrailer(_ name: String, binary value: [UInt8]) {
+    changes.withLock { _ = $0.trailers.add(name, binary: value) }
+  }
+
+  /// The id under which every process of the system logs this request: the caller's `x-request-id` when that is 1 to 64
+  /// characters of `[0-9A-Za-z._-]`, else one made here.
+  package var requestID: String {
+    changes.withLock { changes in
+      if let known = changes.requestID { return known }
+      let made = metadata["x-request-id"].flatMap(RequestID.checked) ?? RequestID.make()
+      changes.requestID = made
+      return made
+    }
+  }
+
+  /// The W3C trace context of the caller, when it sent a well-formed one.
+  package var traceparent: String? {
+    metadata["traceparent"].flatMap { $0.utf8.count == 55 ? $0 : nil }
+  }
+
+  /// What a handler keeps of its deadline to report that a further call took too long.
+  package static let timeKeptPerHop: Duration = .milliseconds(20)
+
+  /// Options for a call made on behalf of this one: its deadline less ``timeKeptPerHop``, its request id and trace context.
+  package func onward() -> CallOptions {
+    var metadata = Metadata()
+    metadata.add("x-request-id", requestID)
+    if let traceparent { metadata.add("traceparent", traceparent) }
+    return CallOptions(deadline: deadline.shortened(by: Self.timeKeptPerHop), metadata: metadata)
+  }
+
+  func takeInitialMetadata() -> Metadata { changes.withLock { $0.initialMetadata } }
+  func takeTrailers() -> Metadata { changes.withLock { $0.trailers } }
+}
+
+/// Ids of requests, as they appear in logs.
+enum RequestID {
+  static func checked(_ text: String) -> String? {
+    guard (1...64).contains(text.utf8.count) else { return nil }
+    let isPlain = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+        UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+        true
+      default: false
+      }
+    }
+    return isPlain ? text : nil
+  }
+
+  /// 16 hexadecimal digits, random; unique, not secret.
+  static func make() -> String {
+    let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
+    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+  }
+}

@@ -1,0 +1,54 @@
+/// Answers the requests on a server's port that are not gRPC.
+package protocol HTTPHandler: Sendable {
+  /// Answers one request through `writer`; when it returns without having answered, the client gets 500.
+  ///
+  /// Runs as a task on the connection's loop, cancelled when the client leaves or the deadline of `call` passes.
+  func respond(to request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext) async
+}
+
+/// A request whose content type is not gRPC's, with its whole body.
+package struct HTTPRequest: Sendable {
+  /// Such as `GET`.
+  package var method: String
+  /// Path and query as sent, such as `/v1/tickets?page_size=10`.
+  package var path: String
+  /// The host the client meant; empty when it said none.
+  package var authority: String
+  /// All other fields, names in lower case.
+  package var headers: Metadata
+  /// The body, at most the server's `httpBodyBytesMax`; a longer one was answered with 413 before.
+  package var body: [UInt8]
+
+  /// The value of a field; several are joined as HTTP joins them (`; ` for cookies, else `, `).
+  package func header(_ name: String) -> String? {
+    let values = headers.values(name)
+    guard values.count > 1 else { return values.first }
+    return values.joined(separator: name == "cookie" ? "; " : ", ")
+  }
+}
+
+/// Sends the answer to one plain HTTP request: whole with ``respond(status:headers:body:)``, or in pieces with
+/// ``begin(status:headers:)``, ``write(_:)`` and ``end()``. To be called from the handler's task or its children.
+package struct HTTPResponseWriter: Sendable {
+  private let call: HTTPCall
+
+  init(_ call: HTTPCall) { self.call = call }
+
+  /// Sends status, header fields (names in lower case) and body, and ends the answer. A second answer is ignored.
+  package func respond(status: Int, headers: [(name: String, value: String)], body: [UInt8]) async {
+    await call.onLoop { $0.respond(status: status, headers: headers, body: body) }
+  }
+
+  /// Sends status and header fields; the body follows in pieces.
+  package func begin(status: Int, headers: [(name: String, value: String)]) async {
+    await call.onLoop { $0.begin(status: status, headers: headers) }
+  }
+
+  /// Sends a piece of the body; suspends while more than the server's bound waits for a slow client.
+  ///
+  /// - Throws: ``RPCError`` with CANCELLED when the client has left.
+  package func write(_ bytes: [UInt8]) async throws { try await call.write(bytes) }
+
+  /// Ends the body.
+  package func end() async { await call.onLoop { $0.end() } }
+}
