@@ -14,6 +14,7 @@ func setSessionCallbacks(_ callbacks: OpaquePointer) {
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, onBeginHeaders)
   nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
   nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, onInvalidHeader)
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, onInvalidFrame)
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, onDataChunk)
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrameReceived)
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
@@ -57,6 +58,11 @@ private let onInvalidHeader: nghttp2_on_invalid_header_callback = {
     $0.invalidHeader(
       UnsafeRawBufferPointer(start: name, count: nameCount), UnsafeRawBufferPointer(start: value, count: valueCount))
   }
+}
+
+private let onInvalidFrame: nghttp2_on_invalid_frame_recv_callback = { (_: Handle, frame: Frame, _: Int32, userData) in
+  guard let frame else { return failed }
+  return withSession(userData) { $0.invalidFrame(frame.pointee.hd) }
 }
 
 private let onDataChunk: nghttp2_on_data_chunk_recv_callback = { _, _, id, bytes, count, userData in

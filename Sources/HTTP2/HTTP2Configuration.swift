@@ -3,7 +3,9 @@ package struct HTTP2Configuration: Sendable {
   /// Which end of the connection a session speaks for.
   package enum Role: Sendable { case server, client }
 
+  /// The end of the connection.
   package var role: Role
+  /// What the peer may make us hold or do.
   package var limits = HTTP2Limits()
   /// Bytes a peer may send on one stream before we have taken any of them.
   package var streamWindowBytes: Int32 = 1 << 20
@@ -37,7 +39,9 @@ package struct HTTP2Limits: Sendable {
 
   /// A token bucket: `burst` at once, `perSecond` in the long run.
   package struct Rate: Sendable {
+    /// Events that may come at once.
     package var burst: Int
+    /// Events that may come each second in the long run.
     package var perSecond: Int
 
     static let deadHeadersCost = 20

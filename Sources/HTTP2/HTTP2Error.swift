@@ -18,12 +18,15 @@ package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
     case outboundQueueTooLong
     /// HEADERS opened a stream whose id is below one already opened (RFC 9113 §5.1.1).
     case streamIDOutOfOrder
+    /// A frame that the library would skip breaks the rules of its type.
+    case malformedFrame
     /// `receive` or `collectOutput` was called from inside a delegate method, or after the session had failed.
     case misuse
     /// The installed libnghttp2 is older than `HTTP2Library.versionMin`.
     case libraryTooOld
   }
 
+  /// What went wrong.
   package let reason: Reason
   /// The code for the GOAWAY frame that tells the peer.
   package let code: HTTP2ErrorCode
@@ -44,8 +47,10 @@ package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
 
 /// An error code of RST_STREAM and GOAWAY (RFC 9113 §7); unknown values are kept.
 package struct HTTP2ErrorCode: RawRepresentable, Equatable, Hashable, Sendable, CustomStringConvertible {
+  /// The number on the wire.
   package let rawValue: UInt32
 
+  /// Any number is taken.
   package init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// NO_ERROR: a graceful end.

@@ -14,7 +14,7 @@ extension HTTP2Session {
       case .known:
         // Trailers are work; a block for a stream that is gone is decoded for nothing.
         if stream(frame.stream_id) != nil { return productiveFrame() }
-        return unproductiveFrame(HTTP2Limits.Rate.deadHeadersCost)
+        return unproductiveFrame(HTTP2Limits.Rate.deadHeadersCost + undecodedCost(frame))
       }
     case .data:
       let endStream = UInt8(NGHTTP2_FLAG_END_STREAM.rawValue)
@@ -22,6 +22,11 @@ extension HTTP2Session {
     case .reset:
       guard configuration.role == .server, !resetsReceived.take(now: now) else { return 0 }
       return violate(.tooManyResetsReceived, .enhanceYourCalm)
+    case .priority:
+      // The library skips these frames unread since we have declined RFC 7540 priorities; RFC 9113 §6.3 still holds.
+      if frame.stream_id == 0 { return violate(.malformedFrame, .protocolError) }
+      if frame.length != 5 { return violate(.malformedFrame, .frameSizeError) }
+      return unproductiveFrame()
     default: return unproductiveFrame()
     }
   }
@@ -72,6 +77,24 @@ extension HTTP2Session {
     if headerListBytes <= configuration.limits.headerListBytesMax { return true }
     _ = violate(.headerListTooLarge, .enhanceYourCalm)
     return false
+  }
+
+  /// The library has found a stream error in a frame. The rest of a header block is decoded without a word to us, so its
+  /// size is counted, and more of it than one frame is not waited for.
+  func invalidFrame(_ frame: nghttp2_frame_hd) -> Int32 {
+    guard frame.type == HTTP2FrameType.headers.rawValue, configuration.role == .server else { return 0 }
+    if frame.flags & UInt8(NGHTTP2_FLAG_END_HEADERS.rawValue) != 0,
+      resetsCaused.take(undecodedCost(frame), now: now)
+    {
+      return 0
+    }
+    return violate(.tooManyResetsCaused, .enhanceYourCalm)
+  }
+
+  // One byte of a header block can stand for a field of 4 KB; 512 of them cost about a millisecond.
+  private func undecodedCost(_ frame: nghttp2_frame_hd) -> Int {
+    let isWhole = frame.flags & UInt8(NGHTTP2_FLAG_END_HEADERS.rawValue) != 0
+    return (isWhole ? frame.length : 4 * 16384) / 512
   }
 
   func dataReceived(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {

@@ -70,8 +70,10 @@ package enum HTTP2HeadersKind: Equatable, Sendable {
 
 /// The type of a frame (RFC 9113 §6); unknown values are kept.
 package struct HTTP2FrameType: RawRepresentable, Equatable, Sendable {
+  /// The number on the wire.
   package let rawValue: UInt8
 
+  /// Any number is taken.
   package init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// DATA.
