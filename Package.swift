@@ -87,6 +87,7 @@ let testTargets: [Target] = [
   tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
+  tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
   tests("TidyTests", []),
   .target(

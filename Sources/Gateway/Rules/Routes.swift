@@ -1,0 +1,95 @@
+/// The daemon that serves a method.
+package enum Backend: String, CaseIterable, Sendable {
+  case tickets
+  case assignment
+  case mail
+  case masking
+  /// The gateway itself.
+  case gateway
+}
+
+/// HTTP methods that the JSON API uses.
+package enum HTTPVerb: String, CaseIterable, Sendable {
+  case get = "GET"
+  case post = "POST"
+  case patch = "PATCH"
+  case delete = "DELETE"
+}
+
+/// What the body of a JSON request is.
+package enum RouteBody: Equatable, Sendable {
+  /// There is none; fields come from the path and the query.
+  case none
+  /// The request message, less the fields of the path.
+  case whole
+  /// One field of the request message.
+  case field(String)
+}
+
+/// One method of the public API: who serves it, and how it is called with JSON.
+package struct Route: Sendable {
+  /// Simple name of the RPC, the same in the gateway's service and in the backend's.
+  package let method: String
+  /// Who serves it.
+  package let backend: Backend
+  /// HTTP method of the JSON form.
+  package let verb: HTTPVerb
+  /// Path of the JSON form; `{field=a/*/b/*}` takes a resource name into a field.
+  package let path: String
+  /// What the body is.
+  package let body: RouteBody
+  /// False for the one method that is called to get a session.
+  package let needsSession: Bool
+
+  private init(
+    _ method: String, _ backend: Backend, _ verb: HTTPVerb, _ path: String, body: RouteBody = .none,
+    needsSession: Bool = true
+  ) {
+    self.method = method
+    self.backend = backend
+    self.verb = verb
+    self.path = path
+    self.body = body
+    self.needsSession = needsSession
+  }
+
+  /// The whole public API. A test holds it against the descriptors: every RPC of the gateway stands here once.
+  package static let all: [Route] = [
+    .init("SignIn", .gateway, .post, "/v1/session:signIn", body: .whole, needsSession: false),
+    .init("SignOut", .gateway, .post, "/v1/session:signOut", body: .whole),
+    .init("GetMe", .gateway, .get, "/v1/me"),
+
+    .init("CreateTicket", .tickets, .post, "/v1/{parent=services/*}/tickets", body: .whole),
+    .init("GetTicket", .tickets, .get, "/v1/{name=services/*/tickets/*}"),
+    .init("ListTickets", .tickets, .get, "/v1/{parent=services/*}/tickets"),
+    .init("ProcessTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:process", body: .whole),
+    .init("CompleteTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:complete", body: .whole),
+    .init("ListEntries", .tickets, .get, "/v1/{parent=services/*/tickets/*}/entries"),
+    .init("ListEvents", .tickets, .get, "/v1/{parent=services/*/tickets/*}/events"),
+    .init("VerifyHistory", .tickets, .get, "/v1/{name=services/*/tickets/*}:verifyHistory"),
+    .init("GetCounters", .tickets, .get, "/v1/{parent=services/*}/counters"),
+    .init("GetService", .tickets, .get, "/v1/{name=services/*}"),
+    .init("ListServices", .tickets, .get, "/v1/services"),
+    .init("ListSubmissionTypes", .tickets, .get, "/v1/{parent=services/*}/submissionTypes"),
+    .init("ListProcessingTypes", .tickets, .get, "/v1/{parent=services/*}/processingTypes"),
+
+    .init("KeepTicket", .assignment, .post, "/v1/{name=services/*/tickets/*}:keep", body: .whole),
+    .init("ForwardTicket", .assignment, .post, "/v1/{name=services/*/tickets/*}:forward", body: .whole),
+    .init("GetAgent", .assignment, .get, "/v1/{name=agents/*}"),
+    .init("ListMembers", .assignment, .get, "/v1/{parent=services/*}/members"),
+    .init("ListGroups", .assignment, .get, "/v1/{parent=services/*}/groups"),
+    .init("CreateTrigger", .assignment, .post, "/v1/{parent=services/*}/triggers", body: .field("trigger")),
+    .init("GetTrigger", .assignment, .get, "/v1/{name=services/*/triggers/*}"),
+    .init("ListTriggers", .assignment, .get, "/v1/{parent=services/*}/triggers"),
+
+    .init("PreviewAnswer", .mail, .post, "/v1/{ticket=services/*/tickets/*}:previewAnswer", body: .whole),
+    .init("ListMailMessages", .mail, .get, "/v1/{parent=services/*/tickets/*}/mailMessages"),
+    .init("ListLayouts", .mail, .get, "/v1/{parent=services/*}/mailLayouts"),
+
+    .init("CreateMasks", .masking, .post, "/v1/{parent=services/*/tickets/*}/masks", body: .whole),
+    .init("UnmaskText", .masking, .post, "/v1/{name=services/*/tickets/*/masks/*}:unmask", body: .whole),
+    .init("RevealMask", .masking, .post, "/v1/{name=services/*/tickets/*/masks/*}:reveal", body: .whole),
+    .init("ListMasks", .masking, .get, "/v1/{parent=services/*/tickets/*}/masks"),
+    .init("DetectPersonalData", .masking, .get, "/v1/{parent=services/*/tickets/*}:detectPersonalData"),
+  ]
+}

@@ -1,0 +1,65 @@
+import Gateway
+import Testing
+
+@Suite("Paths lead to methods")
+struct RouteTableTests {
+  private func answer(_ verb: String, _ path: String) throws -> String {
+    guard let path = RequestPath(Substring(path)) else { return "bad path" }
+    switch try RouteTable().match(verb, path) {
+    case .route(let route, let field, let value): return "\(route.method) \(field ?? "-")=\(value)"
+    case .verbNotAllowed(let allowed): return "allowed: " + allowed.map(\.rawValue).joined(separator: ", ")
+    case .notFound: return "not found"
+    }
+  }
+
+  @Test(
+    "each path gives its method and resource name",
+    arguments: [
+      ("GET", "/v1/services/care/tickets/42", "GetTicket name=services/care/tickets/42"),
+      ("POST", "/v1/services/care/tickets/42:keep", "KeepTicket name=services/care/tickets/42"),
+      ("POST", "/v1/services/care/tickets/42%3Akeep", "allowed: GET"),
+      ("GET", "/v1/services/care/tickets", "ListTickets parent=services/care"),
+      ("POST", "/v1/services/care/tickets", "CreateTicket parent=services/care"),
+      ("DELETE", "/v1/services/care/tickets", "allowed: POST, GET"),
+      ("GET", "/v1/services", "ListServices -="),
+      ("GET", "/v1/services/care", "GetService name=services/care"),
+      ("GET", "/v1/services/%EC%83%81%EB%8B%B4", "GetService name=services/상담"),
+      ("POST", "/v1/session:signIn", "SignIn -="),
+      ("POST", "/v1/services/care/tickets/4/masks/9:unmask", "UnmaskText name=services/care/tickets/4/masks/9"),
+      ("GET", "/v1/services/care/tickets/", "not found"),
+      ("GET", "/v1/services//tickets", "not found"),
+      ("GET", "/v1/services/care/tickets/42:fly", "not found"),
+      ("GET", "/v2/services", "not found"),
+      ("GET", "/", "not found"),
+      ("GET", "/v1/services/a%2Fb", "bad path"),
+      ("GET", "/v1/services/%zz", "bad path"),
+      ("GET", "/v1/services/%ff", "bad path"),
+      ("GET", "/v1/services/%00", "bad path"),
+      ("GET", "v1", "bad path"),
+    ])
+  func paths(verb: String, path: String, expected: String) throws {
+    #expect(try answer(verb, path) == expected)
+  }
+
+  @Test("every template of the table can be read, and no two routes share verb and path")
+  func table() throws {
+    _ = try RouteTable()
+    let keys = Route.all.map { "\($0.verb.rawValue) \($0.path)" }
+    #expect(Set(keys).count == keys.count)
+  }
+
+  @Test("broken templates are refused")
+  func malformed() {
+    for template in ["v1", "/v1/{name", "/v1/{name}", "/v1/{a=b/*}/{c=d/*}"] {
+      #expect(throws: PathTemplate.Malformed.template(template)) { try PathTemplate(template) }
+    }
+  }
+
+  @Test("queries are read as pairs, and broken ones are refused")
+  func queries() {
+    let pairs = QueryString.pairs("menu=MY_PENDING&pageSize=10&q=a+b%26c&flag")
+    #expect(pairs?.map { "\($0.name)=\($0.value)" } == ["menu=MY_PENDING", "pageSize=10", "q=a b&c", "flag="])
+    #expect(QueryString.pairs("a=%") == nil)
+    #expect(QueryString.pairs(Substring(String(repeating: "a=1&", count: 101))) == nil)
+  }
+}
