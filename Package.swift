@@ -85,6 +85,7 @@ let testTargets: [Target] = [
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
   tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop"]),
+  tests("OutboundTests", ["Outbound", "EventLoop"], exclude: ["smtp_server.py"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("GatewayTests", ["Gateway", "HandoffTestKit"]),

@@ -1,0 +1,157 @@
+import CCurl
+import Synchronization
+
+/// One easy handle of libcurl with the connections it keeps open between transfers.
+///
+/// Between transfers it may be handed from thread to thread; during one it belongs to the thread that runs it.
+// @unchecked: libcurl allows any thread to use a handle as long as one at a time does, which the owner assures by
+// taking the handle out of its list of idle ones.
+final class CurlHandle: @unchecked Sendable {
+  private let easy: UnsafeMutableRawPointer
+  private var list: UnsafeMutablePointer<curl_slist>?
+  private var errorText = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
+
+  /// libcurl's own initialisation, which must happen once, before any handle.
+  private static let isInitialised = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
+  /// Nil when the system is out of memory.
+  init?() {
+    guard Self.isInitialised, let easy = curl_easy_init() else { return nil }
+    self.easy = easy
+  }
+
+  deinit {
+    curl_easy_cleanup(easy)
+    curl_slist_free_all(list)
+  }
+
+  /// Forgets the options of the last transfer; open connections stay.
+  func reset() {
+    curl_easy_reset(easy)
+    curl_slist_free_all(list)
+    list = nil
+    // Nothing but our own configuration decides where a transfer goes: no proxy of the environment, no signals.
+    set(CURLOPT_PROXY, "")
+    set(CURLOPT_NOSIGNAL, 1)
+    set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    set(CURLOPT_SSL_VERIFYPEER, 1)
+    set(CURLOPT_SSL_VERIFYHOST, 2)
+  }
+
+  func set(_ option: CURLoption, _ value: Int) {
+    check(handoff_curl_set_long(easy, option, value), option)
+  }
+
+  func set(_ option: CURLoption, offset value: Int64) {
+    check(handoff_curl_set_offset(easy, option, curl_off_t(value)), option)
+  }
+
+  /// libcurl copies the text.
+  func set(_ option: CURLoption, _ value: String) {
+    check(value.withCString { handoff_curl_set_pointer(easy, option, $0) }, option)
+  }
+
+  /// The list lives until the next `reset`.
+  func set(_ option: CURLoption, list values: [String]) {
+    for value in values {
+      guard let longer = curl_slist_append(list, value) else { break }
+      list = longer
+    }
+    check(handoff_curl_set_pointer(easy, option, list), option)
+  }
+
+  /// Runs the transfer on the calling thread, feeding and reading `exchange`; returns libcurl's result and its words.
+  func perform(_ exchange: CurlExchange) -> (CURLcode, String) {
+    let context = Unmanaged.passUnretained(exchange).toOpaque()
+    for option in [CURLOPT_READDATA, CURLOPT_HEADERDATA, CURLOPT_XFERINFODATA] {
+      check(handoff_curl_set_pointer(easy, option, context), option)
+    }
+    check(handoff_curl_set_transfer(easy, CURLOPT_READFUNCTION, readUpload), CURLOPT_READFUNCTION)
+    check(handoff_curl_set_transfer(easy, CURLOPT_HEADERFUNCTION, takeLine), CURLOPT_HEADERFUNCTION)
+    check(handoff_curl_set_transfer(easy, CURLOPT_WRITEFUNCTION, discardBody), CURLOPT_WRITEFUNCTION)
+    check(handoff_curl_set_progress(easy, checkCancellation), CURLOPT_XFERINFOFUNCTION)
+    set(CURLOPT_NOPROGRESS, 0)
+    errorText[0] = 0
+    return errorText.withUnsafeMutableBufferPointer { text in
+      check(handoff_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, text.baseAddress), CURLOPT_ERRORBUFFER)
+      let code = withExtendedLifetime(exchange) { curl_easy_perform(easy) }
+      // The buffer is only lent for the transfer.
+      check(handoff_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, nil), CURLOPT_ERRORBUFFER)
+      let words = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+      return (code, words.isEmpty ? String(cString: curl_easy_strerror(code)) : String(decoding: words, as: UTF8.self))
+    }
+  }
+
+  /// Whether the last transfer ran over a connection that was open before.
+  var reusedConnection: Bool {
+    var count = 1
+    check(handoff_curl_get_long(easy, CURLINFO_NUM_CONNECTS, &count), CURLOPT_LASTENTRY)
+    return count == 0
+  }
+
+  private func check(_ code: CURLcode, _ option: CURLoption) {
+    precondition(code == CURLE_OK, "libcurl refuses option \(option.rawValue): \(code.rawValue)")
+  }
+}
+
+/// What one transfer sends and receives.
+// @unchecked: only the thread that runs the transfer touches it, save the flag, which is atomic.
+final class CurlExchange: @unchecked Sendable {
+  private let upload: [UInt8]
+  private var sent = 0
+  /// Response lines or header lines, without line ends; at most 100 of at most 1000 bytes.
+  private(set) var lines: [String] = []
+  private let isCancelled: CancelFlag
+
+  init(upload: [UInt8], isCancelled: CancelFlag) {
+    self.upload = upload
+    self.isCancelled = isCancelled
+  }
+
+  /// Whether libcurl has asked for the first byte of the upload.
+  private(set) var hasBegunUpload = false
+
+  fileprivate func read(into room: UnsafeMutableRawBufferPointer) -> Int {
+    hasBegunUpload = true
+    let count = min(room.count, upload.count - sent)
+    room.copyBytes(from: upload[sent..<(sent + count)])
+    sent += count
+    return count
+  }
+
+  fileprivate func take(line bytes: UnsafeRawBufferPointer) {
+    guard lines.count < 100 else { return }
+    // Control characters have no business in a line that ends up in logs and on screens.
+    lines.append(String(decoding: bytes.prefix(1000).filter { $0 >= 0x20 && $0 != 0x7f }, as: UTF8.self))
+  }
+
+  fileprivate var mustStop: Bool { isCancelled.isSet }
+}
+
+/// Set once by whoever no longer wants the result.
+final class CancelFlag: Sendable {
+  private let flag = Atomic<Bool>(false)
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+  func set() { flag.store(true, ordering: .relaxed) }
+}
+
+private let readUpload: curl_read_callback = { room, size, count, context in
+  guard let room, let context else { return 0 }
+  let exchange = Unmanaged<CurlExchange>.fromOpaque(context).takeUnretainedValue()
+  return exchange.read(into: UnsafeMutableRawBufferPointer(start: room, count: size * count))
+}
+
+private let takeLine: curl_read_callback = { line, size, count, context in
+  guard let line, let context else { return 0 }
+  let exchange = Unmanaged<CurlExchange>.fromOpaque(context).takeUnretainedValue()
+  exchange.take(line: UnsafeRawBufferPointer(start: line, count: size * count))
+  return size * count
+}
+
+private let discardBody: curl_read_callback = { _, size, count, _ in size * count }
+
+/// libcurl asks about once a second even while it waits; anything but zero ends the transfer.
+private let checkCancellation: curl_xferinfo_callback = { context, _, _, _, _ in
+  guard let context else { return 0 }
+  return Unmanaged<CurlExchange>.fromOpaque(context).takeUnretainedValue().mustStop ? 1 : 0
+}
