@@ -63,7 +63,7 @@ CREATE TABLE ticket (
     'HELP_CENTER', 'HELP_CENTER_MOBILE', 'API', 'EMAIL', 'CHAT', 'PHONE', 'TWITTER_MENTION', 'TWITTER_MESSAGE',
     'MANUAL', 'ESCALATION')),
   CONSTRAINT ticket_internal_reason_known CHECK (internal_reason IN (
-    'SPAM', 'ABUSE', 'TEST', 'DUPLICATE', 'CHAT', 'CALL', 'OTHERS')),
+    'SPAM', 'ABUSE', 'TEST', 'DUPLICATE', 'CHAT_SOLVED', 'CALL_SOLVED', 'OTHERS')),
   CONSTRAINT ticket_language_is_code CHECK (language ~ '^[a-z]{2}$'),
   CONSTRAINT ticket_title_length CHECK (char_length(title) BETWEEN 1 AND 200),
   CONSTRAINT ticket_unassigned_has_no_agent CHECK (state <> 'UNASSIGNED' OR agent_id IS NULL),
@@ -100,7 +100,7 @@ CREATE TABLE ticket_entry (
   CONSTRAINT ticket_entry_ticket_fkey FOREIGN KEY (service_id, ticket_id) REFERENCES ticket (service_id, id),
   CONSTRAINT ticket_entry_kind_known CHECK (kind IN ('INQUIRY', 'REPLY', 'COMMENT', 'ESCALATION')),
   CONSTRAINT ticket_entry_act_known CHECK (act IN (
-    'CREATE', 'RESOLVE', 'HOLD', 'COMMENT', 'RESOLVE_INTERNALLY', 'ESCALATE', 'CUSTOMER_REPLY')),
+    'CREATE', 'RESOLVE', 'HOLD', 'COMMENT_ADDED', 'RESOLVE_INTERNALLY', 'ESCALATE', 'CUSTOMER_REPLY')),
   CONSTRAINT ticket_entry_actor_kind_known CHECK (actor_kind IN (
     'AGENT', 'CUSTOMER', 'SERVICE', 'TRIGGER', 'SYSTEM', 'DOORAY')),
   CONSTRAINT ticket_entry_body_length CHECK (char_length(body) <= 50000)
