@@ -90,6 +90,7 @@ let testTargets: [Target] = [
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
+  tests("MailTests", ["Mail"]),
   tests("TidyTests", []),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "ServiceKit"], path: "Tests/Support",
