@@ -82,6 +82,7 @@ let testTargets: [Target] = [
   tests("EventLoopTests", ["EventLoop"]),
   tests("ProtobufTests", ["Protobuf", "HandoffAPI"]),
   tests("HTTP2Tests", ["HTTP2"]),
+  tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
   tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop"]),

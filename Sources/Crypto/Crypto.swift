@@ -1,1 +1,0 @@
-// Crypto: to come.
