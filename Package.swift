@@ -68,6 +68,9 @@ let services: [Target] = [
 ]
 
 let executables: [Target] = [
+  // A scriptable server that stock gRPC clients are run against.
+  .executableTarget(
+    name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
   executable("handoff-tickets", ["Tickets"]),
   executable("handoff-assignment", ["Assignment"]),
   executable("handoff-mail", ["Mail"]),

@@ -31,6 +31,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   private var spare: [Item] = []
   private var hooks: [() -> Void] = []
   private var watches: [Watch?] = []
+  private var scratch = ByteBuffer()
   private var generation: UInt32 = 0
   private var turnTime = MonotonicTime.current
 
@@ -133,6 +134,17 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   package func atEndOfTurn(_ work: @escaping () -> Void) {
     checkIsolated()
     hooks.append(work)
+  }
+
+  /// Lends memory for the length of `body`, its content undefined; loop-confined. For reading from sockets, so that an
+  /// idle connection needs no buffer of its own.
+  package func withScratch<Result>(_ bytes: Int, _ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result {
+    checkIsolated()
+    var lent = ByteBuffer()
+    swap(&lent, &scratch)
+    let result = body(UnsafeMutableRawBufferPointer(rebasing: lent.reserve(bytes)[..<bytes]))
+    swap(&lent, &scratch)
+    return result
   }
 
   func pollControl(_ operation: handoff_poll_operation, _ watch: Watch) {

@@ -1,28 +1,11 @@
 import EventLoop
 
 /// One plain HTTP request being answered; the counterpart of ``ServerCall`` for an ``HTTPHandler``.
-// @unchecked: loop-confined; writers on other executors come through `onLoop`.
-class HTTPCall: @unchecked Sendable {
-  let loop: EventLoop
-  let context: CallContext
-  let core: ServerCore
-  private(set) var isOver = false
+// @unchecked: as `ServedStream`.
+class HTTPCall: ServedStream, @unchecked Sendable {
   private var status = 0
-  private var task: Task<Void, Never>?
-  private var deadlineTimer: LoopTimer?
-  private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
-  private let began: MonotonicTime
-  var bytesReceived = 0
-  private var bytesSent = 0
 
-  init(loop: EventLoop, context: CallContext, core: ServerCore) {
-    self.loop = loop
-    self.context = context
-    self.core = core
-    began = loop.now
-  }
-
-  /// Moves the response headers, with `isWhole` as the whole answer.
+  /// Moves the response headers, which are the whole answer when `isWhole`.
   func transmitHeaders(_ status: Int, _ headers: [(name: String, value: String)], isWhole: Bool) {
     preconditionFailure("for the transport to override")
   }
@@ -36,17 +19,11 @@ class HTTPCall: @unchecked Sendable {
   /// Breaks off an answer whose headers are out.
   func transmitReset() { preconditionFailure("for the transport to override") }
 
-  /// Bytes that wait for a slow client.
-  var outboundBytes: Int { 0 }
-
-  func start(_ request: HTTPRequest, _ handler: any HTTPHandler) {
-    core.handlersRunning += 1
-    deadlineTimer = loop.schedule(at: context.deadline.time) { [unowned self] in expire() }
-    task = Task(executorPreference: loop) { [self] in
+  func serve(_ request: HTTPRequest, _ handler: any HTTPHandler) {
+    startClock()
+    start { [self] in
       await handler.respond(to: request, HTTPResponseWriter(self), context)
       if status == 0 { respond(status: 500, headers: [], body: []) } else { end() }
-      core.handlersRunning -= 1
-      task = nil
     }
   }
 
@@ -61,7 +38,7 @@ class HTTPCall: @unchecked Sendable {
       body.withUnsafeBytes { transmit($0) }
       transmitEnd()
     }
-    finish(.ok)
+    end(.ok, httpStatus: status, thrown: nil)
   }
 
   func begin(status: Int, headers: [(name: String, value: String)]) {
@@ -80,51 +57,20 @@ class HTTPCall: @unchecked Sendable {
     guard !isOver, status != 0 else { return continuation.resume(throwing: Self.overError) }
     bytesSent += bytes.count
     bytes.withUnsafeBytes { transmit($0) }
-    if outboundBytes <= core.limits.outboundBytesPerStreamMax { return continuation.resume() }
-    waitingWriters.append(continuation)
+    waitForRoom(continuation)
   }
 
   func end() {
     guard !isOver, status != 0 else { return }
     transmitEnd()
-    finish(.ok)
+    end(.ok, httpStatus: status, thrown: nil)
   }
 
-  func outboundDrained() {
-    let writers = waitingWriters
-    waitingWriters = []
-    for writer in writers { writer.resume() }
-  }
-
-  /// The client has left, or the connection is lost.
-  func abandon() {
+  override func expire() {
     guard !isOver else { return }
-    finish(.cancelled)
-    task?.cancel()
-  }
-
-  private func expire() {
-    guard !isOver else { return }
-    if status == 0 {
-      respond(status: 504, headers: [], body: [])
-    } else {
-      transmitReset()
-      finish(.deadlineExceeded)
-    }
-    task?.cancel()
-  }
-
-  private func finish(_ code: StatusCode) {
-    isOver = true
-    deadlineTimer?.cancel()
-    deadlineTimer = nil
-    let writers = waitingWriters
-    waitingWriters = []
-    for writer in writers { writer.resume(throwing: Self.overError) }
-    let outcome = CallOutcome(
-      status: code, httpStatus: status, error: nil, duration: MonotonicTime.current.since(began),
-      bytesReceived: bytesReceived, bytesSent: bytesSent)
-    for interceptor in core.interceptors { interceptor.finished(context, outcome) }
+    guard status != 0 else { return respond(status: 504, headers: [], body: []) }
+    transmitReset()
+    end(.deadlineExceeded, httpStatus: status, thrown: nil)
   }
 
   func onLoop(_ act: @escaping @Sendable (HTTPCall) -> Void) async {
@@ -136,6 +82,4 @@ class HTTPCall: @unchecked Sendable {
       }
     }
   }
-
-  private static let overError = RPCError(.cancelled, "the call is over")
 }

@@ -5,42 +5,28 @@ import EventLoop
 ///
 /// Ends exactly once: by the handler's return or error, the deadline, or the client leaving. What a handler does after
 /// that is dropped silently, and its suspended sends and reads fail with CANCELLED.
-// @unchecked: loop-confined; what handlers on other executors call goes through the loop.
-class ServerCall: @unchecked Sendable {
-  let loop: EventLoop
-  let context: CallContext
+// @unchecked: as `ServedStream`.
+class ServerCall: ServedStream, @unchecked Sendable {
   let handler: RPCMethodHandler
-  let core: ServerCore
   /// Messages of a client that may send many.
   lazy var inbox = MessageInbox(loop)
-  private(set) var isOver = false
   private(set) var headersSent = false
-  private var task: Task<Void, Never>?
-  private var deadlineTimer: LoopTimer?
-  private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
-  private let began: MonotonicTime
-  var bytesReceived = 0
-  private var bytesSent = 0
 
   init(loop: EventLoop, context: CallContext, handler: RPCMethodHandler, core: ServerCore) {
-    self.loop = loop
-    self.context = context
     self.handler = handler
-    self.core = core
-    began = loop.now
+    super.init(loop: loop, context: context, core: core)
   }
 
   /// Moves the response headers; called once, before anything else is moved, unless the status comes first.
   func transmitHeaders(_ metadata: Metadata) { preconditionFailure("for the transport to override") }
 
-  /// Moves one message.
-  func transmit(_ message: UnsafeRawBufferPointer) { preconditionFailure("for the transport to override") }
+  /// Moves one message of `count` bytes, which `write` puts into the room it is given.
+  func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+    preconditionFailure("for the transport to override")
+  }
 
   /// Moves the status, which is the last thing; without headers before it is a "trailers-only" answer.
   func transmitStatus(_ error: RPCError?, trailers: Metadata) { preconditionFailure("for the transport to override") }
-
-  /// Bytes that wait for a slow client.
-  var outboundBytes: Int { 0 }
 
   /// Runs the interceptors and starts the clock; false when the call was answered already.
   func admit() -> Bool {
@@ -50,13 +36,11 @@ class ServerCall: @unchecked Sendable {
       fail(error)
       return false
     }
-    if !context.deadline.isNever {
-      guard context.deadline.time > loop.now else {
-        expire()
-        return false
-      }
-      deadlineTimer = loop.schedule(at: context.deadline.time) { [unowned self] in expire() }
+    guard context.deadline.time > loop.now else {
+      expire()
+      return false
     }
+    startClock()
     return true
   }
 
@@ -67,65 +51,45 @@ class ServerCall: @unchecked Sendable {
 
   /// Runs a handler's body as the call's task and ends the call as it ends.
   func run(_ body: @escaping @Sendable () async throws -> Void) {
-    core.handlersRunning += 1
-    task = Task(executorPreference: loop) { [self] in
+    start { [self] in
       do {
         try await body()
         finish(nil, thrown: nil)
       } catch {
         fail(error)
       }
-      core.handlersRunning -= 1
-      task = nil
     }
   }
 
   /// Sends a message without waiting for the client; for the only answer of a call.
   func sendLast(_ message: [UInt8]) {
-    guard beginMessage(message.count) else { return }
-    message.withUnsafeBytes { transmit($0) }
+    sendLast(message.count) { room in room.copyBytes(from: message) }
   }
 
-  /// Counts a message and sends the headers before the first; false when the call is over.
-  func beginMessage(_ bytes: Int) -> Bool {
+  /// Sends a message of `count` bytes without waiting for the client; nothing happens when the call is over.
+  func sendLast(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     loop.checkIsolated()
-    guard !isOver else { return false }
+    guard !isOver else { return }
     sendHeaders()
-    bytesSent += bytes
-    return true
+    bytesSent += count
+    transmit(count, write)
   }
 
   /// Sends a message and waits while too much is under way; from any executor.
   func send(_ message: [UInt8]) async throws {
-    if loop.isCurrent {
+    let isOnLoop = loop.isCurrent
+    if isOnLoop {
       guard !isOver else { throw Self.overError }
       sendLast(message)
       if outboundBytes <= core.limits.outboundBytesPerStreamMax { return }
     }
-    let isSent = loop.isCurrent
     try await withUnsafeThrowingContinuation { continuation in
-      if isSent {
+      if isOnLoop { return waitForRoom(continuation) }
+      loop.execute { [self] in
+        sendLast(message)
         waitForRoom(continuation)
-      } else {
-        loop.execute { [self] in
-          sendLast(message)
-          waitForRoom(continuation)
-        }
       }
     }
-  }
-
-  private func waitForRoom(_ continuation: UnsafeContinuation<Void, any Error>) {
-    if isOver { return continuation.resume(throwing: Self.overError) }
-    if outboundBytes <= core.limits.outboundBytesPerStreamMax { return continuation.resume() }
-    waitingWriters.append(continuation)
-  }
-
-  /// The transport has room again.
-  func outboundDrained() {
-    let writers = waitingWriters
-    waitingWriters = []
-    for writer in writers { writer.resume() }
   }
 
   /// Sends the headers now, if they have not been.
@@ -138,16 +102,8 @@ class ServerCall: @unchecked Sendable {
   /// Ends the call with the status an error stands for.
   func fail(_ error: any Error) { finish(RPCError(thrown: error), thrown: error) }
 
-  /// The client has left, or the connection is lost: the handler is cancelled, nobody is answered.
-  func abandon() {
-    guard !isOver else { return }
-    end(.cancelled, thrown: nil)
-    task?.cancel()
-  }
-
-  private func expire() {
+  override func expire() {
     finish(RPCError(.deadlineExceeded, "the deadline passed before the answer was ready"), thrown: nil)
-    task?.cancel()
   }
 
   private func finish(_ error: RPCError?, thrown: (any Error)?) {
@@ -156,23 +112,11 @@ class ServerCall: @unchecked Sendable {
     var trailers = context.takeTrailers()
     if let error { trailers.add(contentsOf: error.metadata) }
     transmitStatus(error, trailers: trailers)
-    end(error?.code ?? .ok, thrown: thrown)
+    end(error?.code ?? .ok, httpStatus: nil, thrown: thrown)
   }
 
-  private func end(_ status: StatusCode, thrown: (any Error)?) {
-    isOver = true
-    deadlineTimer?.cancel()
-    deadlineTimer = nil
+  override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
+    super.end(status, httpStatus: httpStatus, thrown: thrown)
     if !handler.takesOneRequest { inbox.finish(.failure(Self.overError)) }
-    let writers = waitingWriters
-    waitingWriters = []
-    for writer in writers { writer.resume(throwing: Self.overError) }
-    guard !core.interceptors.isEmpty else { return }
-    let outcome = CallOutcome(
-      status: status, httpStatus: nil, error: thrown, duration: MonotonicTime.current.since(began),
-      bytesReceived: bytesReceived, bytesSent: bytesSent)
-    for interceptor in core.interceptors { interceptor.finished(context, outcome) }
   }
-
-  private static let overError = RPCError(.cancelled, "the call is over")
 }

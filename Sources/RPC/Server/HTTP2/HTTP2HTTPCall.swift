@@ -1,0 +1,80 @@
+import EventLoop
+import HTTP2
+
+/// A plain HTTP request on an HTTP/2 stream.
+// @unchecked: as `ServedStream`.
+final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
+  private let connection: ServerConnection
+  private let handler: any HTTPHandler
+  private let authority: String
+  /// Nil once the stream has closed.
+  var stream: HTTP2Stream?
+  private var body: [UInt8] = []
+
+  init(
+    _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, authority: String,
+    handler: any HTTPHandler
+  ) {
+    self.connection = connection
+    self.stream = stream
+    self.authority = authority
+    self.handler = handler
+    super.init(loop: connection.loop, context: context, core: connection.core)
+  }
+
+  override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
+
+  override func receive(_ bytes: UnsafeRawBufferPointer) {
+    bytesReceived += bytes.count
+    if let stream {
+      connection.act { session throws(HTTP2Error) in try session.consume(stream, bytes.count) }
+    }
+    guard !isOver else { return }
+    guard body.count + bytes.count <= core.limits.httpBodyBytesMax else {
+      return respond(status: 413, headers: [], body: [])
+    }
+    body.append(contentsOf: bytes)
+    connection.bytesHeld += bytes.count
+    if connection.holdsTooMuch { respond(status: 503, headers: [], body: []) }
+  }
+
+  override func receiveEnd() {
+    guard !isOver else { return }
+    let request = HTTPRequest(
+      method: context.method, path: context.path, authority: authority, headers: context.metadata, body: body)
+    connection.bytesHeld -= body.count
+    body = []
+    serve(request, handler)
+  }
+
+  override func transmitHeaders(_ status: Int, _ headers: [(name: String, value: String)], isWhole: Bool) {
+    guard let stream else { return }
+    var block = HTTP2Headers()
+    block.append(":status", "\(status)")
+    for (name, value) in headers { block.append(name: name, value: value, isSecret: name == "set-cookie") }
+    connection.act { session throws(HTTP2Error) in try session.respond(stream, block, endStream: isWhole) }
+    if isWhole { connection.answered(stream) }
+  }
+
+  override func transmit(_ bytes: UnsafeRawBufferPointer) {
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in try session.append(bytes, to: stream) }
+  }
+
+  override func transmitEnd() {
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in try session.finish(stream) }
+    connection.answered(stream)
+  }
+
+  override func transmitReset() {
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in try session.reset(stream, .cancel) }
+  }
+
+  override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
+    super.end(status, httpStatus: httpStatus, thrown: thrown)
+    connection.bytesHeld -= body.count
+    body = []
+  }
+}

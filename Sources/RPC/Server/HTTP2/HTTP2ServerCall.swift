@@ -1,0 +1,118 @@
+import EventLoop
+import HTTP2
+
+/// A gRPC call on an HTTP/2 stream.
+// @unchecked: as `ServedStream`.
+final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
+  private let connection: ServerConnection
+  /// Nil once the stream has closed.
+  var stream: HTTP2Stream?
+  private var deframer: MessageDeframer
+  private var bytesUnconsumed = 0
+  private var bytesHeld = 0
+
+  init(
+    _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, handler: RPCMethodHandler,
+    encoding: MessageEncoding
+  ) {
+    self.connection = connection
+    self.stream = stream
+    deframer = MessageDeframer(messageBytesMax: connection.core.limits.messageBytesMax, encoding: encoding)
+    super.init(loop: connection.loop, context: context, handler: handler, core: connection.core)
+    guard !handler.takesOneRequest else { return }
+    inbox.taken = { [unowned self] isEmpty in
+      if isEmpty { consume(bytesUnconsumed) }
+    }
+  }
+
+  override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
+
+  override func receive(_ bytes: UnsafeRawBufferPointer) {
+    bytesReceived += bytes.count
+    bytesUnconsumed += bytes.count
+    guard !isOver else { return consume(bytesUnconsumed) }
+    do {
+      defer { holdChanged() }
+      try deframer.append(bytes)
+      if handler.takesOneRequest {
+        consume(bytesUnconsumed)
+      } else {
+        while let message = try deframer.next() { inbox.put(message) }
+        // What waits in the inbox stays unconsumed, so that the client is held back until the handler has read it.
+        if inbox.isEmpty { consume(bytesUnconsumed) }
+      }
+    } catch {
+      return fail(error)
+    }
+    if connection.holdsTooMuch { fail(RPCError(.resourceExhausted, "too many bytes of incomplete requests")) }
+  }
+
+  override func receiveEnd() {
+    guard !isOver else { return }
+    do {
+      guard handler.takesOneRequest else {
+        guard deframer.count == 0 else { throw RPCError(.internal, "the stream ended inside a message") }
+        return inbox.finish(.success(()))
+      }
+      defer { holdChanged() }
+      try deframer.sole { begin($0) }
+    } catch {
+      fail(error)
+    }
+  }
+
+  override func transmitHeaders(_ metadata: Metadata) {
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in
+      try session.respond(stream, metadata.isEmpty ? ResponseHeaders.ok : ResponseHeaders.head(metadata))
+    }
+  }
+
+  override func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in
+      let whole = MessageDeframer.prefixBytes + count
+      try session.append(capacity: whole, to: stream) { room in
+        MessageDeframer.writePrefix(count, to: room)
+        write(UnsafeMutableRawBufferPointer(rebasing: room[MessageDeframer.prefixBytes..<whole]))
+        return whole
+      }
+    }
+  }
+
+  override func transmitStatus(_ error: RPCError?, trailers: Metadata) {
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in
+      if !headersSent {
+        var headers = ResponseHeaders.ok
+        ResponseHeaders.status(error, trailers: trailers, to: &headers)
+        try session.respond(stream, headers, endStream: true)
+      } else if error == nil, trailers.isEmpty {
+        try session.finish(stream, trailers: ResponseHeaders.okTrailers)
+      } else {
+        var headers = HTTP2Headers()
+        ResponseHeaders.status(error, trailers: trailers, to: &headers)
+        try session.finish(stream, trailers: headers)
+      }
+    }
+    connection.answered(stream)
+  }
+
+  override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
+    super.end(status, httpStatus: httpStatus, thrown: thrown)
+    holdChanged()
+    consume(bytesUnconsumed)
+  }
+
+  private func holdChanged() {
+    let now = isOver ? 0 : deframer.count
+    connection.bytesHeld += now - bytesHeld
+    bytesHeld = now
+  }
+
+  private func consume(_ count: Int) {
+    guard count > 0, let stream else { return }
+    bytesUnconsumed -= count
+    connection.act { session throws(HTTP2Error) in try session.consume(stream, count) }
+  }
+}

@@ -1,0 +1,75 @@
+import EventLoop
+import HTTP2
+
+/// The header block of a request while it is read; one per connection, since blocks do not interleave.
+struct RequestHead {
+  enum ContentKind {
+    case none
+    case grpc
+    case other
+  }
+
+  private(set) var method: [UInt8] = []
+  private(set) var path: [UInt8] = []
+  private(set) var authority: [UInt8] = []
+  private(set) var userAgent: [UInt8] = []
+  private(set) var route: Route?
+  private(set) var content = ContentKind.none
+  private(set) var timeout: Duration?
+  private(set) var timeoutIsMalformed = false
+  /// Nil for an encoding not known here.
+  private(set) var encoding: MessageEncoding? = .identity
+  private(set) var metadata = Metadata()
+
+  mutating func reset() {
+    method.removeAll(keepingCapacity: true)
+    path.removeAll(keepingCapacity: true)
+    authority.removeAll(keepingCapacity: true)
+    userAgent.removeAll(keepingCapacity: true)
+    route = nil
+    content = .none
+    timeout = nil
+    timeoutIsMalformed = false
+    encoding = .identity
+    metadata = Metadata()
+  }
+
+  var isPost: Bool { method.elementsEqual("POST".utf8) }
+
+  mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ routes: RouteTable) {
+    switch name.count {
+    case 2 where name.matches("te"): return
+    case 4 where name.matches("host"):
+      if authority.isEmpty { authority.append(contentsOf: value) }
+    case 5 where name.matches(":path"):
+      route = routes[value]
+      // The route knows its path; keeping an unknown one is for the answer and for plain HTTP.
+      if route == nil { path.append(contentsOf: value) }
+    case 7 where name.matches(":method"): method.append(contentsOf: value)
+    case 7 where name.matches(":scheme"): return
+    case 10 where name.matches(":authority"): authority.append(contentsOf: value)
+    case 10 where name.matches("user-agent"): userAgent.append(contentsOf: value)
+    case 12 where name.matches("content-type"):
+      content = Self.kind(value)
+      if content == .other { metadata.appendRaw(name, value) }
+    case 12 where name.matches("grpc-timeout"):
+      timeout = CallTimeout.parse(value)
+      timeoutIsMalformed = timeout == nil
+    case 13 where name.matches("grpc-encoding"): encoding = MessageEncoding(value)
+    case 20 where name.matches("grpc-accept-encoding"): return
+    default: metadata.appendRaw(name, value)
+    }
+  }
+
+  /// The path as text.
+  var pathText: String { route?.path ?? String(decoding: path, as: UTF8.self) }
+
+  // `application/grpc`, `application/grpc+proto`, `application/grpc;charset=…`, but not `application/grpc-web…`.
+  private static func kind(_ value: UnsafeRawBufferPointer) -> ContentKind {
+    let name: StaticString = "application/grpc"
+    guard value.begins(with: name) else { return .other }
+    guard value.count > name.utf8CodeUnitCount else { return .grpc }
+    let next = value[name.utf8CodeUnitCount]
+    return next == UInt8(ascii: "+") || next == UInt8(ascii: ";") ? .grpc : .other
+  }
+}

@@ -1,0 +1,206 @@
+import EventLoop
+import HTTP2
+
+/// One client's connection: turns the events of its session into calls. Loop-confined.
+final class ServerConnection: Connection {
+  let core: ServerCore
+  /// Bytes of requests that are not complete.
+  var bytesHeld = 0
+  private let owner: ServerLoop
+  private let peer: String
+  private var head = RequestHead()
+  private var isReadingRequest = false
+  private var headerBlockBegan: MonotonicTime?
+  private var hasSettings = false
+  private var idleSince: MonotonicTime
+  private let opened: MonotonicTime
+  /// Requests of one message, or plain HTTP, that have not ended; the oldest first.
+  private var incomplete: [(stream: HTTP2Stream, since: MonotonicTime)] = []
+  private var drain = DrainPhase.none
+
+  private enum DrainPhase {
+    case none
+    /// The notice and a PING are out; streams that were on their way are still taken.
+    case announced
+    /// The last stream id is out.
+    case final
+  }
+
+  init(_ fd: Int32, peer: String, owner: ServerLoop, core: ServerCore) throws(HTTP2Error) {
+    self.owner = owner
+    self.peer = peer
+    self.core = core
+    opened = owner.loop.now
+    idleSince = opened
+    var configuration = HTTP2Configuration(role: .server)
+    configuration.limits.concurrentStreamsMax = core.limits.streamsPerConnectionMax
+    configuration.limits.headerListBytesMax = core.limits.headerListBytesMax
+    let session = try HTTP2Session(configuration)
+    super.init(fd, on: owner.loop, session: session, outboundBytesMax: core.limits.outboundBytesPerConnectionMax)
+    session.delegate = self
+  }
+
+  override func closed() { owner.removed(self) }
+
+  var holdsTooMuch: Bool { bytesHeld > core.limits.inboundBytesPerConnectionMax }
+
+  /// Begins the graceful end: no new calls after a round trip, then close when the last one has ended.
+  func beginDrain() {
+    guard drain == .none, !isClosed else { return }
+    guard hasSettings else { return close(.noError) }
+    drain = .announced
+    act { session throws(HTTP2Error) in
+      try session.submitShutdownNotice()
+      try session.ping(Self.drainPing)
+    }
+  }
+
+  /// Ends at once, telling the client; its calls are cancelled.
+  func terminate() {
+    act { session throws(HTTP2Error) in
+      try session.terminate(.noError)
+      try session.collectOutput()
+    }
+    close(.cancel)
+  }
+
+  /// Closes the connection when the client has let one of its times pass.
+  func checkTimes() {
+    let now = loop.now
+    let limits = core.limits
+    if !hasSettings, now.since(opened) >= limits.handshakeTimeout { return close(.settingsTimeout) }
+    if let began = headerBlockBegan, now.since(began) >= limits.requestTimeout { return terminate() }
+    if session.outputBytes > 0, now.since(lastWriteProgress) >= limits.writeTimeout { return close(.cancel) }
+    if let idle = limits.idleTimeout, session.streamCount == 0, now.since(idleSince) >= idle { beginDrain() }
+    incomplete.removeAll { stream, since in
+      guard stream.isOpen, !stream.remoteEnded else { return true }
+      guard now.since(since) >= limits.requestTimeout else { return false }
+      act { session throws(HTTP2Error) in try session.reset(stream, .cancel) }
+      return true
+    }
+  }
+
+  private static let drainPing: UInt64 = 0x6472_6169_6e00_0001
+}
+
+extension ServerConnection: HTTP2SessionDelegate {
+  func settings(_ settings: HTTP2PeerSettings) { hasSettings = true }
+
+  func headersBegan(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind) {
+    headerBlockBegan = loop.now
+    isReadingRequest = kind == .request
+    if isReadingRequest { head.reset() }
+  }
+
+  func header(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    if isReadingRequest { head.add(name, value, core.routes) }
+  }
+
+  func headersEnded(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind, endStream: Bool) {
+    headerBlockBegan = nil
+    guard kind == .request else { return }
+    isReadingRequest = false
+    guard core.handlersRunning < core.limits.handlersPerLoopMax else {
+      return act { session throws(HTTP2Error) in try session.reset(stream, .refusedStream) }
+    }
+    if head.content == .grpc {
+      openCall(stream, endStream)
+    } else if let http = core.http {
+      openHTTP(stream, http)
+      if !endStream { incomplete.append((stream, loop.now)) }
+    } else {
+      refuse(stream, head.isPost ? "415" : "405")
+    }
+  }
+
+  func data(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
+    if let served = served(stream) {
+      served.receive(bytes)
+    } else {
+      act { session throws(HTTP2Error) in try session.consume(stream, bytes.count) }
+    }
+  }
+
+  func streamEnded(_ stream: HTTP2Stream) { served(stream)?.receiveEnd() }
+
+  func outboundDrained(_ stream: HTTP2Stream) { served(stream)?.outboundDrained() }
+
+  func streamClosed(_ stream: HTTP2Stream, errorCode: HTTP2ErrorCode) {
+    if session.streamCount == 0 { idleSince = loop.now }
+    if drain == .final, session.streamCount == 0 { planFlush() }
+    guard let served = served(stream) else { return }
+    served.abandon()
+    if let call = served as? HTTP2ServerCall { call.stream = nil } else { (served as? HTTP2HTTPCall)?.stream = nil }
+  }
+
+  func pingAck(_ payload: UInt64) {
+    guard payload == Self.drainPing, drain == .announced else { return }
+    drain = .final
+    act { session throws(HTTP2Error) in try session.goaway() }
+  }
+
+  private func served(_ stream: HTTP2Stream) -> ServedStream? {
+    // Only `openCall` and `openHTTP` set the context, to a `ServedStream`.
+    stream.context.map { unsafeDowncast($0, to: ServedStream.self) }
+  }
+
+  private func openCall(_ stream: HTTP2Stream, _ endStream: Bool) {
+    guard head.isPost else { return refuse(stream, "405") }
+    guard let route = head.route else {
+      return refuse(stream, RPCError(.unimplemented, "no method \(head.pathText)"))
+    }
+    guard let encoding = head.encoding else {
+      var error = RPCError(.unimplemented, "grpc-encoding is not supported")
+      error.metadata.appendReserved("grpc-accept-encoding", MessageEncoding.accepted)
+      return refuse(stream, error)
+    }
+    guard !head.timeoutIsMalformed else { return refuse(stream, RPCError(.internal, "malformed grpc-timeout")) }
+    let deadline = head.timeout.map { Deadline(at: loop.now.advanced(by: $0)) } ?? .never
+    let context = CallContext(
+      service: route.service, method: route.handler.name, path: route.path, metadata: head.metadata,
+      deadline: deadline, peer: peer)
+    let call = HTTP2ServerCall(self, stream, context: context, handler: route.handler, encoding: encoding)
+    stream.context = call
+    guard call.admit() else { return }
+    if !route.handler.takesOneRequest {
+      call.begin(UnsafeRawBufferPointer(start: nil, count: 0))
+    } else if !endStream {
+      incomplete.append((stream, loop.now))
+    }
+  }
+
+  private func openHTTP(_ stream: HTTP2Stream, _ handler: any HTTPHandler) {
+    var metadata = head.metadata
+    if !head.userAgent.isEmpty { metadata.add("user-agent", String(decoding: head.userAgent, as: UTF8.self)) }
+    let context = CallContext(
+      service: "", method: String(decoding: head.method, as: UTF8.self), path: head.pathText, metadata: metadata,
+      deadline: Deadline(at: loop.now.advanced(by: core.limits.httpTimeout)), peer: peer)
+    let authority = String(decoding: head.authority, as: UTF8.self)
+    stream.context = HTTP2HTTPCall(self, stream, context: context, authority: authority, handler: handler)
+  }
+
+  private func refuse(_ stream: HTTP2Stream, _ status: StaticString) {
+    act { session throws(HTTP2Error) in
+      try session.respond(stream, ResponseHeaders.refusal(status), endStream: true)
+    }
+    answered(stream)
+  }
+
+  private func refuse(_ stream: HTTP2Stream, _ error: RPCError) {
+    act { session throws(HTTP2Error) in
+      var headers = ResponseHeaders.ok
+      ResponseHeaders.status(error, trailers: error.metadata, to: &headers)
+      try session.respond(stream, headers, endStream: true)
+    }
+    answered(stream)
+  }
+}
+
+extension Metadata {
+  /// Appends a field that only the library may send.
+  mutating func appendReserved(_ name: StaticString, _ value: StaticString) {
+    appendRaw(
+      UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount),
+      UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
+  }
+}

@@ -1,0 +1,92 @@
+import EventLoop
+
+/// What a gRPC call and a plain HTTP request have in common: a task that serves it, a deadline, an answer that may have to
+/// wait for the client, and one end.
+// @unchecked: loop-confined; what handlers on other executors call goes through the loop.
+class ServedStream: @unchecked Sendable {
+  let loop: EventLoop
+  let context: CallContext
+  let core: ServerCore
+  private(set) var isOver = false
+  var bytesReceived = 0
+  var bytesSent = 0
+  private var task: Task<Void, Never>?
+  private var deadlineTimer: LoopTimer?
+  private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
+  private let began: MonotonicTime
+
+  init(loop: EventLoop, context: CallContext, core: ServerCore) {
+    self.loop = loop
+    self.context = context
+    self.core = core
+    began = loop.now
+  }
+
+  /// Bytes that wait for a slow client.
+  var outboundBytes: Int { 0 }
+
+  /// The deadline passed before the end: answers, and ends.
+  func expire() { preconditionFailure("for the kind of stream to override") }
+
+  /// Takes bytes of the request.
+  func receive(_ bytes: UnsafeRawBufferPointer) {}
+
+  /// The request is complete.
+  func receiveEnd() {}
+
+  func startClock() {
+    guard !context.deadline.isNever else { return }
+    deadlineTimer = loop.schedule(at: context.deadline.time) { [unowned self] in
+      expire()
+      task?.cancel()
+    }
+  }
+
+  /// Starts the task that serves the stream.
+  func start(_ body: @escaping @Sendable () async -> Void) {
+    core.handlersRunning += 1
+    task = Task(executorPreference: loop) { [self] in
+      await body()
+      core.handlersRunning -= 1
+      task = nil
+    }
+  }
+
+  /// Resumes when no more than the bound waits for the client.
+  func waitForRoom(_ continuation: UnsafeContinuation<Void, any Error>) {
+    if isOver { return continuation.resume(throwing: Self.overError) }
+    if outboundBytes <= core.limits.outboundBytesPerStreamMax { return continuation.resume() }
+    waitingWriters.append(continuation)
+  }
+
+  /// The transport has room again.
+  func outboundDrained() {
+    let writers = waitingWriters
+    waitingWriters = []
+    for writer in writers { writer.resume() }
+  }
+
+  /// The client has left, or the connection is lost: the task is cancelled, nobody is answered.
+  func abandon() {
+    guard !isOver else { return }
+    end(.cancelled, httpStatus: nil, thrown: nil)
+    task?.cancel()
+  }
+
+  /// The last thing of every stream: nothing is sent after it, and the interceptors learn of it.
+  func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
+    isOver = true
+    deadlineTimer?.cancel()
+    deadlineTimer = nil
+    let writers = waitingWriters
+    waitingWriters = []
+    for writer in writers { writer.resume(throwing: Self.overError) }
+    guard !core.interceptors.isEmpty else { return }
+    let outcome = CallOutcome(
+      status: status, httpStatus: httpStatus, error: thrown, duration: MonotonicTime.current.since(began),
+      bytesReceived: bytesReceived, bytesSent: bytesSent)
+    for interceptor in core.interceptors { interceptor.finished(context, outcome) }
+  }
+
+  static let overError = RPCError(.cancelled, "the call is over")
+}
