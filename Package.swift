@@ -43,7 +43,9 @@ let fences: [Target] = [
 // What every service stands on; none of these knows what a ticket is, save `HandoffAPI`.
 let foundations: [Target] = [
   .target(name: "CEventLoop"),
-  .target(name: "CHandoffProtos", dependencies: ["CProtobufC"]),
+  .target(name: "CDescriptorProtos", dependencies: ["CProtobufC"]),
+  .target(
+    name: "CHandoffProtos", dependencies: ["CProtobufC", "CDescriptorProtos"], exclude: ["descriptors.binpb"]),
   .target(name: "CAssets"),
   library("EventLoop", ["CEventLoop"]),
   library("Crypto", ["COpenSSL"]),
@@ -52,7 +54,7 @@ let foundations: [Target] = [
   library("RPCProtos", ["Protobuf", "CHandoffProtos"]),
   library("RPC", ["EventLoop", "Crypto", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
   library("Postgres", ["EventLoop", "CLibpq"]),
-  library("HandoffAPI", ["RPC", "Protobuf", "CHandoffProtos"]),
+  library("HandoffAPI", ["RPC", "RPCProtos", "Protobuf", "CHandoffProtos"]),
   library("ServiceKit", ["RPC", "EventLoop", "CAssets", "CMicrohttpd"]),
   library("Outbound", ["EventLoop", "CCurl"]),
 ]
@@ -78,12 +80,16 @@ let executables: [Target] = [
   executable("handoff-gateway", ["Gateway"]),
   executable("handoff", ["Operator"]),
   library("Operator", ["HandoffAPI", "Postgres", "ServiceKit", "Crypto", "TicketLedger"]),
-  executable("protoc-gen-handoff", ["Protobuf", "CHandoffProtos"]),
+  executable("protoc-gen-handoff", ["Protobuf", "CDescriptorProtos"]),
 ]
 
 let testTargets: [Target] = [
   tests("EventLoopTests", ["EventLoop"]),
-  tests("ProtobufTests", ["Protobuf", "HandoffAPI"]),
+  tests("ProtobufTests", ["Protobuf", "RPCProtos", "HandoffAPI", "TestProtos"]),
+  .target(name: "CTestProtos", dependencies: ["CProtobufC", "CHandoffProtos"], path: "Tests/CTestProtos"),
+  .target(
+    name: "TestProtos", dependencies: ["Protobuf", "RPC", "RPCProtos", "CTestProtos"], path: "Tests/TestProtos",
+    exclude: ["protos", "descriptors.binpb"], swiftSettings: swiftSettings),
   tests("HTTP2Tests", ["HTTP2"]),
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),

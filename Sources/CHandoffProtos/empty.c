@@ -1,1 +1,0 @@
-#include "CHandoffProtos.h"

@@ -1,1 +1,0 @@
-// HandoffAPI: to come.

@@ -1,1 +1,0 @@
-// RPCProtos: to come.
