@@ -94,7 +94,7 @@ let testTargets: [Target] = [
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
-  tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop"]),
+  tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop", "RPC"], exclude: ["Snapshots"]),
   tests("OutboundTests", ["Outbound", "EventLoop"], exclude: ["smtp_server.py"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),

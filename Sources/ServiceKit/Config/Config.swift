@@ -19,7 +19,8 @@ package struct Config: Sendable {
     let set = environment.filter { $0.key.hasPrefix("HANDOFF_") && !$0.value.isEmpty }
     var problems: [String] = []
     var values: [String: any Sendable] = [:]
-    for name in set.keys.sorted() where !names.contains(name) {
+    // HANDOFF_TEST_ is for the tests, whose environment the programs they start inherit.
+    for name in set.keys.sorted() where !names.contains(name) && !name.hasPrefix("HANDOFF_TEST_") {
       let hint = closest(to: name, in: names).map { "did you mean \($0)?" } ?? "see --help for the list; unset it"
       problems.append("\(name) is not known to this program; \(hint)")
     }

@@ -1,0 +1,7 @@
+package import RPC
+
+extension ServiceError: RPCErrorConvertible {
+  package var rpcError: RPCError {
+    RPCError(reason.entry.code, message)
+  }
+}
