@@ -159,15 +159,18 @@ package struct PreviewAnswerRequest: Message {
   package var act: AnswerAct = AnswerAct()
   /// The agent's text.
   package var text: String = ""
+  /// The processing type that the act would set: `services/{service}/processingTypes/{id}`; left out: unchanged.
+  package var processingType: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(ticket: String = "", act: AnswerAct = AnswerAct(), text: String = "") {
+  package init(ticket: String = "", act: AnswerAct = AnswerAct(), text: String = "", processingType: String = "") {
     self.ticket = ticket
     self.act = act
     self.text = text
+    self.processingType = processingType
   }
 
   /// The type `handoff.mail.v1.PreviewAnswerRequest`.
@@ -183,6 +186,7 @@ package struct PreviewAnswerRequest: Message {
     ticket = CFields.string(c.pointee.ticket)
     act = AnswerAct(rawValue: Int32(truncatingIfNeeded: c.pointee.act.rawValue))
     text = CFields.string(c.pointee.text)
+    processingType = CFields.string(c.pointee.processing_type)
   }
 
   /// Writes a `Handoff__Mail__V1__PreviewAnswerRequest` into the arena.
@@ -195,6 +199,10 @@ package struct PreviewAnswerRequest: Message {
     c.pointee.act = .init(rawValue: .init(truncatingIfNeeded: act.rawValue))
     if !text.isEmpty {
       c.pointee.text = try arena.string(text, "handoff.mail.v1.PreviewAnswerRequest.text")
+    }
+    if !processingType.isEmpty {
+      c.pointee.processing_type = try arena.string(
+        processingType, "handoff.mail.v1.PreviewAnswerRequest.processing_type")
     }
     return UnsafeMutableRawPointer(c)
   }

@@ -656,7 +656,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__prepared_answer__descriptor 
   (ProtobufCMessageInit) handoff__mail__v1__prepared_answer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request__field_descriptors[4] =
 {
   {
     "ticket",
@@ -694,16 +694,29 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "processing_type",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__PreviewAnswerRequest, processing_type),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__preview_answer_request__field_indices_by_name[] = {
   1,   /* field[1] = act */
+  3,   /* field[3] = processing_type */
   2,   /* field[2] = text */
   0,   /* field[0] = ticket */
 };
 static const ProtobufCIntRange handoff__mail__v1__preview_answer_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__preview_answer_request__descriptor =
 {
@@ -713,7 +726,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__preview_answer_request__desc
   "Handoff__Mail__V1__PreviewAnswerRequest",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__PreviewAnswerRequest),
-  3,
+  4,
   handoff__mail__v1__preview_answer_request__field_descriptors,
   handoff__mail__v1__preview_answer_request__field_indices_by_name,
   1,  handoff__mail__v1__preview_answer_request__number_ranges,

@@ -171,10 +171,14 @@ struct  Handoff__Mail__V1__PreviewAnswerRequest
    * The agent's text.
    */
   char *text;
+  /*
+   * The processing type that the act would set: `services/{service}/processingTypes/{id}`; left out: unchanged.
+   */
+  char *processing_type;
 };
 #define HANDOFF__MAIL__V1__PREVIEW_ANSWER_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__preview_answer_request__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
