@@ -1,0 +1,69 @@
+/// The values of a statement's parameters in PostgreSQL's binary format, one after the other.
+package struct ParameterBytes: Sendable {
+  struct Slot {
+    /// Where the value begins in `bytes`.
+    var offset: Int
+    /// Its length in bytes; -1 stands for NULL.
+    var length: Int
+  }
+
+  private(set) var bytes: [UInt8] = []
+  private(set) var slots: [Slot] = []
+
+  init() {}
+
+  var count: Int { slots.count }
+
+  mutating func reserve(values: Int) {
+    guard values > 0 else { return }
+    slots.reserveCapacity(values)
+    bytes.reserveCapacity(16 * values)
+  }
+
+  mutating func append<Value: PostgresBindable>(_ value: Value) {
+    let offset = bytes.count
+    if value.isPostgresNull {
+      slots.append(Slot(offset: offset, length: -1))
+      return
+    }
+    value.encode(into: &self)
+    slots.append(Slot(offset: offset, length: bytes.count - offset))
+  }
+
+  mutating func append(_ other: ParameterBytes) {
+    let base = bytes.count
+    bytes.append(contentsOf: other.bytes)
+    for slot in other.slots { slots.append(Slot(offset: base + slot.offset, length: slot.length)) }
+  }
+
+  /// Writes an integer in network byte order.
+  package mutating func write<Number: FixedWidthInteger>(_ number: Number) {
+    withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  /// Writes bytes as they are.
+  package mutating func write(contentsOf new: some Sequence<UInt8>) { bytes.append(contentsOf: new) }
+
+  /// Writes an array's header and elements (`array_recv` in PostgreSQL's `arrayfuncs.c`).
+  package mutating func write<Element: PostgresBindable>(array elements: [Element]) {
+    write(Int32(elements.isEmpty ? 0 : 1))
+    write(Int32(elements.contains { $0.isPostgresNull } ? 1 : 0))
+    write(Element.postgresType.oid)
+    guard !elements.isEmpty else { return }
+    write(Int32(truncatingIfNeeded: elements.count))
+    write(Int32(1))
+    for element in elements {
+      guard !element.isPostgresNull else {
+        write(Int32(-1))
+        continue
+      }
+      let mark = bytes.count
+      write(Int32(0))
+      element.encode(into: &self)
+      let length = UInt32(truncatingIfNeeded: bytes.count - mark - 4)
+      for (index, shift) in [24, 16, 8, 0].enumerated() {
+        bytes[mark + index] = UInt8(truncatingIfNeeded: length >> UInt32(shift))
+      }
+    }
+  }
+}
