@@ -93,7 +93,7 @@ let testTargets: [Target] = [
   tests("HTTP2Tests", ["HTTP2"]),
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),
-  tests("PostgresTests", ["Postgres", "HandoffTestKit"]),
+  tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop", "RPC"], exclude: ["Snapshots"]),
   tests("OutboundTests", ["Outbound", "EventLoop"], exclude: ["smtp_server.py"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
@@ -103,7 +103,7 @@ let testTargets: [Target] = [
   tests("MailTests", ["Mail"]),
   tests("TidyTests", []),
   .target(
-    name: "HandoffTestKit", dependencies: ["Postgres", "ServiceKit"], path: "Tests/Support",
+    name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",
     swiftSettings: swiftSettings),
 ]
 

@@ -1,0 +1,89 @@
+import EventLoop
+import HandoffTestKit
+import Postgres
+import Testing
+
+@Suite struct PoolTests {
+  @Test("of a thousand reads at once, exactly those fail that are wrong")
+  func pipelining() async throws {
+    let pool = try await SharedDatabase.pool()
+    let deadline = TestDatabase.deadline
+    try await onLoop {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for number in Int64(0)..<1000 {
+          group.addTask(executorPreference: TestLoops.group.loops[0]) {
+            if number % 50 == 7 {
+              await expectError("22012") {
+                try await pool.query("SELECT 1 / (\(number) - \(number))", deadline: deadline)
+              }
+            } else {
+              let rows = try await pool.query("SELECT \(number) * 2", deadline: deadline)
+              #expect(try rows[0].int64(0) == number * 2)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
+  @Test("many statements with syntax errors spoil no neighbour and no later query")
+  func syntaxErrors() async throws {
+    let pool = try await SharedDatabase.pool()
+    let deadline = TestDatabase.deadline
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in Int64(0)..<200 {
+        group.addTask {
+          if number % 5 == 0 {
+            await expectError("42601") {
+              try await pool.query("SELECT \(unescaped: "FROM WHERE \(number)")", deadline: deadline)
+            }
+          } else {
+            let rows = try await pool.query("SELECT \(number), \(unescaped: String(number % 7))", deadline: deadline)
+            #expect(try rows[0].int64(0) == number)
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  @Test("calls from a loop and from elsewhere both work")
+  func callers() async throws {
+    let pool = try await SharedDatabase.pool()
+    let query: Query = "SELECT 1"
+    let outside = try await pool.query(query, deadline: TestDatabase.deadline)
+    #expect(try outside[0].int64(0) == 1)
+    let inside = try await onLoop {
+      #expect(EventLoop.current === TestLoops.group.loops[0])
+      let rows = try await pool.query(query, deadline: TestDatabase.deadline)
+      #expect(EventLoop.current === TestLoops.group.loops[0])
+      return try rows[0].int64(0)
+    }
+    #expect(inside == 1)
+  }
+
+  @Test("the prepared statements of a connection stay within their limit")
+  func statementLimit() async throws {
+    let database = try await SharedDatabase.value()
+    var configuration = database.configuration
+    configuration.connectionsMax = 1
+    configuration.statementsMax = 16
+    let pool = PostgresPool(configuration, group: TestLoops.group)
+    try await onLoop {
+      for number in 0..<100 {
+        let rows = try await pool.query(
+          "SELECT \(Int64(number)), \(unescaped: "'text \(number)'")", deadline: TestDatabase.deadline)
+        #expect(try rows[0].string(1) == "text \(number)")
+      }
+      let rows = try await pool.query("SELECT count(*) FROM pg_prepared_statements", deadline: TestDatabase.deadline)
+      #expect(try rows[0].int64(0) <= 17)
+    }
+    await pool.close()
+  }
+}
+
+/// Runs `body` on the first of the test loops.
+func onLoop<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+  try await Task(executorPreference: TestLoops.group.loops[0]) { try await body() }.value
+}

@@ -1,1 +1,0 @@
-// HandoffTestKit: to come.
