@@ -1,4 +1,6 @@
 import Glibc
+// Names the same C headers: the compiler ascribes `timespec` to whichever of the two it loads first.
+import SwiftOverlayShims
 
 /// A point on the machine's monotonic clock: it never jumps, and means nothing to another machine.
 package struct MonotonicTime: Comparable, Hashable, Sendable {

@@ -1,4 +1,6 @@
 import Glibc
+// Names the same C headers: the compiler ascribes `timespec` to whichever of the two it loads first.
+import SwiftOverlayShims
 
 extension Metrics {
   /// Declares what Prometheus expects of every process (memory, CPU, descriptors, start time), and the build's name.
