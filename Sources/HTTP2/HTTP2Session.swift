@@ -7,8 +7,9 @@ import CNghttp2
 /// `collectOutput` and writes `withOutput`'s bytes, telling `outputWritten` how far it came. It closes the connection
 /// when a call throws (after writing what is staged: the GOAWAY that says why) and when `isFinished` is true.
 package final class HTTP2Session {
-  /// Receives the events; held weakly, since it is as a rule the owner of the session.
-  package weak var delegate: (any HTTP2SessionDelegate)?
+  /// Receives the events. Not retained, since it is as a rule the owner of the session; it must outlive its last call.
+  // Not `weak` either: that would slow down every reference to the delegate.
+  package unowned var delegate: (any HTTP2SessionDelegate)?
   /// How the session was set up.
   package let configuration: HTTP2Configuration
   /// The first error; from then on every call throws it.
@@ -17,23 +18,25 @@ package final class HTTP2Session {
   package internal(set) var streamCount = 0
 
   let handle: OpaquePointer
-  // The delegate during `receive` and `collectOutput`, which hold it: spares a weak load for every event.
-  unowned(unsafe) var active: (any HTTP2SessionDelegate)?
-  var nameValues: [nghttp2_nv] = []
-  var output = ByteQueue()
+  // What follows is used for every frame or field. No access to it spans a call of the delegate, so that checking each for
+  // overlaps at run time would find nothing, at a tenth of the whole cost of a request.
+  // The delegate during `receive` and `collectOutput`, which hold it.
+  @exclusivity(unchecked) unowned(unsafe) var active: (any HTTP2SessionDelegate)?
+  @exclusivity(unchecked) var nameValues: [nghttp2_nv] = []
+  @exclusivity(unchecked) var output = ByteQueue()
+  @exclusivity(unchecked) var headerListBytes = 0
+  @exclusivity(unchecked) unowned(unsafe) var headerStream: HTTP2Stream?
+  @exclusivity(unchecked) unowned(unsafe) var firstStream: HTTP2Stream?
+  @exclusivity(unchecked) var spareStreams: [HTTP2Stream] = []
+  @exclusivity(unchecked) var unproductiveFrames: TokenBucket
+  @exclusivity(unchecked) var now: UInt64 = 0
   var skippedStreams = SkippedStreams()
-  var unproductiveFrames: TokenBucket
   var resetsCaused: TokenBucket
   var resetsReceived: TokenBucket
-  var now: UInt64 = 0
   // Set by a callback that makes the library give up; it says more than the library's code.
   var violation: HTTP2Error?
-  var headerListBytes = 0
   // Bytes to be staged before the library is asked to pause.
   var outputMark = Int.max
-  unowned(unsafe) var headerStream: HTTP2Stream?
-  unowned(unsafe) var firstStream: HTTP2Stream?
-  var spareStreams: [HTTP2Stream] = []
   private var bytesStagedEver = false
 
   // Closed streams whose objects nobody kept are used again, up to this many.
@@ -110,7 +113,7 @@ package final class HTTP2Session {
   /// Bytes staged and not yet written.
   package var outputBytes: Int { output.count }
 
-  /// Lends the staged bytes. They may be lent after a failure too.
+  /// Lends the staged bytes, which `body` must not change by calling the session. They may be lent after a failure too.
   package func withOutput<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try body(output.readable)
   }

@@ -15,21 +15,22 @@ package final class HTTP2Stream {
   /// Headers have been submitted on this stream; on a server, a response can no longer be replaced.
   package internal(set) var headersSubmitted = false
 
-  var outbound = ByteQueue()
+  // Unchecked for the reason given in `HTTP2Session`.
+  @exclusivity(unchecked) var outbound = ByteQueue()
   var trailers: HTTP2Headers?
-  var isDeferred = false
-  var isAboveLowWater = false
+  @exclusivity(unchecked) var isDeferred = false
+  @exclusivity(unchecked) var isAboveLowWater = false
   var isIncremental = false
-  var finalHeadersReceived = false
-  var currentKind = HTTP2HeadersKind.request
+  @exclusivity(unchecked) var finalHeadersReceived = false
+  @exclusivity(unchecked) var currentKind = HTTP2HeadersKind.request
   /// The application reset the stream: the RST_STREAM is not the peer's doing.
   var isResetByUs = false
   /// The request never reached the wire.
   var isNeverSent = false
-  var bytesUnconsumed = 0
+  @exclusivity(unchecked) var bytesUnconsumed = 0
 
-  unowned(unsafe) var next: HTTP2Stream?
-  unowned(unsafe) var previous: HTTP2Stream?
+  @exclusivity(unchecked) unowned(unsafe) var next: HTTP2Stream?
+  @exclusivity(unchecked) unowned(unsafe) var previous: HTTP2Stream?
 
   init() {}
 
