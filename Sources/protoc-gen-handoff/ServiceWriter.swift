@@ -73,7 +73,7 @@ struct ServiceWriter {
     case (false, false): (kind, arguments) = ("unary", "$0, $1")
     case (false, true): (kind, arguments) = ("serverStreaming", "$0, $1, $2")
     case (true, false): (kind, arguments) = ("clientStreaming", "$0, $1")
-    case (true, true): (kind, arguments) = ("bidi", "$0, $1, $2")
+    case (true, true): (kind, arguments) = ("bidirectional", "$0, $1, $2")
     }
     let flag = method.proto.isInternal ? ", isInternal: true" : ""
     let head = ".\(kind)(\"\(method.proto.name)\", \(method.input).self, \(method.output).self\(flag))"
@@ -111,14 +111,19 @@ struct ServiceWriter {
       result = " -> ResponseStream<\(method.output)>"
       call = "serverStreaming(\(path), request, options)"
     case (true, false):
-      result = " -> ClientStreamingCall<\(method.input), \(method.output)>"
-      call = "clientStreaming(\(path), options)"
+      parameters.append(requestsParameter(method))
+      call = "clientStreaming(\(path), options, requests)"
     case (true, true):
-      result = " -> BidiCall<\(method.input), \(method.output)>"
-      call = "bidi(\(path), options)"
+      parameters.append(requestsParameter(method))
+      result = " -> ResponseStream<\(method.output)>"
+      call = "bidirectional(\(path), options, requests)"
     }
     writer.list("package func \(method.name)(", parameters, ") async throws\(result) {")
     writer.indented { $0.line("try await channel.\(call)") }
     writer.line("}")
+  }
+
+  private func requestsParameter(_ method: MethodCode) -> String {
+    "_ requests: @escaping @Sendable (RequestWriter<\(method.input)>) async throws -> Void"
   }
 }
