@@ -79,7 +79,8 @@ let executables: [Target] = [
   executable("handoff-masking", ["Masking"]),
   executable("handoff-gateway", ["Gateway"]),
   executable("handoff", ["Operator"]),
-  library("Operator", ["HandoffAPI", "Postgres", "ServiceKit", "Crypto", "TicketLedger"]),
+  .target(name: "CSpawn"),
+  library("Operator", ["CSpawn", "EventLoop", "HandoffAPI", "Postgres", "RPC", "ServiceKit", "Crypto", "TicketLedger"]),
   executable("protoc-gen-handoff", ["Protobuf", "CDescriptorProtos"]),
 ]
 
@@ -101,6 +102,7 @@ let testTargets: [Target] = [
   tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
   tests("MailTests", ["Mail"]),
+  tests("OperatorTests", ["Operator", "EventLoop"]),
   tests("TidyTests", []),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",

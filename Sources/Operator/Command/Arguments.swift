@@ -1,0 +1,149 @@
+/// A command of `handoff`.
+enum CommandName: String, CaseIterable, Sendable {
+  case up, migrate, seed, demo, doctor, version
+
+  /// One line of `handoff --help`.
+  var summary: String {
+    switch self {
+    case .up: "start a whole cluster on this machine and keep it running"
+    case .migrate: "bring the database's schema up to date"
+    case .seed: "fill an empty database with the demo organization"
+    case .demo: "drive a ticket through the running cluster, step by step"
+    case .doctor: "say what is missing or wrong on this machine, and how to mend it"
+    case .version: "print the version"
+    }
+  }
+
+  /// The options it takes.
+  var options: [CommandOption] {
+    switch self {
+    case .up: [.data, .port]
+    case .migrate, .seed, .demo: [.data]
+    case .doctor: [.data, .port]
+    case .version: []
+    }
+  }
+}
+
+/// An option of a command; each takes a value.
+enum CommandOption: String, CaseIterable, Sendable {
+  case data = "--data"
+  case port = "--port"
+
+  var value: String {
+    switch self {
+    case .data: "DIR"
+    case .port: "PORT"
+    }
+  }
+
+  var summary: String {
+    switch self {
+    case .data: "where the installation keeps its data (default: .handoff)"
+    case .port: "the port that browsers and curl use, 0 for any free one (default: 8080)"
+    }
+  }
+}
+
+/// A command line, understood.
+struct Arguments: Sendable, Equatable {
+  /// What to do; nil: print the help of all commands.
+  var command: CommandName?
+  /// Print the help of `command` instead of doing it.
+  var wantsHelp = false
+  /// Where the data lies, as given.
+  var data = ".handoff"
+  /// The edge's port, when one was asked for.
+  var port: UInt16?
+
+  /// Understands the words after the program's name.
+  ///
+  /// - Throws: `OperatorError` with exit code 64 that says what would be understood.
+  init(_ words: [String]) throws(OperatorError) {
+    var rest = words[...]
+    guard let first = rest.popFirst(), !["--help", "-h", "help"].contains(first) else {
+      // `handoff help up` is `handoff up --help`.
+      command = rest.first.flatMap(CommandName.init(rawValue:))
+      wantsHelp = true
+      return
+    }
+    let name = ["--version", "-V"].contains(first) ? "version" : first
+    guard let command = CommandName(rawValue: name) else {
+      throw .usage(
+        "\"\(first)\" is not a command of handoff",
+        advice: "Commands: \(CommandName.allCases.map(\.rawValue).joined(separator: ", ")). See: handoff --help")
+    }
+    self.command = command
+    while let word = rest.popFirst() {
+      if word == "--help" || word == "-h" {
+        wantsHelp = true
+      } else {
+        try read(word, command, &rest)
+      }
+    }
+  }
+
+  private mutating func read(
+    _ word: String, _ command: CommandName, _ rest: inout ArraySlice<String>
+  ) throws(OperatorError) {
+    let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard let option = CommandOption(rawValue: parts[0]), command.options.contains(option) else {
+      let known = command.options.map { "\($0.rawValue) \($0.value)" } + ["--help"]
+      throw .usage(
+        "\"\(word)\" is not an option of handoff \(command.rawValue)",
+        advice: "It takes: \(known.joined(separator: ", ")).")
+    }
+    guard let value = parts.count == 2 ? parts[1] : rest.popFirst(), !value.isEmpty else {
+      throw .usage(
+        "\(option.rawValue) needs a value", advice: "For example: handoff \(command.rawValue) \(option.example)")
+    }
+    switch option {
+    case .data:
+      guard !value.utf8.contains(0), value.utf8.count <= 1024 else {
+        throw .usage("--data is too long", advice: "Name a directory with at most 1024 bytes.")
+      }
+      data = value
+    case .port:
+      guard let number = UInt16(value) else {
+        throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
+      }
+      port = number
+    }
+  }
+}
+
+extension CommandOption {
+  fileprivate var example: String {
+    switch self {
+    case .data: "--data /srv/handoff"
+    case .port: "--port 8080"
+    }
+  }
+}
+
+/// The text of `handoff --help`, or of one command's `--help`; `details` follows the options.
+func help(for command: CommandName?, details: String = "") -> String {
+  guard let command else {
+    let lines = CommandName.allCases.map { "  \(padded($0.rawValue, 9))\($0.summary)\n" }.joined()
+    return """
+      handoff runs and looks after a Handoff cluster.
+
+      Usage: handoff COMMAND [OPTIONS]
+
+      \(lines)
+      `handoff COMMAND --help` says more.
+
+      """
+  }
+  let usage = command.options.map { " [\($0.rawValue) \($0.value)]" }.joined()
+  var text = "handoff \(command.rawValue): \(command.summary)\n\nUsage: handoff \(command.rawValue)\(usage)\n"
+  for option in command.options {
+    text += "\n  \(padded("\(option.rawValue) \(option.value)", 13))\(option.summary)"
+  }
+  if !command.options.isEmpty { text += "\n" }
+  return details.isEmpty ? text : "\(text)\n\(details)"
+}
+
+func padded(_ text: String, _ width: Int) -> String {
+  text + String(repeating: " ", count: max(0, width - text.count))
+}
