@@ -96,16 +96,17 @@ let testTargets: [Target] = [
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop", "RPC"], exclude: ["Snapshots"]),
-  tests("OutboundTests", ["Outbound", "EventLoop"], exclude: ["smtp_server.py"]),
+  tests("OutboundTests", ["Outbound", "EventLoop", "HandoffTestKit"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
-  tests("MailTests", ["Mail"]),
+  tests("MailTests", ["Mail", "EventLoop", "Outbound", "HandoffTestKit"]),
   tests("OperatorTests", ["Operator", "EventLoop"]),
   tests("TidyTests", []),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",
+    exclude: ["smtp_server.py"],
     swiftSettings: swiftSettings),
 ]
 

@@ -1,4 +1,5 @@
 import EventLoop
+import HandoffTestKit
 import Testing
 
 @testable import Outbound

@@ -1,28 +1,5 @@
 import Foundation
-
-/// The Python interpreter that has the tests' foreign libraries.
-enum Python {
-  static var path: String { ProcessInfo.processInfo.environment["HANDOFF_TEST_PYTHON"] ?? ".venv/bin/python" }
-
-  struct Failed: Error { let status: Int32 }
-
-  /// Runs a script with the input on its standard input and returns its standard output.
-  static func run(_ script: String, input: [UInt8]) throws -> Data {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = ["-c", script]
-    let (standardInput, standardOutput) = (Pipe(), Pipe())
-    process.standardInput = standardInput
-    process.standardOutput = standardOutput
-    try process.run()
-    try standardInput.fileHandleForWriting.write(contentsOf: Data(input))
-    try standardInput.fileHandleForWriting.close()
-    let output = try standardOutput.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw Failed(status: process.terminationStatus) }
-    return output
-  }
-}
+import HandoffTestKit
 
 /// A mail as Python's `email` package reads it.
 struct ParsedMail: Decodable, Equatable {
@@ -38,7 +15,7 @@ struct ParsedMail: Decodable, Equatable {
   }
 
   init(_ bytes: [UInt8]) throws {
-    self = try JSONDecoder().decode(ParsedMail.self, from: Python.run(Self.script, input: bytes))
+    self = try JSONDecoder().decode(ParsedMail.self, from: TestPython.run(Self.script, input: bytes))
   }
 
   subscript(header: String) -> String? { headers.first { $0[0].lowercased() == header.lowercased() }?[1] }
