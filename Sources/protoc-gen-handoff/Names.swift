@@ -71,7 +71,8 @@ enum SwiftName {
     "Any", "Arena", "Array", "Bool", "Box", "CFields", "CallContext", "CallOptions", "Double", "Duration", "Float",
     "Int", "Int32", "Int64", "Message", "MessageDescriptor", "MethodDescriptor", "Optional", "ProtoEnum",
     "ProtobufError", "RPCService", "RPCTransport", "RequestStream", "RequestWriter", "ResponseStream", "ResponseWriter",
-    "Self", "ServiceDescriptor", "String", "Type", "UInt32", "UInt64", "UInt8", "UnsafeMutableRawPointer", "UnsafeRawPointer",
+    "Self", "ServiceDescriptor", "String", "Type",
+    "UInt32", "UInt64", "UInt8", "UnsafeMutableRawPointer", "UnsafeRawPointer",
   ]
 
   /// `create_time` → `createTime`; words of Swift in backticks, and `init` as `initValue`, since those do not help it.

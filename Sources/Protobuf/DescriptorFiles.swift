@@ -1,0 +1,140 @@
+/// The proto files of a program by name and by what they declare, for server reflection: protobuf-c itself keeps no file
+/// descriptors, so they come from a `FileDescriptorSet` that protoc wrote.
+package struct DescriptorFiles: Sendable {
+  /// One proto file.
+  package struct File: Sendable {
+    /// The name that other files import it by, such as `handoff/tickets/v1/ticket.proto`.
+    package let name: String
+    /// The names of the files it imports.
+    package let imports: [String]
+    /// The serialized `google.protobuf.FileDescriptorProto`.
+    package let serialized: [UInt8]
+    let symbols: [String]
+  }
+
+  private var byName: [String: File] = [:]
+  private var nameBySymbol: [String: String] = [:]
+
+  /// Reads a serialized `google.protobuf.FileDescriptorSet`.
+  ///
+  /// - Throws: the bytes are malformed.
+  package init(descriptorSet: UnsafeRawBufferPointer) throws(ProtobufError) {
+    var cursor = WireCursor(descriptorSet)
+    while !cursor.isAtEnd {
+      let (field, wireType) = try cursor.tag()
+      guard field == 1, wireType == WireType.delimited else {
+        try cursor.skipValue(wireType)
+        continue
+      }
+      let file = try FileReader.read(try cursor.delimited())
+      byName[file.name] = file
+      for symbol in file.symbols { nameBySymbol[symbol] = file.name }
+    }
+  }
+
+  /// The file with this name.
+  package func file(named name: String) -> File? { byName[name] }
+
+  /// The file that declares this message, field, enum, service or method, by its full name.
+  package func file(declaring symbol: String) -> File? {
+    nameBySymbol[symbol].flatMap { byName[$0] }
+  }
+
+  /// The file and all that it imports, directly or not; the file itself first, each one once.
+  package func closure(of file: File) -> [File] {
+    var result = [file]
+    var known: Set<String> = [file.name]
+    var index = 0
+    while index < result.count {
+      for name in result[index].imports where known.insert(name).inserted {
+        if let file = byName[name] { result.append(file) }
+      }
+      index += 1
+    }
+    return result
+  }
+}
+
+/// Takes from a serialized `FileDescriptorProto` what the index needs; the numbers are those of descriptor.proto.
+private struct FileReader {
+  private var name = ""
+  private var package = ""
+  private var imports: [String] = []
+  private var symbols: [String] = []
+
+  static func read(_ bytes: UnsafeRawBufferPointer) throws(ProtobufError) -> DescriptorFiles.File {
+    var reader = FileReader()
+    try each(bytes) { (field, value) throws(ProtobufError) in
+      switch field {
+      case 1: reader.name = text(value)
+      case 2: reader.package = text(value)
+      case 3: reader.imports.append(text(value))
+      default: break
+      }
+    }
+    let scope = reader.package
+    try each(bytes) { (field, value) throws(ProtobufError) in
+      switch field {
+      case 4: try reader.message(value, scope)
+      case 5, 7: try reader.named(value, scope, children: nil)
+      case 6: try reader.named(value, scope, children: 2)
+      default: break
+      }
+    }
+    return DescriptorFiles.File(
+      name: reader.name, imports: reader.imports, serialized: [UInt8](bytes), symbols: reader.symbols)
+  }
+
+  private mutating func message(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
+    let fullName = Self.join(scope, try Self.nameOf(bytes))
+    symbols.append(fullName)
+    var reader = self
+    try Self.each(bytes) { (field, value) throws(ProtobufError) in
+      switch field {
+      case 3: try reader.message(value, fullName)
+      case 2, 4, 6, 8: try reader.named(value, fullName, children: nil)
+      default: break
+      }
+    }
+    self = reader
+  }
+
+  /// Adds a declaration with a name in field 1, and those in its field `children`.
+  private mutating func named(
+    _ bytes: UnsafeRawBufferPointer, _ scope: String, children: UInt32?
+  ) throws(ProtobufError) {
+    let fullName = Self.join(scope, try Self.nameOf(bytes))
+    symbols.append(fullName)
+    var reader = self
+    try Self.each(bytes) { (field, value) throws(ProtobufError) in
+      if field == children { try reader.named(value, fullName, children: nil) }
+    }
+    self = reader
+  }
+
+  private static func nameOf(_ bytes: UnsafeRawBufferPointer) throws(ProtobufError) -> String {
+    var name = ""
+    try each(bytes) { (field, value) throws(ProtobufError) in
+      if field == 1 { name = text(value) }
+    }
+    return name
+  }
+
+  private static func each(
+    _ bytes: UnsafeRawBufferPointer, _ body: (UInt32, UnsafeRawBufferPointer) throws(ProtobufError) -> Void
+  ) throws(ProtobufError) {
+    var cursor = WireCursor(bytes)
+    while !cursor.isAtEnd {
+      let (field, wireType) = try cursor.tag()
+      if wireType == WireType.delimited {
+        try body(field, try cursor.delimited())
+      } else {
+        try cursor.skipValue(wireType)
+      }
+    }
+  }
+
+  private static func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+
+  private static func join(_ scope: String, _ name: String) -> String { scope.isEmpty ? name : "\(scope).\(name)" }
+}
