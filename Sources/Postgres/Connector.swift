@@ -52,6 +52,8 @@ final class Connector {
     let parameters = conninfo.parameters(configuration, addresses)
     connection = parameters.withCStrings { keywords, values in PQconnectStartParams(keywords, values, 1) }
     guard let connection, PQstatus(connection) != CONNECTION_BAD else { return failWithConnection() }
+    // Notices go nowhere: libpq would print them.
+    PQsetNoticeReceiver(connection, { _, _ in }, nil)
     wait(for: .write)
   }
 
@@ -76,8 +78,6 @@ final class Connector {
   }
 
   private func finish(_ connection: OpaquePointer) {
-    // Notices go nowhere: libpq would print them.
-    PQsetNoticeReceiver(connection, { _, _ in }, nil)
     guard PQsetnonblocking(connection, 1) == 0, PQenterPipelineMode(connection) == 1 else {
       return failWithConnection()
     }
@@ -180,6 +180,12 @@ struct ConnectionInfo: Sendable {
     }
     // Kerberos would add a round trip and block.
     if settings["gssencmode"] == nil { parameters.add("gssencmode", "disable") }
+    // An idle connection (LISTEN) must notice within a minute that its server is gone.
+    for (name, seconds) in [("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_count", "3")]
+    where settings[name] == nil {
+      parameters.add(name, seconds)
+    }
+    if settings["tcp_user_timeout"] == nil { parameters.add("tcp_user_timeout", "60000") }
     if settings["application_name"] == nil { parameters.add("application_name", configuration.applicationName) }
     parameters.add("client_encoding", "UTF8")
     let given = settings["options"].map { $0 + " " } ?? ""

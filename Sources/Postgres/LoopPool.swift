@@ -10,32 +10,32 @@ final class LoopPool {
   private static let sharedDepthMax = 128
   /// Requests closed by one sync.
   private static let groupMax = 64
-  private static let attemptsMax = 2
+  static let attemptsMax = 2
   /// How long a cancelled statement has to end before its connection is closed.
-  private static let cancelGrace = Duration.seconds(1)
+  static let cancelGrace = Duration.seconds(1)
   private static let closeGrace = Duration.seconds(5)
 
   let loop: EventLoop
-  private let configuration: PostgresConfiguration
-  private let counters: PoolCounters
-  private let log: @Sendable (PostgresEvent) -> Void
-  private let catalog = StatementCatalog()
+  let configuration: PostgresConfiguration
+  let counters: PoolCounters
+  let log: @Sendable (PostgresEvent) -> Void
+  let catalog = StatementCatalog()
 
-  private var sessions: [Session] = []
-  private var idle: [Session] = []
-  private var connecting = 0
-  private var exclusivesInUse = 0
-  private var reads = Ring<Request>()
-  private var readsAlone = Ring<Request>()
-  private var exclusives = Ring<Request>()
+  var sessions: [Session] = []
+  var idle: [Session] = []
+  var connecting = 0
+  var exclusivesInUse = 0
+  var reads = Ring<Request>()
+  var readsAlone = Ring<Request>()
+  var exclusives = Ring<Request>()
   private var isPumpQueued = false
-  private var isCrowded = false
-  private var backoff = Backoff()
-  private var backoffTimer: LoopTimer?
-  private var sweepAt = Deadline.never
-  private var sweepTimer: LoopTimer?
-  private var whenClosed: [UnsafeContinuation<Void, Never>] = []
-  private var isClosing = false
+  var isCrowded = false
+  var backoff = Backoff()
+  var backoffTimer: LoopTimer?
+  var sweepAt = Deadline.never
+  var sweepTimer: LoopTimer?
+  var whenClosed: [UnsafeContinuation<Void, Never>] = []
+  var isClosing = false
 
   init(
     _ configuration: PostgresConfiguration, loop: EventLoop, counters: PoolCounters,
@@ -47,9 +47,9 @@ final class LoopPool {
     self.log = log
   }
 
-  private var connectionsMax: Int { max(1, configuration.connectionsMax) }
-  private var exclusivesMax: Int { max(1, connectionsMax - 1) }
-  private var waiting: Int { reads.count + readsAlone.count + exclusives.count }
+  var connectionsMax: Int { max(1, configuration.connectionsMax) }
+  var exclusivesMax: Int { max(1, connectionsMax - 1) }
+  var waiting: Int { reads.count + readsAlone.count + exclusives.count }
 
   /// Queues a request, or refuses it at once.
   func submit(_ request: Request) {
@@ -116,6 +116,15 @@ final class LoopPool {
     closeIfEmpty()
   }
 
+  /// Closes all connections without waiting for anything.
+  func dismiss() {
+    isClosing = true
+    backoffTimer?.cancel()
+    sweepTimer?.cancel()
+    refuseWaiting(.poolClosed)
+    for session in sessions { session.fail(.poolClosed) }
+  }
+
   private func refusal(of request: Request) -> (any Error)? {
     if let abandonment = request.abandonment { return abandonment }
     if isClosing, request.need != .held { return PostgresError.poolClosed }
@@ -130,7 +139,7 @@ final class LoopPool {
 
 // Queues and the sharing out of connections.
 extension LoopPool {
-  private func enqueue(_ request: Request) {
+  func enqueue(_ request: Request) {
     request.state = .queued
     switch request.need {
     case .shared where request.attempts > 0: readsAlone.append(request)
@@ -140,13 +149,13 @@ extension LoopPool {
     queuePump()
   }
 
-  private func remove(_ isRemoved: (Request) -> Bool) {
+  func remove(_ isRemoved: (Request) -> Bool) {
     reads.removeAll(where: isRemoved)
     readsAlone.removeAll(where: isRemoved)
     exclusives.removeAll(where: isRemoved)
   }
 
-  private func queuePump() {
+  func queuePump() {
     guard !isPumpQueued else { return }
     isPumpQueued = true
     loop.atEndOfTurn { [self] in pump() }
@@ -230,7 +239,7 @@ extension LoopPool {
 
   private func hasRoom(_ session: Session) -> Bool { session.requestsInFlight < Self.sharedDepthMax }
 
-  private func setIdle(_ session: Session) {
+  func setIdle(_ session: Session) {
     guard !session.isIdle else { return }
     guard !isClosing else { return close(session) }
     session.isIdle = true
@@ -238,7 +247,7 @@ extension LoopPool {
     if waiting > 0 { queuePump() }
   }
 
-  private func settle(_ session: Session) {
+  func settle(_ session: Session) {
     guard session.use == .returning, session.isDrained, !session.isCancelUnderWay else { return }
     switch session.transactionStatus {
     case PQTRANS_IDLE:
@@ -251,242 +260,9 @@ extension LoopPool {
     }
   }
 
-  private func updateGauges() {
+  func updateGauges() {
     counters.open.set(sessions.count)
     counters.inUse.set(sessions.count - idle.count)
     counters.waiting.set(waiting)
-  }
-}
-
-// Making and closing connections.
-extension LoopPool {
-  private func grow() {
-    guard !isClosing, backoffTimer == nil else { return }
-    let forExclusives = min(exclusives.count, exclusivesMax - exclusivesInUse)
-    let forReads = isCrowded || !reads.isEmpty || !readsAlone.isEmpty ? 1 : 0
-    let room = connectionsMax - sessions.count - connecting
-    let wanted = min(room, max(0, forExclusives) + forReads - connecting)
-    // After a failure, one attempt at a time finds out whether the server is back.
-    let count = backoff.failures > 0 ? min(wanted, 1 - connecting) : wanted
-    guard count > 0 else { return }
-    for _ in 0..<count { connect() }
-  }
-
-  private func connect() {
-    connecting += 1
-    Connector.start(configuration, loop, PostgresPool.blocking) { [self] result in
-      connecting -= 1
-      switch result {
-      case .success(let connection): connected(connection)
-      case .failure(let error): connectFailed(error)
-      }
-      closeIfEmpty()
-    }
-  }
-
-  private func connected(_ connection: OpaquePointer) {
-    guard !isClosing else { return PQfinish(connection) }
-    backoff = Backoff()
-    let session = Session(
-      connection, loop: loop, catalog: catalog, statementsMax: configuration.statementsMax, owner: self)
-    sessions.append(session)
-    counters.connects.add(1)
-    log(.connected)
-    setIdle(session)
-    updateGauges()
-  }
-
-  private func connectFailed(_ error: PostgresError) {
-    guard !isClosing else { return }
-    counters.failures.add(1)
-    let delay = backoff.next()
-    log(.connectFailed(error, retryAfter: delay))
-    backoffTimer?.cancel()
-    backoffTimer = loop.schedule(after: delay) { [self] in
-      backoffTimer = nil
-      if waiting > 0 { queuePump() }
-    }
-    // Nobody will answer soon: better to say so than to let callers run into their deadlines.
-    if sessions.isEmpty, connecting == 0 { refuseWaiting(error) }
-  }
-
-  private func refuseWaiting(_ error: PostgresError) {
-    var refused: [Request] = []
-    remove { request in
-      refused.append(request)
-      return true
-    }
-    for request in refused { request.finish(.failure(error)) }
-    updateGauges()
-  }
-
-  private func close(_ session: Session) {
-    session.close()
-    drop(session)
-    closeIfEmpty()
-  }
-
-  private func drop(_ session: Session) {
-    sessions.removeAll { $0 === session }
-    idle.removeAll { $0 === session }
-    session.isIdle = false
-    updateGauges()
-  }
-
-  private func closeIfEmpty() {
-    guard isClosing, sessions.isEmpty, connecting == 0 else { return }
-    for continuation in whenClosed { continuation.resume() }
-    whenClosed = []
-  }
-}
-
-extension LoopPool: SessionOwner {
-  func session(_ session: Session, completed group: RequestGroup) {
-    let hasFailed =
-      group.syncError != nil || group.requests.contains { $0.error != nil || !$0.isComplete }
-    for request in group.requests {
-      if !hasFailed {
-        request.finish(.success(.rows(request.results)))
-      } else if mayRunAgain(request, in: group, session) {
-        request.prepareToSendAgain()
-        enqueue(request)
-      } else {
-        let error = request.error ?? group.syncError ?? .connectionLost("the statement was skipped")
-        request.finish(.failure(translated(error, of: request)))
-      }
-    }
-    guard session.use == .exclusive, group.requests.contains(where: { $0.need == .exclusive }) else { return }
-    session.use = .returning
-  }
-
-  func sessionProgressed(_ session: Session) {
-    switch session.use {
-    case .shared:
-      if session.isDrained { setIdle(session) } else if waiting > 0 { queuePump() }
-    case .returning: settle(session)
-    case .exclusive: break
-    }
-    if session.hasAbandoned, !session.isClosed { cancelAbandoned(on: session) }
-    updateGauges()
-  }
-
-  func session(_ session: Session, lostWith error: PostgresError, unanswered: [RequestGroup]) {
-    if session.use != .shared { exclusivesInUse -= 1 }
-    drop(session)
-    counters.failures.add(1)
-    log(.connectionLost(error))
-    for request in unanswered.flatMap(\.requests) {
-      if request.need == .shared, request.abandonment == nil, request.attempts == 0, !isClosing {
-        request.prepareToSendAgain()
-        enqueue(request)
-      } else if let error = request.error {
-        request.finish(.failure(translated(error, of: request)))
-      } else if request.commits {
-        request.finish(.failure(PostgresError.outcomeUnknown))
-      } else {
-        request.finish(.failure(error.kind == .server ? error : .connectionLost(error.message)))
-      }
-    }
-    if waiting > 0 { queuePump() }
-    closeIfEmpty()
-  }
-
-  func session(_ session: Session, notifiedOn channel: String, payload: String) {}
-
-  // What was undone or skipped because of a neighbour, hit by a cancel request meant for another, or planned before a
-  // change of the schema, has done nothing yet.
-  private func mayRunAgain(_ request: Request, in group: RequestGroup, _ session: Session) -> Bool {
-    guard request.need != .held, request.abandonment == nil, request.attempts < Self.attemptsMax, !isClosing else {
-      return false
-    }
-    guard let error = request.error else { return group.requests.count > 1 || group.syncError == nil }
-    return error.isStalePlan || (error.sqlState == "57014" && session.wasCancelled)
-  }
-
-  private func translated(_ error: PostgresError, of request: Request) -> any Error {
-    if error.sqlState == "57014", let abandonment = request.abandonment { return abandonment }
-    return request.failedAtCommit && (error.isFatal || error.isUnavailable) ? PostgresError.outcomeUnknown : error
-  }
-}
-
-// Deadlines and cancellation.
-extension LoopPool {
-  private func sweep(by deadline: Deadline) {
-    guard deadline < sweepAt else { return }
-    sweepAt = deadline
-    sweepTimer?.cancel()
-    sweepTimer = loop.schedule(at: deadline.time) { [self] in sweep() }
-  }
-
-  // One timer serves all requests: most are answered long before their deadlines.
-  private func sweep() {
-    var expired: [Request] = []
-    var next = Deadline.never
-    func look(_ request: Request) {
-      guard request.abandonment == nil, request.state != .finished, !request.deadline.isNever else { return }
-      if request.deadline.time <= loop.now { expired.append(request) } else { next = min(next, request.deadline) }
-    }
-    reads.visit(look)
-    readsAlone.visit(look)
-    exclusives.visit(look)
-    for session in sessions { session.forEachRequest(look) }
-    let queued = expired.filter { $0.state == .queued }
-    if !queued.isEmpty {
-      remove { [now = loop.now] in !$0.deadline.isNever && $0.deadline.time <= now }
-      for request in queued { request.finish(.failure(PostgresError.deadlineExceeded)) }
-    }
-    for request in expired where request.state == .sent { abandon(request, PostgresError.deadlineExceeded) }
-    sweepAt = .never
-    sweep(by: next)
-    updateGauges()
-  }
-
-  // Only the statement that the server works on can be cancelled; one behind it is when its turn comes.
-  private func cancelAbandoned(on session: Session) {
-    guard let request = session.current, request.abandonment != nil, !session.isCancelUnderWay,
-      let handle = session.cancelHandle()
-    else { return }
-    session.isCancelUnderWay = true
-    session.wasCancelled = true
-    session.guardTimer?.cancel()
-    session.guardTimer = loop.schedule(after: Self.cancelGrace) { [weak session] in
-      session?.fail(.connectionLost("a cancelled statement did not end"))
-    }
-    let cancel = CancelRequest(handle)
-    let bound = LoopBound((self, session), loop)
-    Task(executorPreference: loop) {
-      // A failure is no news: the guard timer closes the connection then.
-      _ = try? await PostgresPool.blocking.run { cancel.send() }
-      let (pool, session) = bound.value
-      session.isCancelUnderWay = false
-      if !session.isClosed { pool.sessionProgressed(session) }
-    }
-  }
-}
-
-/// A request to cancel what a connection's backend runs.
-// @unchecked: PQcancel may be called on any thread, once here; the handle has its own copy of the address.
-private final class CancelRequest: @unchecked Sendable {
-  private let handle: OpaquePointer
-
-  init(_ handle: OpaquePointer) { self.handle = handle }
-
-  deinit { PQfreeCancel(handle) }
-
-  /// Connects, sends and waits until the server took it; blocks.
-  func send() {
-    var complaint = [CChar](repeating: 0, count: 256)
-    _ = PQcancel(handle, &complaint, Int32(complaint.count))
-  }
-}
-
-/// Growing, jittered pauses between attempts: 50 ms to 2 s.
-struct Backoff {
-  private(set) var failures = 0
-
-  mutating func next() -> Duration {
-    failures += 1
-    let ceiling = min(2_000_000, 50_000 << min(failures - 1, 6))
-    return .microseconds(Int.random(in: ceiling / 2...ceiling))
   }
 }

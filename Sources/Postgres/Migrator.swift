@@ -87,7 +87,7 @@ package struct Migrator: Sendable {
     configuration.role = nil
     configuration.statementTimeout = .zero
     configuration.idleInTransactionTimeout = .zero
-    return try await PostgresPool.blocking.run { [configuration] in
+    return try await Self.threads.run { [configuration] in
       let connection = try BlockingConnection(configuration)
       return try migrate(on: connection, schema: configuration.searchPath)
     }
@@ -114,6 +114,8 @@ package struct Migrator: Sendable {
       throw MigrationError.tooOld(applied: applied.last?.number ?? 0, needed: migrations.last?.number ?? 0)
     }
   }
+
+  private static let threads = BlockingPool(name: "migrate", threads: 2, queueMax: 64)
 
   private struct Applied {
     let number: Int64

@@ -14,6 +14,7 @@ package final class PostgresPool: Sendable {
   package let configuration: PostgresConfiguration
   let group: EventLoopGroup
   private let members: [Member]
+  private let listener: ListenerReference
   let log: @Sendable (PostgresEvent) -> Void
 
   /// Makes a pool; no connection is made before the first query.
@@ -27,6 +28,12 @@ package final class PostgresPool: Sendable {
     self.group = group
     self.log = log
     members = group.loops.map { Member(configuration, loop: $0, log: log) }
+    listener = ListenerReference(configuration, loop: group.loops[0], log: log)
+  }
+
+  deinit {
+    listener.close()
+    for member in members { member.dismiss() }
   }
 
   /// Runs one statement that is a transaction of its own.
@@ -99,8 +106,17 @@ package final class PostgresPool: Sendable {
     }
   }
 
+  /// Notifications sent to a channel (`NOTIFY`), as they arrive, on a connection of their own that is made again when it
+  /// breaks.
+  ///
+  /// They are hints: those sent while there was no connection are lost, and of a slow reader's the oldest beyond 256 are
+  /// dropped. An empty payload is delivered whenever listening has begun (again): look at the tables then. The stream ends
+  /// when the pool is closed; stop reading, and the channel is left.
+  package func listen(channel: String) -> AsyncStream<String> { listener.listen(channel) }
+
   /// Refuses new work, waits (5 s at most) for what is under way and closes all connections.
   package func close() async {
+    listener.close()
     for member in members { await member.close() }
   }
 
@@ -153,6 +169,11 @@ struct Member: Sendable {
     await withUnsafeContinuation { continuation in
       loop.execute { pool.value.close(continuation) }
     }
+  }
+
+  /// Closes all connections at once; what libpq holds must be freed on the loop.
+  func dismiss() {
+    loop.execute { pool.value.dismiss() }
   }
 
   private func answer(to request: Request, _ lease: Lease?) async throws -> Answer {

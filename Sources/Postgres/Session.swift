@@ -197,15 +197,18 @@ extension Session {
 
   private func flush() {
     guard let connection else { return }
-    switch PQflush(connection) {
+    switch PQstatus(connection) == CONNECTION_OK ? PQflush(connection) : -1 {
     case 0: watch?.update(.read)
     case 1: watch?.update([.read, .write])
     default: breakLater()
     }
   }
 
-  // The owner is in the middle of sending: it learns of the loss in a later step of the turn.
+  // The owner is in the middle of sending: it learns of the loss in a later step of the turn. The watch goes now: libpq
+  // may have closed the socket, and the next one may get its number.
   private func breakLater() {
+    watch?.cancel()
+    watch = nil
     loop.executeLocally { [weak self] in
       guard let self, let connection = self.connection else { return }
       self.fail(PostgresError(kind: .connectionLost, sqlState: "08006", connection: connection))
@@ -218,6 +221,7 @@ extension Session {
   private func socketReady() {
     guard let connection else { return }
     let isAlive = PQconsumeInput(connection) == 1
+    if !isAlive { watch?.cancel() }
     var error = process(connection)
     if isAlive, !isClosed, error == nil, PQsslInUse(connection) == 1 { error = drainTLS(connection) }
     deliverNotifications(connection)
