@@ -55,7 +55,7 @@ let foundations: [Target] = [
   library("RPC", ["EventLoop", "Crypto", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
   library("Postgres", ["EventLoop", "CLibpq"]),
   library("HandoffAPI", ["RPC", "RPCProtos", "Protobuf", "CHandoffProtos"]),
-  library("ServiceKit", ["RPC", "EventLoop", "CAssets", "CMicrohttpd"]),
+  library("ServiceKit", ["RPC", "RPCProtos", "Protobuf", "EventLoop", "Crypto", "CAssets", "CMicrohttpd"]),
   library("Outbound", ["EventLoop", "CCurl"]),
 ]
 
@@ -95,7 +95,13 @@ let testTargets: [Target] = [
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
-  tests("ServiceKitTests", ["ServiceKit", "CAssets", "EventLoop", "RPC"], exclude: ["Snapshots"]),
+  tests(
+    "ServiceKitTests", ["ServiceKit", "CAssets", "Crypto", "EventLoop", "RPC", "servicekit-daemon"],
+    exclude: ["Snapshots", "Daemon"]),
+  // A daemon without a service, whose life the tests of ServiceKit watch from outside.
+  .executableTarget(
+    name: "servicekit-daemon", dependencies: ["ServiceKit", "RPC", "EventLoop"], path: "Tests/ServiceKitTests/Daemon",
+    swiftSettings: swiftSettings),
   tests("OutboundTests", ["Outbound", "EventLoop", "HandoffTestKit"]),
   tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),

@@ -27,10 +27,12 @@ struct AdminServerTests {
     let pool = Switch()
     let server = try AdminServer(
       listen: [.ipv4(0x7f00_0001, port: 0)], metrics: metrics,
-      probes: [
-        ReadinessProbe("database") { pool.isReady.load(ordering: .relaxed) ? nil : "not connected yet" },
-        ReadinessProbe("service") { nil },
-      ])
+      probes: {
+        [
+          ReadinessProbe("database") { pool.isReady.load(ordering: .relaxed) ? nil : "not connected yet" },
+          ReadinessProbe("service") { nil },
+        ]
+      })
     defer { server.stop() }
 
     let (scraped, text) = try await fetch(server, "/metrics")
@@ -54,10 +56,10 @@ struct AdminServerTests {
 
   @Test("an address in use is an error that names the call")
   func inUse() throws {
-    let server = try AdminServer(listen: [.ipv4(0x7f00_0001, port: 0)], metrics: Metrics(), probes: [])
+    let server = try AdminServer(listen: [.ipv4(0x7f00_0001, port: 0)], metrics: Metrics(), probes: { [] })
     defer { server.stop() }
     #expect(throws: SocketError.self) {
-      try AdminServer(listen: server.addresses, metrics: Metrics(), probes: [])
+      try AdminServer(listen: server.addresses, metrics: Metrics(), probes: { [] })
     }
   }
 }

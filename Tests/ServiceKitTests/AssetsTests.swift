@@ -29,7 +29,8 @@ struct AssetsTests {
       "add the missing rows to the table in Sources/CAssets/assets.c (or take out those without a file)")
     for file in files {
       let onDisk = try Data(contentsOf: Self.sources.appending(path: file))
-      #expect(embedded[file] == Array(onDisk), "\(file) differs from what was built in")
+      let isSame = embedded[file] == Array(onDisk)
+      #expect(isSame, "\(file) differs from what was built in; build again")
     }
   }
 

@@ -30,4 +30,16 @@ package struct CallOutcome: Sendable {
   package var bytesReceived: Int
   /// Bytes of response messages.
   package var bytesSent: Int
+
+  /// Makes an outcome.
+  package init(
+    status: StatusCode, httpStatus: Int?, error: (any Error)?, duration: Duration, bytesReceived: Int, bytesSent: Int
+  ) {
+    self.status = status
+    self.httpStatus = httpStatus
+    self.error = error
+    self.duration = duration
+    self.bytesReceived = bytesReceived
+    self.bytesSent = bytesSent
+  }
 }

@@ -42,7 +42,8 @@ package enum CommonKeys {
   package static let callerTokenFile = ConfigKey<Secret>.secretFile(
     "HANDOFF_CALLER_TOKEN_FILE",
     doc: "The tokens by which Handoff's daemons know one another: one token shared by all of them, or lines of"
-      + " \"name token\" (\"name sha256:digest\" for the tokens of others).")
+      + " \"name token\" (\"name sha256:digest\" for the tokens of others)."
+  ).mapped { secret throws(ConfigProblem) in try CallerTokens(secret) }
 
   /// Event loops, each a thread with its own connections.
   package static let loops = ConfigKey<Int>.integer(

@@ -37,6 +37,17 @@ package struct ConfigKey<Value: Sendable>: Sendable {
   }
 }
 
+extension ConfigKey {
+  /// The same key with its value made into another type; `transform` may refuse it.
+  package func mapped<Other: Sendable>(
+    _ transform: @escaping @Sendable (Value) throws(ConfigProblem) -> Other
+  ) -> ConfigKey<Other> {
+    ConfigKey<Other>(
+      name, expectation: expectation, default: defaultText, doc: doc,
+      parse: { [parse] text throws(ConfigProblem) in try transform(try parse(text)) })
+  }
+}
+
 /// Why a value was refused, and what would be accepted; never repeats the content of a secret.
 package struct ConfigProblem: Error, Sendable, Equatable {
   package let message: String

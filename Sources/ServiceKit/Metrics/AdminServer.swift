@@ -24,12 +24,14 @@ package final class AdminServer: @unchecked Sendable {
   package let addresses: [SocketAddress]
   private var daemons: [OpaquePointer] = []
   private let metrics: Metrics
-  private let probes: [ReadinessProbe]
+  private let probes: @Sendable () -> [ReadinessProbe]
 
-  /// Starts to serve.
+  /// Starts to serve; `probes` is asked at each request for readiness.
   ///
   /// - Throws: `SocketError` when an address cannot be listened on.
-  package init(listen: [SocketAddress], metrics: Metrics, probes: [ReadinessProbe]) throws(SocketError) {
+  package init(
+    listen: [SocketAddress], metrics: Metrics, probes: @escaping @Sendable () -> [ReadinessProbe]
+  ) throws(SocketError) {
     self.metrics = metrics
     self.probes = probes
     var sockets: [Int32] = []
@@ -110,7 +112,7 @@ package final class AdminServer: @unchecked Sendable {
     case "/livez":
       return AdminAnswer(status: 200, text: "alive\n")
     case "/readyz":
-      let problems = probes.compactMap { probe in probe.problem().map { "\(probe.name): \($0)\n" } }
+      let problems = probes().compactMap { probe in probe.problem().map { "\(probe.name): \($0)\n" } }
       return problems.isEmpty
         ? AdminAnswer(status: 200, text: "ready\n") : AdminAnswer(status: 503, text: problems.joined())
     default:

@@ -1,0 +1,78 @@
+package import RPC
+
+/// The database id of an agent.
+package struct AgentID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+  package let rawValue: Int64
+
+  /// Takes any number; whether there is such an agent is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+
+  /// Takes any number.
+  package init(_ rawValue: Int64) { self.rawValue = rawValue }
+
+  /// The decimal number.
+  package var description: String { String(rawValue) }
+
+  /// Orders by number.
+  package static func < (left: AgentID, right: AgentID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// On whose behalf a call is made: what is recorded as the actor of a change.
+package enum CallActor: Sendable, Hashable {
+  /// An agent, for whom the gateway or the operator's tool speaks.
+  case agent(AgentID)
+  /// A daemon or another service that acts for itself, by its caller name.
+  case service(String)
+
+  /// The agent, if it is one.
+  package var agentID: AgentID? {
+    if case .agent(let id) = self { id } else { nil }
+  }
+}
+
+extension CallContext {
+  /// Who acts, as the authenticated caller says it.
+  ///
+  /// - Throws: CREDENTIAL_MISSING without an authenticated caller; CALLER_NOT_ALLOWED when a caller names an agent and
+  ///   may not speak for one; REQUEST_INVALID when the agent's id is not a number.
+  package func actor() throws(ServiceError) -> CallActor {
+    guard let caller else { throw ServiceError(.credentialMissing) }
+    guard let text = metadata[CallMetadata.agent] else { return .service(caller) }
+    guard CallMetadata.agentSpeakers.contains(caller) else {
+      throw ServiceError(.callerNotAllowed, "\(caller) may not speak for an agent; leave \(CallMetadata.agent) out")
+    }
+    guard let id = Int64(text), id > 0 else {
+      throw .invalid(CallMetadata.agent, "is not the decimal id of an agent")
+    }
+    return .agent(AgentID(id))
+  }
+
+  /// The agent on whose behalf the call is made, for acts that only agents do.
+  ///
+  /// - Throws: as `actor()`, and PERMISSION_DENIED when a service acts for itself.
+  package func agent() throws(ServiceError) -> AgentID {
+    guard let id = try actor().agentID else {
+      throw ServiceError(.permissionDenied, "only an agent can do this; call through the gateway")
+    }
+    return id
+  }
+}
+
+extension CallOptions {
+  /// Says on whose behalf the call is made; believed only from the gateway and the operator's tool.
+  package mutating func speak(for agent: AgentID) {
+    metadata.replace(CallMetadata.agent, String(agent.rawValue))
+  }
+}
+
+/// Names of the metadata by which daemons know one another.
+package enum CallMetadata {
+  /// The name of the calling process: `gateway`, `tickets`, …
+  package static let caller = "handoff-caller"
+  /// What proves the name.
+  package static let callerToken = "handoff-caller-token"
+  /// The id of the agent on whose behalf the call is made.
+  package static let agent = "handoff-agent"
+  /// Callers that may name an agent.
+  package static let agentSpeakers: Set<String> = ["gateway", "operator"]
+}

@@ -1,0 +1,64 @@
+package import RPC
+
+/// Counts and times every call under the names that gRPC dashboards know.
+///
+/// The instruments of the methods offered are made ahead; a call finds them without a lock.
+package final class CallMetrics: ServerInterceptor {
+  private struct Method: Sendable {
+    let ok: Counter
+    let seconds: Histogram
+  }
+
+  private let handled: Metric<Counter>
+  private let handlingSeconds: Metric<Histogram>
+  private let httpRequests: Metric<Counter>
+  private let httpSeconds: Metric<Histogram>
+  private let methods: [String: Method]
+  private static let httpMethods: Set<String> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+  /// Declares the metrics in `metrics`, with an instrument for each method of `services`.
+  package init(_ metrics: Metrics, services: [RPCService]) {
+    let handled = metrics.counter(
+      "grpc_server_handled_total", "Calls that have ended, whether answered or refused.",
+      labels: ["grpc_service", "grpc_method", "grpc_code"])
+    let handlingSeconds = metrics.histogram(
+      "grpc_server_handling_seconds", "Time from the request's headers to the answer's hand-over.",
+      labels: ["grpc_service", "grpc_method"])
+    var methods: [String: Method] = [:]
+    for service in services {
+      for method in service.methods {
+        methods["/\(service.name)/\(method.name)"] = Method(
+          ok: handled.with(service.name, method.name, StatusCode.ok.name),
+          seconds: handlingSeconds.with(service.name, method.name))
+      }
+    }
+    self.handled = handled
+    self.handlingSeconds = handlingSeconds
+    self.methods = methods
+    httpRequests = metrics.counter(
+      "http_server_requests_total", "Plain HTTP requests that have ended.", labels: ["method", "status"])
+    httpSeconds = metrics.histogram(
+      "http_server_request_seconds", "Time from the request's headers to the answer's hand-over.", labels: ["method"])
+  }
+
+  package func finished(_ call: CallContext, _ outcome: CallOutcome) {
+    if let status = outcome.httpStatus {
+      let method = Self.httpMethods.contains(call.method) ? call.method : "other"
+      httpRequests.with(method, String(status)).add()
+      httpSeconds.with(method).observe(outcome.duration)
+      return
+    }
+    guard let method = methods[call.path] else {
+      // A path that nobody offers: its text comes from outside and makes no label.
+      handled.with("unknown", "unknown", outcome.status.name).add()
+      return
+    }
+    method.seconds.observe(outcome.duration)
+    if outcome.status == .ok {
+      method.ok.add()
+    } else {
+      let parts = call.path.split(separator: "/")
+      handled.with(String(parts[0]), String(parts[1]), outcome.status.name).add()
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package import RPC
+
+/// A row of a daemon's allow-list: who may call what.
+package struct CallerRule: Sendable {
+  let service: String
+  let methods: Set<String>?
+  let callers: Set<String>
+
+  /// Lets `callers` call `methods` of `service`, a simple name such as `TicketService`; all methods when none is named.
+  package init(_ service: String, _ methods: [String]? = nil, callers: [String]) {
+    self.service = service
+    self.methods = methods.map(Set.init)
+    self.callers = Set(callers)
+  }
+}
+
+/// Lets in the processes that prove their names, each to the methods that the allow-list gives it.
+///
+/// gRPC health checks are open to everyone. What no rule names is refused.
+package struct CallerAuthenticator: ServerInterceptor {
+  private let tokens: CallerTokens
+  private let rules: [String: [CallerRule]]
+
+  package init(tokens: CallerTokens, rules: [CallerRule]) {
+    self.tokens = tokens
+    self.rules = Dictionary(grouping: rules, by: \.service)
+  }
+
+  /// Sets the call's caller.
+  ///
+  /// - Throws: CREDENTIAL_MISSING without a valid name and token, CALLER_NOT_ALLOWED when no rule lets the caller in.
+  package func admit(_ call: CallContext) throws {
+    if call.path.hasPrefix("/grpc.health.v1.Health/") { return }
+    guard let caller = call.metadata[CallMetadata.caller], let token = call.metadata[CallMetadata.callerToken] else {
+      throw ServiceError(
+        .credentialMissing,
+        "the caller did not say who it is; send \(CallMetadata.caller) and \(CallMetadata.callerToken)")
+    }
+    guard tokens.accepts(caller, token: token) else {
+      throw ServiceError(.credentialMissing, "the caller's token is not the one of its name")
+    }
+    call.caller = caller
+    let isAllowed = (rules[call.service] ?? []).contains { rule in
+      rule.callers.contains(caller) && rule.methods?.contains(call.method) ?? true
+    }
+    guard isAllowed else { throw ServiceError(.callerNotAllowed, "\(call.path) is not for the caller \(caller)") }
+  }
+}

@@ -1,0 +1,118 @@
+package import EventLoop
+package import RPC
+import Synchronization
+
+/// What the parts of a daemon are built from: its configuration, loops, logger and metrics.
+package final class ServiceProcess: Sendable {
+  /// The short name: `tickets`. It is the process's caller name, too.
+  package let name: String
+  package let config: Config
+  package let log: Logger
+  package let metrics: Metrics
+  package let group: EventLoopGroup
+
+  private struct Parts {
+    var probes: [ReadinessProbe] = []
+    var shutdown: [(name: String, action: @Sendable () async -> Void)] = []
+  }
+  private let parts = Mutex(Parts())
+
+  init(name: String, config: Config, log: Logger, metrics: Metrics, group: EventLoopGroup) {
+    self.name = name
+    self.config = config
+    self.log = log
+    self.metrics = metrics
+    self.group = group
+  }
+
+  /// Makes readiness depend on a condition: nil when it holds, else what is missing. `problem` must not block.
+  package func readyWhen(_ name: String, problem: @escaping @Sendable () -> String?) {
+    parts.withLock { $0.probes.append(ReadinessProbe(name, problem: problem)) }
+  }
+
+  /// Has `action` run when the process ends, after the calls are drained; the last one added runs first.
+  package func onShutdown(_ name: String, _ action: @escaping @Sendable () async -> Void) {
+    parts.withLock { $0.shutdown.append((name, action)) }
+  }
+
+  /// Tries `action` until it succeeds, with pauses of 0.1 to 5 seconds, and logs progress.
+  ///
+  /// For what a daemon needs before it serves, such as the database, which may start after it. A `StartupError` thrown
+  /// by `action` is final, for example a schema that does not fit.
+  ///
+  /// - Throws: `StartupError` with `unavailable` when `limit` has passed; `CancellationError` when the process is told
+  ///   to stop.
+  package func wait<Value>(
+    for what: String, limit: Duration = .seconds(60), _ action: (Deadline) async throws -> Value
+  ) async throws -> Value {
+    let deadline = Deadline.after(limit)
+    var pause = Duration.milliseconds(100)
+    var attempt = 0
+    while true {
+      attempt += 1
+      do {
+        return try await action(min(deadline, .after(.seconds(10))))
+      } catch let error as StartupError {
+        throw error
+      } catch is CancellationError {
+        throw CancellationError()
+      } catch {
+        log.warning(
+          "startup.waiting",
+          ["for": .string(what), "attempt": .integer(Int64(attempt)), "cause": .string(String(describing: error))])
+        guard deadline.remaining > pause else {
+          throw StartupError(
+            .unavailable, "\(what) was not usable within \(limit): \(error). Check its address and that it runs.")
+        }
+      }
+      try await group.next().sleep(for: pause)
+      pause = min(pause * 2, .seconds(5))
+    }
+  }
+
+  var probes: [ReadinessProbe] { parts.withLock { $0.probes } }
+
+  /// Runs the shutdown actions, last one first, each once.
+  func runShutdown() async {
+    while let (name, action) = parts.withLock({ $0.shutdown.popLast() }) {
+      log.debug("shutdown.part", ["part": .string(name)])
+      await action()
+    }
+  }
+}
+
+/// What a daemon serves.
+package struct ServiceParts: Sendable {
+  /// The gRPC services.
+  package var services: [RPCService]
+  /// Who may call them; empty when callers prove themselves otherwise, as at the gateway.
+  package var rules: [CallerRule]
+  /// The tokens that callers prove their names with; nil together with empty `rules` only.
+  package var tokens: CallerTokens?
+  /// Answers requests that are not gRPC.
+  package var http: (any HTTPHandler)?
+  /// Interceptors of the daemon's own, after those of every daemon.
+  package var interceptors: [any ServerInterceptor]
+  /// What clients may make the server hold or do.
+  package var limits: RPCServerLimits
+
+  /// Services for other daemons: each call proves its caller, and the rules say who may call what.
+  package init(_ services: [RPCService], callers rules: [CallerRule], tokens: CallerTokens) {
+    self.services = services
+    self.rules = rules
+    self.tokens = tokens
+    http = nil
+    interceptors = []
+    limits = RPCServerLimits()
+  }
+
+  /// Services for the public: `interceptors` or the handlers see to who may do what.
+  package init(public services: [RPCService], interceptors: [any ServerInterceptor], http: (any HTTPHandler)? = nil) {
+    self.services = services
+    rules = []
+    tokens = nil
+    self.http = http
+    self.interceptors = interceptors
+    limits = RPCServerLimits()
+  }
+}
