@@ -9,6 +9,7 @@ package enum CryptoError: Error, Equatable {
   /// libcrypto refused; the text names the function.
   case library(StaticString)
 
+  /// Compares the cases and their texts.
   package static func == (left: CryptoError, right: CryptoError) -> Bool {
     switch (left, right) {
     case (.authenticationFailed, .authenticationFailed): true

@@ -2,8 +2,8 @@ import COpenSSL
 
 /// Password hashing by scrypt (RFC 7914).
 ///
-/// One hash takes about 0.1 s of a core and 32 MiB with the default parameters: call it on a pool for blocking work, never
-/// on an event loop.
+/// One hash takes about 0.1 s of a core and 32 MiB with the default parameters: call it on a pool for blocking work,
+/// never on an event loop.
 package enum Scrypt {
   /// What a hash costs.
   package struct Parameters: Equatable, Sendable {

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Contiguous bytes, written at the end and read from the front. Owns one block of memory.
 ///
 /// An array cannot take its place: bytes are handed to C and to encoders by pointer, and must not be zeroed first.
@@ -11,7 +9,7 @@ struct ByteQueue: ~Copyable {
 
   init() {}
 
-  deinit { free(base) }
+  deinit { base?.deallocate() }
 
   var count: Int { tail - head }
   var isEmpty: Bool { head == tail }
@@ -23,7 +21,7 @@ struct ByteQueue: ~Copyable {
 
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     guard let source = bytes.baseAddress, bytes.count > 0 else { return }
-    memcpy(reserve(bytes.count), source, bytes.count)
+    reserve(bytes.count).copyMemory(from: source, byteCount: bytes.count)
     tail += bytes.count
   }
 
@@ -52,7 +50,7 @@ struct ByteQueue: ~Copyable {
   mutating func reset(keepingUpTo capacityMax: Int) {
     (head, tail) = (0, 0)
     guard capacity > capacityMax else { return }
-    free(base)
+    base?.deallocate()
     base = nil
     capacity = 0
   }
@@ -60,17 +58,19 @@ struct ByteQueue: ~Copyable {
   private mutating func makeRoom(_ count: Int) -> UnsafeMutableRawPointer {
     let held = tail - head
     if let base, head >= held, capacity - held >= count {
-      memmove(base, base + head, held)
-    } else {
-      let grown = max(512, max(held + count, capacity * 2))
-      // Out of memory has no answer here: the process cannot go on.
-      guard let fresh = malloc(grown) else { preconditionFailure("out of memory") }
-      if let base { memcpy(fresh, base + head, held) }
-      free(base)
-      base = fresh
-      capacity = grown
+      base.copyMemory(from: base + head, byteCount: held)
+      (head, tail) = (0, held)
+      return base + held
     }
+    let grown = max(512, max(held + count, capacity * 2))
+    let fresh = UnsafeMutableRawPointer.allocate(byteCount: grown, alignment: 16)
+    if let base {
+      fresh.copyMemory(from: base + head, byteCount: held)
+      base.deallocate()
+    }
+    base = fresh
+    capacity = grown
     (head, tail) = (0, held)
-    return base.unsafelyUnwrapped + tail
+    return fresh + held
   }
 }

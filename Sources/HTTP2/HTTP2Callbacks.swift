@@ -1,6 +1,7 @@
 import CNghttp2
 
-// The C side of `HTTP2Session`: each function checks pointers, makes a buffer of pointer and length, and calls one method.
+// The C side of `HTTP2Session`: each function checks pointers, makes a buffer of pointer and length, and calls one
+// method.
 
 private typealias Handle = OpaquePointer?
 private typealias Frame = UnsafePointer<nghttp2_frame>?

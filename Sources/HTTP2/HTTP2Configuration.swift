@@ -26,8 +26,8 @@ package struct HTTP2Limits: Sendable {
   package var headerListBytesMax = 16 << 10
   /// Frames queued for a peer that does not read.
   package var outboundFramesMax = 10_000
-  /// Frames without work in them: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, GOAWAY, empty DATA, unknown types, and HEADERS
-  /// for streams that are gone (which count `Rate.deadHeadersCost` times). Frames that carry work give tokens back.
+  /// Frames without work in them: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, GOAWAY, empty DATA, unknown types, and
+  /// HEADERS for streams that are gone (which count many times). Frames that carry work give tokens back.
   package var unproductiveFrames = Rate(burst: 1000, perSecond: 100)
   /// RST_STREAM that the library sends because of what the peer did.
   package var resetsCaused = Rate(burst: 256, perSecond: 32)

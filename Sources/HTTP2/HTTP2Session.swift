@@ -18,9 +18,9 @@ package final class HTTP2Session {
   package internal(set) var streamCount = 0
 
   let handle: OpaquePointer
-  // What follows is used for every frame or field. No access to it spans a call of the delegate, so that checking each for
-  // overlaps at run time would find nothing, at a tenth of the whole cost of a request.
-  // The delegate during `receive` and `collectOutput`, which hold it.
+  // What follows is used for every frame or field. No access to it spans a call of the delegate, so that checking each
+  // for overlaps at run time would find nothing, at a tenth of the whole cost of a request.
+  // `active` is the delegate during `receive` and `collectOutput`, which hold it.
   @exclusivity(unchecked) unowned(unsafe) var active: (any HTTP2SessionDelegate)?
   @exclusivity(unchecked) var nameValues: [nghttp2_nv] = []
   @exclusivity(unchecked) var output = ByteQueue()

@@ -79,8 +79,8 @@ extension HTTP2Session {
     return false
   }
 
-  /// The library has found a stream error in a frame. The rest of a header block is decoded without a word to us, so its
-  /// size is counted, and more of it than one frame is not waited for.
+  /// The library has found a stream error in a frame. The rest of a header block is decoded without a word to us, so
+  /// its size is counted, and more of it than one frame is not waited for.
   func invalidFrame(_ frame: nghttp2_frame_hd) -> Int32 {
     guard frame.type == HTTP2FrameType.headers.rawValue, configuration.role == .server else { return 0 }
     if frame.flags & UInt8(NGHTTP2_FLAG_END_HEADERS.rawValue) != 0,

@@ -50,8 +50,8 @@ extension HTTP2Session {
     try outboundChanged(stream)
   }
 
-  /// Lets `fill` write up to `capacity` bytes straight into the stream's buffer; it answers how many they are, and must not
-  /// call the session.
+  /// Lets `fill` write up to `capacity` bytes straight into the stream's buffer; it answers how many they are, and must
+  /// not call the session.
   package func append(
     capacity: Int, to stream: HTTP2Stream, _ fill: (UnsafeMutableRawBufferPointer) -> Int
   ) throws(HTTP2Error) {

@@ -42,7 +42,8 @@ struct Conformance: CustomTestStringConvertible, Sendable {
       "4.2", "DATA of the largest size",
       halfRequest + Frame.data(1, [UInt8](repeating: 0, count: 16384), endStream: true), "answered"),
     Conformance(
-      "4.2", "DATA above the largest size", halfRequest + Frame.data(1, [UInt8](repeating: 0, count: 16385)), sizeError),
+      "4.2", "DATA above the largest size",
+      halfRequest + Frame.data(1, [UInt8](repeating: 0, count: 16385)), sizeError),
     Conformance(
       "4.2", "HEADERS above the largest size",
       Frame.headers(1, [UInt8](repeating: 0x84, count: 16385), endStream: true), sizeError),
