@@ -1,0 +1,43 @@
+extension Rule {
+  /// Targets that fence C objects or belong to an event loop.
+  private static let unchecked: Set<String> = [
+    "EventLoop", "Crypto", "Protobuf", "HTTP2", "RPC", "Postgres", "Outbound", "Mail", "ServiceKit",
+  ]
+
+  /// Files in which a call of `fatalError` has been thought about.
+  private static let fatal: Set<String> = []
+
+  static let safety: [Rule] = [
+    .aboutCode("nothing is public") { _, _, line in
+      SwiftCode.contains(line, word: "public") || line.hasPrefix("open ") ? "is public" : nil
+    },
+    .aboutCode("no error is met with a crash") { file, _, line in
+      if line.contains("try!") { return "try!" }
+      if line.contains("as!") { return "as!" }
+      return SwiftCode.contains(line, word: "fatalError(") && !fatal.contains(file.path) ? "fatalError" : nil
+    },
+    .aboutCode("sharing is unchecked only at the fences, and with a reason", in: .sources) {
+      file, index, line in
+      guard line.contains("@unchecked") || line.contains("nonisolated(unsafe)") else { return nil }
+      guard unchecked.contains(file.target) else { return "not in \(file.target)" }
+      return hasComment(file, index) ? nil : "has no comment that gives the reason"
+    },
+    .aboutCode("no test sleeps", in: .tests) { _, _, line in
+      let sleeps: [StaticString] = ["Task.sleep", "usleep(", "nanosleep(", "Thread.sleep"]
+      return sleeps.contains { SwiftCode.contains(line, word: $0) } ? "sleeps" : nil
+    },
+  ]
+
+  // On the line itself, or above it and above the attributes of the declaration.
+  private static func hasComment(_ file: SourceFile, _ index: Int) -> Bool {
+    if file.lines[index].contains("//") { return true }
+    var above = index - 1
+    while above >= 0, file.lines[above].trimmed.hasPrefix("@") { above -= 1 }
+    return above >= 0 && file.lines[above].trimmed.hasPrefix("//")
+  }
+}
+
+extension String {
+  /// Without the spaces in front.
+  var trimmed: Substring { drop { $0 == " " } }
+}
