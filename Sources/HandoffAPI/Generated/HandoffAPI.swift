@@ -27,6 +27,7 @@ package enum HandoffAPI {
     Event.descriptor,
     FieldChange.descriptor,
     Trigger.descriptor,
+    TriggerPass.descriptor,
     TriggerCondition.descriptor,
     TriggerResult.descriptor,
     AssignResult.descriptor,

@@ -109,6 +109,83 @@ package struct Trigger: Message {
   }
 }
 
+/// A run of a service's triggers over one ticket: what the outbox holds of it.
+package struct TriggerPass: Message {
+  /// Why the pass runs.
+  package struct Cause: ProtoEnum {
+    /// Never written.
+    package static let unspecified = Cause(rawValue: 0)
+    /// The ticket was created.
+    package static let created = Cause(rawValue: 1)
+    /// The customer wrote again.
+    package static let customerReplied = Cause(rawValue: 2)
+    /// An agent answered or ended the ticket.
+    package static let processed = Cause(rawValue: 3)
+    /// The ticket was escalated, or the escalation was answered.
+    package static let escalated = Cause(rawValue: 4)
+    /// Something else changed, such as the holder.
+    package static let changed = Cause(rawValue: 5)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Cause] = [
+      .unspecified, .created, .customerReplied, .processed, .escalated, .changed,
+    ]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "CAUSE_UNSPECIFIED"
+      case 1: "CREATED"
+      case 2: "CUSTOMER_REPLIED"
+      case 3: "PROCESSED"
+      case 4: "ESCALATED"
+      case 5: "CHANGED"
+      default: nil
+      }
+    }
+  }
+
+  /// Why the pass runs.
+  package var cause: TriggerPass.Cause = TriggerPass.Cause()
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(cause: TriggerPass.Cause = TriggerPass.Cause()) {
+    self.cause = cause
+  }
+
+  /// The type `handoff.assignment.v1.TriggerPass`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__TriggerPass()
+    handoff__assignment__v1__trigger_pass__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__TriggerPass`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__TriggerPass.self)
+    cause = TriggerPass.Cause(rawValue: Int32(truncatingIfNeeded: c.pointee.cause.rawValue))
+  }
+
+  /// Writes a `Handoff__Assignment__V1__TriggerPass` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__TriggerPass.self)
+    handoff__assignment__v1__trigger_pass__init(c)
+    c.pointee.cause = .init(rawValue: .init(truncatingIfNeeded: cause.rawValue))
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// One line of a trigger's conditions.
 package struct TriggerCondition: Message {
   /// How a condition counts.
@@ -146,7 +223,7 @@ package struct TriggerCondition: Message {
   package struct Target: ProtoEnum {
     /// Refused.
     package static let unspecified = Target(rawValue: 0)
-    /// Why the pass runs: CREATED, CUSTOMER_REPLIED, PROCESSED, ESCALATED, CHANGED.
+    /// Why the pass runs: a name of `TriggerPass.Cause`.
     package static let cause = Target(rawValue: 1)
     /// The ticket's state.
     package static let state = Target(rawValue: 2)

@@ -52,6 +52,51 @@ void   handoff__assignment__v1__trigger__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__trigger__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__assignment__v1__trigger_pass__init
+                     (Handoff__Assignment__V1__TriggerPass         *message)
+{
+  static const Handoff__Assignment__V1__TriggerPass init_value = HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__trigger_pass__get_packed_size
+                     (const Handoff__Assignment__V1__TriggerPass *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_pass__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__trigger_pass__pack
+                     (const Handoff__Assignment__V1__TriggerPass *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_pass__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__trigger_pass__pack_to_buffer
+                     (const Handoff__Assignment__V1__TriggerPass *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_pass__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__TriggerPass *
+       handoff__assignment__v1__trigger_pass__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__TriggerPass *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__trigger_pass__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__trigger_pass__free_unpacked
+                     (Handoff__Assignment__V1__TriggerPass *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_pass__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__assignment__v1__trigger_condition__init
                      (Handoff__Assignment__V1__TriggerCondition         *message)
 {
@@ -507,6 +552,80 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__trigger__descriptor =
   handoff__assignment__v1__trigger__field_indices_by_name,
   1,  handoff__assignment__v1__trigger__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__trigger__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_pass__cause__enum_values_by_number[6] =
+{
+  { "CAUSE_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CAUSE_UNSPECIFIED", 0 },
+  { "CREATED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CREATED", 1 },
+  { "CUSTOMER_REPLIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CUSTOMER_REPLIED", 2 },
+  { "PROCESSED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__PROCESSED", 3 },
+  { "ESCALATED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__ESCALATED", 4 },
+  { "CHANGED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CHANGED", 5 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_pass__cause__value_ranges[] = {
+{0, 0},{0, 6}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_pass__cause__enum_values_by_name[6] =
+{
+  { "CAUSE_UNSPECIFIED", 0 },
+  { "CHANGED", 5 },
+  { "CREATED", 1 },
+  { "CUSTOMER_REPLIED", 2 },
+  { "ESCALATED", 4 },
+  { "PROCESSED", 3 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_pass__cause__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerPass.Cause",
+  "Cause",
+  "Handoff__Assignment__V1__TriggerPass__Cause",
+  "handoff.assignment.v1",
+  6,
+  handoff__assignment__v1__trigger_pass__cause__enum_values_by_number,
+  6,
+  handoff__assignment__v1__trigger_pass__cause__enum_values_by_name,
+  1,
+  handoff__assignment__v1__trigger_pass__cause__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_pass__field_descriptors[1] =
+{
+  {
+    "cause",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerPass, cause),
+    &handoff__assignment__v1__trigger_pass__cause__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__trigger_pass__field_indices_by_name[] = {
+  0,   /* field[0] = cause */
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_pass__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_pass__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerPass",
+  "TriggerPass",
+  "Handoff__Assignment__V1__TriggerPass",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__TriggerPass),
+  1,
+  handoff__assignment__v1__trigger_pass__field_descriptors,
+  handoff__assignment__v1__trigger_pass__field_indices_by_name,
+  1,  handoff__assignment__v1__trigger_pass__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__trigger_pass__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__requirement__enum_values_by_number[3] =

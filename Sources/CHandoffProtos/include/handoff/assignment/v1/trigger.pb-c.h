@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/tickets/v1/ticket.pb-c.h"
 
 typedef struct Handoff__Assignment__V1__Trigger Handoff__Assignment__V1__Trigger;
+typedef struct Handoff__Assignment__V1__TriggerPass Handoff__Assignment__V1__TriggerPass;
 typedef struct Handoff__Assignment__V1__TriggerCondition Handoff__Assignment__V1__TriggerCondition;
 typedef struct Handoff__Assignment__V1__TriggerResult Handoff__Assignment__V1__TriggerResult;
 typedef struct Handoff__Assignment__V1__AssignResult Handoff__Assignment__V1__AssignResult;
@@ -29,6 +30,36 @@ typedef struct Handoff__Assignment__V1__ListTriggersResponse Handoff__Assignment
 
 /* --- enums --- */
 
+/*
+ * Why the pass runs.
+ */
+typedef enum _Handoff__Assignment__V1__TriggerPass__Cause {
+  /*
+   * Never written.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CAUSE_UNSPECIFIED = 0,
+  /*
+   * The ticket was created.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CREATED = 1,
+  /*
+   * The customer wrote again.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CUSTOMER_REPLIED = 2,
+  /*
+   * An agent answered or ended the ticket.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__PROCESSED = 3,
+  /*
+   * The ticket was escalated, or the escalation was answered.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__ESCALATED = 4,
+  /*
+   * Something else changed, such as the holder.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CHANGED = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE)
+} Handoff__Assignment__V1__TriggerPass__Cause;
 /*
  * How a condition counts.
  */
@@ -56,7 +87,7 @@ typedef enum _Handoff__Assignment__V1__TriggerCondition__Target {
    */
   HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__TARGET_UNSPECIFIED = 0,
   /*
-   * Why the pass runs: CREATED, CUSTOMER_REPLIED, PROCESSED, ESCALATED, CHANGED.
+   * Why the pass runs: a name of `TriggerPass.Cause`.
    */
   HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CAUSE = 1,
   /*
@@ -213,6 +244,22 @@ struct  Handoff__Assignment__V1__Trigger
 #define HANDOFF__ASSIGNMENT__V1__TRIGGER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__trigger__descriptor) \
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0,NULL, 0,NULL, NULL, NULL }
+
+
+/*
+ * A run of a service's triggers over one ticket: what the outbox holds of it.
+ */
+struct  Handoff__Assignment__V1__TriggerPass
+{
+  ProtobufCMessage base;
+  /*
+   * Why the pass runs.
+   */
+  Handoff__Assignment__V1__TriggerPass__Cause cause;
+};
+#define HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__trigger_pass__descriptor) \
+    , HANDOFF__ASSIGNMENT__V1__TRIGGER_PASS__CAUSE__CAUSE_UNSPECIFIED }
 
 
 /*
@@ -409,6 +456,25 @@ Handoff__Assignment__V1__Trigger *
 void   handoff__assignment__v1__trigger__free_unpacked
                      (Handoff__Assignment__V1__Trigger *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__TriggerPass methods */
+void   handoff__assignment__v1__trigger_pass__init
+                     (Handoff__Assignment__V1__TriggerPass         *message);
+size_t handoff__assignment__v1__trigger_pass__get_packed_size
+                     (const Handoff__Assignment__V1__TriggerPass   *message);
+size_t handoff__assignment__v1__trigger_pass__pack
+                     (const Handoff__Assignment__V1__TriggerPass   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__trigger_pass__pack_to_buffer
+                     (const Handoff__Assignment__V1__TriggerPass   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__TriggerPass *
+       handoff__assignment__v1__trigger_pass__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__trigger_pass__free_unpacked
+                     (Handoff__Assignment__V1__TriggerPass *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Assignment__V1__TriggerCondition methods */
 void   handoff__assignment__v1__trigger_condition__init
                      (Handoff__Assignment__V1__TriggerCondition         *message);
@@ -547,6 +613,9 @@ void   handoff__assignment__v1__list_triggers_response__free_unpacked
 typedef void (*Handoff__Assignment__V1__Trigger_Closure)
                  (const Handoff__Assignment__V1__Trigger *message,
                   void *closure_data);
+typedef void (*Handoff__Assignment__V1__TriggerPass_Closure)
+                 (const Handoff__Assignment__V1__TriggerPass *message,
+                  void *closure_data);
 typedef void (*Handoff__Assignment__V1__TriggerCondition_Closure)
                  (const Handoff__Assignment__V1__TriggerCondition *message,
                   void *closure_data);
@@ -575,6 +644,8 @@ typedef void (*Handoff__Assignment__V1__ListTriggersResponse_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__trigger__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_pass__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__assignment__v1__trigger_pass__cause__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_condition__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__trigger_condition__requirement__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__trigger_condition__target__descriptor;
