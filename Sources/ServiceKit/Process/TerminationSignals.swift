@@ -3,8 +3,8 @@ import Synchronization
 
 /// SIGTERM and SIGINT as something to wait for.
 ///
-/// The signals are blocked in every thread and taken by one that does nothing else, so no code ever runs inside a signal
-/// handler. A second signal ends the process at once: whoever sends it does not want to wait for the drain.
+/// The signals are blocked in every thread and taken by one that does nothing else. A second signal ends the process at
+/// once: whoever sends it does not want to wait for the drain.
 final class TerminationSignals: Sendable {
   private enum State {
     case waiting(@Sendable (Int32) -> Void)
@@ -20,6 +20,9 @@ final class TerminationSignals: Sendable {
     signal(SIGPIPE, SIG_IGN)
     var signals = Self.signals
     pthread_sigmask(SIG_BLOCK, &signals, nil)
+    // Once `main` awaits, libdispatch parks the main thread in sigsuspend(2) with nothing blocked. What is delivered
+    // there is sent again: while this handler runs, the main thread has the signal blocked and the other one takes it.
+    for number in [SIGTERM, SIGINT] { signal(number) { kill(getpid(), $0) } }
     let context = Unmanaged.passRetained(self).toOpaque()
     var thread = pthread_t()
     pthread_create(

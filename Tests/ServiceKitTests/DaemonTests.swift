@@ -1,0 +1,151 @@
+import Foundation
+import FoundationNetworking
+import Testing
+
+@testable import ServiceKit
+
+/// A daemon as a child process: its log lines as they come, and how it ended.
+final class TestDaemon {
+  let process = Process()
+  private let errors = Pipe()
+  private var buffered = Data()
+  private let tokenFile: String
+
+  /// Starts the daemon on free ports with `variables` beside those it needs.
+  init(_ variables: [String: String] = [:], arguments: [String] = [], output: Pipe? = nil) throws {
+    let products = URL(filePath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+      .deletingLastPathComponent()
+    tokenFile = try temporaryFile(CallerTests.token, mode: 0o600)
+    process.executableURL = products.appending(path: "servicekit-daemon")
+    process.arguments = arguments
+    process.environment = [
+      "HANDOFF_LISTEN": "127.0.0.1:0", "HANDOFF_ADMIN_LISTEN": "127.0.0.1:0", "HANDOFF_LOOPS": "1",
+      "HANDOFF_CALLER_TOKEN_FILE": tokenFile,
+    ].merging(variables) { $1 }
+    process.standardError = errors
+    if let output { process.standardOutput = output }
+    try process.run()
+    try errors.fileHandleForWriting.close()
+  }
+
+  deinit {
+    if process.isRunning { process.terminate() }
+    try? FileManager.default.removeItem(atPath: tokenFile)
+  }
+
+  /// The next log line of `event`; fails when the daemon ends before.
+  func line(_ event: String) throws -> [String: Any] {
+    while let line = nextLine() {
+      let object = try JSONSerialization.jsonObject(with: line) as? [String: Any]
+      if let object, object["event"] as? String == event { return object }
+    }
+    throw Ended(awaited: event)
+  }
+
+  /// Everything it wrote, when it has ended, and the exit code.
+  func ending() -> (text: String, code: Int32) {
+    while nextChunk() {}
+    process.waitUntilExit()
+    return (String(decoding: buffered, as: UTF8.self), process.terminationStatus)
+  }
+
+  private func nextLine() -> Data? {
+    while true {
+      if let end = buffered.firstIndex(of: 0x0a) {
+        let line = Data(buffered[..<end])
+        buffered = Data(buffered[(end + 1)...])
+        return line
+      }
+      guard nextChunk() else { return nil }
+    }
+  }
+
+  private func nextChunk() -> Bool {
+    let chunk = errors.fileHandleForReading.availableData
+    buffered += chunk
+    return !chunk.isEmpty
+  }
+
+  struct Ended: Error {
+    let awaited: String
+  }
+}
+
+@Suite("the life of a daemon", .timeLimit(.minutes(1)))
+struct DaemonTests {
+  @Test("--help explains every variable and ends well")
+  func help() throws {
+    let output = Pipe()
+    let daemon = try TestDaemon(arguments: ["--help"], output: output)
+    #expect(daemon.ending().code == 0)
+    let text = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+    #expect(text.hasPrefix("handoff-probe: a daemon for tests.\n"))
+    for name in ["HANDOFF_LISTEN", "HANDOFF_ADMIN_LISTEN", "HANDOFF_LOOPS", "HANDOFF_LOG_LEVEL", "HANDOFF_MODE"] {
+      #expect(text.contains("\n  \(name)  ("))
+    }
+  }
+
+  @Test("a wrong environment is told whole, and ends with 64, as does an argument")
+  func wrongEnvironment() throws {
+    let (text, code) = try TestDaemon(["HANDOFF_LOOPS": "0", "HANDOFF_MODUS": "serve"]).ending()
+    #expect(code == 64)
+    #expect(
+      text == """
+        handoff-probe cannot start with this configuration:
+          HANDOFF_MODUS is not known to this program; did you mean HANDOFF_MODE?
+          HANDOFF_LOOPS is "0"; it needs a whole number 1 … 256
+        See --help for every variable.
+
+        """)
+    #expect(try TestDaemon(arguments: ["--version"]).ending().code == 64)
+  }
+
+  @Test("it becomes ready, says its configuration without secrets, and ends with 0 on SIGTERM")
+  func serves() async throws {
+    let daemon = try TestDaemon()
+    let effective = try daemon.line("config.effective")
+    #expect(effective["key"] as? String == "HANDOFF_LISTEN")
+    let admin = try #require(try daemon.line("admin.listening")["address"] as? String)
+    _ = try daemon.line("service.ready")
+    let url = try #require(URL(string: "http://\(admin)/readyz"))
+    let (body, _) = try await URLSession.shared.data(from: url)
+    #expect(String(decoding: body, as: UTF8.self) == "ready\n")
+    daemon.process.terminate()
+    #expect(try daemon.line("service.draining")["signal"] as? String == "SIGTERM")
+    let (rest, code) = daemon.ending()
+    #expect(code == 0)
+    #expect(!rest.contains(CallerTests.token))
+  }
+
+  @Test(
+    "what stops a start is told in the log and the exit code",
+    arguments: [
+      (["HANDOFF_MODE": "refuse"], 78, "run: handoff migrate"), (["HANDOFF_MODE": "fail"], 70, "Unreachable"),
+      (["HANDOFF_MODE": "wait", "HANDOFF_LIMIT": "1ms"], 69, "the impossible was not usable within"),
+    ] as [([String: String], Int32, String)])
+  func failures(variables: [String: String], code: Int32, words: String) throws {
+    let daemon = try TestDaemon(variables)
+    let problem = try #require(try daemon.line("service.failed")["problem"] as? String)
+    #expect(problem.contains(words))
+    #expect(daemon.ending().code == code)
+  }
+
+  @Test("an address in use ends it with 71 and names the variable")
+  func addressInUse() throws {
+    let first = try TestDaemon()
+    let address = try #require(try first.line("service.ready")["address"] as? String)
+    let second = try TestDaemon(["HANDOFF_LISTEN": address])
+    let problem = try #require(try second.line("service.failed")["problem"] as? String)
+    #expect(problem.contains(address) && problem.contains("HANDOFF_LISTEN"))
+    #expect(second.ending().code == 71)
+  }
+
+  @Test("a start that waits can be stopped")
+  func stoppedWhileWaiting() throws {
+    let daemon = try TestDaemon(["HANDOFF_MODE": "wait"])
+    let line = try daemon.line("startup.waiting")
+    #expect(line["for"] as? String == "the impossible")
+    daemon.process.terminate()
+    #expect(daemon.ending().code == 0)
+  }
+}
