@@ -1,0 +1,5 @@
+import Postgres
+package import ServiceKit
+
+// An agent is known to every caller check already; here its id becomes one of the ledger's.
+extension AgentID: LedgerID {}

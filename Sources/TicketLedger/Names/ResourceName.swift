@@ -1,0 +1,264 @@
+package import ServiceKit
+
+/// A resource name of the API as a typed value: parsed strictly, written back exactly.
+///
+/// Ids are decimal without a sign or leading zeros; service codes are 2 to 40 lower-case letters. Anything else, a
+/// trailing slash too, is not a name.
+package protocol ResourceName: Hashable, Sendable, CustomStringConvertible {
+  /// The name's form, for messages: `services/{service}/tickets/{id}`.
+  static var pattern: String { get }
+  /// Reads the name's text; nil when it is not of the form.
+  init?(_ text: String)
+}
+
+/// Reads the segments of a name from left to right.
+struct NameReader {
+  private var rest: Substring.UTF8View
+
+  init(_ text: String) { rest = Substring(text).utf8 }
+
+  var isAtEnd: Bool { rest.isEmpty }
+
+  /// Takes a literal part such as `/tickets/`.
+  mutating func take(_ literal: StaticString) -> Bool {
+    let wanted = UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+    guard rest.starts(with: wanted) else { return false }
+    rest = rest.dropFirst(wanted.count)
+    return true
+  }
+
+  mutating func serviceCode() -> String? {
+    let code = rest.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
+    guard (2...40).contains(code.count) else { return nil }
+    rest = rest[code.endIndex...]
+    return String(Substring(code))
+  }
+
+  mutating func id() -> Int64? {
+    let digits = rest.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+    guard let first = digits.first, first != UInt8(ascii: "0"), digits.count <= 19,
+      let value = Int64(Substring(digits))
+    else { return nil }
+    rest = rest[digits.endIndex...]
+    return value
+  }
+
+  /// Reads `services/{service}`, the collection and an id, to the end.
+  static func serviceChild(_ text: String, _ collection: StaticString) -> (service: String, id: Int64)? {
+    var reader = NameReader(text)
+    guard reader.take("services/"), let service = reader.serviceCode(), reader.take(collection),
+      let id = reader.id(), reader.isAtEnd
+    else { return nil }
+    return (service, id)
+  }
+
+  /// Reads a ticket's name, the collection and an id, to the end.
+  static func ticketChild(_ text: String, _ collection: StaticString) -> (ticket: TicketName, id: Int64)? {
+    var reader = NameReader(text)
+    guard reader.take("services/"), let service = reader.serviceCode(), reader.take("/tickets/"),
+      let ticket = reader.id(), reader.take(collection), let id = reader.id(), reader.isAtEnd
+    else { return nil }
+    return (TicketName(service: service, id: TicketID(ticket)), id)
+  }
+}
+
+/// `services/{service}`.
+package struct ServiceName: ResourceName {
+  package static let pattern = "services/{service}"
+  /// The service's code.
+  package let code: String
+  /// Names the service with a code.
+  package init(code: String) { self.code = code }
+  package init?(_ text: String) {
+    var reader = NameReader(text)
+    guard reader.take("services/"), let code = reader.serviceCode(), reader.isAtEnd else { return nil }
+    self.code = code
+  }
+  package var description: String { "services/\(code)" }
+}
+
+/// `services/{service}/tickets/{id}`.
+package struct TicketName: ResourceName {
+  package static let pattern = "services/{service}/tickets/{id}"
+  /// The service's code.
+  package let service: String
+  /// The ticket's id.
+  package let id: TicketID
+  /// Names a ticket of a service.
+  package init(service: String, id: TicketID) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/tickets/") else { return nil }
+    self.init(service: service, id: TicketID(id))
+  }
+  package var description: String { "services/\(service)/tickets/\(id)" }
+}
+
+/// `services/{service}/tickets/{ticket}/entries/{id}`.
+package struct EntryName: ResourceName {
+  package static let pattern = "services/{service}/tickets/{ticket}/entries/{id}"
+  /// The ticket.
+  package let ticket: TicketName
+  /// The entry's id.
+  package let id: EntryID
+  /// Names an entry of a ticket.
+  package init(ticket: TicketName, id: EntryID) {
+    self.ticket = ticket
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (ticket, id) = NameReader.ticketChild(text, "/entries/") else { return nil }
+    self.init(ticket: ticket, id: EntryID(id))
+  }
+  package var description: String { "\(ticket)/entries/\(id)" }
+}
+
+/// `services/{service}/tickets/{ticket}/masks/{id}`.
+package struct MaskName: ResourceName {
+  package static let pattern = "services/{service}/tickets/{ticket}/masks/{id}"
+  /// The ticket.
+  package let ticket: TicketName
+  /// The mask's id.
+  package let id: MaskID
+  /// Names a mask of a ticket.
+  package init(ticket: TicketName, id: MaskID) {
+    self.ticket = ticket
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (ticket, id) = NameReader.ticketChild(text, "/masks/") else { return nil }
+    self.init(ticket: ticket, id: MaskID(id))
+  }
+  package var description: String { "\(ticket)/masks/\(id)" }
+}
+
+/// `services/{service}/groups/{id}`.
+package struct GroupName: ResourceName {
+  package static let pattern = "services/{service}/groups/{id}"
+  /// The service's code.
+  package let service: String
+  /// The group's id.
+  package let id: GroupID
+  /// Names a group of a service.
+  package init(service: String, id: GroupID) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/groups/") else { return nil }
+    self.init(service: service, id: GroupID(id))
+  }
+  package var description: String { "services/\(service)/groups/\(id)" }
+}
+
+/// `services/{service}/submissionTypes/{id}`.
+package struct SubmissionTypeName: ResourceName {
+  package static let pattern = "services/{service}/submissionTypes/{id}"
+  /// The service's code.
+  package let service: String
+  /// The type's id.
+  package let id: SubmissionTypeID
+  /// Names a submission type of a service.
+  package init(service: String, id: SubmissionTypeID) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/submissionTypes/") else { return nil }
+    self.init(service: service, id: SubmissionTypeID(id))
+  }
+  package var description: String { "services/\(service)/submissionTypes/\(id)" }
+}
+
+/// `services/{service}/processingTypes/{id}`.
+package struct ProcessingTypeName: ResourceName {
+  package static let pattern = "services/{service}/processingTypes/{id}"
+  /// The service's code.
+  package let service: String
+  /// The type's id.
+  package let id: ProcessingTypeID
+  /// Names a processing type of a service.
+  package init(service: String, id: ProcessingTypeID) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/processingTypes/") else { return nil }
+    self.init(service: service, id: ProcessingTypeID(id))
+  }
+  package var description: String { "services/\(service)/processingTypes/\(id)" }
+}
+
+/// `services/{service}/triggers/{id}`.
+package struct TriggerName: ResourceName {
+  package static let pattern = "services/{service}/triggers/{id}"
+  /// The service's code.
+  package let service: String
+  /// The trigger's id.
+  package let id: TriggerID
+  /// Names a trigger of a service.
+  package init(service: String, id: TriggerID) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/triggers/") else { return nil }
+    self.init(service: service, id: TriggerID(id))
+  }
+  package var description: String { "services/\(service)/triggers/\(id)" }
+}
+
+/// `services/{service}/mailLayouts/{id}`.
+package struct MailLayoutName: ResourceName {
+  package static let pattern = "services/{service}/mailLayouts/{id}"
+  /// The service's code.
+  package let service: String
+  /// The layout's id.
+  package let id: Int64
+  /// Names a mail layout of a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/mailLayouts/") else { return nil }
+    self.init(service: service, id: id)
+  }
+  package var description: String { "services/\(service)/mailLayouts/\(id)" }
+}
+
+/// `services/{service}/mailMessages/{id}`.
+package struct MailMessageName: ResourceName {
+  package static let pattern = "services/{service}/mailMessages/{id}"
+  /// The service's code.
+  package let service: String
+  /// The message's id.
+  package let id: Int64
+  /// Names a mail message of a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/mailMessages/") else { return nil }
+    self.init(service: service, id: id)
+  }
+  package var description: String { "services/\(service)/mailMessages/\(id)" }
+}
+
+/// `agents/{id}`.
+package struct AgentName: ResourceName {
+  package static let pattern = "agents/{id}"
+  /// The agent's id.
+  package let id: AgentID
+  /// Names an agent.
+  package init(id: AgentID) { self.id = id }
+  package init?(_ text: String) {
+    var reader = NameReader(text)
+    guard reader.take("agents/"), let id = reader.id(), reader.isAtEnd else { return nil }
+    self.id = AgentID(rawValue: id)
+  }
+  package var description: String { "agents/\(id)" }
+}

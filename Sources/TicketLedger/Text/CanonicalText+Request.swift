@@ -1,0 +1,57 @@
+package import ServiceKit
+
+extension CanonicalText {
+  /// Brings a request's text into canonical form.
+  ///
+  /// - Parameters:
+  ///   - field: the request's field, for the error.
+  ///   - charactersMax: in Unicode scalars.
+  ///   - mayBeBlank: whether nothing but white space is accepted.
+  /// - Throws: REQUEST_INVALID naming the field; TEXT_REQUIRED for a blank text that must not be.
+  package static func text(
+    _ text: String, field: String, charactersMax: Int, mayBeBlank: Bool = false
+  ) throws(ServiceError) -> String {
+    let canonical = try bounded(text, field, charactersMax)
+    guard mayBeBlank || !isBlank(canonical) else { throw ServiceError(.textRequired, "\(field) must not be empty") }
+    return canonical
+  }
+
+  /// Brings a request's one-line text, such as a title or a name, into canonical form without outer white space.
+  ///
+  /// - Throws: REQUEST_INVALID naming the field, also for a line break, a tab, or a blank text that must not be.
+  package static func line(
+    _ text: String, field: String, charactersMax: Int, mayBeBlank: Bool = false
+  ) throws(ServiceError) -> String {
+    let canonical = trimmed(try bounded(text, field, charactersMax))
+    guard !canonical.utf8.contains(where: { $0 == 0x0A || $0 == 0x09 }) else {
+      throw .invalid(field, "must be one line without tabs")
+    }
+    guard mayBeBlank || !canonical.isEmpty else { throw .invalid(field, "must not be empty") }
+    return canonical
+  }
+
+  private static func bounded(_ text: String, _ field: String, _ charactersMax: Int) throws(ServiceError) -> String {
+    // Composition never makes a text longer than three times its scalars; refuse what is far too long unread.
+    guard text.utf8.count <= charactersMax * 12 else {
+      throw .invalid(field, "must have at most \(charactersMax) characters")
+    }
+    let canonical: String
+    do throws(Problem) {
+      canonical = try self.canonical(text)
+    } catch {
+      throw .invalid(field, "must not hold control characters")
+    }
+    guard canonical.utf8.count <= charactersMax || count(canonical) <= charactersMax else {
+      throw .invalid(field, "must have at most \(charactersMax) characters")
+    }
+    return canonical
+  }
+
+  private static func trimmed(_ text: String) -> String {
+    let scalars = text.unicodeScalars
+    guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+    else { return "" }
+    return String(scalars[first...last])
+  }
+}
