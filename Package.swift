@@ -61,7 +61,7 @@ let foundations: [Target] = [
 
 // One library a service; a service never imports another one.
 let services: [Target] = [
-  library("TicketLedger", ["Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("TicketLedger", ["HandoffAPI", "RPCProtos", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
   library("Tickets", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
   library("Assignment", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
   library("Mail", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Outbound", "Crypto", "CGMime"], exclude: ["Migrations"]),

@@ -1,1 +1,45 @@
-// TicketLedger: to come.
+package import EventLoop
+package import Postgres
+import ServiceKit
+
+/// The one write path of tickets: every change is a guarded update with its events, entries, counters and outbox rows, in
+/// one statement and one round trip.
+///
+/// Safe to use from any thread; work stays on the loop that it is asked on. Errors of the database arrive as ``ServiceError``.
+package final class TicketLedger: Sendable {
+  /// How often a change is tried when others change the ticket in between.
+  static let attemptsMax = 4
+
+  /// The connections.
+  package let pool: PostgresPool
+  /// Who is who and may do what.
+  package let directory: Directory
+  let key: LedgerKey
+  let hints: OutboxHints
+  private let ticketIDs: IDSource
+  private let entryIDs: IDSource
+
+  /// Writes through a pool.
+  package init(pool: PostgresPool, directory: Directory, key: LedgerKey) {
+    self.pool = pool
+    self.directory = directory
+    self.key = key
+    hints = OutboxHints(pool: pool)
+    ticketIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_id_seq') FROM generate_series(1, 2)")
+    entryIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_entry_id_seq') FROM generate_series(1, 4)")
+  }
+
+  /// Takes the id of an entry to be, for a caller who must know it before it is written.
+  package func newEntryID(deadline: Deadline) async throws -> EntryID {
+    try await newEntryIDs(1, deadline: deadline)[0]
+  }
+
+  func newEntryIDs(_ count: Int, deadline: Deadline) async throws -> [EntryID] {
+    guard count > 0 else { return [] }
+    return try await entryIDs.take(count, deadline: deadline).map { EntryID($0) }
+  }
+
+  func newTicketID(deadline: Deadline) async throws -> TicketID {
+    TicketID(try await ticketIDs.take(1, deadline: deadline)[0])
+  }
+}

@@ -36,7 +36,8 @@ package enum Lifecycle {
       id: "B3", act: .keep, kinds: both, from: [.unassigned], roles: agents, target: .state(.processing),
       effects: [.actorHolds, .runsTriggers]),
     .init(
-      id: "B4a", act: .forward, kinds: both, from: [.unassigned, .processing, .pending, .escalationAnswered, .doorayAnswered],
+      id: "B4a", act: .forward, kinds: both,
+      from: [.unassigned, .processing, .pending, .escalationAnswered, .doorayAnswered],
       roles: [.forwarder, .administrator], target: .state(.processing), effects: [.chosenAgentHolds, .runsTriggers]),
     // Somebody else is to be answered meanwhile: only the holder changes.
     .init(

@@ -1,0 +1,206 @@
+package import EventLoop
+import Postgres
+import ServiceKit
+
+/// What the examination of a ticket's history found.
+package struct HistoryVerification: Sendable, Equatable {
+  /// Number of events that were read.
+  package var eventCount: Int32
+  /// The first event that is not as it was written; 0 when the history is intact.
+  package var firstBadSequence: Int32
+  /// What is wrong, in words; empty when the history is intact.
+  package var finding: String
+
+  /// Whether every event, entry and the ticket itself are as they were written.
+  package var isIntact: Bool { firstBadSequence == 0 }
+}
+
+extension TicketLedger {
+  /// Recomputes the chain of a ticket's events from its first one, checks the seal of its head, and compares the ticket and
+  /// its entries with what the events say.
+  ///
+  /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, and a ticket whose
+  /// state, holder or types were changed past its history. Reads one snapshot, in portions.
+  ///
+  /// - Throws: TICKET_NOT_FOUND; the database's errors as ``ServiceError``.
+  package func verify(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> HistoryVerification {
+    try await ServiceError.translating {
+      try await pool.transaction(deadline: deadline, isolation: .repeatableRead) { transaction in
+        let rows = try await transaction.query(
+          "SELECT \(fragment: TicketRecord.columns) FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(id)")
+        guard let row = rows.first else { throw ServiceError(.ticketNotFound) }
+        let ticket = try TicketRecord(row)
+        var examination = HistoryExamination(ticket: ticket, key: key)
+        do throws(HistoryExamination.Found) {
+          try await examination.run(transaction)
+        } catch .fault(let fault) {
+          return fault
+        } catch .error(let error) {
+          throw error
+        }
+        return HistoryVerification(eventCount: ticket.eventCount, firstBadSequence: 0, finding: "")
+      }
+    }
+  }
+}
+
+/// One examination under way.
+struct HistoryExamination {
+  enum Found: Error {
+    case fault(HistoryVerification)
+    case error(any Error)
+  }
+
+  private static let portion: Int64 = 500
+
+  private let ticket: TicketRecord
+  private let key: LedgerKey
+  private var last: Int32 = 0
+  private var hash = EventChain.genesis
+  private var codes: [String: String] = [:]
+  private var entryCount = 0
+  private var masks = ActiveMasks()
+
+  init(ticket: TicketRecord, key: LedgerKey) {
+    self.ticket = ticket
+    self.key = key
+  }
+
+  mutating func run(_ transaction: PostgresTransaction) async throws(Found) {
+    do {
+      masks = try await ActiveMasks(ticket, transaction)
+      while try await examinePortion(transaction) {}
+      try examineHead()
+      let entries = try await transaction.query(
+        "SELECT count(*) FROM ticket_entry WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.id)")
+      guard try entries[0].int(0) == entryCount, entryCount == Int(ticket.entryCount) else {
+        throw fault(ticket.eventCount, "the ticket has other entries than its events made")
+      }
+    } catch let found as Found {
+      throw found
+    } catch {
+      throw .error(error)
+    }
+  }
+
+  private func fault(_ sequence: Int32, _ finding: String) -> Found {
+    .fault(HistoryVerification(eventCount: last, firstBadSequence: max(sequence, 1), finding: finding))
+  }
+
+  private mutating func examinePortion(_ transaction: PostgresTransaction) async throws -> Bool {
+    let answers = try await transaction.batch([
+      """
+      SELECT \(fragment: EventRecord.columns) FROM ticket_event AS v
+      WHERE v.service_id = \(ticket.serviceID) AND v.ticket_id = \(ticket.id) AND v.sequence > \(last)
+      ORDER BY v.sequence LIMIT \(Self.portion)
+      """,
+      """
+      SELECT \(fragment: EventValueRecord.columns) FROM ticket_event_value AS w
+      WHERE w.service_id = \(ticket.serviceID) AND w.ticket_id = \(ticket.id) AND w.sequence > \(last)
+        AND w.sequence <= \(last)::integer + \(Self.portion) ORDER BY w.sequence, w.field COLLATE "C"
+      """,
+    ])
+    let events = try answers[0].map { try EventRecord($0) }
+    let values = Dictionary(grouping: try answers[1].map { try EventValueRecord($0) }, by: \.sequence)
+    let changes = events.map { CodeChange.decode($0.changes) ?? [] }
+    let entries = try await entries(of: changes, transaction)
+    for (event, changes) in zip(events, changes) {
+      try examine(event, changes, values[event.sequence] ?? [], entries)
+    }
+    return events.count == Int(Self.portion)
+  }
+
+  private func entries(
+    of changes: [[CodeChange]], _ transaction: PostgresTransaction
+  ) async throws -> [EntryID: EntryRecord] {
+    let ids = changes.joined().filter { $0.field == "entry" }.compactMap { Int64($0.after) }
+    guard !ids.isEmpty else { return [:] }
+    let rows = try await transaction.query(
+      """
+      SELECT \(fragment: EntryRecord.columns) FROM ticket_entry AS e
+      WHERE e.service_id = \(ticket.serviceID) AND e.ticket_id = \(ticket.id) AND e.id = ANY(\(ids))
+      """)
+    return Dictionary(try rows.map { try EntryRecord($0) }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  private mutating func examine(
+    _ event: EventRecord, _ changes: [CodeChange], _ values: [EventValueRecord], _ known: [EntryID: EntryRecord]
+  ) throws(Found) {
+    let expected = last + 1
+    guard event.sequence == expected else { throw fault(expected, "event \(expected) is missing") }
+    guard expected <= ticket.eventCount else {
+      throw fault(expected, "event \(expected) stands behind the last event that was written")
+    }
+    var made: [EntryRecord] = []
+    for change in changes where change.field == "entry" {
+      guard let id = Int64(change.after), let entry = known[EntryID(id)] else {
+        throw fault(expected, "entry \(change.after), made by event \(expected), is missing")
+      }
+      made.append(entry)
+    }
+    hash = EventChain.hash(event, values: values, entries: made, of: (ticket.serviceID, ticket.id), after: hash)
+    guard event.hash == hash else {
+      throw fault(expected, "event \(expected), or what it made, is not as it was written")
+    }
+    for value in values where !masks.hide(field: value.field) && !value.isTrue {
+      throw fault(expected, "the value of \(value.field) at event \(expected) is not as it was written")
+    }
+    for entry in made where !masks.hide(entry: entry.id) && !entry.isTrue {
+      throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
+    }
+    for change in changes { codes[change.field] = change.after }
+    entryCount += made.count
+    last = expected
+  }
+
+  private func examineHead() throws(Found) {
+    guard last == ticket.eventCount else { throw fault(last + 1, "event \(last + 1) is missing") }
+    guard ticket.eventHash == hash,
+      key.isValid(ticket.eventSeal, ticket.serviceID, ticket.id, eventCount: ticket.eventCount, hash: hash)
+    else { throw fault(last, "the seal of the last event does not fit: the history was written anew") }
+    for (field, code) in ticket.codes where codes[field] ?? "" != code {
+      throw fault(last, "the ticket's \(field) is not what its events say")
+    }
+  }
+}
+
+/// Where a ticket's texts are masked now: there a text differs from what was hashed, rightly.
+private struct ActiveMasks {
+  private var entries: Set<Int64> = []
+  private var isTitleMasked = false
+  private var isCustomerMasked = false
+
+  init() {}
+
+  init(_ ticket: TicketRecord, _ transaction: PostgresTransaction) async throws {
+    let rows = try await transaction.query(
+      """
+      SELECT DISTINCT place, entry_id FROM mask
+      WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.id) AND unmask_time IS NULL
+      """)
+    for row in rows {
+      switch try row.string(0) {
+      case "ENTRY": entries.insert(try row.int64(1))
+      case "TITLE": isTitleMasked = true
+      default: isCustomerMasked = true
+      }
+    }
+  }
+
+  func hide(entry: EntryID) -> Bool { entries.contains(entry.rawValue) }
+
+  func hide(field: String) -> Bool { field == "title" ? isTitleMasked : isCustomerMasked }
+}
+
+extension EntryRecord {
+  /// Whether the text is the one that was hashed.
+  fileprivate var isTrue: Bool { EventChain.hash(of: body, salt: bodySalt) == bodyHash }
+}
+
+extension EventValueRecord {
+  /// Whether both texts are the ones that were hashed.
+  fileprivate var isTrue: Bool {
+    before.map { EventChain.hash(of: $0, salt: salt) } == beforeHash
+      && after.map { EventChain.hash(of: $0, salt: salt) } == afterHash
+  }
+}

@@ -1,0 +1,48 @@
+package import Crypto
+
+/// The key that seals the head of every event chain. The database never has it, so whoever edits the database cannot
+/// seal anew.
+package struct LedgerKey: Sendable {
+  /// Bytes of a key.
+  package static let byteCount = 32
+
+  private let code: HMACSHA256
+
+  /// Takes a key; nil when it is not 32 bytes long.
+  package init?(_ key: SecretBytes) {
+    guard key.count == Self.byteCount else { return nil }
+    code = HMACSHA256(key: key)
+  }
+
+  /// Reads a key from the text of its file: 64 hexadecimal digits, white space around them ignored; nil for anything
+  /// else.
+  package init?(hex text: String) {
+    let digits = text.filter { !$0.isWhitespace }
+    guard var bytes = Hex.decode(digits) else { return nil }
+    defer { wipe(&bytes) }
+    self.init(SecretBytes(bytes))
+  }
+
+  /// The seal of a chain's head, 32 bytes.
+  func seal(_ serviceID: ServiceID, _ ticketID: TicketID, eventCount: Int32, hash: [UInt8]) -> [UInt8] {
+    code.authenticate(Self.message(serviceID, ticketID, eventCount, hash))
+  }
+
+  /// Whether a seal fits the head; takes the same time for every wrong one.
+  func isValid(
+    _ seal: [UInt8], _ serviceID: ServiceID, _ ticketID: TicketID, eventCount: Int32, hash: [UInt8]
+  ) -> Bool {
+    code.isValid(seal, for: Self.message(serviceID, ticketID, eventCount, hash))
+  }
+
+  private static func message(
+    _ serviceID: ServiceID, _ ticketID: TicketID, _ eventCount: Int32, _ hash: [UInt8]
+  ) -> [UInt8] {
+    var encoder = ChainEncoder()
+    encoder.append(serviceID.rawValue)
+    encoder.append(ticketID.rawValue)
+    encoder.append(Int64(eventCount))
+    encoder.append(hash)
+    return encoder.bytes
+  }
+}

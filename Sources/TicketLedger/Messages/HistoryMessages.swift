@@ -1,0 +1,163 @@
+package import EventLoop
+package import HandoffAPI
+import Postgres
+import RPCProtos
+import ServiceKit
+
+extension TicketLedger {
+  /// A page of a ticket's history, oldest first.
+  ///
+  /// - Parameters:
+  ///   - after: the last entry of the page before; nil: from the first.
+  ///   - limit: most entries of the page.
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func entries(
+    of ticket: TicketRecord, after: EntryID? = nil, limit: Int, deadline: Deadline
+  ) async throws -> [EntryRecord] {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT \(fragment: EntryRecord.columns) FROM ticket_entry AS e
+        WHERE e.service_id = \(ticket.serviceID) AND e.ticket_id = \(ticket.id) AND e.id > \(after ?? EntryID(0))
+        ORDER BY e.id LIMIT \(limit)
+        """, deadline: deadline)
+      return try rows.map { try EntryRecord($0) }
+    }
+  }
+
+  /// One entry of a ticket.
+  ///
+  /// - Throws: ENTRY_NOT_FOUND.
+  package func entry(_ id: EntryID, of ticket: TicketRecord, deadline: Deadline) async throws -> EntryRecord {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT \(fragment: EntryRecord.columns) FROM ticket_entry AS e
+        WHERE e.service_id = \(ticket.serviceID) AND e.ticket_id = \(ticket.id) AND e.id = \(id)
+        """, deadline: deadline)
+      guard let row = rows.first else { throw ServiceError(.entryNotFound) }
+      return try EntryRecord(row)
+    }
+  }
+
+  /// The API's messages of a ticket's entries, with the masks on their texts and their authors' names.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func messages(
+    for entries: [EntryRecord], of ticket: TicketRecord, deadline: Deadline
+  ) async throws -> [Entry] {
+    let service = try await directory.service(id: ticket.serviceID, deadline: deadline)
+    let ticketName = TicketName(service: service.code, id: ticket.id)
+    let masks = try await masks(of: entries, ticket, deadline)
+    var messages: [Entry] = []
+    messages.reserveCapacity(entries.count)
+    for entry in entries {
+      messages.append(
+        Entry(
+          name: EntryName(ticket: ticketName, id: entry.id).description,
+          kind: Entry.Kind(rawValue: entry.kind.number), act: Entry.Act(rawValue: entry.act.number),
+          author: try await message(for: entry.actor, deadline), text: entry.body,
+          masks: (masks[entry.id] ?? []).map { $0.message(on: ticketName) }, createTime: Timestamp(entry.createTime)))
+    }
+    return messages
+  }
+
+  /// A page of what happened to a ticket as the API's messages, oldest first.
+  ///
+  /// - Parameters:
+  ///   - after: sequence of the last event of the page before; 0: from the first.
+  ///   - limit: most events of the page.
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func events(
+    of ticket: TicketRecord, after: Int32 = 0, limit: Int, deadline: Deadline
+  ) async throws -> [Event] {
+    let service = try await directory.service(id: ticket.serviceID, deadline: deadline)
+    let (events, values) = try await eventRecords(of: ticket, after: after, limit: limit, deadline)
+    var messages: [Event] = []
+    messages.reserveCapacity(events.count)
+    for event in events {
+      var changes: [FieldChange] = []
+      for change in CodeChange.decode(event.changes) ?? [] {
+        changes.append(try await message(for: change, of: ticket, service, deadline))
+      }
+      changes += (values[event.sequence] ?? []).map {
+        FieldChange(field: $0.field, before: $0.before ?? "", after: $0.after ?? "")
+      }
+      messages.append(
+        Event(
+          sequence: event.sequence, code: event.code, actor: try await message(for: event.actor, deadline),
+          causeSequence: event.causeSequence, changes: changes, createTime: Timestamp(event.createTime)))
+    }
+    return messages
+  }
+
+  private func eventRecords(
+    of ticket: TicketRecord, after: Int32, limit: Int, _ deadline: Deadline
+  ) async throws -> ([EventRecord], [Int32: [EventValueRecord]]) {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT \(fragment: EventRecord.columns) FROM ticket_event AS v
+        WHERE v.service_id = \(ticket.serviceID) AND v.ticket_id = \(ticket.id) AND v.sequence > \(after)
+        ORDER BY v.sequence LIMIT \(limit)
+        """, deadline: deadline)
+      let events = try rows.map { try EventRecord($0) }
+      guard let last = events.last else { return ([], [:]) }
+      let values = try await pool.query(
+        """
+        SELECT \(fragment: EventValueRecord.columns) FROM ticket_event_value AS w
+        WHERE w.service_id = \(ticket.serviceID) AND w.ticket_id = \(ticket.id) AND w.sequence > \(after)
+          AND w.sequence <= \(last.sequence) ORDER BY w.sequence, w.field
+        """, deadline: deadline)
+      return (events, Dictionary(grouping: try values.map { try EventValueRecord($0) }, by: \.sequence))
+    }
+  }
+
+  private func message(for actor: LedgerActor, _ deadline: Deadline) async throws -> Actor {
+    Actor(
+      kind: Actor.Kind(rawValue: actor.kind.number), name: actor.name,
+      displayName: try await name(of: actor.agentID, deadline))
+  }
+
+  /// Ids become the API's resource names.
+  private func message(
+    for change: CodeChange, of ticket: TicketRecord, _ service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> FieldChange {
+    func named(_ code: String) async throws -> String {
+      guard let id = Int64(code.split(separator: "/").last ?? "") else { return code }
+      switch change.field {
+      case "agent", "creator": return AgentName(id: AgentID(id)).description
+      case "group": return GroupName(service: service.code, id: GroupID(id)).description
+      case "submission_type":
+        return SubmissionTypeName(service: service.code, id: SubmissionTypeID(id)).description
+      case "processing_type":
+        return ProcessingTypeName(service: service.code, id: ProcessingTypeID(id)).description
+      case "entry":
+        return EntryName(ticket: TicketName(service: service.code, id: ticket.id), id: EntryID(id)).description
+      case "source_ticket", "target_ticket":
+        guard let other = Int64(code.split(separator: "/").first ?? "") else { return code }
+        return try await name(of: TicketLink(serviceID: ServiceID(other), ticketID: TicketID(id)), deadline)
+      default: return code
+      }
+    }
+    return FieldChange(
+      field: change.field, before: try await named(change.before), after: try await named(change.after))
+  }
+
+  /// Only a text with an asterisk can be masked: most histories cost no question.
+  private func masks(
+    of entries: [EntryRecord], _ ticket: TicketRecord, _ deadline: Deadline
+  ) async throws -> [EntryID: [MaskRecord]] {
+    let suspects = entries.filter { $0.body.utf8.contains(UInt8(ascii: "*")) }
+    guard !suspects.isEmpty else { return [:] }
+    return try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT m.id, m.ticket_id, m.entry_id, m.span_start, m.span_length FROM mask AS m
+        WHERE m.service_id = \(ticket.serviceID) AND m.ticket_id = \(ticket.id) AND m.unmask_time IS NULL
+          AND m.entry_id = ANY(\(suspects.map(\.id))) ORDER BY m.entry_id, m.span_start
+        """, deadline: deadline)
+      return Dictionary(grouping: try rows.map { try MaskRecord($0) }, by: \.entryID)
+    }
+  }
+}

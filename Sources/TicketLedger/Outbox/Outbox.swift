@@ -1,0 +1,175 @@
+package import EventLoop
+package import Postgres
+import ServiceKit
+import Synchronization
+
+/// One piece of work under a lease.
+package struct OutboxItem: Sendable {
+  /// Its row.
+  package let id: Int64
+  /// The service of the ticket.
+  package let serviceID: ServiceID
+  /// The ticket that it follows from.
+  package let ticketID: TicketID
+  /// The event that asked for it.
+  package let eventSequence: Int32
+  /// A protobuf message of the topic's owner.
+  package let payload: [UInt8]
+  /// 1 at the first attempt.
+  package let attempt: Int32
+  /// When the lease ends and somebody else may take the work; finish before.
+  package let deadline: Deadline
+  let leaseHolder: String
+
+  /// Removes the work as done, if the lease still holds. Committed together with what the work wrote (as a change's
+  /// companion, say), it makes both happen once.
+  package var completion: Query {
+    "DELETE FROM outbox WHERE id = \(id) AND lease_holder = \(leaseHolder)"
+  }
+}
+
+/// What became of a piece of work.
+package enum OutboxVerdict: Sendable, Equatable {
+  /// It is done; the row goes.
+  case done
+  /// It is done, and the handler has removed the row itself (``OutboxItem/completion``).
+  case removed
+  /// It failed for now; tried again after a growing pause, given up with this reason after the last attempt.
+  case failed(String)
+  /// It can never be done.
+  case hopeless(String)
+}
+
+/// The outbox of one topic: claiming work under a lease, and settling it. Any number of processes may work on it.
+///
+/// A reason of failure is kept for operators: a short text of the handler's own, never a customer's words.
+package struct Outbox: Sendable {
+  /// Most pieces of work claimed at once.
+  package static let claimMax = 32
+  /// Longest reason kept, in characters.
+  static let reasonCharactersMax = 500
+  private static let claims = Atomic<UInt64>(0)
+
+  /// Whose work it is.
+  package let topic: OutboxTopic
+  /// How long a claim holds by the database's clock; longer than the work takes.
+  package let leaseDuration: Duration
+  /// How failed work is tried again.
+  package let backoff: Backoff
+  private let pool: PostgresPool
+  private let holder: String
+
+  /// Works on a topic through a pool.
+  ///
+  /// - Parameter holder: this process, for operators who look at the table.
+  package init(
+    topic: OutboxTopic, pool: PostgresPool, holder: String, leaseDuration: Duration = .seconds(60),
+    backoff: Backoff = Backoff()
+  ) {
+    self.topic = topic
+    self.pool = pool
+    self.holder = holder
+    self.leaseDuration = leaseDuration
+    self.backoff = backoff
+  }
+
+  /// Claims work that is due, the longest due first; what others are claiming at the moment is left to them.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func claim(limit: Int = Self.claimMax, deadline: Deadline) async throws -> [OutboxItem] {
+    try await claim(
+      """
+      SELECT id FROM outbox WHERE topic = \(topic) AND dead_time IS NULL AND due_time <= clock_timestamp()
+      ORDER BY due_time LIMIT \(min(limit, Self.claimMax)) FOR UPDATE SKIP LOCKED
+      """, deadline)
+  }
+
+  /// Claims the work of one ticket that nobody is doing, whether due or waiting for another attempt, in the order of events.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func claim(
+    ticket: TicketID, of service: ServiceID, deadline: Deadline
+  ) async throws -> [OutboxItem] {
+    try await claim(
+      """
+      SELECT id FROM outbox
+      WHERE service_id = \(service) AND ticket_id = \(ticket) AND topic = \(topic) AND dead_time IS NULL
+        AND (lease_time IS NULL OR lease_time <= clock_timestamp())
+      ORDER BY event_sequence LIMIT \(Self.claimMax) FOR UPDATE SKIP LOCKED
+      """, deadline)
+  }
+
+  /// Says what became of claimed work. Work whose lease has ended meanwhile is somebody else's and left alone.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``; the work is then done again when the lease ends.
+  package func settle(_ results: [(OutboxItem, OutboxVerdict)], deadline: Deadline) async throws {
+    let done = results.filter { $0.1 == .done }.map { $0.0 }
+    try await ServiceError.translating {
+      if let first = done.first {
+        _ = try await pool.query(
+          "DELETE FROM outbox WHERE id = ANY(\(done.map(\.id))) AND lease_holder = \(first.leaseHolder)",
+          deadline: deadline)
+      }
+      for (item, verdict) in results {
+        switch verdict {
+        case .done, .removed: break
+        case .hopeless(let reason): try await bury(item, reason, deadline)
+        case .failed(let reason):
+          guard let wait = backoff.wait(afterAttempt: item.attempt, jitter: .random(in: 0...1)) else {
+            try await bury(item, reason, deadline)
+            continue
+          }
+          _ = try await pool.query(
+            """
+            UPDATE outbox SET due_time = clock_timestamp() + \(wait) * interval '1 millisecond', lease_time = NULL,
+              lease_holder = NULL
+            WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)
+            """, deadline: deadline)
+        }
+      }
+    }
+  }
+
+  private func bury(_ item: OutboxItem, _ reason: String, _ deadline: Deadline) async throws {
+    _ = try await pool.query(
+      """
+      UPDATE outbox SET dead_time = clock_timestamp(), dead_reason = \(String(reason.prefix(Self.reasonCharactersMax))),
+        lease_time = NULL, lease_holder = NULL
+      WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)
+      """, deadline: deadline)
+  }
+
+  // The due time moves to the end of the lease, so that nobody looks at the row before.
+  private func claim(_ chosen: Query, _ deadline: Deadline) async throws -> [OutboxItem] {
+    let number = Self.claims.wrappingAdd(1, ordering: .relaxed).newValue
+    let holder = "\(holder)/\(number)"
+    let ends = Deadline.after(leaseDuration)
+    return try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        WITH chosen AS (\(fragment: chosen)), claimed AS (
+          UPDATE outbox AS o SET lease_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
+            due_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
+            lease_holder = \(holder), attempt_count = o.attempt_count + 1
+          FROM chosen WHERE o.id = chosen.id
+          RETURNING o.id, o.service_id, o.ticket_id, o.event_sequence, o.payload, o.attempt_count
+        )
+        SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count FROM claimed ORDER BY id
+        """, deadline: deadline)
+      return try rows.map { row in
+        OutboxItem(
+          id: try row.value(0), serviceID: try row.value(1), ticketID: try row.value(2),
+          eventSequence: try row.value(3), payload: try row.value(4), attempt: try row.value(5), deadline: ends,
+          leaseHolder: holder)
+      }
+    }
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds.
+  var milliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+  }
+}

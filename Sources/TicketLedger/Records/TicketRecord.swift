@@ -1,0 +1,170 @@
+package import Postgres
+package import ServiceKit
+
+/// A row of `ticket`, with the database's time at which it was read.
+package struct TicketRecord: Sendable, Equatable {
+  /// The service it belongs to.
+  package var serviceID: ServiceID
+  /// Its id.
+  package var id: TicketID
+  /// Where it stands.
+  package var state: TicketState
+  /// Grows with every change that people see.
+  package var version: Int64
+  /// The group in charge.
+  package var groupID: GroupID?
+  /// The agent who holds it.
+  package var agentID: AgentID?
+  /// How urgent it is.
+  package var priority: TicketPriority
+  /// How it came in.
+  package var channel: TicketChannel
+  /// ISO 639-1 code of the inquiry's language.
+  package var language: String
+  /// What it is about; masked spans are asterisks.
+  package var title: String
+  /// What it is about, by type.
+  package var submissionTypeID: SubmissionTypeID?
+  /// How it was handled.
+  package var processingTypeID: ProcessingTypeID?
+  /// Why it was resolved internally, if it was.
+  package var internalReason: InternalReason?
+  /// Whether it is in the spam box.
+  package var isSpam: Bool
+  /// Where it stood before the spam box.
+  package var stateBeforeSpam: TicketState?
+  /// The organization of its service.
+  package var organizationID: OrganizationID
+  /// Who it is from.
+  package var customerID: CustomerID?
+  /// The customer's name as this ticket knows it.
+  package var customerName: String
+  /// Where answers go; empty: nowhere.
+  package var customerEmail: String
+  /// The customer's phone number.
+  package var customerPhone: String
+  /// The agent who wrote it down, if one did.
+  package var creatorAgentID: AgentID?
+  /// The consultation ticket that it answers.
+  package var source: TicketLink?
+  /// The issue ticket that it was escalated to.
+  package var target: TicketLink?
+  /// Number of history entries.
+  package var entryCount: Int32
+  /// Number of events, which is the sequence of the last one.
+  package var eventCount: Int32
+  /// Hash of the last event.
+  package var eventHash: [UInt8]
+  /// Seal of the chain's head.
+  package var eventSeal: [UInt8]
+  /// When it was received.
+  package var createTime: Instant
+  /// When it changed last.
+  package var updateTime: Instant
+  /// When it was resolved last.
+  package var resolveTime: Instant?
+  /// When it was completed.
+  package var completeTime: Instant?
+  /// The database's clock when the row was read; the time of what is written on it.
+  package var readTime: Instant
+
+  /// Whether it answers a consultation ticket.
+  package var isEscalated: Bool { source != nil }
+
+  /// What the rules need to know of it.
+  ///
+  /// - Parameter hasActiveHolder: whether the holder is active and still a member; only acts that reopen a ticket ask.
+  package func standing(in kind: ServiceKind, hasActiveHolder: Bool = true) -> Standing {
+    Standing(
+      kind: kind, state: state, isSpam: isSpam, origin: isEscalated ? .escalated : .direct,
+      hasHolder: agentID != nil && hasActiveHolder, stateBeforeSpam: stateBeforeSpam)
+  }
+}
+
+/// A ticket of another service.
+package struct TicketLink: Hashable, Sendable, CustomStringConvertible {
+  /// The other service.
+  package let serviceID: ServiceID
+  /// The ticket there.
+  package let ticketID: TicketID
+  /// Points at a ticket.
+  package init(serviceID: ServiceID, ticketID: TicketID) {
+    self.serviceID = serviceID
+    self.ticketID = ticketID
+  }
+  /// The two ids, as events write them: `3/1064`.
+  package var description: String { "\(serviceID)/\(ticketID)" }
+}
+
+extension TicketRecord {
+  /// The columns, for `SELECT \(fragment: TicketRecord.columns) FROM ticket AS t`; read by ``init(_:)``.
+  package static let columns: Query = """
+    t.service_id, t.id, t.state, t.version, t.group_id, t.agent_id, t.priority, t.channel, t.language, t.title, \
+    t.submission_type_id, t.processing_type_id, t.internal_reason, t.is_spam, t.state_before_spam, \
+    t.organization_id, t.customer_id, t.customer_name, t.customer_email, t.customer_phone, t.creator_agent_id, \
+    t.source_service_id, t.source_ticket_id, t.target_service_id, t.target_ticket_id, t.entry_count, \
+    t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
+    clock_timestamp()
+    """
+  /// The number of columns; the caller's own columns follow from here.
+  package static let columnCount = 34
+
+  /// Reads a row that begins with ``columns``.
+  ///
+  /// - Throws: ``PostgresError`` of kind `decoding`.
+  package init(_ row: Row) throws(PostgresError) {
+    serviceID = try row.value(0)
+    id = try row.value(1)
+    state = try row.value(2)
+    version = try row.value(3)
+    groupID = try row.value(4)
+    agentID = try row.value(5)
+    priority = try row.value(6)
+    channel = try row.value(7)
+    language = try row.value(8)
+    title = try row.value(9)
+    submissionTypeID = try row.value(10)
+    processingTypeID = try row.value(11)
+    internalReason = try row.value(12)
+    isSpam = try row.value(13)
+    stateBeforeSpam = try row.value(14)
+    organizationID = try row.value(15)
+    customerID = try row.value(16)
+    customerName = try row.value(17)
+    customerEmail = try row.value(18)
+    customerPhone = try row.value(19)
+    creatorAgentID = try row.value(20)
+    source = try TicketLink(row, 21)
+    target = try TicketLink(row, 23)
+    entryCount = try row.value(25)
+    eventCount = try row.value(26)
+    eventHash = try row.value(27)
+    eventSeal = try row.value(28)
+    createTime = try row.value(29)
+    updateTime = try row.value(30)
+    resolveTime = try row.value(31)
+    completeTime = try row.value(32)
+    readTime = try row.value(33)
+  }
+}
+
+extension TicketLink {
+  init?(_ row: Row, _ column: Int) throws(PostgresError) {
+    guard let serviceID: ServiceID = try row.value(column), let ticketID: TicketID = try row.value(column + 1) else {
+      return nil
+    }
+    self.init(serviceID: serviceID, ticketID: ticketID)
+  }
+}
+
+// The texts of the CHECK lists are the raw values.
+extension TicketState: PostgresDecodable, PostgresBindable {}
+extension TicketPriority: PostgresDecodable, PostgresBindable {}
+extension TicketChannel: PostgresDecodable, PostgresBindable {}
+extension InternalReason: PostgresDecodable, PostgresBindable {}
+extension ServiceKind: PostgresDecodable, PostgresBindable {}
+extension EntryKind: PostgresDecodable, PostgresBindable {}
+extension EntryAct: PostgresDecodable, PostgresBindable {}
+extension ActorKind: PostgresDecodable, PostgresBindable {}
+extension MemberRole: PostgresDecodable, PostgresBindable {}
+extension EventCode: PostgresDecodable, PostgresBindable {}

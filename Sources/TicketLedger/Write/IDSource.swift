@@ -1,0 +1,83 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import Synchronization
+
+/// Hands out ids of a sequence that counts in blocks: one question to the database for many ids.
+///
+/// Ids must be known before a row is written, because an event's hash covers them. What is left of a block when the process
+/// ends is never used.
+final class IDSource: Sendable {
+  /// Ids of a block: the sequence's INCREMENT.
+  static let blockLength: Int64 = 64
+
+  private struct State {
+    var blocks: [Range<Int64>] = []
+    var isFetching = false
+    var waiting: [CheckedContinuation<Void, Never>] = []
+  }
+
+  private let pool: PostgresPool
+  private let nextBlocks: Query
+  private let state = Mutex(State())
+
+  /// - Parameter nextBlocks: asks for the first ids of the next blocks.
+  init(pool: PostgresPool, nextBlocks: Query) {
+    self.pool = pool
+    self.nextBlocks = nextBlocks
+  }
+
+  /// Takes ids, in ascending order as far as blocks allow. One caller asks the database, the others wait for its answer.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  func take(_ count: Int, deadline: Deadline) async throws -> [Int64] {
+    var ids: [Int64] = []
+    ids.reserveCapacity(count)
+    while true {
+      let fetches = state.withLock { state in
+        while ids.count < count, let block = state.blocks.first {
+          let taken = block.prefix(count - ids.count)
+          ids.append(contentsOf: taken)
+          state.blocks[0] = taken.endIndex..<block.upperBound
+          if state.blocks[0].isEmpty { state.blocks.removeFirst() }
+        }
+        guard ids.count < count, !state.isFetching else { return false }
+        state.isFetching = true
+        return true
+      }
+      if ids.count == count { return ids }
+      if fetches { try await fetch(deadline) } else { await waitForFetch() }
+    }
+  }
+
+  private func fetch(_ deadline: Deadline) async throws {
+    var fetched: [Range<Int64>] = []
+    defer {
+      let waiting = state.withLock { state in
+        state.blocks += fetched
+        state.isFetching = false
+        defer { state.waiting = [] }
+        return state.waiting
+      }
+      for continuation in waiting { continuation.resume() }
+    }
+    fetched = try await ServiceError.translating {
+      try await pool.query(nextBlocks, deadline: deadline).map { row in
+        let first = try row.int64(0)
+        return first..<first + Self.blockLength
+      }
+    }
+  }
+
+  // Bounded by the fetching caller's deadline; afterwards whoever waited tries anew.
+  private func waitForFetch() async {
+    await withCheckedContinuation { continuation in
+      let isOver = state.withLock { state in
+        guard state.isFetching else { return true }
+        state.waiting.append(continuation)
+        return false
+      }
+      if isOver { continuation.resume() }
+    }
+  }
+}

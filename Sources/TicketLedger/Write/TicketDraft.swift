@@ -1,0 +1,62 @@
+package import Postgres
+package import ServiceKit
+
+/// A ticket to be.
+package struct TicketDraft: Sendable {
+  /// The service it belongs to.
+  package var service: ServiceRecord
+  /// Where it begins: the state of the outcome of `create` or `createAssigned`.
+  package var state: TicketState
+  /// What it is about, 1 to 200 characters in canonical form.
+  package var title: String
+  /// How it came in.
+  package var channel: TicketChannel
+  /// How urgent it is.
+  package var priority: TicketPriority = .normal
+  /// ISO 639-1 code of its language.
+  package var language: String
+  /// The group in charge.
+  package var groupID: GroupID?
+  /// The agent who is to hold it.
+  package var agentID: AgentID?
+  /// What it is about, by type.
+  package var submissionTypeID: SubmissionTypeID?
+  /// Who it is from.
+  package var customer = TicketCustomerDraft()
+  /// The consultation ticket that it answers, or the completed ticket that it continues.
+  package var source: TicketLink?
+  /// The CREATED event: its actor, entries (the inquiry first), outbox and notes. What it sets is the draft's.
+  package var event: EventDraft
+  /// Makes the creation safe to repeat.
+  package var idempotency: IdempotencyClaim?
+  /// Statements of the acting service's own tables that are to be written in the same transaction.
+  package var companions: [Query] = []
+  /// When it was received; nil: when the ledger was asked to open it. For imports and demonstration data only.
+  package var time: Instant?
+
+  /// Describes a ticket of a service by what every ticket has.
+  package init(
+    service: ServiceRecord, state: TicketState, title: String, channel: TicketChannel, by actor: LedgerActor
+  ) {
+    self.service = service
+    self.state = state
+    self.title = title
+    self.channel = channel
+    language = service.language
+    event = EventDraft(.created, by: actor)
+  }
+}
+
+/// The customer of a ticket to be, in normalised form.
+package struct TicketCustomerDraft: Sendable {
+  /// The customer's unique number, when known.
+  package var id: CustomerID?
+  /// At most 100 characters; may be empty.
+  package var name = ""
+  /// Where answers go; empty: nowhere.
+  package var email = ""
+  /// Phone number; may be empty.
+  package var phone = ""
+  /// Nothing is known.
+  package init() {}
+}

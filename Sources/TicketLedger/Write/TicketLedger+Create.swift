@@ -1,0 +1,114 @@
+package import EventLoop
+package import Postgres
+import ServiceKit
+
+/// What is known before a ticket is created: the database's time, and whether the request was carried out before.
+package enum CreateOpening: Sendable {
+  /// The request was carried out before; this is its answer.
+  case done(Written)
+  /// The ticket is to be created, with this time.
+  case fresh(at: Instant)
+}
+
+extension TicketLedger {
+  /// Asks for the database's time and for an earlier request of the same id, in one round trip; a service does it beside
+  /// its own reads, so that creating is one further round trip.
+  ///
+  /// - Throws: REQUEST_ID_REUSED when the id was used for another request.
+  package func open(_ claim: IdempotencyClaim?, deadline: Deadline) async throws -> CreateOpening {
+    guard let claim else {
+      let rows = try await ServiceError.translating {
+        try await pool.query("SELECT clock_timestamp()", deadline: deadline)
+      }
+      return .fresh(at: try rows[0].instant(0))
+    }
+    let (record, time) = try await earlier(claim, deadline: deadline)
+    guard let record else { return .fresh(at: time) }
+    return .done(
+      try await answer(record, to: claim, seen: nil) { try await self.pool.query($0, deadline: deadline) })
+  }
+
+  /// Creates a ticket: one statement, one round trip when the opening was asked for before.
+  ///
+  /// The lifecycle table decides the draft's state beforehand. A repeated request is answered with its first ticket.
+  ///
+  /// - Throws: REQUEST_ID_REUSED; GROUP_NOT_FOUND, TYPE_NOT_FOUND, AGENT_NOT_FOUND or CUSTOMER_NOT_FOUND when what the draft
+  ///   points to is gone.
+  package func create(
+    _ draft: TicketDraft, opening: CreateOpening? = nil, deadline: Deadline
+  ) async throws -> Written {
+    let time: Instant
+    switch try await ready(opening, draft.idempotency, deadline) {
+    case .done(let written): return written
+    case .fresh(let now): time = draft.time ?? now
+    }
+    let missing = draft.event.entries.count { $0.id == nil }
+    let entryIDs = try await newEntryIDs(missing, deadline: deadline)
+    let ticketID = try await newTicketID(deadline: deadline)
+    let plan = ChangePlan(
+      creating: TicketRecord(draft, id: ticketID, at: time), draft.event, entryIDs: entryIDs, key: key)
+    let resultIDs = plan.entries.map(\.id.rawValue)
+    let statement = plan.insertStatement(draft.idempotency, resultIDs: resultIDs)
+    do {
+      if draft.companions.isEmpty {
+        _ = try await pool.query(statement, deadline: deadline)
+      } else {
+        _ = try await pool.transactionBatch([statement] + draft.companions, deadline: deadline)
+      }
+    } catch let error as PostgresError {
+      guard error.isClaimed, let claim = draft.idempotency else { throw ServiceError(postgres: error) }
+      // The same request was carried out while this one was on its way.
+      guard case .done(let written) = try await open(claim, deadline: deadline) else {
+        throw ServiceError(.conflict, cause: error)
+      }
+      return written
+    }
+    hints.announce(plan.outbox.map(\.topic))
+    return written(plan, resultIDs)
+  }
+
+  private func ready(
+    _ opening: CreateOpening?, _ claim: IdempotencyClaim?, _ deadline: Deadline
+  ) async throws -> CreateOpening {
+    if let opening { return opening }
+    return try await open(claim, deadline: deadline)
+  }
+}
+
+extension TicketRecord {
+  /// The ticket that a draft is to become, without events and entries.
+  init(_ draft: TicketDraft, id: TicketID, at time: Instant) {
+    serviceID = draft.service.id
+    self.id = id
+    state = draft.state
+    version = 1
+    groupID = draft.groupID
+    agentID = draft.agentID
+    priority = draft.priority
+    channel = draft.channel
+    language = draft.language
+    title = draft.title
+    submissionTypeID = draft.submissionTypeID
+    processingTypeID = nil
+    internalReason = nil
+    isSpam = false
+    stateBeforeSpam = nil
+    organizationID = draft.service.organizationID
+    customerID = draft.customer.id
+    customerName = draft.customer.name
+    customerEmail = draft.customer.email
+    customerPhone = draft.customer.phone
+    creatorAgentID = draft.event.actor.agentID
+    source = draft.source
+    target = nil
+    entryCount = 0
+    eventCount = 0
+    eventHash = EventChain.genesis
+    eventSeal = []
+    createTime = time
+    updateTime = time
+    resolveTime = nil
+    completeTime = nil
+    readTime = time
+  }
+}

@@ -1,0 +1,105 @@
+package import EventLoop
+import Postgres
+package import ServiceKit
+
+/// A ticket as it is now, and whether the request was carried out before.
+struct TicketReading {
+  let ticket: TicketRecord
+  let earlier: IdempotencyRecord?
+}
+
+extension TicketLedger {
+  /// Reads a ticket.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, also for a ticket of another service than the access is for.
+  package func ticket(_ name: TicketName, access: Access, deadline: Deadline) async throws -> TicketRecord {
+    guard name.service == access.service.code else { throw ServiceError(.ticketNotFound) }
+    return try await ticket(name.id, of: access.service.id, deadline: deadline)
+  }
+
+  /// Reads a ticket by its ids; for work that was checked when it was ordered.
+  ///
+  /// - Throws: TICKET_NOT_FOUND.
+  package func ticket(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> TicketRecord {
+    let found = try await read(id, of: service, claim: nil) { query in
+      try await self.pool.query(query, deadline: deadline)
+    }
+    guard let found else { throw ServiceError(.ticketNotFound) }
+    return found.ticket
+  }
+
+  /// Reads a ticket together with what is known of a request; nil when there is no such ticket.
+  func read(
+    _ id: TicketID, of service: ServiceID, claim: IdempotencyClaim?, _ run: (Query) async throws -> Rows
+  ) async throws -> TicketReading? {
+    try await ServiceError.translating {
+      guard let claim else {
+        let rows = try await run(
+          """
+          SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+          WHERE t.service_id = \(service) AND t.id = \(id)
+          """)
+        return try rows.first.map { TicketReading(ticket: try TicketRecord($0), earlier: nil) }
+      }
+      let rows = try await run(
+        """
+        SELECT \(fragment: TicketRecord.columns), \(fragment: IdempotencyRecord.columns)
+        FROM ticket AS t
+        LEFT JOIN idempotency_key AS k
+          ON k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
+        WHERE t.service_id = \(service) AND t.id = \(id)
+        """)
+      return try rows.first.map { row in
+        TicketReading(
+          ticket: try TicketRecord(row), earlier: try IdempotencyRecord(row, at: TicketRecord.columnCount))
+      }
+    }
+  }
+
+  /// What a repeated request is answered with.
+  ///
+  /// - Throws: REQUEST_ID_REUSED when it is another request; TICKET_NOT_FOUND when the ticket is gone.
+  func answer(
+    _ earlier: IdempotencyRecord, to claim: IdempotencyClaim, seen: TicketRecord?,
+    _ run: (Query) async throws -> Rows
+  ) async throws -> Written {
+    try earlier.check(claim)
+    var ticket = seen
+    if ticket?.id != earlier.ticketID || ticket?.serviceID != earlier.serviceID {
+      ticket = try await read(earlier.ticketID, of: earlier.serviceID, claim: nil, run)?.ticket
+    }
+    guard let ticket else { throw ServiceError(.ticketNotFound) }
+    return Written(ticket: ticket, eventSequence: 0, resultIDs: earlier.resultIDs, isRepeat: true)
+  }
+
+  /// What is known of a request, and the database's time.
+  func earlier(
+    _ claim: IdempotencyClaim, deadline: Deadline
+  ) async throws -> (record: IdempotencyRecord?, time: Instant) {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT clock_timestamp(), \(fragment: IdempotencyRecord.columns)
+        FROM (VALUES (1)) AS one
+        LEFT JOIN idempotency_key AS k
+          ON k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
+        """, deadline: deadline)
+      guard let row = rows.first else { return (nil, Instant.distantPast) }
+      return (try IdempotencyRecord(row, at: 1), try row.instant(0))
+    }
+  }
+}
+
+extension TicketRecord {
+  /// Checks the version that a caller saw.
+  ///
+  /// - Parameter version: 0 when the caller does not mind.
+  /// - Throws: STALE_VERSION with the current one.
+  package func require(version: Int64) throws(ServiceError) {
+    guard version == 0 || version == self.version else { throw stale }
+  }
+
+  var stale: ServiceError {
+    ServiceError(.staleVersion, metadata: ["current_version": String(version)])
+  }
+}

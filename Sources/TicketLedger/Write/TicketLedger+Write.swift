@@ -1,0 +1,135 @@
+package import EventLoop
+package import Postgres
+import ServiceKit
+
+extension TicketLedger {
+  /// Reads a ticket, lets the caller decide, and writes what it decided: the whole of an act.
+  ///
+  /// A repeated request is answered before anything is decided. When the ticket changes between reading and writing, it
+  /// is read and decided again, three times at most; a caller who named a version is told instead.
+  ///
+  /// - Parameters:
+  ///   - version: the version that the caller saw; 0: whatever it is now.
+  ///   - decide: sees the ticket as it is; may be called several times, and must have no effect of its own.
+  /// - Throws: TICKET_NOT_FOUND, STALE_VERSION, REQUEST_ID_REUSED, CONFLICT when others were always faster, and what
+  ///   `decide` throws.
+  package func perform(
+    on name: TicketName, access: Access, version: Int64 = 0, idempotency: IdempotencyClaim? = nil,
+    deadline: Deadline, decide: (TicketRecord) async throws -> TicketChange
+  ) async throws -> Written {
+    guard name.service == access.service.code else { throw ServiceError(.ticketNotFound) }
+    return try await perform(
+      on: name.id, of: access.service.id, version: version, idempotency: idempotency, deadline: deadline,
+      decide: decide)
+  }
+
+  /// Performs an act on a ticket known by its ids; see ``perform(on:access:version:idempotency:deadline:decide:)``.
+  package func perform(
+    on id: TicketID, of service: ServiceID, version: Int64 = 0, idempotency: IdempotencyClaim? = nil,
+    deadline: Deadline, decide: (TicketRecord) async throws -> TicketChange
+  ) async throws -> Written {
+    let run = { (query: Query) in try await self.pool.query(query, deadline: deadline) }
+    for _ in 0..<Self.attemptsMax {
+      guard let reading = try await read(id, of: service, claim: idempotency, run) else {
+        throw ServiceError(.ticketNotFound)
+      }
+      if let earlier = reading.earlier, let idempotency {
+        return try await answer(earlier, to: idempotency, seen: reading.ticket, run)
+      }
+      try reading.ticket.require(version: version)
+      var change = try await decide(reading.ticket)
+      change.idempotency = idempotency
+      if let written = try await attempt(change, on: reading.ticket, deadline: deadline) { return written }
+    }
+    throw ServiceError(.conflict)
+  }
+
+  /// Writes a change of a ticket that was read before.
+  ///
+  /// When only events were added meanwhile that change nothing people see, the change is written behind them.
+  ///
+  /// - Throws: STALE_VERSION when the ticket was changed meanwhile; TICKET_NOT_FOUND; REQUEST_ID_REUSED; CONFLICT.
+  package func write(
+    _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline
+  ) async throws -> Written {
+    let run = { (query: Query) in try await self.pool.query(query, deadline: deadline) }
+    var ticket = ticket
+    for _ in 0..<Self.attemptsMax {
+      if let written = try await attempt(change, on: ticket, deadline: deadline) { return written }
+      guard let reading = try await read(ticket.id, of: ticket.serviceID, claim: change.idempotency, run) else {
+        throw ServiceError(.ticketNotFound)
+      }
+      if let earlier = reading.earlier, let claim = change.idempotency {
+        return try await answer(earlier, to: claim, seen: reading.ticket, run)
+      }
+      guard reading.ticket.version == ticket.version else { throw reading.ticket.stale }
+      ticket = reading.ticket
+    }
+    throw ServiceError(.conflict)
+  }
+
+  /// Writes a change inside a caller's transaction; the caller's other statements are committed with it or not at all.
+  ///
+  /// Nothing is retried, and a repeated request is not looked for beforehand: ``perform(on:access:version:idempotency:deadline:decide:)``
+  /// with companions does both. The caller ends the transaction by throwing on any error.
+  ///
+  /// - Throws: STALE_VERSION when the ticket was changed meanwhile; TICKET_NOT_FOUND; CONFLICT when the same request is
+  ///   being carried out elsewhere.
+  package func write(
+    _ change: TicketChange, on ticket: TicketRecord, in transaction: PostgresTransaction, deadline: Deadline
+  ) async throws -> Written {
+    precondition(change.companions.isEmpty, "in a transaction of its own, a caller runs its statements itself")
+    let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
+    let statement = plan.updateStatement(
+      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .noRow)
+    do {
+      guard try await transaction.query(statement).isEmpty else { return written(plan, resultIDs) }
+    } catch let error as PostgresError {
+      throw error.isClaimed ? ServiceError(.conflict, cause: error) : ServiceError(postgres: error)
+    }
+    guard let current = try await read(ticket.id, of: ticket.serviceID, claim: nil, { try await transaction.query($0) })
+    else { throw ServiceError(.ticketNotFound) }
+    throw current.ticket.version == ticket.version ? ServiceError(.conflict) : current.ticket.stale
+  }
+
+  /// Tries once; nil when the ticket is not as it was read, or the request is being carried out elsewhere.
+  private func attempt(
+    _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline
+  ) async throws -> Written? {
+    let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
+    let statement = plan.updateStatement(
+      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent,
+      onLostRace: change.companions.isEmpty ? .noRow : .failure)
+    do {
+      if change.companions.isEmpty {
+        guard !(try await pool.query(statement, deadline: deadline)).isEmpty else { return nil }
+      } else {
+        _ = try await pool.transactionBatch([statement] + change.companions, deadline: deadline)
+      }
+    } catch let error as PostgresError {
+      guard error.isClaimed || error.sqlState == ChangePlan.lostRaceState else { throw ServiceError(postgres: error) }
+      return nil
+    }
+    hints.announce(plan.outbox.map(\.topic))
+    return written(plan, resultIDs)
+  }
+
+  func plan(
+    _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline
+  ) async throws -> (ChangePlan, resultIDs: [Int64]) {
+    let missing = change.events.reduce(0) { sum, event in sum + event.entries.count { $0.id == nil } }
+    let ids = try await newEntryIDs(missing, deadline: deadline)
+    let plan = ChangePlan(change, on: ticket, entryIDs: ids, key: key)
+    return (plan, change.resultIDs ?? plan.entries.map(\.id.rawValue))
+  }
+
+  func written(_ plan: ChangePlan, _ resultIDs: [Int64]) -> Written {
+    Written(
+      ticket: plan.after, eventSequence: plan.before.eventCount + 1, resultIDs: resultIDs, isRepeat: false)
+  }
+}
+
+extension PostgresError {
+  /// Whether another request has taken the request id.
+  var isClaimed: Bool { violates("idempotency_key_pkey") }
+}

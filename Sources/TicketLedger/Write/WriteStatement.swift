@@ -1,0 +1,256 @@
+import Postgres
+
+extension ChangePlan {
+  /// What becomes of a statement whose guard found the ticket changed.
+  enum LostRace {
+    /// It returns no row.
+    case noRow
+    /// It fails with ``lostRaceState``, so that its companions in the same transaction fail with it.
+    case failure
+  }
+
+  /// SQLSTATE of a lost race as a failure: division by zero.
+  static let lostRaceState = "22012"
+
+  /// The one statement that writes the plan: the guarded update, and with it everything that follows, or nothing.
+  ///
+  /// The claim is taken after the update, so that a failed or lost change never keeps it; a claim that another request holds
+  /// fails the whole statement (23505, `idempotency_key_pkey`).
+  func updateStatement(_ claim: IdempotencyClaim?, resultIDs: [Int64], isSilent: Bool, onLostRace: LostRace) -> Query {
+    var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 48)
+    sql.appendLiteral("WITH changed AS (UPDATE ticket SET event_count = ")
+    sql.appendInterpolation(after.eventCount)
+    sql.appendLiteral(", event_hash = ")
+    sql.appendInterpolation(after.eventHash)
+    sql.appendLiteral(", event_seal = ")
+    sql.appendInterpolation(after.eventSeal)
+    if !isSilent {
+      sql.appendLiteral(", version = ")
+      sql.appendInterpolation(after.version)
+      sql.appendLiteral(", update_time = ")
+      sql.appendInterpolation(after.updateTime)
+      appendAssignments(&sql)
+    }
+    sql.appendLiteral(" WHERE service_id = ")
+    sql.appendInterpolation(before.serviceID)
+    sql.appendLiteral(" AND id = ")
+    sql.appendInterpolation(before.id)
+    sql.appendLiteral(" AND version = ")
+    sql.appendInterpolation(before.version)
+    sql.appendLiteral(" AND event_count = ")
+    sql.appendInterpolation(before.eventCount)
+    sql.appendLiteral(" RETURNING service_id, id)")
+    appendRows(&sql, claim, resultIDs)
+    switch onLostRace {
+    case .noRow: sql.appendLiteral(" SELECT 1 FROM changed")
+    case .failure: sql.appendLiteral(" SELECT 1 / count(*) FROM changed")
+    }
+    return Query(stringInterpolation: sql)
+  }
+
+  /// The one statement that creates the ticket with everything that belongs to it.
+  func insertStatement(_ claim: IdempotencyClaim?, resultIDs: [Int64]) -> Query {
+    var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 80)
+    sql.appendLiteral(
+      """
+      WITH changed AS (INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, title, \
+      submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
+      creator_agent_id, source_service_id, source_ticket_id, entry_count, event_count, event_hash, event_seal, \
+      create_time, update_time) VALUES (
+      """)
+    sql.appendInterpolation(after.serviceID)
+    sql.next(after.id)
+    sql.next(after.state)
+    sql.next(after.groupID)
+    sql.next(after.agentID)
+    sql.next(after.priority)
+    sql.next(after.channel)
+    sql.next(after.language)
+    sql.next(after.title)
+    sql.next(after.submissionTypeID)
+    sql.next(after.organizationID)
+    sql.next(after.customerID)
+    sql.next(after.customerName)
+    sql.next(after.customerEmail)
+    sql.next(after.customerPhone)
+    sql.next(after.creatorAgentID)
+    sql.next(after.source?.serviceID)
+    sql.next(after.source?.ticketID)
+    sql.next(after.entryCount)
+    sql.next(after.eventCount)
+    sql.next(after.eventHash)
+    sql.next(after.eventSeal)
+    sql.next(after.createTime)
+    sql.next(after.updateTime)
+    sql.appendLiteral(") RETURNING service_id, id)")
+    appendRows(&sql, claim, resultIDs)
+    sql.appendLiteral(" SELECT 1 FROM changed")
+    return Query(stringInterpolation: sql)
+  }
+
+  /// Only what changed is named: each daemon's role may update certain columns and no others.
+  private func appendAssignments(_ sql: inout Query.Interpolation) {
+    func assign<Value: PostgresBindable & Equatable>(_ column: StaticString, _ old: Value, _ new: Value) {
+      guard old != new else { return }
+      sql.appendLiteral(", ")
+      sql.appendLiteral(column)
+      sql.appendLiteral(" = ")
+      sql.appendInterpolation(new)
+    }
+    assign("state", before.state, after.state)
+    assign("agent_id", before.agentID, after.agentID)
+    assign("group_id", before.groupID, after.groupID)
+    assign("priority", before.priority, after.priority)
+    assign("submission_type_id", before.submissionTypeID, after.submissionTypeID)
+    assign("processing_type_id", before.processingTypeID, after.processingTypeID)
+    assign("internal_reason", before.internalReason, after.internalReason)
+    assign("is_spam", before.isSpam, after.isSpam)
+    assign("state_before_spam", before.stateBeforeSpam, after.stateBeforeSpam)
+    assign("title", before.title, after.title)
+    assign("customer_id", before.customerID, after.customerID)
+    assign("customer_name", before.customerName, after.customerName)
+    assign("customer_email", before.customerEmail, after.customerEmail)
+    assign("customer_phone", before.customerPhone, after.customerPhone)
+    assign("target_service_id", before.target?.serviceID, after.target?.serviceID)
+    assign("target_ticket_id", before.target?.ticketID, after.target?.ticketID)
+    assign("entry_count", before.entryCount, after.entryCount)
+    assign("resolve_time", before.resolveTime, after.resolveTime)
+    assign("complete_time", before.completeTime, after.completeTime)
+  }
+
+  /// What stands beside the ticket's own row; every part hangs on the row of `changed`.
+  private func appendRows(_ sql: inout Query.Interpolation, _ claim: IdempotencyClaim?, _ resultIDs: [Int64]) {
+    appendEvents(&sql)
+    if !values.isEmpty { appendValues(&sql) }
+    if !entries.isEmpty { appendEntries(&sql) }
+    appendCounts(&sql)
+    if !outbox.isEmpty { appendOutbox(&sql) }
+    guard let claim else { return }
+    sql.appendLiteral(
+      """
+      , claimed AS (INSERT INTO idempotency_key \
+      (caller, method, request_id, request_hash, result_ids, service_id, ticket_id) SELECT 
+      """)
+    sql.appendInterpolation(claim.caller)
+    sql.next(claim.method)
+    sql.next(claim.requestID)
+    sql.next(claim.requestHash)
+    sql.next(resultIDs)
+    sql.appendLiteral(", service_id, id FROM changed)")
+  }
+
+  private func appendEvents(_ sql: inout Query.Interpolation) {
+    sql.appendLiteral(
+      """
+      , event AS (INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, \
+      cause_sequence, changes, create_time, hash) SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
+      """)
+    for (index, event) in events.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(event.sequence)
+      sql.next(event.code)
+      sql.next(event.actor.kind)
+      sql.next(event.actor.name)
+      sql.next(event.causeSequence)
+      sql.next(event.changes)
+      sql.next(event.createTime)
+      sql.next(event.hash)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(") AS v)")
+  }
+
+  private func appendValues(_ sql: inout Query.Interpolation) {
+    sql.appendLiteral(
+      """
+      , value AS (INSERT INTO ticket_event_value (service_id, ticket_id, sequence, field, before_text, after_text, \
+      salt, before_hash, after_hash) SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
+      """)
+    for (index, value) in values.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(value.sequence)
+      sql.next(value.field)
+      sql.next(value.before)
+      sql.next(value.after)
+      sql.next(value.salt)
+      sql.next(value.beforeHash)
+      sql.next(value.afterHash)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(") AS v)")
+  }
+
+  private func appendEntries(_ sql: inout Query.Interpolation) {
+    sql.appendLiteral(
+      """
+      , entry AS (INSERT INTO ticket_entry (service_id, ticket_id, id, kind, act, actor_kind, actor_name, body, \
+      body_salt, body_hash, create_time) SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
+      """)
+    for (index, entry) in entries.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(entry.id)
+      sql.next(entry.kind)
+      sql.next(entry.act)
+      sql.next(entry.actor.kind)
+      sql.next(entry.actor.name)
+      sql.next(entry.body)
+      sql.next(entry.bodySalt)
+      sql.next(entry.bodyHash)
+      sql.next(entry.createTime)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(") AS v)")
+  }
+
+  private func appendCounts(_ sql: inout Query.Interpolation) {
+    let changes = countChanges
+    guard !changes.isEmpty else { return }
+    sql.appendLiteral(
+      """
+      , counted AS (INSERT INTO ticket_count_change (service_id, minute, agent_id, state, change) \
+      SELECT c.service_id, v.* FROM changed AS c, (VALUES 
+      """)
+    for (index, change) in changes.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(after.createTime.startOfMinute)
+      sql.next(change.agentID)
+      sql.next(change.state)
+      sql.next(change.change)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(") AS v)")
+  }
+
+  private func appendOutbox(_ sql: inout Query.Interpolation) {
+    sql.appendLiteral(
+      """
+      , work AS (INSERT INTO outbox (service_id, ticket_id, topic, event_sequence, payload) \
+      SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
+      """)
+    for (index, row) in outbox.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(row.topic)
+      sql.next(row.eventSequence)
+      sql.next(row.payload)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(") AS v)")
+  }
+}
+
+extension Query.Interpolation {
+  /// Binds the next value of a list.
+  fileprivate mutating func next<Value: PostgresBindable>(_ value: Value) {
+    appendLiteral(", ")
+    appendInterpolation(value)
+  }
+}
+
+extension Instant {
+  /// The minute that the instant lies in.
+  var startOfMinute: Instant {
+    let minute: Int64 = 60_000_000
+    let past = microsecondsSinceEpoch % minute
+    return Instant(microsecondsSinceEpoch: microsecondsSinceEpoch - (past < 0 ? past + minute : past))
+  }
+}
