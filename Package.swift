@@ -93,7 +93,7 @@ let testTargets: [Target] = [
     exclude: ["protos", "descriptors.binpb"], swiftSettings: swiftSettings),
   tests("HTTP2Tests", ["HTTP2"]),
   tests("CryptoTests", ["Crypto"]),
-  tests("RPCTests", ["RPC", "HandoffAPI"]),
+  tests("RPCTests", ["RPC", "EventLoop", "HTTP2", "RPCProtos", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(
     "ServiceKitTests", ["ServiceKit", "CAssets", "Crypto", "EventLoop", "RPC", "servicekit-daemon"],

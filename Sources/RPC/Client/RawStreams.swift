@@ -1,11 +1,14 @@
-/// The messages of a call with many answers, in order. One task may read it; dropping it unread cancels the call.
+import Synchronization
+
+/// The messages of a call with many answers, in order. One task may read it; when the stream and its readers are let go of
+/// before the end, the call is cancelled.
 package struct RawResponseStream: AsyncSequence, Sendable {
   private let source: ResponseSource
 
   init(_ source: ResponseSource) { self.source = source }
 
-  /// Metadata sent before the first message.
-  package var initialMetadata: Metadata { source.initialMetadata }
+  /// Metadata sent before the first message; empty until the server has begun to answer.
+  package var initialMetadata: Metadata { source.initialMetadata.withLock { $0 } }
 
   /// Reads from the start of what has not been read yet.
   package func makeAsyncIterator() -> Iterator { Iterator(source: source) }
@@ -24,12 +27,12 @@ package struct RawResponseStream: AsyncSequence, Sendable {
 /// Keeps a streaming call alive: when the last reader is gone, the call is cancelled.
 final class ResponseSource: Sendable {
   let inbox: MessageInbox
-  let initialMetadata: Metadata
+  let initialMetadata: Mutex<Metadata>
   private let cancel: @Sendable () -> Void
 
   init(_ inbox: MessageInbox, initialMetadata: Metadata, cancel: @escaping @Sendable () -> Void) {
     self.inbox = inbox
-    self.initialMetadata = initialMetadata
+    self.initialMetadata = Mutex(initialMetadata)
     self.cancel = cancel
   }
 
@@ -42,8 +45,25 @@ package struct RawRequestWriter: Sendable {
 
   init(_ write: @escaping @Sendable ([UInt8]) async throws -> Void) { self.write = write }
 
-  /// Sends one message; suspends while more than the channel's bound waits for a slow server.
+  /// Sends one message; suspends while there is no connection yet, or more than the channel's bound waits for a slow
+  /// server.
   ///
-  /// - Throws: ``RPCError`` when the call is over.
+  /// - Throws: ``RPCError`` when the call is over; its outcome is read from the answer.
   package func send(_ message: [UInt8]) async throws { try await write(message) }
+}
+
+extension RawResponseStream {
+  /// The only message of a call that has one.
+  ///
+  /// - Throws: the ``RPCError`` with which the call ended; UNIMPLEMENTED when there is none or more than one message.
+  func sole() async throws -> RawResponse {
+    var messages = makeAsyncIterator()
+    guard let message = try await messages.next() else {
+      throw RPCError(.unimplemented, "OK came without the message that the call must have")
+    }
+    guard try await messages.next() == nil else {
+      throw RPCError(.unimplemented, "more than one message came in answer to a call that has one")
+    }
+    return RawResponse(message: message, initialMetadata: initialMetadata, trailers: Metadata())
+  }
 }

@@ -22,6 +22,12 @@ class Connection {
   private var answeredEarly: [HTTP2Stream] = []
   private lazy var flushAtEndOfTurn: () -> Void = { [weak self] in self?.flush() }
 
+  /// Streams that nobody reads fill their own window long before they fill the connection's and hold up the others.
+  static func setWindows(_ configuration: inout HTTP2Configuration) {
+    configuration.streamWindowBytes = 256 << 10
+    configuration.connectionWindowBytes = 16 << 20
+  }
+
   private static let bytesPerRead = 64 << 10
   private static let bytesPerWrite = 256 << 10
   private static let writesPerTurn = 16

@@ -4,8 +4,10 @@ import EventLoop
 // @unchecked: loop-confined; the entry points for other threads go through the loop.
 final class MessageInbox: @unchecked Sendable {
   let loop: EventLoop
-  /// Called when a message was taken: (bytes taken, whether the inbox is empty now). Loop-confined.
+  /// Called when a message was taken. Loop-confined.
   var taken: ((_ isEmpty: Bool) -> Void)?
+  /// Called when the reading task was cancelled. Loop-confined.
+  var readerCancelled: (() -> Void)?
   private var messages: [[UInt8]] = []
   private var head = 0
   private var end: Result<Void, RPCError>?
@@ -27,11 +29,11 @@ final class MessageInbox: @unchecked Sendable {
     }
   }
 
-  /// After `success`, waiting messages can still be taken; after a failure they are dropped.
-  func finish(_ result: Result<Void, RPCError>) {
+  /// No more messages come. Those that wait can still be taken, before the failure if it is one, unless they are dropped.
+  func finish(_ result: Result<Void, RPCError>, dropping: Bool = false) {
     guard end == nil else { return }
     end = result
-    if case .failure = result {
+    if dropping {
       messages = []
       head = 0
     }
@@ -50,7 +52,10 @@ final class MessageInbox: @unchecked Sendable {
         if loop.isCurrent { wait(continuation) } else { loop.execute { self.wait(continuation) } }
       }
     } onCancel: {
-      loop.execute { self.finish(.failure(RPCError(.cancelled, "the reader was cancelled"))) }
+      loop.execute { [self] in
+        finish(.failure(RPCError(.cancelled, "the reader was cancelled")), dropping: true)
+        readerCancelled?()
+      }
     }
   }
 

@@ -1,16 +1,23 @@
+package import RPCProtos
+
 /// How a call failed: the status that travels on the wire.
 package struct RPCError: Error, Sendable {
   /// The kind of failure; never ``StatusCode/ok``.
   package var code: StatusCode
   /// A text for developers; it travels to the peer, so it holds no secret and no personal data.
   package var message: String
+  /// Messages that say more, such as `google.rpc.ErrorInfo`; they travel as `grpc-status-details-bin`.
+  package var details: [ProtoAny]
   /// Further metadata: sent with the status by a server, received with it by a client.
   package var metadata: Metadata
 
   /// Makes a failure; its text travels to the peer.
-  package init(_ code: StatusCode, _ message: String, metadata: Metadata = Metadata()) {
+  package init(
+    _ code: StatusCode, _ message: String, details: [ProtoAny] = [], metadata: Metadata = Metadata()
+  ) {
     self.code = code
     self.message = message
+    self.details = details
     self.metadata = metadata
   }
 }

@@ -14,7 +14,9 @@ package protocol RPCTransport: Sendable {
     _ path: String, _ options: CallOptions, _ requests: @escaping @Sendable (RawRequestWriter) async throws -> Void
   ) async throws -> RawResponse
 
-  /// Sends what `requests` writes while the returned stream gives the answers.
+  /// Sends what `requests` writes while the returned stream gives the answers; returns without waiting for the server.
+  ///
+  /// `requests` runs as a task of its own, which is cancelled when the call ends; an error it throws ends the call.
   func bidirectional(
     _ path: String, _ options: CallOptions, _ requests: @escaping @Sendable (RawRequestWriter) async throws -> Void
   ) async throws -> RawResponseStream

@@ -117,6 +117,6 @@ class ServerCall: ServedStream, @unchecked Sendable {
 
   override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
     super.end(status, httpStatus: httpStatus, thrown: thrown)
-    if !handler.takesOneRequest { inbox.finish(.failure(Self.overError)) }
+    if !handler.takesOneRequest { inbox.finish(.failure(Self.overError), dropping: true) }
   }
 }

@@ -20,8 +20,8 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     deframer = MessageDeframer(messageBytesMax: connection.core.limits.messageBytesMax, encoding: encoding)
     super.init(loop: connection.loop, context: context, handler: handler, core: connection.core)
     guard !handler.takesOneRequest else { return }
-    inbox.taken = { [unowned self] isEmpty in
-      if isEmpty { consume(bytesUnconsumed) }
+    inbox.taken = { [weak self] isEmpty in
+      if isEmpty, let self { consume(bytesUnconsumed) }
     }
   }
 

@@ -31,6 +31,9 @@ enum ResponseHeaders {
     if let error, !error.message.isEmpty {
       StatusMessage.encode(error.message).withUnsafeBytes { headers.append("grpc-message", bytes: $0) }
     }
+    if let error, let details = StatusDetails.encode(error) {
+      details.withUnsafeBytes { headers.append(StatusDetails.name, bytes: $0) }
+    }
     headers.append(trailers)
   }
 }

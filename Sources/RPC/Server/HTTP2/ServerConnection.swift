@@ -35,6 +35,7 @@ final class ServerConnection: Connection {
     var configuration = HTTP2Configuration(role: .server)
     configuration.limits.concurrentStreamsMax = core.limits.streamsPerConnectionMax
     configuration.limits.headerListBytesMax = core.limits.headerListBytesMax
+    Self.setWindows(&configuration)
     let session = try HTTP2Session(configuration)
     super.init(fd, on: owner.loop, session: session, outboundBytesMax: core.limits.outboundBytesPerConnectionMax)
     session.delegate = self

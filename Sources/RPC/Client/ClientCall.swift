@@ -1,0 +1,236 @@
+import EventLoop
+import HTTP2
+
+/// One call of a channel, from the caller's decision to the answer: waits for a connection, has a stream, and may start
+/// over on another connection when the server has certainly not seen it.
+// @unchecked: loop-confined; `cancel` from elsewhere goes through the loop.
+final class ClientCall: @unchecked Sendable {
+  /// What the client sends.
+  enum Requests {
+    case one([UInt8])
+    case many
+  }
+
+  let path: String
+  let options: CallOptions
+  let loop: EventLoop
+  private(set) var receiver: ResponseReceiver!
+  /// Called when the call ends while it waits for a connection.
+  var leftQueue: (() -> Void)?
+  private let requests: Requests
+  private let limits: RPCChannelLimits
+  private var connection: ClientConnection?
+  private var stream: HTTP2Stream?
+  private var head = ResponseHead()
+  private var deframer: MessageDeframer
+  private var bytesUnconsumed = 0
+  private var deadlineTimer: LoopTimer?
+  private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
+  /// What was to be sent before the stream was open.
+  private var early: [(message: [UInt8], writer: UnsafeContinuation<Void, any Error>)] = []
+  private var requestsEnded = false
+  private var writerTask: Task<Void, Never>?
+  private var refusals = 0
+
+  // One transparent retry is always safe when the server refused the stream; more could go on for ever.
+  private static let refusalsMax = 2
+
+  init(
+    _ path: String, _ requests: Requests, _ options: CallOptions, on loop: EventLoop, limits: RPCChannelLimits,
+    waiter: ResponseReceiver.Waiter
+  ) {
+    self.path = path
+    self.requests = requests
+    self.options = options
+    self.loop = loop
+    self.limits = limits
+    deframer = MessageDeframer(messageBytesMax: limits.messageBytesMax)
+    receiver = ResponseReceiver(waiter, on: loop) { [weak self] in
+      guard let self else { return }
+      loop.execute { self.cancel() }
+    }
+    if case .stream = waiter {
+      receiver.inbox.taken = { [weak self] isEmpty in
+        if isEmpty { self?.consume() }
+      }
+    }
+  }
+
+  var isOver: Bool { receiver.isOver }
+
+  /// Starts the clock; false when the call is over already.
+  func prepare() -> Bool {
+    guard !isOver else { return false }
+    guard !options.deadline.isNever else { return true }
+    guard options.deadline.time > loop.now else {
+      expire()
+      return false
+    }
+    deadlineTimer = loop.schedule(at: options.deadline.time) { [unowned self] in expire() }
+    return true
+  }
+
+  /// The stream is open and the headers are submitted.
+  func opened(_ stream: HTTP2Stream, on connection: ClientConnection) {
+    leftQueue = nil
+    self.connection = connection
+    self.stream = stream
+    switch requests {
+    case .one(let message):
+      connection.act { session throws(HTTP2Error) in
+        try Self.append(message, to: stream, session)
+        try session.finish(stream)
+      }
+    case .many:
+      let early = self.early
+      self.early = []
+      for (message, writer) in early { send(message, writer) }
+      if requestsEnded { endRequests() }
+    }
+  }
+
+  func headersBegan() { head.beginBlock() }
+
+  func header(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) { head.add(name, value) }
+
+  func headersEnded(_ kind: HTTP2HeadersKind, endStream: Bool) {
+    // A block with a status and the end of the stream is the whole answer; its fields are trailers.
+    guard kind == .response, !endStream else { return }
+    guard head.isGRPC, head.httpStatus == 200 else { return fail(head.error ?? RPCError(.unknown, "no gRPC answer")) }
+    guard let encoding = head.encoding else {
+      return fail(RPCError(.internal, "the answer has a grpc-encoding that was not offered"))
+    }
+    deframer.encoding = encoding
+    receiver.begin(head.metadata)
+  }
+
+  func receive(_ bytes: UnsafeRawBufferPointer) {
+    bytesUnconsumed += bytes.count
+    guard !isOver else { return consume() }
+    do {
+      try deframer.append(bytes)
+      while let message = try deframer.next() { receiver.receive(message) }
+      // What waits in the inbox stays unconsumed, so that the server is held back until the caller has read it.
+      if receiver.inboxIsEmpty { consume() }
+    } catch {
+      fail(error)
+    }
+  }
+
+  /// The server has ended its half: what the last block said is the outcome.
+  func remoteEnded() {
+    guard !isOver else { return }
+    var error = head.error
+    if error == nil, deframer.count > 0 { error = RPCError(.internal, "the stream ended inside a message") }
+    end(error, head.metadata)
+    guard let stream, !stream.localEnded else { return }
+    connection?.act { session throws(HTTP2Error) in try session.reset(stream, .noError) }
+  }
+
+  /// The stream is gone. True when the call should be started again on another connection.
+  func streamClosed(_ code: HTTP2ErrorCode, isConnectionLost: Bool) -> Bool {
+    stream = nil
+    connection = nil
+    guard !isOver else { return false }
+    if code == .refusedStream, head.httpStatus == 0, refusals < Self.refusalsMax, case .one = requests {
+      refusals += 1
+      return true
+    }
+    if isConnectionLost {
+      end(RPCError(.unavailable, "the connection was lost"), Metadata())
+    } else {
+      end(RPCError(reset: code), Metadata())
+    }
+    return false
+  }
+
+  func outboundDrained() {
+    let writers = waitingWriters
+    waitingWriters = []
+    for writer in writers { writer.resume() }
+  }
+
+  /// The caller has given up.
+  func cancel() { fail(RPCError(.cancelled, "the caller cancelled the call"), dropping: true) }
+
+  /// Ends the call with an error of this side and tells the server.
+  func fail(_ error: RPCError, dropping: Bool = false) {
+    guard !isOver else { return }
+    let stream = self.stream
+    end(error, Metadata(), dropping: dropping)
+    guard let stream else { return }
+    connection?.act { session throws(HTTP2Error) in try session.reset(stream, .cancel) }
+  }
+
+  private func expire() { fail(RPCError(.deadlineExceeded, "the deadline passed before the answer came")) }
+
+  private func end(_ error: RPCError?, _ trailers: Metadata, dropping: Bool = false) {
+    var error = error
+    // The server's own clock may have run out a moment before ours.
+    if error?.code == .cancelled, !dropping, options.deadline.hasPassed { error?.code = .deadlineExceeded }
+    deadlineTimer?.cancel()
+    deadlineTimer = nil
+    receiver.finish(error, trailers, dropping: dropping)
+    let writers = waitingWriters
+    waitingWriters = []
+    for writer in writers + early.map(\.writer) { writer.resume(throwing: Self.overError) }
+    early = []
+    writerTask?.cancel()
+    leftQueue?()
+    leftQueue = nil
+  }
+
+  private func consume() {
+    guard bytesUnconsumed > 0, let stream else { return }
+    let count = bytesUnconsumed
+    bytesUnconsumed = 0
+    connection?.act { session throws(HTTP2Error) in try session.consume(stream, count) }
+  }
+
+  /// Runs what writes the requests, as a task that ends with the call.
+  func write(_ requests: @escaping @Sendable (RawRequestWriter) async throws -> Void) {
+    guard !isOver else { return }
+    writerTask = Task(executorPreference: loop) { [self] in
+      do {
+        try await requests(RawRequestWriter { [self] message in try await send(message) })
+        endRequests()
+      } catch {
+        fail(RPCError(thrown: error))
+      }
+      writerTask = nil
+    }
+  }
+
+  private func send(_ message: [UInt8]) async throws {
+    try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Void, any Error>) in
+      if loop.isCurrent { send(message, continuation) } else { loop.execute { self.send(message, continuation) } }
+    }
+  }
+
+  private func send(_ message: [UInt8], _ continuation: UnsafeContinuation<Void, any Error>) {
+    guard !isOver, !requestsEnded || stream != nil else { return continuation.resume(throwing: Self.overError) }
+    guard let stream, let connection else { return early.append((message, continuation)) }
+    connection.act { session throws(HTTP2Error) in try Self.append(message, to: stream, session) }
+    guard stream.outboundBytes > limits.outboundBytesPerStreamMax else { return continuation.resume() }
+    waitingWriters.append(continuation)
+  }
+
+  private static let overError = RPCError(.cancelled, "the call is over")
+
+  private func endRequests() {
+    requestsEnded = true
+    guard !isOver, let stream else { return }
+    connection?.act { session throws(HTTP2Error) in try session.finish(stream) }
+  }
+
+  private static func append(
+    _ message: [UInt8], to stream: HTTP2Stream, _ session: HTTP2Session
+  ) throws(HTTP2Error) {
+    let whole = MessageDeframer.prefixBytes + message.count
+    try session.append(capacity: whole, to: stream) { room in
+      MessageDeframer.writePrefix(message.count, to: room)
+      UnsafeMutableRawBufferPointer(rebasing: room[MessageDeframer.prefixBytes..<whole]).copyBytes(from: message)
+      return whole
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import Protobuf
+import RPCProtos
+
+/// `grpc-status-details-bin`: a `google.rpc.Status` beside the status itself.
+enum StatusDetails {
+  static let name: StaticString = "grpc-status-details-bin"
+
+  /// The value to send; nil when there are no details, or they cannot be written.
+  static func encode(_ error: RPCError) -> [UInt8]? {
+    guard !error.details.isEmpty else { return nil }
+    let status = RPCStatusMessage(code: error.code.rawValue, message: error.message, details: error.details)
+    guard let bytes = try? status.serialized() else { return nil }
+    var text: [UInt8] = []
+    BinaryValue.encode(bytes, into: &text)
+    return text
+  }
+
+  /// The details a server sent; none when they are malformed.
+  static func decode(_ metadata: Metadata) -> [ProtoAny] {
+    guard !metadata.isEmpty, let bytes = metadata.binary("grpc-status-details-bin") else { return [] }
+    return (try? RPCStatusMessage(serialized: bytes))?.details ?? []
+  }
+}
