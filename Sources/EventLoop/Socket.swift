@@ -1,3 +1,4 @@
+internal import CEventLoop
 import Glibc
 
 /// A system call on a socket that failed.

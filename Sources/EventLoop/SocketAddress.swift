@@ -1,3 +1,4 @@
+internal import CEventLoop
 import Glibc
 
 /// An address to listen on or connect to.
