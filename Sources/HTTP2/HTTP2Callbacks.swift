@@ -33,7 +33,9 @@ func dataProvider(_ stream: HTTP2Stream) -> nghttp2_data_provider {
 
 private func withSession(_ userData: UserData, _ body: (HTTP2Session) -> Int32) -> Int32 {
   guard let userData else { return failed }
-  return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef(body)
+  return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef { session in
+    session.isAbandoned ? failed : body(session)
+  }
 }
 
 private let onBeginFrame: nghttp2_on_begin_frame_callback = { (_: Handle, header, userData: UserData) in
@@ -100,7 +102,8 @@ private let onStreamClosed: nghttp2_on_stream_close_callback = { handle, id, cod
 private let onReadData: nghttp2_data_source_read_callback = { _, _, _, room, flags, source, userData in
   guard let flags, let stream = source?.pointee.ptr, let userData else { return Int(failed) }
   return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef { session in
-    Unmanaged<HTTP2Stream>.fromOpaque(stream)._withUnsafeGuaranteedRef { session.readData($0, room, flags) }
+    guard !session.isAbandoned else { return Int(failed) }
+    return Unmanaged<HTTP2Stream>.fromOpaque(stream)._withUnsafeGuaranteedRef { session.readData($0, room, flags) }
   }
 }
 

@@ -20,7 +20,9 @@ package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
     case streamIDOutOfOrder
     /// A frame that the library would skip breaks the rules of its type.
     case malformedFrame
-    /// `receive` or `collectOutput` was called from inside a delegate method, or after the session had failed.
+    /// The holder has given the session up (`abandonStreams`).
+    case abandoned
+    /// `receive` or `collectOutput` was called from inside a delegate method.
     case misuse
     /// The installed libnghttp2 is older than `HTTP2Library.versionMin`.
     case libraryTooOld

@@ -30,6 +30,7 @@ package final class HTTP2Session {
   @exclusivity(unchecked) var spareStreams: [HTTP2Stream] = []
   @exclusivity(unchecked) var unproductiveFrames: TokenBucket
   @exclusivity(unchecked) var now: UInt64 = 0
+  @exclusivity(unchecked) var isAbandoned = false
   var skippedStreams = SkippedStreams()
   var resetsCaused: TokenBucket
   var resetsReceived: TokenBucket
@@ -76,6 +77,7 @@ package final class HTTP2Session {
     active = nil
     withExtendedLifetime(delegate) {}
     if taken < 0 { throw fail(Int32(truncatingIfNeeded: taken)) }
+    if let failure { throw failure }
     // The library has no bound of its own for what it queues for a peer that does not read.
     if configuration.role == .server,
       nghttp2_session_get_outbound_queue_size(handle) > configuration.limits.outboundFramesMax
@@ -107,6 +109,7 @@ package final class HTTP2Session {
       // Only whole header blocks are staged: a GOAWAY of our own may have to follow (RFC 9113 §6.10).
       isInsideHeaders = count >= 9 && (chunk[3] == 1 || chunk[3] == 9) && chunk[4] & 0x4 == 0
     }
+    if let failure { throw failure }
     if let violation { throw fail(violation) }
   }
 
@@ -142,8 +145,13 @@ package final class HTTP2Session {
   package var isFinished: Bool { !wantsWrite && !wantsRead }
 
   /// Reports every open stream as closed, for a connection that is lost or given up. The session is of no use after it.
+  ///
+  /// It may be called from a delegate method too; that is the last one then, but for these reports.
   package func abandonStreams(_ code: HTTP2ErrorCode) {
-    if failure == nil { failure = HTTP2Error(.misuse, code) }
+    if failure == nil { failure = HTTP2Error(.abandoned, code) }
+    // The library still holds pointers to the streams and must not come back with them.
+    isAbandoned = true
+    headerStream = nil
     let delegate = self.delegate
     while let stream = firstStream {
       let released = unlink(stream)
@@ -159,6 +167,8 @@ package final class HTTP2Session {
   }
 
   private func fail(_ libraryCode: Int32) -> HTTP2Error {
+    // Abandoned during this very call: there is no one left to tell.
+    if let failure { return failure }
     if let violation { return fail(violation) }
     switch libraryCode {
     case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: return fail(HTTP2Error(.badPreface, .protocolError))

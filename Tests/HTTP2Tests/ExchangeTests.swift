@@ -230,6 +230,37 @@ struct ExchangeTests {
     #expect(throws: HTTP2Error.self) { try wire.server.receive([]) }
   }
 
+  @Test(
+    "a connection may be given up inside any callback",
+    arguments: [
+      "headersBegan", "header", "headersEnded", "data", "streamEnded", "streamClosed", "outboundDrained",
+      "pingReceived", "frameSent 1", "frameSent 0",
+    ])
+  func abandonInside(callback: String) throws {
+    let wire = try Wire()
+    var isAbandoned = false
+    wire.atServer.onStreamEnded = { stream in
+      try? wire.server.respond(stream, responseHeaders())
+      try? wire.server.append([UInt8](repeating: 0, count: 100_000), to: stream)
+      try? wire.server.finish(stream, trailers: okTrailers())
+    }
+    wire.atServer.onAny = { name in
+      guard name == callback, !isAbandoned else { return }
+      isAbandoned = true
+      wire.server.abandonStreams(.cancel)
+    }
+    for _ in 0..<3 {
+      let stream = try wire.client.request(requestHeaders())
+      try wire.client.append([1, 2, 3], to: stream)
+      try wire.client.finish(stream)
+    }
+    try wire.client.ping(1)
+    #expect(throws: HTTP2Error.self) { try wire.run() }
+    #expect(wire.server.failure?.reason == .abandoned)
+    #expect(isAbandoned && wire.server.streamCount == 0)
+    #expect(throws: HTTP2Error.self) { try wire.server.collectOutput() }
+  }
+
   @Test("a session may not be entered from a callback")
   func reentrance() throws {
     let wire = try Wire()

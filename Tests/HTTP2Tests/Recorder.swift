@@ -11,6 +11,8 @@ final class Recorder: HTTP2SessionDelegate {
   var onStreamEnded: (HTTP2Stream) -> Void = { _ in }
   var onClosed: (HTTP2Stream) -> Void = { _ in }
   var onDrained: (HTTP2Stream) -> Void = { _ in }
+  /// Called first in every method, with its name.
+  var onAny: (String) -> Void = { _ in }
   unowned let session: HTTP2Session
 
   init(_ session: HTTP2Session) {
@@ -19,46 +21,61 @@ final class Recorder: HTTP2SessionDelegate {
   }
 
   func headersBegan(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind) {
+    onAny("headersBegan")
     open[stream.id] = stream
     events.append("\(stream.id) \(kind)")
   }
 
   func header(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    onAny("header")
     events.append("\(stream.id) \(String(decoding: name, as: UTF8.self)): \(String(decoding: value, as: UTF8.self))")
   }
 
   func headersEnded(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind, endStream: Bool) {
+    onAny("headersEnded")
     events.append("\(stream.id) \(kind) complete\(endStream ? ", ends" : "")")
     onHeadersEnded(stream, kind)
   }
 
   func data(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
+    onAny("data")
     bodies[stream.id, default: []] += bytes
     if consumesAtOnce { try? session.consume(stream, bytes.count) }
   }
 
   func streamEnded(_ stream: HTTP2Stream) {
+    onAny("streamEnded")
     events.append("\(stream.id) body \(bodies[stream.id]?.count ?? 0)")
     onStreamEnded(stream)
   }
 
   func streamClosed(_ stream: HTTP2Stream, errorCode: HTTP2ErrorCode) {
+    onAny("streamClosed")
     open[stream.id] = nil
     events.append("\(stream.id) closed \(errorCode)")
     onClosed(stream)
   }
 
-  func outboundDrained(_ stream: HTTP2Stream) { onDrained(stream) }
+  func outboundDrained(_ stream: HTTP2Stream) {
+    onAny("outboundDrained")
+    onDrained(stream)
+  }
 
   func goaway(lastStreamID: Int32, errorCode: HTTP2ErrorCode, debugData: UnsafeRawBufferPointer) {
     events.append("goaway \(lastStreamID) \(errorCode) \(String(decoding: debugData, as: UTF8.self))")
   }
 
-  func pingReceived(_ payload: UInt64) { events.append("ping \(payload)") }
+  func pingReceived(_ payload: UInt64) {
+    onAny("pingReceived")
+    events.append("ping \(payload)")
+  }
 
   func pingAck(_ payload: UInt64) { events.append("pong \(payload)") }
 
-  func frameSent(_ type: HTTP2FrameType, streamID: Int32) { framesSent.append(type.rawValue) }
+  func frameSent(_ type: HTTP2FrameType, streamID: Int32) {
+    onAny("frameSent \(type.rawValue)")
+    framesSent.append(type.rawValue)
+  }
 }
 
 /// A client and a server, each fed with what the other one sends.

@@ -37,7 +37,9 @@ struct Specimen: Sendable, CustomTestStringConvertible {
     Specimen(
       "the framing of RPC never touches a socket", "Sources/RPC/Core/A.swift", "Socket.send()\nlet a: SocketAddress",
       1),
-    Specimen("nothing is public", "Sources/A/B.swift", "// public\nlet a = \"public\"\npublic let b = 1", 3),
+    Specimen(
+      "nothing is public", "Sources/A/B.swift", "func a(public b: Int)\nlet a = \"public\"\n@C static public let b = 1",
+      3),
     Specimen(
       "no error is met with a crash", "Sources/A/B.swift", "try! f()\nlet a = \"try!\"\nfatalError(\"\")\nb as! C", 1,
       3, 4),

@@ -9,7 +9,7 @@ extension Rule {
 
   static let safety: [Rule] = [
     .aboutCode("nothing is public") { _, _, line in
-      SwiftCode.contains(line, word: "public") || line.hasPrefix("open ") ? "is public" : nil
+      isPublic(line) ? "is public" : nil
     },
     .aboutCode("no error is met with a crash") { file, _, line in
       if line.contains("try!") { return "try!" }
@@ -27,6 +27,13 @@ extension Rule {
       return sleeps.contains { SwiftCode.contains(line, word: $0) } ? "sleeps" : nil
     },
   ]
+
+  // As a modifier only: a label may be called so.
+  private static func isPublic(_ line: String) -> Bool {
+    let others: Set<Substring> = ["static", "final", "indirect", "nonisolated", "mutating", "override", "convenience"]
+    let first = line.split(separator: " ").first { !others.contains($0) && !$0.hasPrefix("@") }
+    return first == "public" || first == "open" || first?.hasPrefix("public(") == true
+  }
 
   // On the line itself, or above it and above the attributes of the declaration.
   private static func hasComment(_ file: SourceFile, _ index: Int) -> Bool {
