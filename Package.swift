@@ -56,17 +56,18 @@ let foundations: [Target] = [
   library("Postgres", ["EventLoop", "CLibpq"]),
   library("HandoffAPI", ["RPC", "RPCProtos", "Protobuf", "CHandoffProtos"]),
   library("ServiceKit", ["RPC", "RPCProtos", "Protobuf", "EventLoop", "Crypto", "CAssets", "CMicrohttpd"]),
+  library("ServiceDatabase", ["Postgres", "ServiceKit", "EventLoop"]),
   library("Outbound", ["EventLoop", "CCurl"]),
 ]
 
 // One library a service; a service never imports another one.
 let services: [Target] = [
   library("TicketLedger", ["HandoffAPI", "RPCProtos", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Tickets", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
-  library("Assignment", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Mail", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Outbound", "Crypto", "CGMime"], exclude: ["Migrations"]),
-  library("Masking", ["HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Gateway", ["HandoffAPI", "RPC", "HTTP2", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("Tickets", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
+  library("Assignment", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("Mail", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Outbound", "Crypto", "CGMime"], exclude: ["Migrations"]),
+  library("Masking", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library("Gateway", ["ServiceDatabase", "HandoffAPI", "RPC", "HTTP2", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
 ]
 
 let executables: [Target] = [
