@@ -7,7 +7,7 @@ import Synchronization
 // @unchecked: loop-confined; a continuation is set before the receiver is handed to its loop.
 final class ResponseReceiver: @unchecked Sendable {
   /// Who waits, and for what.
-  enum Waiter {
+  enum Waiter: Sendable {
     case single(UnsafeContinuation<RawResponse, any Error>)
     case stream(UnsafeContinuation<RawResponseStream, any Error>)
   }

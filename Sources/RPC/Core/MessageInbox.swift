@@ -8,6 +8,8 @@ final class MessageInbox: @unchecked Sendable {
   var taken: ((_ isEmpty: Bool) -> Void)?
   /// Called when the reading task was cancelled. Loop-confined.
   var readerCancelled: (() -> Void)?
+  /// Bytes of the messages that wait.
+  private(set) var bytes = 0
   private var messages: [[UInt8]] = []
   private var head = 0
   private var end: Result<Void, RPCError>?
@@ -26,6 +28,7 @@ final class MessageInbox: @unchecked Sendable {
       taken?(true)
     } else {
       messages.append(message)
+      bytes += message.count
     }
   }
 
@@ -36,6 +39,7 @@ final class MessageInbox: @unchecked Sendable {
     if dropping {
       messages = []
       head = 0
+      bytes = 0
     }
     guard let waiter, isEmpty else { return }
     self.waiter = nil
@@ -72,6 +76,7 @@ final class MessageInbox: @unchecked Sendable {
     let message = messages[head]
     messages[head] = []
     head += 1
+    bytes -= message.count
     if head == messages.count {
       messages.removeAll(keepingCapacity: true)
       head = 0
