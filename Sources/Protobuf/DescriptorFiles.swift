@@ -76,8 +76,9 @@ private struct FileReader {
     try each(bytes) { (field, value) throws(ProtobufError) in
       switch field {
       case 4: try reader.message(value, scope)
-      case 5, 7: try reader.named(value, scope, children: nil)
-      case 6: try reader.named(value, scope, children: 2)
+      case 5: try reader.enumeration(value, scope)
+      case 6: try reader.service(value, scope)
+      case 7: try reader.named(value, scope)
       default: break
       }
     }
@@ -92,24 +93,36 @@ private struct FileReader {
     try Self.each(bytes) { (field, value) throws(ProtobufError) in
       switch field {
       case 3: try reader.message(value, fullName)
-      case 2, 4, 6, 8: try reader.named(value, fullName, children: nil)
+      case 4: try reader.enumeration(value, fullName)
+      case 2, 6, 8: try reader.named(value, fullName)
       default: break
       }
     }
     self = reader
   }
 
-  /// Adds a declaration with a name in field 1, and those in its field `children`.
-  private mutating func named(
-    _ bytes: UnsafeRawBufferPointer, _ scope: String, children: UInt32?
-  ) throws(ProtobufError) {
-    let fullName = Self.join(scope, try Self.nameOf(bytes))
-    symbols.append(fullName)
+  /// The values of an enum are declared beside it, not inside it.
+  private mutating func enumeration(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
+    try named(bytes, scope)
+    try children(of: bytes, scope)
+  }
+
+  private mutating func service(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
+    try named(bytes, scope)
+    try children(of: bytes, Self.join(scope, try Self.nameOf(bytes)))
+  }
+
+  /// Adds the values of an enum or the methods of a service: both are in field 2.
+  private mutating func children(of bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
     var reader = self
     try Self.each(bytes) { (field, value) throws(ProtobufError) in
-      if field == children { try reader.named(value, fullName, children: nil) }
+      if field == 2 { try reader.named(value, scope) }
     }
     self = reader
+  }
+
+  private mutating func named(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
+    symbols.append(Self.join(scope, try Self.nameOf(bytes)))
   }
 
   private static func nameOf(_ bytes: UnsafeRawBufferPointer) throws(ProtobufError) -> String {
