@@ -97,7 +97,8 @@ let testTargets: [Target] = [
   tests("RPCTests", ["RPC", "EventLoop", "HTTP2", "RPCProtos", "HandoffAPI"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(
-    "ServiceKitTests", ["ServiceKit", "CAssets", "Crypto", "EventLoop", "RPC", "servicekit-daemon"],
+    "ServiceKitTests",
+    ["ServiceKit", "CAssets", "Crypto", "EventLoop", "RPC", "RPCProtos", "Protobuf", "servicekit-daemon"],
     exclude: ["Snapshots", "Daemon"]),
   // A daemon without a service, whose life the tests of ServiceKit watch from outside.
   .executableTarget(

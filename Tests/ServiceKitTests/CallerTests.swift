@@ -68,9 +68,9 @@ struct CallerTests {
       (proof("mail"), "GetTicket", "TicketService", .callerNotAllowed),
       (proof("masking"), "GetTicket", "TicketService", .callerNotAllowed),
       (proof("gateway"), "Get", "OtherService", .callerNotAllowed),
-      (proof("gateway", other), "GetTicket", "TicketService", .credentialMissing),
-      ([(CallMetadata.caller, "gateway")], "GetTicket", "TicketService", .credentialMissing),
-      ([], "GetTicket", "TicketService", .credentialMissing),
+      (proof("gateway", other), "GetTicket", "TicketService", .callerUnknown),
+      ([(CallMetadata.caller, "gateway")], "GetTicket", "TicketService", .callerUnknown),
+      ([], "GetTicket", "TicketService", .callerUnknown),
     ] as [([(String, String)], String, String, Reason?)])
   func admission(metadata: [(String, String)], method: String, service: String, refusal: Reason?) throws {
     let authenticator = CallerAuthenticator(
@@ -104,7 +104,7 @@ struct CallerTests {
       ("gateway", "42", .agent(AgentID(42)), nil), ("operator", "42", .agent(AgentID(42)), nil),
       ("gateway", nil, .service("gateway"), nil), ("mail", nil, .service("mail"), nil),
       ("mail", "42", nil, .callerNotAllowed), ("gateway", "4x", nil, .requestInvalid),
-      ("gateway", "-1", nil, .requestInvalid), (nil, "42", nil, .credentialMissing),
+      ("gateway", "-1", nil, .requestInvalid), (nil, "42", nil, .callerUnknown),
     ] as [(String?, String?, CallActor?, Reason?)])
   func actors(caller: String?, agent: String?, actor: CallActor?, refusal: Reason?) throws {
     let call = Self.call(agent.map { [(CallMetadata.agent, $0)] } ?? [])

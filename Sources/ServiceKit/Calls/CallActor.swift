@@ -33,10 +33,10 @@ package enum CallActor: Sendable, Hashable {
 extension CallContext {
   /// Who acts, as the authenticated caller says it.
   ///
-  /// - Throws: CREDENTIAL_MISSING without an authenticated caller; CALLER_NOT_ALLOWED when a caller names an agent and
+  /// - Throws: CALLER_UNKNOWN without an authenticated caller; CALLER_NOT_ALLOWED when a caller names an agent and
   ///   may not speak for one; REQUEST_INVALID when the agent's id is not a number.
   package func actor() throws(ServiceError) -> CallActor {
-    guard let caller else { throw ServiceError(.credentialMissing) }
+    guard let caller else { throw ServiceError(.callerUnknown) }
     guard let text = metadata[CallMetadata.agent] else { return .service(caller) }
     guard CallMetadata.agentSpeakers.contains(caller) else {
       throw ServiceError(.callerNotAllowed, "\(caller) may not speak for an agent; leave \(CallMetadata.agent) out")

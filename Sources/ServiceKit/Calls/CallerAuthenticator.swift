@@ -28,16 +28,16 @@ package struct CallerAuthenticator: ServerInterceptor {
 
   /// Sets the call's caller.
   ///
-  /// - Throws: CREDENTIAL_MISSING without a valid name and token, CALLER_NOT_ALLOWED when no rule lets the caller in.
+  /// - Throws: CALLER_UNKNOWN without a valid name and token, CALLER_NOT_ALLOWED when no rule lets the caller in.
   package func admit(_ call: CallContext) throws {
     if call.path.hasPrefix("/grpc.health.v1.Health/") { return }
     guard let caller = call.metadata[CallMetadata.caller], let token = call.metadata[CallMetadata.callerToken] else {
       throw ServiceError(
-        .credentialMissing,
+        .callerUnknown,
         "the caller did not say who it is; send \(CallMetadata.caller) and \(CallMetadata.callerToken)")
     }
     guard tokens.accepts(caller, token: token) else {
-      throw ServiceError(.credentialMissing, "the caller's token is not the one of its name")
+      throw ServiceError(.callerUnknown, "the caller's token is not the one of its name")
     }
     call.caller = caller
     let isAllowed = (rules[call.service] ?? []).contains { rule in

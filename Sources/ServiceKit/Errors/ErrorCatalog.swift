@@ -40,6 +40,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case signInFailed = "SIGN_IN_FAILED"
   case sessionExpired = "SESSION_EXPIRED"
   case credentialMissing = "CREDENTIAL_MISSING"
+  case callerUnknown = "CALLER_UNKNOWN"
   case callerNotAllowed = "CALLER_NOT_ALLOWED"
   case permissionDenied = "PERMISSION_DENIED"
   case csrfTokenInvalid = "CSRF_TOKEN_INVALID"
@@ -135,6 +136,8 @@ extension Reason {
     case .sessionExpired: .init(.unauthenticated, 401, .signIn, "the session has ended; sign in again")
     case .credentialMissing:
       .init(.unauthenticated, 401, .signIn, "the request carries no valid credential; sign in or send an API key")
+    case .callerUnknown:
+      .init(.unauthenticated, 401, .no, "the calling process did not prove its name; check its token file")
     case .callerNotAllowed: .init(.permissionDenied, 403, .no, "this method is not for this caller")
     case .permissionDenied: .init(.permissionDenied, 403, .no, "you lack the right for this; ask an administrator")
     case .csrfTokenInvalid:

@@ -1,7 +1,76 @@
 package import RPC
+import RPCProtos
+
+/// How a `ServiceError` travels: as `google.rpc.ErrorInfo` and `google.rpc.BadRequest` beside the gRPC status.
+private let errorDomain = "handoff"
 
 extension ServiceError: RPCErrorConvertible {
+  /// The status to send. The cause stays here.
   package var rpcError: RPCError {
-    RPCError(reason.entry.code, message)
+    let info = ErrorInfo(
+      reason: reason.rawValue, domain: errorDomain,
+      metadata: metadata.sorted { $0.key < $1.key }.map {
+        ErrorInfo.MetadataEntry(key: wireText($0.key), value: wireText($0.value))
+      })
+    let request = BadRequest(
+      fieldViolations: violations.map {
+        BadRequest.FieldViolation(field: wireText($0.field), description: wireText($0.description))
+      })
+    do {
+      var details = [try ProtoAny(packing: info)]
+      if !violations.isEmpty { details.append(try ProtoAny(packing: request)) }
+      return RPCError(reason.entry.code, message, details: details)
+    } catch {
+      preconditionFailure("strings without NUL can always be packed: \(error)")
+    }
   }
+}
+
+extension ServiceError {
+  /// Understands what another daemon answered.
+  ///
+  /// A reason of the catalogue stays what it is, with message, violations and metadata, save those that concern this
+  /// process as a caller: that is a fault of our configuration, and INTERNAL to whoever called us. Without a reason the
+  /// status is translated: UNAVAILABLE becomes BACKEND_UNAVAILABLE, an unknown one INTERNAL.
+  package init(_ error: RPCError) {
+    var known: ErrorInfo?
+    var request: BadRequest?
+    for detail in error.details {
+      // Details of other types and malformed ones say nothing to us; the status remains.
+      if known == nil { known = (try? detail.unpacked(as: ErrorInfo.self)) ?? nil }
+      if request == nil { request = (try? detail.unpacked(as: BadRequest.self)) ?? nil }
+    }
+    if let info = known, info.domain == errorDomain, let reason = Reason(rawValue: info.reason) {
+      switch reason {
+      case .callerUnknown, .callerNotAllowed, .internal: self.init(.internal, cause: error)
+      default:
+        self.init(
+          reason, error.message,
+          violations: (request?.fieldViolations ?? []).map { FieldViolation($0.field, $0.description) },
+          metadata: Dictionary(info.metadata.map { ($0.key, $0.value) }) { first, _ in first }, cause: error)
+      }
+      return
+    }
+    switch error.code {
+    case .unavailable: self.init(.backendUnavailable, cause: error)
+    case .deadlineExceeded, .cancelled: self.init(.deadlineExceeded, cause: error)
+    case .resourceExhausted: self.init(.tooManyRequests, cause: error)
+    default: self.init(.internal, cause: error)
+    }
+  }
+
+  /// Whatever was caught, as the error to answer with: itself, another daemon's answer, or INTERNAL.
+  package init(caught error: any Error) {
+    switch error {
+    case let error as ServiceError: self = error
+    case let error as RPCError: self.init(error)
+    case is CancellationError: self.init(.deadlineExceeded, cause: error)
+    default: self.init(.internal, cause: error)
+    }
+  }
+}
+
+/// Text without NUL, which a protobuf string of ours cannot hold.
+private func wireText(_ text: String) -> String {
+  text.utf8.contains(0) ? text.replacing("\0", with: "\u{fffd}") : text
 }

@@ -106,8 +106,10 @@ package struct ServiceParts: Sendable {
     limits = RPCServerLimits()
   }
 
-  /// Services for the public: `interceptors` or the handlers see to who may do what.
-  package init(public services: [RPCService], interceptors: [any ServerInterceptor], http: (any HTTPHandler)? = nil) {
+  /// Services that anyone may call: `interceptors` or the handlers see to who may do what.
+  package init(
+    _ services: [RPCService], interceptors: [any ServerInterceptor], http: (any HTTPHandler)? = nil
+  ) {
     self.services = services
     rules = []
     tokens = nil
