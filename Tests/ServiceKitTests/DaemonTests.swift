@@ -1,5 +1,7 @@
+import EventLoop
 import Foundation
 import FoundationNetworking
+import RPC
 import Testing
 
 @testable import ServiceKit
@@ -138,6 +140,69 @@ struct DaemonTests {
     let problem = try #require(try second.line("service.failed")["problem"] as? String)
     #expect(problem.contains(address) && problem.contains("HANDOFF_LISTEN"))
     #expect(second.ending().code == 71)
+  }
+
+  /// Calls a method of the daemon as `caller`, on behalf of `agent`.
+  func call(
+    _ channel: RPCChannel, _ method: String, as caller: String?, agent: AgentID? = nil, _ request: String = ""
+  ) async throws -> String {
+    var options = CallOptions.timeout(.seconds(30))
+    if let caller { options.metadata.add(contentsOf: Metadata(CallerTests.proof(caller))) }
+    if let agent { options.speak(for: agent) }
+    let response = try await channel.unary("/handoff.probe.v1.ProbeService/\(method)", Array(request.utf8), options)
+    return String(decoding: response.message, as: UTF8.self)
+  }
+
+  @Test("callers prove themselves, errors carry their reasons, and every call is logged and counted")
+  func calls() async throws {
+    let group = try EventLoopGroup.start(count: 1)
+    defer { group.shutdown() }
+    let daemon = try TestDaemon()
+    let admin = try #require(try daemon.line("admin.listening")["address"] as? String)
+    let address = try #require(try daemon.line("service.ready")["address"] as? String)
+    let channel = RPCChannel(group: group, target: try #require(RPCTarget(parsing: address)))
+    #expect(try await call(channel, "Echo", as: "tickets", "hello") == "hello")
+    #expect(try daemon.line("rpc.finished")["caller"] as? String == "tickets")
+    #expect(try await call(channel, "Who", as: "gateway", agent: AgentID(7)) == "agent(7)")
+    #expect(try await call(channel, "Who", as: "tickets") == "service(\"tickets\")")
+
+    let rows: [(String, String?, AgentID?, ServiceError)] = [
+      ("Stale", "gateway", nil, ServiceError(.staleVersion, metadata: ["current_version": "7"])),
+      ("Invalid", "gateway", nil, .invalid("ticket.subject", "is empty; write one")),
+      ("Fail", "gateway", nil, ServiceError(.internal)), ("Stale", "tickets", nil, ServiceError(.internal)),
+      ("Echo", nil, nil, ServiceError(.internal)), ("Who", "tickets", AgentID(7), ServiceError(.internal)),
+    ]
+    for (method, caller, agent, expected) in rows {
+      let error = try await #require(throws: RPCError.self) {
+        try await call(channel, method, as: caller, agent: agent)
+      }
+      #expect(ServiceError(error) == expected)
+    }
+    var line = try daemon.line("rpc.finished")
+    while line["reason"] as? String != "INTERNAL" { line = try daemon.line("rpc.finished") }
+    #expect(line["cause"] as? String == "Unreachable()")
+
+    let url = try #require(URL(string: "http://\(admin)/metrics"))
+    let text = String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)
+    let labels = "grpc_service=\"handoff.probe.v1.ProbeService\",grpc_method=\"Who\""
+    #expect(text.contains("grpc_server_handled_total{\(labels),grpc_code=\"OK\"} 2\n"))
+    #expect(text.contains("grpc_server_handled_total{\(labels),grpc_code=\"PERMISSION_DENIED\"} 1\n"))
+    await channel.close()
+  }
+
+  @Test("a call under way when SIGTERM comes is answered before the daemon ends")
+  func drains() async throws {
+    let group = try EventLoopGroup.start(count: 1)
+    defer { group.shutdown() }
+    let daemon = try TestDaemon()
+    let address = try #require(try daemon.line("service.ready")["address"] as? String)
+    let channel = RPCChannel(group: group, target: try #require(RPCTarget(parsing: address)))
+    async let answer = call(channel, "Wait", as: "gateway", "still here")
+    _ = try daemon.line("probe.waiting")
+    daemon.process.terminate()
+    #expect(try await answer == "still here")
+    #expect(daemon.ending().code == 0)
+    await channel.close()
   }
 
   @Test("a start that waits can be stopped")

@@ -70,6 +70,26 @@ package final class ServiceProcess: Sendable {
     }
   }
 
+  /// A channel to another daemon, over which every call proves this process's name; closed when the process ends.
+  ///
+  /// - Throws: `StartupError` when the token file has no token for this process.
+  package func channel(to address: ServiceAddress, tokens: CallerTokens) throws(StartupError) -> RPCChannel {
+    var configuration = RPCChannelConfiguration()
+    do throws(ConfigProblem) {
+      configuration.credentials = try tokens.credentials(for: name)
+    } catch {
+      throw StartupError(.usage, "\(CommonKeys.callerTokenFile.name) \(error.message)")
+    }
+    let target: RPCTarget =
+      switch address {
+      case .tcp(let host, let port): .tcp(host.contains(":") ? "[\(host)]" : host, port)
+      case .unix(let path): .unix(path)
+      }
+    let channel = RPCChannel(group: group, target: target, configuration: configuration)
+    onShutdown("channel to \(address)") { await channel.close() }
+    return channel
+  }
+
   var probes: [ReadinessProbe] { parts.withLock { $0.probes } }
 
   /// Runs the shutdown actions, last one first, each once.

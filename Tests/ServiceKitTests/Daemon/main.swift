@@ -29,7 +29,8 @@ await runService(
     methods: [
       .raw("Echo") { request, _ in request },
       .raw("Wait") { request, _ in
-        // Longer than any test waits for the drain to begin, shorter than the drain's limit.
+        // Long enough for a test to begin the drain meanwhile, far within the drain's limit.
+        process.log.info("probe.waiting")
         try await EventLoop.current?.sleep(for: .milliseconds(500))
         return request
       },
