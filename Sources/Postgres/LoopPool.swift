@@ -67,7 +67,9 @@ final class LoopPool {
   }
 
   /// Sends a request of a transaction on the connection it holds.
-  func submit(_ request: Request, on session: Session) {
+  func submit(_ request: Request, on lease: Lease) {
+    let session = lease.session
+    if lease.hasEnded { return request.finish(.failure(PostgresError.transactionEnded)) }
     if let refusal = refusal(of: request) ?? session.loss { return request.finish(.failure(refusal)) }
     counters.queries.add(UInt64(request.queries.count))
     sweep(by: request.deadline)
@@ -96,7 +98,9 @@ final class LoopPool {
   }
 
   /// Takes a connection back from the transaction that held it.
-  func takeBack(_ session: Session) {
+  func takeBack(_ lease: Lease) {
+    lease.hasEnded = true
+    let session = lease.session
     guard !session.isClosed, session.use == .exclusive else { return }
     session.use = .returning
     settle(session)
@@ -172,10 +176,12 @@ extension LoopPool {
 
   private var wantsExclusive: Bool { !exclusives.isEmpty && exclusivesInUse < exclusivesMax }
 
+  // One connection, by configuration or because the server gives no more: first come, first served.
+  private var hasSingleConnection: Bool { connectionsMax == 1 || (sessions.count == 1 && backoffTimer != nil) }
+
   private func assignExclusives() {
     while wantsExclusive, let first = exclusives.first {
-      // With a single connection, first come, first served.
-      if connectionsMax == 1, let read = reads.first, read.queuedAt < first.queuedAt { return }
+      if hasSingleConnection, let read = reads.first, read.queuedAt < first.queuedAt { return }
       guard let session = takeIdle() else { return }
       _ = exclusives.popFirst()
       session.use = .exclusive
@@ -231,7 +237,7 @@ extension LoopPool {
   private func leastBusy() -> Session? {
     var found: Session?
     for session in sessions where session.use == .shared {
-      if wantsExclusive { return connectionsMax > 1 && hasRoom(session) ? session : nil }
+      if wantsExclusive { return !hasSingleConnection && hasRoom(session) ? session : nil }
       if hasRoom(session), session.requestsInFlight < found?.requestsInFlight ?? .max { found = session }
     }
     return found

@@ -83,6 +83,8 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
   static let poolClosed = PostgresError(kind: .poolClosed, sqlState: "57P01", message: "the pool is closed")
   static let poolExhausted = PostgresError(
     kind: .poolExhausted, sqlState: "53300", message: "too many callers wait for a connection")
+  static let transactionEnded = PostgresError(
+    kind: .server, sqlState: "25P01", message: "the transaction has ended already")
   static let outcomeUnknown = PostgresError(
     kind: .outcomeUnknown, sqlState: "08007", message: "the change was sent, its answer did not arrive")
 }

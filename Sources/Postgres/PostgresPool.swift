@@ -188,7 +188,7 @@ struct Member: Sendable {
   }
 
   private func submit(_ request: Request, _ lease: Lease?) {
-    if let lease { pool.value.submit(request, on: lease.session) } else { pool.value.submit(request) }
+    if let lease { pool.value.submit(request, on: lease) } else { pool.value.submit(request) }
   }
 }
 
@@ -196,6 +196,8 @@ struct Member: Sendable {
 // @unchecked: passed through any thread, looked into on the loop only.
 final class Lease: @unchecked Sendable {
   let session: Session
+  /// Whether the transaction is over, so that nothing more may be sent.
+  var hasEnded = false
   private let pool: LoopPool
 
   init(session: Session, pool: LoopPool) {
@@ -205,6 +207,6 @@ final class Lease: @unchecked Sendable {
 
   /// Gives the connection back; what is under way ends first, an open transaction is rolled back.
   func end(on loop: EventLoop) {
-    if loop.isCurrent { pool.takeBack(session) } else { loop.execute { self.pool.takeBack(self.session) } }
+    if loop.isCurrent { pool.takeBack(self) } else { loop.execute { self.pool.takeBack(self) } }
   }
 }

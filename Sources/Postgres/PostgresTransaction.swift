@@ -66,9 +66,7 @@ package final class PostgresTransaction: Sendable {
 
   private func startStatement() throws -> Bool {
     try state.withLock { state in
-      guard !state.hasCommitted else {
-        throw PostgresError(kind: .server, sqlState: "25P01", message: "the transaction is committed already")
-      }
+      guard !state.hasCommitted else { throw PostgresError.transactionEnded }
       defer { state.hasBegun = true }
       return !state.hasBegun
     }

@@ -1,6 +1,7 @@
 import EventLoop
 import HandoffTestKit
 import Postgres
+import Synchronization
 import Testing
 
 @Suite struct TransactionTests {
@@ -86,6 +87,32 @@ import Testing
       #expect(rows[0].affected == 1)
     }
     #expect(try await balances(database.pool) == [200, 100])
+  }
+
+  @Test("a transaction that has ended takes no more statements")
+  func ended() async throws {
+    let database = try await database()
+    let escaped = try await database.pool.transaction(deadline: deadline) { transaction in
+      try await transaction.query("SELECT 1")
+      return transaction
+    }
+    await expectError("25P01") { try await escaped.query("UPDATE account SET balance = 0") }
+    let rolledBack = Mutex<PostgresTransaction?>(nil)
+    await expectError("22012") {
+      try await database.pool.transaction(deadline: deadline) { transaction in
+        rolledBack.withLock { $0 = transaction }
+        try await transaction.query("SELECT 1 / 0")
+      }
+    }
+    let other = rolledBack.withLock(\.self)
+    await expectError("25P01") { try await other?.query("UPDATE account SET balance = 0") }
+    await expectError("25P01") {
+      try await database.pool.transaction(deadline: deadline) { transaction in
+        try await transaction.commit(with: ["SELECT 1"])
+        try await transaction.query("UPDATE account SET balance = 0")
+      }
+    }
+    #expect(try await balances(database.pool) == [100, 100])
   }
 
   @Test("a constraint that is checked at COMMIT fails the transaction, the batch and the single statement")

@@ -106,7 +106,7 @@ package struct PostgresCluster: Sendable {
     log=$dir/log
     $as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null 2>"$dir/initdb.log" </dev/null &&
     $as "$bin/pg_ctl" -D "$dir/data" -l "$log" -w -t 60 -s start </dev/null >/dev/null 2>&1 -o "-k '$dir' \
-      -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 \
+      -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=600 \
       -c shared_buffers=64MB -c max_wal_size=256MB -c autovacuum=off -c timezone=UTC" &&
     echo ready || echo failed
     exec >/dev/null
