@@ -2,6 +2,7 @@ import EventLoop
 import Foundation
 import FoundationNetworking
 import RPC
+import RPCProtos
 import Testing
 
 @testable import ServiceKit
@@ -161,8 +162,14 @@ struct DaemonTests {
     let admin = try #require(try daemon.line("admin.listening")["address"] as? String)
     let address = try #require(try daemon.line("service.ready")["address"] as? String)
     let channel = RPCChannel(group: group, target: try #require(RPCTarget(parsing: address)))
+    for service in ["", "handoff.probe.v1.ProbeService"] {
+      let health = try await HealthClient(channel).check(HealthCheckRequest(service: service), .timeout(.seconds(30)))
+      #expect(health.status == .serving)
+    }
     #expect(try await call(channel, "Echo", as: "tickets", "hello") == "hello")
-    #expect(try daemon.line("rpc.finished")["caller"] as? String == "tickets")
+    var echoed = try daemon.line("rpc.finished")
+    while echoed["rpc"] as? String != "/handoff.probe.v1.ProbeService/Echo" { echoed = try daemon.line("rpc.finished") }
+    #expect(echoed["caller"] as? String == "tickets")
     #expect(try await call(channel, "Who", as: "gateway", agent: AgentID(7)) == "agent(7)")
     #expect(try await call(channel, "Who", as: "tickets") == "service(\"tickets\")")
 

@@ -2,6 +2,7 @@ import EventLoop
 import FoundationEssentials
 import Glibc
 import RPC
+import RPCProtos
 import Synchronization
 
 /// What `runService` needs to know of a daemon before it reads its configuration.
@@ -33,8 +34,8 @@ package struct ServiceDescription: Sendable {
 
 /// Runs a daemon from its start to the exit of the process.
 ///
-/// Reads the configuration (exit 64 when it is wrong), opens the admin port, lets `build` make the parts, serves, and on
-/// SIGTERM or SIGINT reports itself as not serving, drains for up to 10 seconds, shuts the parts down in reverse and
+/// Reads the configuration (exit 64 when it is wrong), opens the admin port, lets `build` make the parts, serves them and
+/// gRPC's health service, and on SIGTERM or SIGINT reports itself as not serving, drains for up to 10 seconds, shuts the parts down in reverse and
 /// exits 0. A second signal ends it at once. `build` may wait for what it needs with `ServiceProcess.wait`; its errors
 /// end the process with the code of a `StartupError`, else with 70.
 ///
@@ -103,6 +104,7 @@ private final class Daemon: Sendable {
   private let log: Logger
   private let signals: TerminationSignals
   private let phase = Atomic<Phase>(.starting)
+  private let health = HealthService()
   private static let drainLimit = Duration.seconds(10)
 
   init(_ description: ServiceDescription, _ config: Config, _ log: Logger, _ signals: TerminationSignals) {
@@ -140,6 +142,7 @@ private final class Daemon: Sendable {
         break
       }
       phase.store(.draining, ordering: .relaxed)
+      health.shutDown()
       await server.drain(within: Self.drainLimit)
     }
     await process.runShutdown()
@@ -152,12 +155,13 @@ private final class Daemon: Sendable {
     var interceptors: [any ServerInterceptor] = []
     if let tokens = parts.tokens { interceptors.append(CallerAuthenticator(tokens: tokens, rules: parts.rules)) }
     interceptors += parts.interceptors
-    interceptors.append(CallMetrics(process.metrics, services: parts.services))
+    let services = parts.services + [health.rpcService]
+    interceptors.append(CallMetrics(process.metrics, services: services))
     interceptors.append(CallLog(log))
     var configuration = RPCServerConfiguration(listen: addresses(description.listen))
     configuration.limits = parts.limits
     let server = RPCServer(
-      group: process.group, configuration: configuration, services: parts.services, interceptors: interceptors,
+      group: process.group, configuration: configuration, services: services, interceptors: interceptors,
       http: parts.http)
     do {
       try await server.start()
@@ -166,6 +170,8 @@ private final class Daemon: Sendable {
       throw StartupError(.system, "cannot listen on \(place): \(error)")
     }
     phase.store(.serving, ordering: .relaxed)
+    // The empty name stands for the whole process.
+    for name in [""] + parts.services.map(\.name) { health.set(name, .serving) }
     log.info("service.ready", ["address": .string(text(server.boundAddresses))])
     return server
   }
