@@ -1,0 +1,121 @@
+import EventLoop
+import Glibc
+import HTTP2
+
+/// An HTTP/2 client that sends exactly what it is told, for what a well-behaved channel never does. Blocks its thread, with
+/// a bound on every wait.
+final class RawClient: HTTP2SessionDelegate {
+  struct Answer {
+    var headers: [(name: String, value: String)] = []
+    var body: [UInt8] = []
+    var hasEnded = false
+    var resetCode: HTTP2ErrorCode?
+
+    func value(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+    var text: String { String(decoding: body, as: UTF8.self) }
+  }
+
+  struct Lost: Error {}
+
+  let session: HTTP2Session
+  private(set) var lastGoaway: Int32?
+  private let fd: Int32
+  private var answers: [ObjectIdentifier: Answer] = [:]
+
+  init(_ address: SocketAddress) throws {
+    fd = try Socket.connect(address)
+    session = try HTTP2Session(HTTP2Configuration(role: .client))
+    session.delegate = self
+    try wait(POLLOUT)
+  }
+
+  deinit { close(fd) }
+
+  /// Sends a request and waits for its end or reset.
+  func exchange(_ headers: [(String, String)], body: [UInt8] = [], endStream: Bool = true) throws -> Answer {
+    let stream = try open(headers, body: body, endStream: endStream)
+    let id = ObjectIdentifier(stream)
+    while answers[id]?.hasEnded != true, answers[id]?.resetCode == nil { try turn() }
+    return answers[id] ?? Answer()
+  }
+
+  func open(_ headers: [(String, String)], body: [UInt8], endStream: Bool) throws -> HTTP2Stream {
+    var block = HTTP2Headers()
+    for (name, value) in headers { block.append(name: name, value: value) }
+    let stream = try session.request(block, endStream: body.isEmpty && endStream)
+    answers[ObjectIdentifier(stream)] = Answer()
+    kept.append(stream)
+    if !body.isEmpty { try body.withUnsafeBytes { try session.append($0, to: stream) } }
+    if !body.isEmpty, endStream { try session.finish(stream) }
+    return stream
+  }
+
+  /// Sends bytes as they are.
+  func send(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { Socket.send(fd, $0) } }
+
+  /// Waits until the server has closed the connection.
+  func waitForEnd() throws {
+    while true {
+      do { try turn() } catch is Lost { return }
+    }
+  }
+
+  /// Writes what is to be written and reads once.
+  func turn() throws {
+    var output: [UInt8] = []
+    try session.takeOutput(into: &output)
+    var sent = 0
+    while sent < output.count {
+      switch output[sent...].withUnsafeBytes({ Socket.send(fd, $0) }) {
+      case .bytes(let count): sent += count
+      case .wouldBlock: try wait(POLLOUT)
+      case .failed: throw Lost()
+      }
+    }
+    try wait(POLLIN)
+    var room = [UInt8](repeating: 0, count: 64 << 10)
+    guard case .bytes(let count) = room.withUnsafeMutableBytes({ Socket.receive(fd, $0) }), count > 0 else {
+      throw Lost()
+    }
+    try room[..<count].withUnsafeBytes { try session.receive($0, now: MonotonicTime.current.nanoseconds) }
+  }
+
+  private var kept: [HTTP2Stream] = []
+
+  private func wait(_ event: Int32) throws {
+    var entry = pollfd(fd: fd, events: Int16(event), revents: 0)
+    guard poll(&entry, 1, 30_000) == 1 else { throw Lost() }
+  }
+
+  func headersBegan(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind) {}
+
+  func header(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    let field = (String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+    answers[ObjectIdentifier(stream)]?.headers.append(field)
+  }
+
+  func headersEnded(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind, endStream: Bool) {}
+
+  func data(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
+    answers[ObjectIdentifier(stream)]?.body += bytes
+    try? session.consume(stream, bytes.count)
+  }
+
+  func streamEnded(_ stream: HTTP2Stream) { answers[ObjectIdentifier(stream)]?.hasEnded = true }
+
+  func streamClosed(_ stream: HTTP2Stream, errorCode: HTTP2ErrorCode) {
+    answers[ObjectIdentifier(stream)]?.resetCode = errorCode
+  }
+
+  func goaway(lastStreamID: Int32, errorCode: HTTP2ErrorCode, debugData: UnsafeRawBufferPointer) {
+    lastGoaway = lastStreamID
+  }
+}
+
+/// The fields of a request.
+func request(
+  _ method: String, _ path: String, _ contentType: String? = nil, _ more: [(String, String)] = []
+) -> [(String, String)] {
+  [(":method", method), (":scheme", "http"), (":path", path), (":authority", "desk.example")]
+    + (contentType.map { [("content-type", $0)] } ?? []) + more
+}
