@@ -6,7 +6,7 @@ package struct PostgresConfiguration: Sendable {
   package var applicationName: String
   /// A role to become after sign-in (`SET ROLE`); nil stays the signed-in user.
   package var role: String?
-  /// The schema that unqualified names mean.
+  /// The schema that unqualified names mean, as in `SET search_path`. The migrator wants exactly one name.
   package var searchPath = "handoff"
   /// Connections per event loop; at least 1. From 2 on, one of them stays free for reads. Defaults to 4.
   package var connectionsMax = 4

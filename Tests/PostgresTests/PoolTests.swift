@@ -63,6 +63,24 @@ import Testing
     #expect(inside == 1)
   }
 
+  @Test("a connection has the configured role, schema, name and limits")
+  func settings() async throws {
+    let database = try await SharedDatabase.value()
+    var configuration = database.configuration
+    configuration.role = "pg_monitor"
+    configuration.searchPath = "handoff, public"
+    configuration.statementTimeout = .milliseconds(1234)
+    let pool = PostgresPool(configuration, group: TestLoops.group)
+    let row = try await pool.query(
+      """
+      SELECT current_user, current_setting('search_path'), current_setting('statement_timeout'),
+        current_setting('application_name'), current_setting('client_encoding')
+      """, deadline: TestDatabase.deadline)[0]
+    let settings = try (0..<row.columns).map { try row.string($0) }
+    #expect(settings == ["pg_monitor", "handoff, public", "1234ms", "handoff-tests", "UTF8"])
+    await pool.close()
+  }
+
   @Test("the prepared statements of a connection stay within their limit")
   func statementLimit() async throws {
     let database = try await SharedDatabase.value()
