@@ -105,7 +105,10 @@ let testTargets: [Target] = [
     name: "servicekit-daemon", dependencies: ["ServiceKit", "RPC", "EventLoop"], path: "Tests/ServiceKitTests/Daemon",
     swiftSettings: swiftSettings),
   tests("OutboundTests", ["Outbound", "EventLoop", "HandoffTestKit"]),
-  tests("TicketLedgerTests", ["TicketLedger", "HandoffTestKit"]),
+  tests(
+    "TicketLedgerTests",
+    ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
+    exclude: ["Snapshots"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),

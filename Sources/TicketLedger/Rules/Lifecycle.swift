@@ -173,6 +173,7 @@ package enum Lifecycle {
   ) -> LifecycleRefusal? {
     guard rule.roles.contains(role) else { return .roleNotAllowed }
     if rule.act == .create || rule.act == .createAssigned { return nil }
+    if standing.isReserved && rule.act.isProcessing && role != .administrator { return .notHolder }
     guard rule.origin == nil || rule.origin == standing.origin else {
       return rule.act == .dismiss || rule.act == .moveToSpam ? .reasonNotAllowed : .escalatedTicket
     }
@@ -193,9 +194,10 @@ package enum Lifecycle {
     switch refusal {
     case .notOfThisKind: 0
     case .roleNotAllowed: 1
-    case .reasonNotAllowed, .escalatedTicket: 2
-    case .inSpamBox, .notInSpamBox: 3
-    default: 4
+    case .notHolder: 2
+    case .reasonNotAllowed, .escalatedTicket: 3
+    case .inSpamBox, .notInSpamBox: 4
+    default: 5
     }
   }
 

@@ -53,6 +53,14 @@ package enum LifecycleAct: String, CaseIterable, Sendable {
   /// Spans of its texts are masked or unmasked.
   case mask = "MASK"
 
+  /// Whether a service can leave the act to the ticket's holder.
+  package var isProcessing: Bool {
+    switch self {
+    case .resolve, .hold, .resolveInternally, .dismiss, .moveToSpam, .escalate, .escalateToDooray: true
+    default: false
+    }
+  }
+
   /// The act that resolving internally with a reason is.
   package static func resolvingInternally(_ reason: InternalReason) -> LifecycleAct {
     switch reason {
@@ -103,6 +111,8 @@ package struct Standing: Sendable, Equatable {
   package var hasHolder: Bool
   /// Where a spam ticket stood before.
   package var stateBeforeSpam: TicketState?
+  /// Whether the service leaves processing to the holder, and the caller is somebody else.
+  package var isReserved = false
 
   /// Describes a ticket.
   package init(
@@ -203,6 +213,8 @@ package enum LifecycleRefusal: String, Error, CaseIterable, Sendable {
   case notOfThisKind = "NOT_OF_THIS_KIND"
   /// The caller's role may not do it.
   case roleNotAllowed = "ROLE_NOT_ALLOWED"
+  /// The service leaves processing to the holder; only administrators may step in.
+  case notHolder = "NOT_HOLDER"
   /// A ticket that came by escalation cannot be ended for this reason.
   case reasonNotAllowed = "REASON_NOT_ALLOWED"
   /// The customer of a ticket that came by escalation talks with the consultation service.

@@ -11,7 +11,7 @@ extension CanonicalText {
   package static func text(
     _ text: String, field: String, charactersMax: Int, mayBeBlank: Bool = false
   ) throws(ServiceError) -> String {
-    let canonical = try bounded(text, field, charactersMax)
+    let canonical = try bounded(try readable(text, field, charactersMax), field, charactersMax)
     guard mayBeBlank || !isBlank(canonical) else { throw ServiceError(.textRequired, "\(field) must not be empty") }
     return canonical
   }
@@ -22,7 +22,7 @@ extension CanonicalText {
   package static func line(
     _ text: String, field: String, charactersMax: Int, mayBeBlank: Bool = false
   ) throws(ServiceError) -> String {
-    let canonical = trimmed(try bounded(text, field, charactersMax))
+    let canonical = try bounded(trimmed(try readable(text, field, charactersMax)), field, charactersMax)
     guard !canonical.utf8.contains(where: { $0 == 0x0A || $0 == 0x09 }) else {
       throw .invalid(field, "must be one line without tabs")
     }
@@ -30,21 +30,23 @@ extension CanonicalText {
     return canonical
   }
 
-  private static func bounded(_ text: String, _ field: String, _ charactersMax: Int) throws(ServiceError) -> String {
-    // Composition never makes a text longer than three times its scalars; refuse what is far too long unread.
-    guard text.utf8.count <= charactersMax * 12 else {
-      throw .invalid(field, "must have at most \(charactersMax) characters")
-    }
-    let canonical: String
+  private static func readable(_ text: String, _ field: String, _ charactersMax: Int) throws(ServiceError) -> String {
+    // A character has four bytes at most and canonical composition saves a few; what is far too long is refused unread.
+    guard text.utf8.count <= charactersMax * 12 + 1000 else { throw tooLong(field, charactersMax) }
     do throws(Problem) {
-      canonical = try self.canonical(text)
+      return try canonical(text)
     } catch {
       throw .invalid(field, "must not hold control characters")
     }
-    guard canonical.utf8.count <= charactersMax || count(canonical) <= charactersMax else {
-      throw .invalid(field, "must have at most \(charactersMax) characters")
-    }
-    return canonical
+  }
+
+  private static func bounded(_ text: String, _ field: String, _ charactersMax: Int) throws(ServiceError) -> String {
+    guard text.utf8.count <= charactersMax || count(text) <= charactersMax else { throw tooLong(field, charactersMax) }
+    return text
+  }
+
+  private static func tooLong(_ field: String, _ charactersMax: Int) -> ServiceError {
+    .invalid(field, "must have at most \(charactersMax) characters")
   }
 
   private static func trimmed(_ text: String) -> String {

@@ -16,10 +16,6 @@ package enum CanonicalText {
   package enum Problem: Error, Equatable, Sendable {
     /// It holds a control character, at this scalar.
     case controlCharacter(index: Int)
-    /// It has more scalars than allowed.
-    case tooLong(charactersMax: Int)
-    /// It is empty, or nothing but white space.
-    case empty
   }
 
   /// Brings a text into canonical form. `\r\n`, and `\r` alone, become `\n`.

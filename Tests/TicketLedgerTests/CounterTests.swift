@@ -1,0 +1,148 @@
+import EventLoop
+import HandoffTestKit
+import Postgres
+import ServiceKit
+import Testing
+
+@testable import TicketLedger
+
+@Suite struct CounterTests {
+  /// The numbers counted afresh from the tickets, with the same edges.
+  private func recount(_ fixture: Fixture, for agent: AgentID) async throws -> ServiceCounters {
+    let zone = fixture.care.timeZone
+    let board = try await fixture.pool.query(
+      """
+      SELECT count(*) FILTER (WHERE create_time >= today),
+        count(*) FILTER (WHERE create_time >= today AND agent_id IS NULL), count(*) FILTER (WHERE agent_id IS NULL),
+        count(*) FILTER (WHERE create_time >= day_ago),
+        count(*) FILTER (WHERE create_time >= day_ago AND state IN ('RESOLVED', 'COMPLETED')),
+        (SELECT count(*) FROM service_member AS m WHERE m.service_id = 1)
+      FROM ticket, (SELECT date_trunc('day', now() AT TIME ZONE \(zone)) AT TIME ZONE \(zone) AS today,
+        date_trunc('minute', now()) - interval '1440 minutes' AS day_ago) AS edge
+      WHERE service_id = 1 AND NOT is_spam
+      """, deadline: fixture.deadline)[0]
+    let states = try await fixture.pool.query(
+      """
+      SELECT state, count(*), count(*) FILTER (WHERE agent_id = \(agent)) FROM ticket
+      WHERE service_id = 1 AND NOT is_spam GROUP BY state
+      """, deadline: fixture.deadline)
+    var counters = ServiceCounters(
+      agentCount: try board.int64(5), receivedToday: try board.int64(0), unassignedToday: try board.int64(1),
+      unassignedTotal: try board.int64(2), receivedLastDay: try board.int64(3), resolvedLastDay: try board.int64(4),
+      byState: [:], mineByState: [:])
+    for row in states {
+      let state: TicketState = try row.value(0)
+      counters.byState[state] = try row.int64(1)
+      let mine = try row.int64(2)
+      if mine > 0 { counters.mineByState[state] = mine }
+    }
+    return counters
+  }
+
+  /// A random act that the rules allow; nil when they refuse it.
+  private func change(
+    _ ticket: TicketRecord, _ random: inout SeededRandom
+  ) -> TicketChange? {
+    let acts: [(LifecycleAct, EventCode)] = [
+      (.keep, .kept), (.forward, .forwarded), (.resolve, .resolved), (.hold, .held), (.comment, .commented),
+      (.moveToSpam, .spamMoved), (.restoreFromSpam, .spamRestored), (.complete, .completed),
+      (.resolveInternally, .resolvedInternally),
+    ]
+    let (act, code) = acts[Int(random.next() % UInt64(acts.count))]
+    let standing = ticket.standing(in: .consultation)
+    guard case .success(let outcome) = Lifecycle.outcome(of: act, on: standing, by: .administrator) else { return nil }
+    var event = EventDraft(code, by: .agent(Fixture.boss), outcome: outcome, on: ticket)
+    if outcome.has(.actorHolds) || outcome.has(.chosenAgentHolds) {
+      event.set.agentID = random.next() % 2 == 0 ? Fixture.kim : Fixture.lee
+    }
+    if act == .resolveInternally { event.set.internalReason = .some(.test) }
+    return TicketChange(event)
+  }
+
+  @Test("after random acts the counters equal a recount, folded, half folded or not at all")
+  func equalsRecount() async throws {
+    let fixture = try await Fixture.make()
+    let seed = UInt64.random(in: .min ... .max)
+    var random = SeededRandom(seed: seed)
+    let folder = CounterFolder(pool: fixture.pool)
+    let now = try await fixture.pool.query("SELECT clock_timestamp()", deadline: fixture.deadline)[0].instant(0)
+    var tickets: [TicketRecord] = []
+    for number in 0..<40 {
+      var draft = fixture.draft()
+      // Over the last two days, so that both edges have tickets on both sides.
+      draft.time = now.advanced(by: .seconds(-Int64(random.next() % 172_800)))
+      if number % 5 == 0 {
+        draft.state = .processing
+        draft.agentID = Fixture.kim
+      }
+      tickets.append(try await fixture.ledger.create(draft, deadline: fixture.deadline).ticket)
+    }
+    for step in 0..<160 {
+      let index = Int(random.next() % 40)
+      let current = try await fixture.ledger.ticket(tickets[index].id, of: fixture.care.id, deadline: fixture.deadline)
+      if let change = change(current, &random) {
+        tickets[index] = try await fixture.ledger.write(change, on: current, deadline: fixture.deadline).ticket
+      }
+      if step % 50 == 49 { _ = try await folder.fold(deadline: fixture.deadline) }
+    }
+    let unfolded = try await fixture.count("ticket_count_change")
+    try await expectRecount(fixture, "seed \(seed), \(unfolded) changes not folded")
+    let folded = try await folder.foldAll(deadline: fixture.deadline)
+    #expect(folded == unfolded)
+    try await expectRecount(fixture, "seed \(seed), folded")
+    #expect(try await fixture.count("ticket_count_change") == 0)
+  }
+
+  private func expectRecount(_ fixture: Fixture, _ comment: String) async throws {
+    for agent in [Fixture.kim, Fixture.lee] {
+      var counters = try await fixture.ledger.counters(of: fixture.care, for: agent, deadline: fixture.deadline)
+      var recounted = try await recount(fixture, for: agent)
+      // The day's edge may have moved over a ticket in between; then both are read again.
+      if counters != recounted {
+        counters = try await fixture.ledger.counters(of: fixture.care, for: agent, deadline: fixture.deadline)
+        recounted = try await recount(fixture, for: agent)
+      }
+      #expect(counters == recounted, "\(comment)")
+    }
+  }
+
+  @Test("folders at work at once lose nothing and count nothing twice")
+  func concurrentFolders() async throws {
+    let fixture = try await Fixture.make()
+    for _ in 0..<20 { _ = try await fixture.ticket() }
+    let folded = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<4 {
+        group.addTask { try await CounterFolder(pool: fixture.pool).fold(deadline: fixture.deadline) }
+      }
+      return try await group.reduce(0, +)
+    }
+    #expect(folded == 20)
+    let counters = try await fixture.ledger.counters(of: fixture.care, for: nil, deadline: fixture.deadline)
+    #expect(counters.byState == [.unassigned: 20] && counters.unassignedTotal == 20 && counters.receivedToday >= 0)
+    #expect(counters.receivedLastDay == 20 && counters.resolvedPercent == 0)
+  }
+
+  @Test(
+    "shares are rounded to whole percents", arguments: [(0, 0, 0), (3, 1, 33), (3, 2, 67), (8, 1, 13), (5, 5, 100)])
+  func percents(_ received: Int64, _ resolved: Int64, _ percent: Int32) {
+    let counters = ServiceCounters(
+      agentCount: 0, receivedToday: 0, unassignedToday: 0, unassignedTotal: 0, receivedLastDay: received,
+      resolvedLastDay: resolved, byState: [:], mineByState: [:])
+    #expect(counters.resolvedPercent == percent)
+  }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+struct SeededRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}

@@ -1,0 +1,169 @@
+import EventLoop
+import HandoffTestKit
+import Postgres
+import ServiceKit
+import Synchronization
+import Testing
+
+@testable import TicketLedger
+
+@Suite struct OutboxTests {
+  private func outbox(_ fixture: Fixture, attemptsMax: Int32 = 3) -> Outbox {
+    Outbox(
+      topic: .triggers, pool: fixture.pool, holder: "tests",
+      backoff: Backoff(firstMilliseconds: 60_000, attemptsMax: attemptsMax))
+  }
+
+  private func worker(
+    _ fixture: Fixture, _ handler: @escaping @Sendable (OutboxItem) async throws -> OutboxVerdict
+  ) -> OutboxWorker {
+    OutboxWorker(
+      outbox(fixture), pool: fixture.pool, failed: { Issue.record("the worker failed: \($0)") }, each: handler)
+  }
+
+  private func execute(_ fixture: Fixture, _ query: Query) async throws {
+    _ = try await fixture.pool.query(query, deadline: fixture.deadline)
+  }
+
+  @Test("claimed work carries what was ordered, is claimed once, and goes when it is done")
+  func claims() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await fixture.ticket()
+    let outbox = outbox(fixture)
+    let items = try await outbox.claim(deadline: fixture.deadline)
+    #expect(items.map(\.ticketID) == [ticket.id] && items[0].payload == [1, 2, 3])
+    #expect(items[0].attempt == 1 && items[0].eventSequence == 1)
+    #expect(try await outbox.claim(deadline: fixture.deadline).isEmpty)
+    try await outbox.settle([(items[0], .done)], deadline: fixture.deadline)
+    #expect(try await fixture.count("outbox") == 0)
+  }
+
+  @Test("claimers at the same time share the work out")
+  func concurrentClaims() async throws {
+    let fixture = try await Fixture.make()
+    for _ in 0..<40 { _ = try await fixture.ticket() }
+    let ids = try await withThrowingTaskGroup(of: [Int64].self) { group in
+      for _ in 0..<8 {
+        group.addTask { try await outbox(fixture).claim(limit: 5, deadline: fixture.deadline).map(\.id) }
+      }
+      return try await group.reduce(into: []) { $0 += $1 }
+    }
+    #expect(ids.count == Set(ids).count && ids.count <= 40 && !ids.isEmpty)
+  }
+
+  @Test("work of a worker that died is taken over when its lease ends, and the dead one can settle nothing")
+  func leaseExpiry() async throws {
+    let fixture = try await Fixture.make()
+    _ = try await fixture.ticket()
+    let outbox = outbox(fixture)
+    let lost = try await outbox.claim(deadline: fixture.deadline)
+    try await execute(
+      fixture, "UPDATE outbox SET due_time = clock_timestamp() - interval '1 second', lease_time = clock_timestamp()")
+    let taken = try await outbox.claim(deadline: fixture.deadline)
+    #expect(taken.map(\.id) == lost.map(\.id) && taken[0].attempt == 2)
+    try await outbox.settle([(lost[0], .done)], deadline: fixture.deadline)
+    try await outbox.settle([(lost[0], .failed("late"))], deadline: fixture.deadline)
+    try await outbox.settle([(lost[0], .hopeless("late"))], deadline: fixture.deadline)
+    #expect(try await fixture.ledger.depth(of: .triggers, deadline: fixture.deadline).waiting == 1)
+    try await outbox.settle([(taken[0], .done)], deadline: fixture.deadline)
+    #expect(try await fixture.count("outbox") == 0)
+  }
+
+  @Test("failed work waits longer each time, and is given up with its reason after the last attempt")
+  func backoffAndDeath() async throws {
+    let fixture = try await Fixture.make()
+    _ = try await fixture.ticket()
+    let worker = worker(fixture) { _ in throw ServiceError(.backendUnavailable, "quotes a customer") }
+    for attempt in 1...3 {
+      #expect(try await worker.runOnce(deadline: fixture.deadline) == 1)
+      #expect(try await worker.runOnce(deadline: fixture.deadline) == 0)
+      let row = try await fixture.pool.query(
+        """
+        SELECT attempt_count, due_time > clock_timestamp(), lease_holder IS NULL, dead_time IS NOT NULL,
+          coalesce(dead_reason, ''), extract(epoch FROM due_time - clock_timestamp())::bigint FROM outbox
+        """, deadline: fixture.deadline)[0]
+      #expect(try row.int(0) == attempt)
+      #expect(try row.bool(2))
+      #expect(try row.bool(3) == (attempt == 3))
+      if attempt < 3 {
+        #expect(try row.bool(1))
+        #expect(try row.int(5) <= 60 << (attempt - 1))
+      } else {
+        #expect(try row.string(4) == "BACKEND_UNAVAILABLE")
+      }
+      try await execute(fixture, "UPDATE outbox SET due_time = clock_timestamp()")
+    }
+    #expect(try await worker.runOnce(deadline: fixture.deadline) == 0)
+    let depth = try await fixture.ledger.depth(of: .triggers, deadline: fixture.deadline)
+    #expect(depth.dead == 1 && depth.waiting == 0)
+    try await execute(fixture, "UPDATE outbox SET dead_time = clock_timestamp() - interval '31 days'")
+    #expect(try await fixture.ledger.removeOldDeadWork(topic: .triggers, deadline: fixture.deadline) == 1)
+  }
+
+  @Test("the work of one ticket is claimed in the order of its events, even when it waits for another attempt")
+  func claimsByTicket() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await fixture.ticket()
+    _ = try await fixture.ticket("Another")
+    var event = EventDraft(.customerReplied, by: .customer)
+    event.outbox = [OutboxDraft(.triggers, payload: []), OutboxDraft(.mail, payload: [])]
+    _ = try await fixture.ledger.write(TicketChange(event), on: ticket, deadline: fixture.deadline)
+    try await execute(fixture, "UPDATE outbox SET due_time = clock_timestamp() + interval '1 hour'")
+    let outbox = outbox(fixture)
+    let items = try await outbox.claim(ticket: ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    #expect(items.map(\.eventSequence) == [1, 2])
+    #expect(try await outbox.claim(ticket: ticket.id, of: fixture.care.id, deadline: fixture.deadline).isEmpty)
+  }
+
+  @Test("work that ends with a change of its ticket ends with it in one transaction")
+  func completion() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await fixture.ticket()
+    let items = try await outbox(fixture).claim(deadline: fixture.deadline)
+    var change = TicketChange(EventDraft(.triggerFired, by: .system))
+    change.companions = [items[0].completion]
+    _ = try await fixture.ledger.write(change, on: ticket, deadline: fixture.deadline)
+    #expect(try await fixture.count("outbox") == 0)
+  }
+
+  @Test("a running worker does what is written while it runs, and stops when cancelled")
+  func running() async throws {
+    let fixture = try await Fixture.make()
+    let (done, doer) = AsyncStream.makeStream(of: TicketID.self)
+    let worker = OutboxWorker(
+      outbox(fixture), pool: fixture.pool, pollInterval: .milliseconds(200),
+      failed: { Issue.record("the worker failed: \($0)") },
+      each: { item in
+        doer.yield(item.ticketID)
+        return .done
+      })
+    let task = Task { await worker.run(on: TestLoops.group.next()) }
+    var tickets: Set<TicketID> = []
+    for _ in 0..<5 { tickets.insert(try await fixture.ticket().id) }
+    for await id in done {
+      tickets.remove(id)
+      if tickets.isEmpty { break }
+    }
+    #expect(tickets.isEmpty)
+    task.cancel()
+    await task.value
+  }
+
+  @Test("a change with work hints at it, once it is committed")
+  func hints() async throws {
+    let fixture = try await Fixture.make()
+    let (heard, hear) = AsyncStream.makeStream(of: Void.self)
+    let listening = AsyncStream.makeStream(of: Void.self)
+    let listener = Task {
+      var isFirst = true
+      for await _ in fixture.pool.listen(channel: OutboxTopic.triggers.channel) {
+        if isFirst { listening.continuation.finish() } else { hear.yield() }
+        isFirst = false
+      }
+    }
+    for await _ in listening.stream {}
+    _ = try await fixture.ticket()
+    for await _ in heard { break }
+    listener.cancel()
+  }
+}

@@ -1,0 +1,213 @@
+import EventLoop
+import HandoffAPI
+import HandoffTestKit
+import Postgres
+import ServiceKit
+import Testing
+
+@testable import TicketLedger
+
+@Suite struct VerificationTests {
+  struct Tampering: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let statements: [Query]
+    /// The first event that is told to be wrong.
+    let sequence: Int32
+
+    init(_ description: String, _ sequence: Int32, _ statements: Query...) {
+      testDescription = description
+      self.statements = statements
+      self.sequence = sequence
+    }
+  }
+
+  // The story has seven events: created, kept, commented, fields saved, held, mail sent, resolved.
+  static let tamperings: [Tampering] = [
+    Tampering("an event's code", 2, "UPDATE ticket_event SET code = 'FORWARDED' WHERE sequence = 2"),
+    Tampering("an event's actor", 3, "UPDATE ticket_event SET actor_name = 'agents/2' WHERE sequence = 3"),
+    Tampering("an event's kind of actor", 3, "UPDATE ticket_event SET actor_kind = 'SYSTEM' WHERE sequence = 3"),
+    Tampering("an event's cause", 6, "UPDATE ticket_event SET cause_sequence = 4 WHERE sequence = 6"),
+    Tampering(
+      "an event's time", 5,
+      "UPDATE ticket_event SET create_time = create_time + interval '1 microsecond' WHERE sequence = 5"),
+    Tampering(
+      "an event's changes", 2,
+      "UPDATE ticket_event SET changes = replace(changes, 'PROCESSING', 'PENDING') WHERE sequence = 2"),
+    Tampering("an event's hash", 4, "UPDATE ticket_event SET hash = sha256('x') WHERE sequence = 4"),
+    Tampering(
+      "the first event removed", 1,
+      "DELETE FROM ticket_event WHERE sequence = 1"),
+    Tampering("an event in the middle removed", 3, "DELETE FROM ticket_event WHERE sequence = 3"),
+    Tampering(
+      "an event removed and the rest moved up", 3,
+      "DELETE FROM ticket_event WHERE sequence = 3",
+      "DELETE FROM ticket_event_value",
+      "UPDATE ticket_event SET sequence = 3 WHERE sequence = 4",
+      "UPDATE ticket_event SET sequence = 4 WHERE sequence = 5",
+      "UPDATE ticket_event SET sequence = 5 WHERE sequence = 6",
+      "UPDATE ticket_event SET sequence = 6 WHERE sequence = 7",
+      "UPDATE ticket SET event_count = 6"),
+    Tampering("the last event removed", 7, "DELETE FROM ticket_event WHERE sequence = 7"),
+    Tampering(
+      "the last event removed, and the head set back to the one before", 6,
+      "DELETE FROM ticket_event WHERE sequence = 7",
+      "UPDATE ticket SET event_count = 6, event_hash = (SELECT hash FROM ticket_event WHERE sequence = 6)"),
+    Tampering(
+      "two events exchanged", 2,
+      "UPDATE ticket_event SET sequence = 100 WHERE sequence = 2",
+      "UPDATE ticket_event SET sequence = 2 WHERE sequence = 3",
+      "UPDATE ticket_event SET sequence = 3 WHERE sequence = 100"),
+    Tampering(
+      "an event added behind", 8,
+      """
+      INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, changes, create_time, hash)
+      SELECT service_id, ticket_id, 8, code, actor_kind, changes, create_time, hash FROM ticket_event WHERE sequence = 7
+      """),
+    Tampering(
+      "an event added behind, with its head", 8,
+      """
+      INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, changes, create_time, hash)
+      SELECT service_id, ticket_id, 8, code, actor_kind, '[]', create_time, hash FROM ticket_event WHERE sequence = 7
+      """,
+      "UPDATE ticket SET event_count = 8"),
+    Tampering("the seal", 7, "UPDATE ticket SET event_seal = sha256('x')"),
+    Tampering("a value's text", 4, "UPDATE ticket_event_value SET after_text = 'Other' WHERE field = 'title'"),
+    Tampering("a value's text before", 4, "UPDATE ticket_event_value SET before_text = 'Other' WHERE field = 'title'"),
+    Tampering("a value with its hash", 4, "UPDATE ticket_event_value SET after_hash = sha256('x')"),
+    Tampering("a value's salt", 4, "UPDATE ticket_event_value SET salt = '\\x00'"),
+    Tampering("a value's field", 4, "UPDATE ticket_event_value SET field = 'name'"),
+    Tampering("a value removed", 4, "DELETE FROM ticket_event_value"),
+    Tampering(
+      "a value added", 2,
+      "INSERT INTO ticket_event_value (service_id, ticket_id, sequence, field, salt) SELECT 1, id, 2, 'x', '' FROM ticket"
+    ),
+    Tampering("an entry's text", 3, "UPDATE ticket_entry SET body = 'Never called.' WHERE kind = 'COMMENT'"),
+    Tampering(
+      "an entry's text with its hash", 3,
+      "UPDATE ticket_entry SET body = 'x', body_hash = sha256('x') WHERE kind = 'COMMENT'"),
+    Tampering("an entry's author", 5, "UPDATE ticket_entry SET actor_name = 'agents/2' WHERE act = 'HOLD'"),
+    Tampering("an entry's kind", 1, "UPDATE ticket_entry SET kind = 'COMMENT' WHERE kind = 'INQUIRY'"),
+    Tampering(
+      "an entry's time", 5,
+      "UPDATE ticket_entry SET create_time = create_time - interval '1 day' WHERE act = 'HOLD'"),
+    Tampering("an entry removed", 3, "DELETE FROM ticket_entry WHERE kind = 'COMMENT'"),
+    Tampering(
+      "an entry added", 7,
+      """
+      INSERT INTO ticket_entry SELECT service_id, 5, ticket_id, kind, act, actor_kind, actor_name, body, body_salt,
+        body_hash, create_time FROM ticket_entry WHERE kind = 'COMMENT'
+      """),
+    Tampering("the ticket's state", 7, "UPDATE ticket SET state = 'PENDING'"),
+    Tampering("the ticket's holder", 7, "UPDATE ticket SET agent_id = 2"),
+    Tampering("the ticket's priority", 7, "UPDATE ticket SET priority = 'LOW'"),
+    Tampering("the ticket's creator", 7, "UPDATE ticket SET creator_agent_id = 2"),
+    Tampering(
+      "all events away", 1,
+      "DELETE FROM ticket_event_value", "DELETE FROM ticket_event"),
+  ]
+
+  /// A ticket with a history of seven events.
+  private func story(_ fixture: Fixture) async throws -> TicketRecord {
+    var ticket = try await fixture.ticket()
+    ticket = try await fixture.keep(ticket).ticket
+    ticket = try await fixture.comment(ticket).ticket
+    var saved = EventDraft(.fieldsSaved, by: .agent(Fixture.kim))
+    saved.set.title = "The washer leaks a lot"
+    ticket = try await fixture.ledger.write(TicketChange(saved), on: ticket, deadline: fixture.deadline).ticket
+    var held = EventDraft(.held, by: .agent(Fixture.kim))
+    held.set.state = .pending
+    held.entries = [EntryDraft(.reply, .hold, body: "We look into it.")]
+    ticket = try await fixture.ledger.write(TicketChange(held), on: ticket, deadline: fixture.deadline).ticket
+    var sent = TicketChange(EventDraft(.mailSent, by: .service("mail"), cause: .sequence(5)))
+    sent.isSilent = true
+    ticket = try await fixture.ledger.write(sent, on: ticket, deadline: fixture.deadline).ticket
+    var resolved = EventDraft(.resolved, by: .agent(Fixture.kim))
+    resolved.set.state = .resolved
+    resolved.entries = [EntryDraft(.reply, .resolve, body: "Tighten the hose.")]
+    return try await fixture.ledger.write(TicketChange(resolved), on: ticket, deadline: fixture.deadline).ticket
+  }
+
+  @Test("an untouched history is intact, and every tampering is found where it begins")
+  func findsEachTampering() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await story(fixture)
+    let intact = try await fixture.ledger.verify(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    #expect(intact == HistoryVerification(eventCount: 7, firstBadSequence: 0, finding: ""))
+    for tampering in Self.tamperings {
+      let found = try await whileTampered(fixture, tampering.statements) {
+        try await fixture.ledger.verify(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+      }
+      #expect(found.firstBadSequence == tampering.sequence, "\(tampering.testDescription): \(found)")
+      #expect(!found.finding.isEmpty)
+    }
+    let after = try await fixture.ledger.verify(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    #expect(after.isIntact, "the tampering was not undone: \(after)")
+  }
+
+  /// Edits the tables as a superuser past every rule, and puts them back afterwards.
+  private func whileTampered(
+    _ fixture: Fixture, _ statements: [Query], _ body: () async throws -> HistoryVerification
+  ) async throws -> HistoryVerification {
+    let tables = ["ticket", "ticket_event", "ticket_event_value", "ticket_entry"]
+    let noTriggers: Query = "SET LOCAL session_replication_role = 'replica'"
+    _ = try await fixture.pool.transactionBatch(
+      [noTriggers] + tables.map { "CREATE TABLE \(identifier: "kept_" + $0) AS SELECT * FROM \(identifier: $0)" }
+        + statements, deadline: fixture.deadline)
+    let found = try await body()
+    _ = try await fixture.pool.transactionBatch(
+      [noTriggers]
+        + tables.flatMap { table -> [Query] in
+          [
+            "DELETE FROM \(identifier: table)",
+            "INSERT INTO \(identifier: table) SELECT * FROM \(identifier: "kept_" + table)",
+            "DROP TABLE \(identifier: "kept_" + table)",
+          ]
+        }, deadline: fixture.deadline)
+    return found
+  }
+
+  @Test("a history rewritten whole, hashes and all, is found by its seal")
+  func foreignSeal() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await story(fixture)
+    guard let other = LedgerKey(hex: String(repeating: "ab", count: 32)) else { throw Fixture.Failure() }
+    let reader = TicketLedger(pool: fixture.pool, directory: fixture.directory, key: other)
+    let found = try await reader.verify(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    #expect(found.firstBadSequence == 7)
+    #expect(LedgerKey(hex: "abc") == nil)
+  }
+
+  @Test("masked texts leave the history intact")
+  func masked() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await story(fixture)
+    let entry = try await fixture.ledger.entries(of: ticket, limit: 1, deadline: fixture.deadline)[0]
+    var change = TicketChange(EventDraft(.masked, by: .agent(Fixture.kim)))
+    change.companions = [
+      """
+      INSERT INTO mask (service_id, ticket_id, place, entry_id, span_start, span_length, sealed_original, key_id)
+      VALUES (1, \(ticket.id), 'ENTRY', \(entry.id), 0, 5, '', 'k1'),
+        (1, \(ticket.id), 'TITLE', 0, 4, 6, '', 'k1')
+      """,
+      "UPDATE ticket_entry SET body = '*****' || substr(body, 6) WHERE id = \(entry.id)",
+      "UPDATE ticket SET title = replace(title, 'washer', '******') WHERE id = \(ticket.id)",
+      """
+      UPDATE ticket_event_value SET before_text = replace(before_text, 'washer', '******'),
+        after_text = replace(after_text, 'washer', '******') WHERE field = 'title'
+      """,
+    ]
+    let written = try await fixture.ledger.write(change, on: ticket, deadline: fixture.deadline)
+    let found = try await fixture.ledger.verify(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    #expect(found.isIntact, "\(found)")
+    let read = try await fixture.ledger.ticket(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    let message = try await fixture.ledger.message(for: read, deadline: fixture.deadline)
+    #expect(message.title == "The ****** leaks a lot")
+    #expect(message.titleMasks.map(\.start) == [4])
+    let entries = try await fixture.ledger.messages(
+      for: try await fixture.ledger.entries(of: read, limit: 9, deadline: fixture.deadline), of: read,
+      deadline: fixture.deadline)
+    #expect(entries[0].text == "***** comes out below." && entries[0].masks.map(\.length) == [5])
+    #expect(entries[0].masks[0].name.hasPrefix("services/care/tickets/\(ticket.id)/masks/"))
+    #expect(written.ticket.version == read.version)
+  }
+}
