@@ -19,8 +19,8 @@ extension Rule {
 
   // The two ends of a connection, and what listens and connects. All else in RPC works on bytes.
   private static let socketFiles: Set<String> = [
-    "Sources/RPC/Core/Connection.swift", "Sources/RPC/Server/HTTP2/ServerLoop.swift",
-    "Sources/RPC/Server/RPCServer.swift",
+    "Sources/RPC/Core/Connection.swift", "Sources/RPC/Client/Connector.swift",
+    "Sources/RPC/Server/HTTP2/ServerLoop.swift", "Sources/RPC/Server/RPCServer.swift",
   ]
 
   static let imports: [Rule] = [

@@ -34,6 +34,9 @@ class ServedStream: @unchecked Sendable {
   /// The request is complete.
   func receiveEnd() {}
 
+  /// The transport's stream is gone; it must not be kept.
+  func detach() {}
+
   func startClock() {
     guard !context.deadline.isNever else { return }
     deadlineTimer = loop.schedule(at: context.deadline.time) { [unowned self] in

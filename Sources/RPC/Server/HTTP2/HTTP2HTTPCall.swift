@@ -8,7 +8,7 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   private let handler: any HTTPHandler
   private let authority: String
   /// Nil once the stream has closed.
-  var stream: HTTP2Stream?
+  private var stream: HTTP2Stream?
   private var body: [UInt8] = []
 
   init(
@@ -21,6 +21,8 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     self.handler = handler
     super.init(loop: connection.loop, context: context, core: connection.core)
   }
+
+  override func detach() { stream = nil }
 
   override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
 

@@ -6,7 +6,7 @@ import HTTP2
 final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
   private let connection: ServerConnection
   /// Nil once the stream has closed.
-  var stream: HTTP2Stream?
+  private var stream: HTTP2Stream?
   private var deframer: MessageDeframer
   private var bytesUnconsumed = 0
   private var bytesHeld = 0
@@ -24,6 +24,8 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
       if isEmpty, let self { consume(bytesUnconsumed) }
     }
   }
+
+  override func detach() { stream = nil }
 
   override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
 

@@ -131,7 +131,7 @@ extension ServerConnection: HTTP2SessionDelegate {
     if drain == .final, session.streamCount == 0 { planFlush() }
     guard let served = served(stream) else { return }
     served.abandon()
-    if let call = served as? HTTP2ServerCall { call.stream = nil } else { (served as? HTTP2HTTPCall)?.stream = nil }
+    served.detach()
   }
 
   func pingAck(_ payload: UInt64) {
