@@ -63,7 +63,7 @@ let foundations: [Target] = [
 // One library a service; a service never imports another one.
 let services: [Target] = [
   library("TicketLedger", ["HandoffAPI", "RPCProtos", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Tickets", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
+  library("Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
   library("Assignment", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
   library("Mail", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Outbound", "Crypto", "CGMime"], exclude: ["Migrations"]),
   library("Masking", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
@@ -74,7 +74,7 @@ let executables: [Target] = [
   // A scriptable server that stock gRPC clients are run against.
   .executableTarget(
     name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
-  executable("handoff-tickets", ["Tickets"]),
+  executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-assignment", ["Assignment"]),
   executable("handoff-mail", ["Mail"]),
   executable("handoff-masking", ["Masking"]),

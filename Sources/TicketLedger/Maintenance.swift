@@ -13,8 +13,8 @@ package struct OutboxDepth: Sendable, Equatable {
 }
 
 extension TicketLedger {
-  /// Rows removed by one statement.
-  static let removedMax: Int64 = 10_000
+  /// Most rows removed by one statement.
+  package static let removedMax: Int64 = 10_000
 
   /// Removes request ids that are older than 24 hours.
   ///

@@ -1,0 +1,75 @@
+import HandoffAPI
+import ServiceKit
+import TicketLedger
+
+/// What a request to create a ticket asks for, checked as far as that goes without the database.
+struct NewTicket: Sendable {
+  let title: String
+  let text: String
+  let channel: TicketChannel
+  let priority: TicketPriority
+  /// Nil: the service's.
+  let language: String?
+  let submissionType: SubmissionTypeName?
+  let group: GroupName?
+  let agent: AgentID?
+  let customer: TicketCustomerDraft
+
+  /// Reads a request and notes everything that is wrong with it; what was noted stands here as something harmless.
+  ///
+  /// - Parameter isByAgent: an agent writes the ticket down; else a customer's inquiry comes in through a service.
+  init(_ request: CreateTicketRequest, isByAgent: Bool, _ check: inout RequestCheck) {
+    title = check.line(request.title, "title", charactersMax: FieldLimits.titleCharactersMax)
+    text = check.text(request.text, "text", charactersMax: FieldLimits.inquiryCharactersMax)
+    check.require(!CanonicalText.isBlank(request.text), "text", "must not be empty")
+    channel = Self.channel(request.channel.rawValue, isByAgent, &check)
+    priority = check.choice(request.priority.rawValue, "priority", unspecified: .normal) ?? .normal
+    language = request.language.isEmpty ? nil : request.language
+    check.require(
+      request.language.isEmpty || Self.isLanguage(request.language), "language",
+      "is not an ISO 639-1 code such as ko or en")
+    submissionType = check.optionalName(request.submissionType, "submission_type")
+    check.require(
+      !isByAgent || !request.submissionType.isEmpty, "submission_type",
+      "is required when an agent creates the ticket; choose one of the service's")
+    group = check.optionalName(request.group, "group")
+    let agent: AgentName? = check.optionalName(request.agent, "agent")
+    self.agent = agent?.id
+    customer = Self.customer(request.customer ?? TicketCustomer(), &check)
+  }
+
+  private static func channel(_ number: Int32, _ isByAgent: Bool, _ check: inout RequestCheck) -> TicketChannel {
+    check.require(
+      isByAgent || number != 0, "channel", "is required when no agent creates the ticket; say how it came in")
+    let channel: TicketChannel? = check.choice(number, "channel", unspecified: .manual)
+    check.require(channel != .escalation, "channel", "ESCALATION is for tickets that come by escalating")
+    check.require(
+      channel != .manual || isByAgent || number == 0, "channel", "MANUAL is for tickets that an agent creates")
+    return channel ?? .manual
+  }
+
+  private static func isLanguage(_ text: String) -> Bool {
+    text.utf8.count == 2 && text.utf8.allSatisfy { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
+  }
+
+  private static func customer(_ customer: TicketCustomer, _ check: inout RequestCheck) -> TicketCustomerDraft {
+    var draft = TicketCustomerDraft()
+    check.require(customer.number >= 0, "customer.number", "must not be negative")
+    if customer.number > 0 { draft.id = CustomerID(customer.number) }
+    draft.name = check.line(
+      customer.displayName, "customer.display_name", charactersMax: FieldLimits.customerNameCharactersMax,
+      mayBeBlank: true)
+    if !customer.email.isEmpty {
+      let email = ContactData.email(customer.email)
+      check.require(email != nil, "customer.email", "is not a mail address such as name@example.com")
+      draft.email = email ?? ""
+    }
+    if !customer.phone.isEmpty {
+      let phone = ContactData.phone(customer.phone)
+      check.require(
+        phone != nil, "customer.phone", "is not a phone number: 3 to 30 digits, with a leading + when international")
+      draft.phone = phone ?? ""
+    }
+    return draft
+  }
+}

@@ -1,0 +1,102 @@
+import HandoffAPI
+import ServiceKit
+import TicketLedger
+
+/// What an agent does to a ticket with ProcessTicket, and what each of the acts is in the ledger.
+enum ProcessAct: Sendable, Equatable {
+  case resolve
+  case hold
+  case comment
+  case resolveInternally(InternalReason)
+
+  /// What it is in the lifecycle table.
+  var lifecycleAct: LifecycleAct {
+    switch self {
+    case .resolve: .resolve
+    case .hold: .hold
+    case .comment: .comment
+    case .resolveInternally(let reason): .resolvingInternally(reason)
+    }
+  }
+
+  /// What its event says.
+  var eventCode: EventCode {
+    switch self {
+    case .resolve: .resolved
+    case .hold: .held
+    case .comment: .commented
+    case .resolveInternally: .resolvedInternally
+    }
+  }
+
+  /// What its text is in the history: only what a customer is told is a reply.
+  var entryKind: EntryKind {
+    switch self {
+    case .resolve, .hold: .reply
+    case .comment, .resolveInternally: .comment
+    }
+  }
+
+  /// The act beside its text in the history.
+  var entryAct: EntryAct {
+    switch self {
+    case .resolve: .resolve
+    case .hold: .hold
+    case .comment: .commentAdded
+    case .resolveInternally: .resolveInternally
+    }
+  }
+
+  /// Whether a service can keep it for the holder alone; anyone may comment.
+  var canBeHoldersOnly: Bool { self != .comment }
+}
+
+/// What a request to process a ticket asks for, checked as far as that goes without the database.
+struct ProcessOrder: Sendable {
+  let name: TicketName
+  let act: ProcessAct
+  /// Canonical; blank only when resolving internally.
+  let text: String
+  /// Nil: unchanged.
+  let processingType: ProcessingTypeName?
+  /// Nil: unchanged.
+  let priority: TicketPriority?
+  let version: Int64
+
+  /// Reads a request.
+  ///
+  /// - Throws: REQUEST_INVALID with everything that is wrong; REASON_NOT_ALLOWED; TEXT_REQUIRED.
+  init(_ request: ProcessTicketRequest) throws(ServiceError) {
+    var check = RequestCheck()
+    check.name(request.name, "name", TicketName.self)
+    let reason: InternalReason? = check.choice(request.internalReason.rawValue, "internal_reason", unspecified: nil)
+    let act = Self.act(request.act, reason, &check)
+    text = check.text(request.text, "text", charactersMax: FieldLimits.answerCharactersMax)
+    processingType = check.optionalName(request.processingType, "processing_type")
+    priority = check.choice(request.priority.rawValue, "priority", unspecified: nil)
+    check.version(request.version)
+    check.requestID(request.requestId)
+    try check.done()
+    if request.act != .resolveInternally, reason != nil { throw ServiceError(.reasonNotAllowed) }
+    if request.act != .resolveInternally, CanonicalText.isBlank(text) { throw ServiceError(.textRequired) }
+    name = try TicketName(request.name, field: "name")
+    version = request.version
+    self.act = act
+  }
+
+  private static func act(
+    _ act: ProcessTicketRequest.Act, _ reason: InternalReason?, _ check: inout RequestCheck
+  ) -> ProcessAct {
+    switch act {
+    case .resolve: return .resolve
+    case .hold: return .hold
+    case .comment: return .comment
+    case .resolveInternally:
+      check.require(reason != nil, "internal_reason", "is required when resolving internally")
+      return .resolveInternally(reason ?? .others)
+    default:
+      check.require(false, "act", "is required: RESOLVE, HOLD, COMMENT or RESOLVE_INTERNALLY")
+      return .comment
+    }
+  }
+}

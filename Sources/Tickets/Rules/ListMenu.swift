@@ -1,0 +1,68 @@
+/// The list menus of the product; numbers as in the API.
+enum ListMenu: Int32, CaseIterable, Sendable {
+  /// Every ticket but spam.
+  case all = 1
+  /// Nobody holds it.
+  case unassigned = 2
+  /// The caller holds it, in PROCESSING.
+  case myProcessing = 3
+  /// The caller holds it, in PENDING.
+  case myPending = 4
+  /// The caller holds it, in RESOLVED; whoever resolved it.
+  case myResolved = 5
+  /// The caller holds it, in COMPLETED; whoever or whatever completed it.
+  case myCompleted = 6
+  /// A group of the caller is in charge.
+  case myGroups = 7
+  /// Ever escalated to an issue service, or in the care of Dooray!.
+  case escalated = 8
+  /// The spam box.
+  case spam = 9
+
+  /// The menu with a number of the API; a menu that is left out means all; nil for a number that is none.
+  init?(number: Int32) { self.init(rawValue: number == 0 ? Self.all.rawValue : number) }
+}
+
+/// Which tickets are in a menu.
+struct MenuSet: Equatable, Sendable {
+  /// Who must hold a ticket.
+  enum Holder: Sendable {
+    /// Anyone or nobody.
+    case anyone
+    /// Nobody.
+    case nobody
+    /// The calling agent.
+    case caller
+  }
+
+  /// Who holds them.
+  var holder = Holder.anyone
+  /// The name of the only state; nil: all.
+  var state: String?
+  /// Whether a group of the caller is in charge.
+  var isOfCallersGroups = false
+  /// Whether they were escalated.
+  var isEscalated = false
+  /// Whether they are in the spam box; no other menu shows what is there.
+  var isSpam = false
+
+  /// Whether only an agent can ask.
+  var needsAgent: Bool { holder == .caller || isOfCallersGroups }
+}
+
+extension ListMenu {
+  /// The menu's set.
+  var set: MenuSet {
+    switch self {
+    case .all: MenuSet()
+    case .unassigned: MenuSet(holder: .nobody)
+    case .myProcessing: MenuSet(holder: .caller, state: "PROCESSING")
+    case .myPending: MenuSet(holder: .caller, state: "PENDING")
+    case .myResolved: MenuSet(holder: .caller, state: "RESOLVED")
+    case .myCompleted: MenuSet(holder: .caller, state: "COMPLETED")
+    case .myGroups: MenuSet(isOfCallersGroups: true)
+    case .escalated: MenuSet(isEscalated: true)
+    case .spam: MenuSet(isSpam: true)
+    }
+  }
+}

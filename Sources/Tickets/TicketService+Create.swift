@@ -1,0 +1,134 @@
+import EventLoop
+package import HandoffAPI
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Creates a ticket; the triggers of the service run before the answer when they are quick.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, REQUEST_INVALID, TYPE_NOT_FOUND, GROUP_NOT_FOUND, CUSTOMER_NOT_FOUND,
+  ///   AGENT_NOT_ASSIGNABLE, PERMISSION_DENIED, REQUEST_ID_REUSED.
+  package func createTicket(_ request: CreateTicketRequest, _ call: CallContext) async throws -> Ticket {
+    let actor = try call.actor()
+    var check = RequestCheck()
+    check.name(request.parent, "parent", ServiceName.self)
+    let wanted = NewTicket(request, isByAgent: actor.agentID != nil, &check)
+    check.requestID(request.requestId)
+    try check.done()
+    let parent = try ServiceName(request.parent, field: "parent")
+    let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
+    try access.require(.ticket)
+    let service = access.service
+    let claim = try claim(of: request, request.requestId, call, access)
+    try wanted.requireNames(of: service)
+
+    async let opening = ledger.open(claim, deadline: call.deadline)
+    async let facts = store.facts(for: wanted, in: service, deadline: call.deadline)
+    let opened = try await opening
+    if case .done(let written) = opened {
+      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    }
+    var draft = try await draft(wanted, try await facts, access, call)
+    draft.idempotency = claim
+    let written = try await ledger.create(draft, opening: opened, deadline: call.deadline)
+    if !written.isRepeat, let settled = await afterTriggers(written.ticket, of: service, call) { return settled }
+    return try await ledger.message(for: written.ticket, deadline: call.deadline)
+  }
+
+  /// The ticket to be; makes its customer when the organization does not know them.
+  ///
+  /// A customer is made before the ticket and stays when creating the ticket fails: the next inquiry finds them.
+  private func draft(
+    _ wanted: NewTicket, _ facts: CreationFacts, _ access: Access, _ call: CallContext
+  ) async throws -> TicketDraft {
+    let service = access.service
+    let outcome = try Self.creation(access, isAssigned: wanted.agent != nil)
+    if wanted.submissionType != nil {
+      // Customers are not offered inactive types; agents still file tickets under them.
+      guard let isActive = facts.isTypeActive, isActive || access.member != nil else {
+        throw ServiceError(.typeNotFound)
+      }
+    }
+    if wanted.group != nil, !facts.hasGroup { throw ServiceError(.groupNotFound) }
+    if wanted.customer.id != nil, facts.customer == nil { throw ServiceError(.customerNotFound) }
+    var draft = TicketDraft(
+      service: service, state: outcome.state, title: wanted.title, channel: wanted.channel, by: access.ledgerActor)
+    draft.groupID = wanted.group?.id
+    if let agent = wanted.agent {
+      draft.agentID = agent
+      draft.groupID = try await group(for: agent, wanted.group?.id, service, call.deadline)
+    }
+    draft.priority = wanted.priority
+    draft.language = wanted.language ?? service.language
+    draft.submissionTypeID = wanted.submissionType?.id
+    draft.customer = try await customer(wanted.customer, facts.customer, service, call.deadline)
+    // Who writes a customer's inquiry down has not written it.
+    let author: LedgerActor? = access.member == nil ? .customer : nil
+    draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
+    if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
+    return draft
+  }
+
+  /// A service creates tickets in the name of customers, an agent in their own.
+  private static func creation(_ access: Access, isAssigned: Bool) throws(ServiceError) -> LifecycleOutcome {
+    let role = access.member == nil ? LifecycleRole.customer : access.lifecycleRole
+    let standing = Standing(kind: access.service.kind, state: .unassigned)
+    switch Lifecycle.outcome(of: isAssigned ? .createAssigned : .create, on: standing, by: role) {
+    case .success(let outcome): return outcome
+    case .failure(let refusal): throw ServiceError(refusal, state: .unassigned)
+    }
+  }
+
+  /// The group of a ticket that an agent is to hold: the one that is wanted, else the agent's only one.
+  ///
+  /// - Throws: AGENT_NOT_ASSIGNABLE when the agent cannot take tickets of the service or of the group.
+  private func group(
+    for agent: AgentID, _ wanted: GroupID?, _ service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> GroupID? {
+    guard let member = try await ledger.directory.member(agent, of: service, deadline: deadline),
+      member.mayWorkOnTickets, member.isAssignable
+    else { throw ServiceError(.agentNotAssignable) }
+    if let wanted, !member.groups.contains(wanted) { throw ServiceError(.agentNotAssignable) }
+    return wanted ?? (member.groups.count == 1 ? member.groups.first : nil)
+  }
+
+  /// Who the ticket is from: what the caller says, completed from the record of a customer who was named by number. Who
+  /// was found by an address or a phone number is known by that alone, so that nobody learns another's data, or has
+  /// answers sent to them, by typing a number.
+  private func customer(
+    _ wanted: TicketCustomerDraft, _ found: CustomerRecord?, _ service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> TicketCustomerDraft {
+    var customer = wanted
+    if let found {
+      customer.id = found.id
+      guard wanted.id != nil else { return customer }
+      if customer.name.isEmpty { customer.name = found.name }
+      if customer.email.isEmpty { customer.email = found.email }
+      if customer.phone.isEmpty { customer.phone = found.phone }
+      return customer
+    }
+    guard !customer.name.isEmpty || !customer.email.isEmpty || !customer.phone.isEmpty else { return customer }
+    customer.id = try await store.makeCustomer(wanted, of: service.organizationID, deadline: deadline)
+    return customer
+  }
+
+  /// The ticket as the triggers left it; nil when they were not done in time, or assignment could not be asked: the
+  /// pass is in the outbox, and whoever does it does not need us.
+  private func afterTriggers(_ ticket: TicketRecord, of service: ServiceRecord, _ call: CallContext) async -> Ticket? {
+    var options = call.onward()
+    options.deadline = min(options.deadline, .after(Self.triggerPatience))
+    let name = TicketName(service: service.code, id: ticket.id)
+    return try? await assignment.runTriggers(RunTriggersRequest(name: name.description), options).ticket
+  }
+}
+
+extension NewTicket {
+  /// Refuses names of another service's things as if they did not exist.
+  ///
+  /// - Throws: TYPE_NOT_FOUND, GROUP_NOT_FOUND.
+  func requireNames(of service: ServiceRecord) throws(ServiceError) {
+    if let submissionType, submissionType.service != service.code { throw ServiceError(.typeNotFound) }
+    if let group, group.service != service.code { throw ServiceError(.groupNotFound) }
+  }
+}

@@ -1,0 +1,102 @@
+package import HandoffAPI
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Returns the counters of a service: the inflow board and the calling agent's own numbers.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  package func getCounters(_ request: GetCountersRequest, _ call: CallContext) async throws -> Counters {
+    let name = try ServiceName(request.parent, field: "parent")
+    let access = try await ledger.access(call, serviceCode: name.code)
+    try access.require(.ticket)
+    let counters = try await ledger.counters(
+      of: access.service, for: access.member?.agentID, deadline: call.deadline)
+    return Counters(
+      agentCount: counters.agentCount, receivedToday: counters.receivedToday,
+      unassignedToday: counters.unassignedToday, unassignedTotal: counters.unassignedTotal,
+      resolvedPercent: counters.resolvedPercent, stateCounts: Self.counts(counters.byState),
+      myStateCounts: Self.counts(counters.mineByState))
+  }
+
+  /// Returns a service.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, REQUEST_INVALID.
+  package func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service {
+    let name = try ServiceName(request.name, field: "name")
+    return Service(try await ledger.access(call, serviceCode: name.code).service)
+  }
+
+  /// Lists the services that the calling agent belongs to, in the order of their names; a daemon that acts for itself
+  /// sees all of them.
+  ///
+  /// - Throws: PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  package func listServices(_ request: ListServicesRequest, _ call: CallContext) async throws -> ListServicesResponse {
+    let agent = try call.actor().agentID
+    let page = try PageRequest(
+      request.pageToken, size: request.pageSize, sizeDefault: 50,
+      scope: "ListServices \(agent.map { $0.description } ?? "")")
+    let found = try await store.services(
+      of: agent, after: ServiceID(page.after), limit: page.size + 1, deadline: call.deadline)
+    var services: [Service] = []
+    for entry in found.prefix(page.size) {
+      services.append(Service(try await ledger.directory.service(code: entry.code, deadline: call.deadline)))
+    }
+    let last = found.count > page.size ? found[page.size - 1] : nil
+    return ListServicesResponse(
+      services: services, nextPageToken: last.map { page.token(after: $0.id.rawValue) } ?? "")
+  }
+
+  /// Lists the submission types of a service, each behind its parent.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, REQUEST_INVALID.
+  package func listSubmissionTypes(
+    _ request: ListSubmissionTypesRequest, _ call: CallContext
+  ) async throws -> ListSubmissionTypesResponse {
+    let name = try ServiceName(request.parent, field: "parent")
+    let access = try await ledger.access(call, serviceCode: name.code)
+    let nodes = try await store.submissionTypes(of: access.service.id, deadline: call.deadline)
+    return ListSubmissionTypesResponse(
+      submissionTypes: nodes.map { node in
+        node.message { SubmissionTypeName(service: name.code, id: SubmissionTypeID($0)).description }
+      })
+  }
+
+  /// Lists the processing types of a service, each behind its parent.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, REQUEST_INVALID.
+  package func listProcessingTypes(
+    _ request: ListProcessingTypesRequest, _ call: CallContext
+  ) async throws -> ListProcessingTypesResponse {
+    let name = try ServiceName(request.parent, field: "parent")
+    let access = try await ledger.access(call, serviceCode: name.code)
+    let nodes = try await store.processingTypes(of: access.service.id, deadline: call.deadline)
+    return ListProcessingTypesResponse(
+      processingTypes: nodes.map { node in
+        node.message { ProcessingTypeName(service: name.code, id: ProcessingTypeID($0)).description }
+      })
+  }
+
+  private static func counts(_ counts: [TicketState: Int64]) -> [StateCount] {
+    TicketState.allCases.compactMap { state in
+      counts[state].map { StateCount(state: Ticket.State(rawValue: state.number), count: $0) }
+    }
+  }
+}
+
+extension Service {
+  fileprivate init(_ service: ServiceRecord) {
+    self.init(
+      name: service.name.description, displayName: service.displayName, kind: Kind(rawValue: service.kind.number),
+      language: service.language, timeZone: service.timeZone, autoCompleteDays: service.autoCompleteDays,
+      securityEnabled: service.hasSecurity)
+  }
+}
+
+extension TypeRecord {
+  fileprivate func message(_ name: (Int64) -> String) -> TypeNode {
+    TypeNode(
+      name: name(id), parent: parentID.map(name) ?? "", level: level, displayName: displayName, active: isActive)
+  }
+}

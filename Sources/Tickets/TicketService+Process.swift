@@ -1,0 +1,113 @@
+package import HandoffAPI
+import Protobuf
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Resolves a ticket, holds it, comments on it, or resolves it internally.
+  ///
+  /// An answer that mails the customer is prepared by mail before anything is written: without mail there is no such act.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, TEXT_REQUIRED, BANNED_WORDS, REASON_NOT_ALLOWED,
+  ///   TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID, REQUEST_ID_REUSED.
+  package func processTicket(_ request: ProcessTicketRequest, _ call: CallContext) async throws -> Ticket {
+    let order = try ProcessOrder(request)
+    let access = try await ledger.access(call, ticket: order.name)
+    try access.require(.ticket)
+    if let type = order.processingType, type.service != access.service.code { throw ServiceError(.typeNotFound) }
+    let claim = try claim(of: request, request.requestId, call, access)
+    let written = try await ledger.perform(
+      on: order.name, access: access, version: order.version, idempotency: claim, deadline: call.deadline
+    ) { ticket in
+      try await change(order, on: ticket, access, call)
+    }
+    return try await ledger.message(for: written.ticket, deadline: call.deadline)
+  }
+
+  private func change(
+    _ order: ProcessOrder, on ticket: TicketRecord, _ access: Access, _ call: CallContext
+  ) async throws -> TicketChange {
+    let outcome = try access.outcome(of: order.act.lifecycleAct, on: ticket)
+    try requireHolder(order.act, ticket, access)
+    var event = EventDraft(order.act.eventCode, by: access.ledgerActor, outcome: outcome, on: ticket)
+    if let type = order.processingType { event.set.processingTypeID = type.id }
+    if let priority = order.priority { event.set.priority = priority }
+    if case .resolveInternally(let reason) = order.act { event.set.internalReason = .some(reason) }
+    if outcome.has(.runsTriggers) { event.outbox.append(try .triggers(.processed)) }
+    var entryID: EntryID?
+    var skipped: String?
+    if let act = AnswerAct(outcome) {
+      var answer = try await preparedAnswer(act, order, call)
+      if answer.skipReason.isEmpty {
+        let id = try await ledger.newEntryID(deadline: call.deadline)
+        answer.entryId = id.rawValue
+        entryID = id
+        event.outbox.append(OutboxDraft(.mail, payload: try answer.serialized()))
+      } else {
+        skipped = answer.skipReason
+      }
+    }
+    if !CanonicalText.isBlank(order.text) {
+      event.entries = [EntryDraft(order.act.entryKind, order.act.entryAct, body: order.text, id: entryID)]
+    }
+    return TicketChange(Self.events(event, outcome, skipped: skipped))
+  }
+
+  /// The act's event and what follows from it at once: the move to the spam box, or the mail that is not sent.
+  private static func events(_ act: EventDraft, _ outcome: LifecycleOutcome, skipped: String?) -> [EventDraft] {
+    var act = act
+    var events: [EventDraft] = []
+    if outcome.has(.entersSpamBox) {
+      var move = EventDraft(.spamMoved, by: act.actor, cause: .eventOfThisChange(0))
+      move.set.isSpam = act.set.isSpam
+      move.set.stateBeforeSpam = act.set.stateBeforeSpam
+      act.set.isSpam = nil
+      act.set.stateBeforeSpam = nil
+      events.append(move)
+    }
+    if let skipped {
+      var event = EventDraft(.mailSkipped, by: .system, cause: .eventOfThisChange(0))
+      event.notes = [CodeChange("reason", "", CodeChange.isCode(skipped) ? skipped : "OTHER")]
+      events.append(event)
+    }
+    return [act] + events
+  }
+
+  /// - Throws: PERMISSION_DENIED when the service leaves processing to the holder, and the caller is neither that nor
+  ///   an administrator.
+  private func requireHolder(_ act: ProcessAct, _ ticket: TicketRecord, _ access: Access) throws(ServiceError) {
+    guard access.service.isAssigneeOnly, act.canBeHoldersOnly, let member = access.member,
+      member.role != .administrator, ticket.agentID != member.agentID
+    else { return }
+    throw ServiceError(
+      .permissionDenied, "in \(access.service.name) only the agent who holds a ticket may process it")
+  }
+
+  /// How the answer will be mailed, or why not. Mail's refusals, such as BANNED_WORDS, go on to the caller.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE when mail cannot be reached.
+  private func preparedAnswer(
+    _ act: AnswerAct, _ order: ProcessOrder, _ call: CallContext
+  ) async throws -> PreparedAnswer {
+    do {
+      return try await mail.prepareAnswer(
+        PrepareAnswerRequest(ticket: order.name.description, act: act, text: order.text), call.onward())
+    } catch let error as RPCError {
+      throw ServiceError(error)
+    }
+  }
+}
+
+extension AnswerAct {
+  /// The answer that an outcome mails; nil when it mails none.
+  fileprivate init?(_ outcome: LifecycleOutcome) {
+    if outcome.has(.mailsAnswer) {
+      self = .resolve
+    } else if outcome.has(.mailsInterimAnswer) {
+      self = .hold
+    } else {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import EventLoop
+package import HandoffAPI
+import Protobuf
+package import RPC
+package import ServiceKit
+package import TicketLedger
+
+/// The life of tickets: creation, history, processing, lists and counters.
+package struct TicketService: TicketServiceProvider {
+  /// How long a creation waits for the triggers to run; they run anyway, the answer just does not show it then.
+  static let triggerPatience: Duration = .milliseconds(250)
+
+  let ledger: TicketLedger
+  let store: TicketStore
+  let mail: MailServiceClient
+  let assignment: AssignmentServiceClient
+
+  /// Serves the ledger's tickets.
+  ///
+  /// - Parameters:
+  ///   - mail: the way to MailService, without which nothing is resolved or held.
+  ///   - assignment: the way to AssignmentService; when it is out of reach, triggers run later.
+  package init(ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport) {
+    self.ledger = ledger
+    store = TicketStore(pool: ledger.pool)
+    self.mail = MailServiceClient(mail)
+    self.assignment = AssignmentServiceClient(assignment)
+  }
+
+  /// Who may call what: the door and the operator everything, other daemons what they need.
+  package static let callerRules = [
+    CallerRule("TicketService", callers: ["gateway", "operator"]),
+    CallerRule("TicketService", ["CreateTicket", "AppendInquiry", "GetTicket"], callers: ["mail"]),
+    CallerRule("TicketService", ["GetTicket"], callers: ["assignment"]),
+  ]
+
+  /// Returns a ticket.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  package func getTicket(_ request: GetTicketRequest, _ call: CallContext) async throws -> Ticket {
+    let name = try TicketName(request.name, field: "name")
+    let (_, ticket) = try await reading(name, call)
+    return try await ledger.message(for: ticket, deadline: call.deadline)
+  }
+
+  /// Completes a resolved ticket.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  package func completeTicket(_ request: CompleteTicketRequest, _ call: CallContext) async throws -> Ticket {
+    var check = RequestCheck()
+    check.name(request.name, "name", TicketName.self)
+    check.version(request.version)
+    check.requestID(request.requestId)
+    try check.done()
+    let name = try TicketName(request.name, field: "name")
+    let access = try await ledger.access(call, ticket: name)
+    let claim = try claim(of: request, request.requestId, call, access)
+    let written = try await ledger.perform(
+      on: name, access: access, version: request.version, idempotency: claim, deadline: call.deadline
+    ) { ticket in
+      let outcome = try access.outcome(of: .complete, on: ticket)
+      var event = EventDraft(.completed, by: access.ledgerActor, outcome: outcome, on: ticket)
+      if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.processed)] }
+      return TicketChange(event)
+    }
+    return try await ledger.message(for: written.ticket, deadline: call.deadline)
+  }
+
+  /// Recomputes a ticket's event chain.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  package func verifyHistory(
+    _ request: VerifyHistoryRequest, _ call: CallContext
+  ) async throws -> VerifyHistoryResponse {
+    let name = try TicketName(request.name, field: "name")
+    let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
+    let found = try await ledger.verify(name.id, of: access.service.id, deadline: call.deadline)
+    return VerifyHistoryResponse(
+      intact: found.isIntact, eventCount: found.eventCount, firstBadSequence: found.firstBadSequence,
+      finding: found.finding)
+  }
+
+  /// A ticket for a caller who wants to read it or what belongs to it.
+  func reading(_ name: TicketName, _ call: CallContext) async throws -> (Access, TicketRecord) {
+    let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
+    return (access, try await ledger.ticket(name, access: access, deadline: call.deadline))
+  }
+
+  /// The claim of a request that has a request id.
+  func claim(
+    of request: some Message, _ requestID: String, _ call: CallContext, _ access: Access
+  ) throws -> IdempotencyClaim? {
+    guard !requestID.isEmpty else { return nil }
+    return try IdempotencyClaim.claim(call, access, requestID: requestID, request: try request.serialized())
+  }
+}
+
+extension OutboxDraft {
+  /// A pass of the triggers.
+  static func triggers(_ cause: TriggerPass.Cause) throws -> OutboxDraft {
+    OutboxDraft(.triggers, payload: try TriggerPass(cause: cause).serialized())
+  }
+}

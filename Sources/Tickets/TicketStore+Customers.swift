@@ -1,0 +1,100 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// A customer of an organization.
+struct CustomerRecord: Sendable {
+  let id: CustomerID
+  let name: String
+  let email: String
+  let phone: String
+
+  init?(_ row: Row, at column: Int) throws(PostgresError) {
+    guard let id: CustomerID = try row.value(column) else { return nil }
+    self.id = id
+    name = try row.value(column + 1, as: String?.self) ?? ""
+    email = try row.value(column + 2, as: String?.self) ?? ""
+    phone = try row.value(column + 3, as: String?.self) ?? ""
+  }
+}
+
+/// What the database knows of what a request to create a ticket names.
+struct CreationFacts: Sendable {
+  /// Nil: the service has no such submission type.
+  let isTypeActive: Bool?
+  let hasGroup: Bool
+  let customer: CustomerRecord?
+}
+
+extension TicketStore {
+  /// Looks up everything that a new ticket names, in one question.
+  func facts(for wanted: NewTicket, in service: ServiceRecord, deadline: Deadline) async throws -> CreationFacts {
+    let known = Self.customers(wanted.customer, of: service.organizationID)
+    return try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT (SELECT y.is_active FROM submission_type AS y
+            WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
+          EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
+          known.id, known.display_name, known.email, known.phone
+        FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
+        """, deadline: deadline)
+      return CreationFacts(
+        isTypeActive: try rows[0].value(0), hasGroup: try rows[0].value(1),
+        customer: try CustomerRecord(rows[0], at: 2))
+    }
+  }
+
+  /// Makes a customer, unless one of the same address or number came to be meanwhile: of several calls at once one makes
+  /// the customer, and all get the same.
+  ///
+  /// The calls queue on locks named after the address and the phone number. An address is unique in the database too; a
+  /// phone number cannot be, because several people share one.
+  func makeCustomer(
+    _ wanted: TicketCustomerDraft, of organization: OrganizationID, deadline: Deadline
+  ) async throws -> CustomerID {
+    var keys: [String] = []
+    if !wanted.email.isEmpty { keys.append("customer/\(organization)/email/\(wanted.email)") }
+    if !wanted.phone.isEmpty { keys.append("customer/\(organization)/phone/\(wanted.phone)") }
+    let known = Self.customers(wanted, of: organization)
+    return try await ServiceError.translating {
+      let rows = try await pool.transactionBatch(
+        [
+          "SELECT pg_advisory_xact_lock(hashtextextended(k.key, 0)) FROM unnest(\(keys)) AS k (key)",
+          """
+          WITH known AS (\(fragment: known)), made AS (
+            INSERT INTO customer (organization_id, display_name, email, phone)
+            SELECT \(organization), \(wanted.name), \(Self.given(wanted.email)), \(Self.given(wanted.phone))
+            WHERE NOT EXISTS (SELECT 1 FROM known)
+            ON CONFLICT DO NOTHING RETURNING id
+          )
+          SELECT id FROM known UNION ALL SELECT id FROM made
+          """,
+        ], deadline: deadline)
+      guard let row = rows[1].first else { throw ServiceError(.conflict) }
+      return try row.value(0)
+    }
+  }
+
+  /// The customer whom a ticket's data name: by number, else by address, else by phone number; at most one row.
+  private static func customers(_ wanted: TicketCustomerDraft, of organization: OrganizationID) -> Query {
+    if let id = wanted.id {
+      return """
+        SELECT c.id, c.display_name, c.email, c.phone FROM customer AS c
+        WHERE c.organization_id = \(organization) AND c.id = \(id)
+        """
+    }
+    return """
+      SELECT c.id, c.display_name, c.email, c.phone FROM (
+        (SELECT 1 AS rank, e.id, e.display_name, e.email, e.phone FROM customer AS e
+          WHERE e.organization_id = \(organization) AND e.email = \(given(wanted.email)))
+        UNION ALL
+        (SELECT 2, p.id, p.display_name, p.email, p.phone FROM customer AS p
+          WHERE p.organization_id = \(organization) AND p.phone = \(given(wanted.phone)) ORDER BY p.id LIMIT 1)
+      ) AS c ORDER BY c.rank LIMIT 1
+      """
+  }
+
+  private static func given(_ text: String) -> String? { text.isEmpty ? nil : text }
+}

@@ -1,0 +1,112 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// A node of one of the two type trees.
+struct TypeRecord: Sendable {
+  let id: Int64
+  let parentID: Int64?
+  let level: Int32
+  let displayName: String
+  let isActive: Bool
+
+  init(_ row: Row) throws(PostgresError) {
+    id = try row.value(0)
+    parentID = try row.value(1)
+    level = try row.value(2)
+    displayName = try row.value(3)
+    isActive = try row.value(4)
+  }
+}
+
+/// A resolved ticket whose time is over.
+struct DueTicket: Sendable {
+  let serviceID: ServiceID
+  let id: TicketID
+  let resolveTime: Instant
+}
+
+/// What Tickets asks the database beside the ledger. Errors of the database arrive as `ServiceError`.
+struct TicketStore: Sendable {
+  /// Most nodes of a type tree that are listed.
+  private static let typesMax: Int64 = 5000
+
+  let pool: PostgresPool
+
+  /// The submission types of a service, each behind its parent, siblings in their order.
+  func submissionTypes(of service: ServiceID, deadline: Deadline) async throws -> [TypeRecord] {
+    try await types(
+      """
+      WITH RECURSIVE tree AS (
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, ARRAY[y.position::bigint, y.id] AS place
+        FROM submission_type AS y WHERE y.service_id = \(service) AND y.parent_id IS NULL
+        UNION ALL
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, tree.place || ARRAY[y.position::bigint, y.id]
+        FROM submission_type AS y JOIN tree ON y.parent_id = tree.id WHERE y.service_id = \(service)
+      )
+      SELECT id, parent_id, level::integer, display_name, is_active FROM tree ORDER BY place LIMIT \(Self.typesMax)
+      """, deadline)
+  }
+
+  /// The processing types of a service, each behind its parent, siblings in their order.
+  func processingTypes(of service: ServiceID, deadline: Deadline) async throws -> [TypeRecord] {
+    try await types(
+      """
+      WITH RECURSIVE tree AS (
+        SELECT y.id, y.parent_id, y.level, y.display_name, ARRAY[y.position::bigint, y.id] AS place
+        FROM processing_type AS y WHERE y.service_id = \(service) AND y.parent_id IS NULL
+        UNION ALL
+        SELECT y.id, y.parent_id, y.level, y.display_name, tree.place || ARRAY[y.position::bigint, y.id]
+        FROM processing_type AS y JOIN tree ON y.parent_id = tree.id WHERE y.service_id = \(service)
+      )
+      SELECT id, parent_id, level::integer, display_name, true FROM tree ORDER BY place LIMIT \(Self.typesMax)
+      """, deadline)
+  }
+
+  /// Ids and codes of the services that an agent is an active member of, by code; of all services when nobody is named.
+  ///
+  /// - Parameter after: the last service of the page before; 0: from the first.
+  func services(
+    of agent: AgentID?, after: ServiceID, limit: Int, deadline: Deadline
+  ) async throws -> [(id: ServiceID, code: String)] {
+    let agentID = agent?.rawValue ?? 0
+    return try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT s.id, s.code FROM service AS s
+        WHERE (\(after) = 0 OR s.code > (SELECT l.code FROM service AS l WHERE l.id = \(after)))
+          AND (\(agentID) = 0 OR EXISTS (
+            SELECT 1 FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
+            WHERE m.service_id = s.id AND m.agent_id = \(agentID) AND a.is_active))
+        ORDER BY s.code LIMIT \(limit)
+        """, deadline: deadline)
+      return try rows.map { row in (id: try row.value(0), code: try row.value(1)) }
+    }
+  }
+
+  /// Resolved tickets that have been so for their service's days, the longest first.
+  func dueForCompletion(limit: Int, deadline: Deadline) async throws -> [DueTicket] {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT due.service_id, due.id, due.resolve_time FROM service AS s CROSS JOIN LATERAL (
+          SELECT t.service_id, t.id, t.resolve_time FROM ticket AS t
+          WHERE t.service_id = s.id AND t.state = 'RESOLVED' AND NOT t.is_spam
+            AND t.resolve_time <= now() - s.auto_complete_days * interval '1 day'
+          ORDER BY t.resolve_time LIMIT \(limit)
+        ) AS due
+        WHERE s.auto_complete_days > 0 ORDER BY due.resolve_time LIMIT \(limit)
+        """, deadline: deadline)
+      return try rows.map { row in
+        DueTicket(serviceID: try row.value(0), id: try row.value(1), resolveTime: try row.value(2))
+      }
+    }
+  }
+
+  private func types(_ query: Query, _ deadline: Deadline) async throws -> [TypeRecord] {
+    try await ServiceError.translating {
+      try await pool.query(query, deadline: deadline).map { try TypeRecord($0) }
+    }
+  }
+}

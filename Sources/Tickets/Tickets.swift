@@ -1,1 +1,0 @@
-// Tickets: to come.
