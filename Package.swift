@@ -65,7 +65,13 @@ let services: [Target] = [
   library("TicketLedger", ["HandoffAPI", "RPCProtos", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
   library("Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
   library("Assignment", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Mail", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Outbound", "Crypto", "CGMime"], exclude: ["Migrations"]),
+  library(
+    "Mail",
+    [
+      "ServiceDatabase", "HandoffAPI", "RPCProtos", "Protobuf", "TicketLedger", "Postgres", "ServiceKit", "Outbound",
+      "Crypto", "CGMime",
+    ],
+    exclude: ["Migrations"]),
   library("Masking", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
   library("Gateway", ["ServiceDatabase", "HandoffAPI", "RPC", "HTTP2", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
 ]
@@ -112,7 +118,7 @@ let testTargets: [Target] = [
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
   tests("MaskingTests", ["Masking", "HandoffTestKit"]),
-  tests("MailTests", ["Mail", "EventLoop", "Outbound", "HandoffTestKit"]),
+  tests("MailTests", ["Mail", "TicketLedger", "HandoffAPI", "Outbound", "HandoffTestKit"]),
   tests("OperatorTests", ["Operator", "EventLoop"]),
   tests("TidyTests", []),
   .target(

@@ -1,47 +1,39 @@
-/// What is known about a ticket when an answer to it is dressed: the values of the codes, and what the choice needs.
-package struct AnswerFacts: Sendable {
-  package var ticketID: Int64 = 0
-  package var title = ""
+/// What is known about a ticket when an answer to it is dressed: the values of the codes, and the sender.
+struct AnswerFacts: Sendable {
+  var ticketID: Int64 = 0
+  var title = ""
   /// ISO 639-1.
-  package var language = ""
-  package var isIssue = false
-  package var isHandCreated = false
-  package var isEscalated = false
+  var language = ""
   /// What the customer asked last, up to the answer.
-  package var inquiry = ""
+  var inquiry = ""
   /// 0 = unknown.
-  package var customerNumber: Int64 = 0
-  package var customerName = ""
-  package var customerEmail = ""
-  package var customerPhone = ""
-  package var submissionType = ""
-  package var processingType = ""
-  package var groupName = ""
-  package var serviceName = ""
-  package var serviceLanguage = ""
+  var customerNumber: Int64 = 0
+  var customerName = ""
+  var customerEmail = ""
+  var customerPhone = ""
+  var submissionType = ""
+  var processingType = ""
+  var groupName = ""
+  var serviceName = ""
+  /// The service's part of resource names.
+  var serviceCode = ""
   /// In the service's time zone, to the minute.
-  package var createdAt = ""
+  var createdAt = ""
   /// Empty when the service sends under the daemon's own name and address.
-  package var senderName = ""
-  package var senderAddress = ""
-
-  /// What a ticket is to ``AnswerTable``.
-  package var origin: TicketOrigin {
-    if !isIssue { return .consultation }
-    return isEscalated ? .escalatedIssue : .issue
-  }
+  var senderName = ""
+  var senderAddress = ""
 }
 
 /// What an agent says to a customer.
-package struct Answer: Sendable {
+struct Answer: Sendable {
   /// The agent's text.
-  package var text: String
+  var text: String
   /// The agent's name as people know it.
-  package var agentName: String
+  var agentName: String
   /// In the service's time zone, to the minute.
-  package var answeredAt: String
+  var answeredAt: String
   /// The kind of layout that the act asks for, by which customers learn the state.
-  package var kind: LayoutKind
+  var kind: LayoutKind
 }
 
 extension AnswerText {
@@ -50,7 +42,7 @@ extension AnswerText {
   /// The same facts, answer and layout make the same words, whether for a preview or for the mail.
   ///
   /// - Parameter language: the layout's, in which the state is told.
-  package init(_ answer: Answer, facts: AnswerFacts, subject: String, body: String, language: String) {
+  init(_ answer: Answer, facts: AnswerFacts, subject: String, body: String, language: String) {
     self.init(
       subject: subject, body: body,
       values: [

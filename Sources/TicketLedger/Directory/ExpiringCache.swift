@@ -1,11 +1,11 @@
-import EventLoop
+package import EventLoop
 import Synchronization
 
 /// Values kept for a short while, each loaded by one caller at a time while the others wait for it.
 ///
 /// The first caller who misses loads the value itself, within its own deadline; if that fails, one of those waiting takes
 /// over. A value is as old as the moment its load began, so what was changed before that is never missed.
-final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+package final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   private enum Slot {
     case value(Value, loadedAt: MonotonicTime)
     case loading([CheckedContinuation<Value?, Never>])
@@ -22,7 +22,8 @@ final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   private let clock: @Sendable () -> MonotonicTime
   private let slots = Mutex<[Key: Slot]>([:])
 
-  init(lifetime: Duration, entriesMax: Int, clock: @escaping @Sendable () -> MonotonicTime) {
+  /// Keeps at most about `entriesMax` values, each for `lifetime` by the clock.
+  package init(lifetime: Duration, entriesMax: Int, clock: @escaping @Sendable () -> MonotonicTime) {
     self.lifetime = lifetime
     self.entriesMax = entriesMax
     self.clock = clock
@@ -31,7 +32,7 @@ final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   /// The value of a key, from the cache or loaded now.
   ///
   /// - Throws: what this caller's own load throws; `CancellationError` when the caller is cancelled before it begins.
-  func value(_ key: Key, load: () async throws -> Value) async throws -> Value {
+  package func value(_ key: Key, load: () async throws -> Value) async throws -> Value {
     while true {
       switch step(key) {
       case .have(let value): return value

@@ -1,0 +1,198 @@
+package import EventLoop
+import HandoffAPI
+import Postgres
+import Protobuf
+package import ServiceKit
+package import TicketLedger
+
+/// Sends the mails that acts asked for.
+///
+/// A mail is written down as QUEUED before it is handed on, and as SENT together with the ticket's event afterwards. A process
+/// that dies in between leaves it QUEUED: whoever takes the work up again sends the same words under the same Message-ID.
+package struct MailDelivery: Sendable {
+  /// A mail to be sent, as the outbox holds it.
+  package struct Order: Sendable {
+    /// The service of the ticket.
+    package let service: ServiceID
+    /// The ticket.
+    package let ticket: TicketID
+    /// The event of the act that asked for the mail.
+    package let eventSequence: Int32
+    /// A `PreparedAnswer`.
+    package let payload: [UInt8]
+    /// Whether the work is given up when this attempt fails.
+    package let isLastAttempt: Bool
+
+    /// Describes a mail to be sent.
+    package init(
+      service: ServiceID, ticket: TicketID, eventSequence: Int32, payload: [UInt8], isLastAttempt: Bool
+    ) {
+      self.service = service
+      self.ticket = ticket
+      self.eventSequence = eventSequence
+      self.payload = payload
+      self.isLastAttempt = isLastAttempt
+    }
+  }
+
+  /// What became of an order.
+  package enum Verdict: Sendable, Equatable {
+    /// Sent, or skipped for good, and recorded.
+    case done
+    /// To be tried again later; why.
+    case again(String)
+    /// Given up and recorded; why.
+    case givenUp(String)
+  }
+
+  /// What is kept of an order's time to note what became of it.
+  private static let timeKeptForRecording: Duration = .seconds(15)
+
+  private let ledger: TicketLedger
+  private let store: MailStore
+  private let senders: SenderChoice
+  private let transport: any MailTransport
+  private let pool: BlockingPool
+  private let outcomes: Metric<Counter>
+
+  /// Sends through a transport; large mails are composed on the pool.
+  package init(
+    ledger: TicketLedger, store: MailStore, senders: SenderChoice, transport: any MailTransport, pool: BlockingPool,
+    metrics: Metrics
+  ) {
+    self.ledger = ledger
+    self.store = store
+    self.senders = senders
+    self.transport = transport
+    self.pool = pool
+    outcomes = metrics.counter(
+      "handoff_mail_attempts_total", "Attempts to send an answer, by what became of them.", labels: ["outcome"])
+  }
+
+  /// Carries an order out; safe to repeat.
+  ///
+  /// - Throws: `ServiceError` when the database is in trouble, `CancellationError`; the order is then to be tried again.
+  package func carryOut(_ order: Order, deadline: Deadline) async throws -> Verdict {
+    let prepared: PreparedAnswer
+    do {
+      prepared = try PreparedAnswer(serialized: order.payload)
+    } catch {
+      return .givenUp("the order cannot be read: \(error)")
+    }
+    if !prepared.skipReason.isEmpty { return try await skip(order, reason: prepared.skipReason, deadline) }
+    let known = try await store.facts(
+      of: order.ticket, in: order.service, entry: EntryID(prepared.entryId), agent: nil, deadline: deadline)
+    guard let known, let text = known.answerText else { return .givenUp("the ticket or its answer is gone") }
+    // The address may have been masked since.
+    guard let recipient = MailAddress(known.facts.customerEmail, displayName: known.facts.customerName) else {
+      return try await skip(order, reason: SkipReason.noAddress.rawValue, deadline)
+    }
+    let mail = try await compose(order, prepared, known, text, recipient, deadline)
+    let attempt = MailStore.Attempt(
+      service: order.service, ticket: order.ticket, entry: EntryID(prepared.entryId),
+      eventSequence: order.eventSequence, messageID: mail.messageID, recipient: recipient.address,
+      subject: mail.subject, text: mail.text)
+    guard let begun = try await store.begin(attempt, deadline: deadline) else { return .done }
+    do {
+      let words = try await transport.send(
+        try await envelope(mail), deadline: deadline.shortened(by: Self.timeKeptForRecording))
+      try await record(
+        .mailSent, order, begun, as: .sent, words: Self.scrubbed(words, of: recipient),
+        notes: [CodeChange("message_id", "", mail.messageID)], deadline)
+      outcomes.with("sent").add()
+      return .done
+    } catch let failure as DeliveryFailure {
+      return try await handle(failure, order, begun, mail, deadline)
+    }
+  }
+
+  private func handle(
+    _ failure: DeliveryFailure, _ order: Order, _ begun: MailStore.Begun, _ mail: OutgoingMail, _ deadline: Deadline
+  ) async throws -> Verdict {
+    let words = Self.scrubbed(failure.words, of: mail.to)
+    guard failure.isPermanent || order.isLastAttempt else {
+      try await store.noteDeferral(begun.id, in: order.service, words: words, deadline: deadline)
+      outcomes.with("deferred").add()
+      return .again(words)
+    }
+    var notes = [CodeChange("message_id", "", mail.messageID)]
+    if failure.replyCode > 0 { notes.append(CodeChange("reply_code", "", String(failure.replyCode))) }
+    try await record(.mailFailed, order, begun, as: .failed, words: words, notes: notes, deadline)
+    outcomes.with("failed").add()
+    return .givenUp(words)
+  }
+
+  private func skip(_ order: Order, reason: String, _ deadline: Deadline) async throws -> Verdict {
+    var event = EventDraft(.mailSkipped, by: .system, cause: .sequence(order.eventSequence))
+    event.notes = [CodeChange("reason", "", CodeChange.isCode(reason) ? reason : SkipReason.noAddress.rawValue)]
+    guard try await write(event, order, "SKIPPED", [], deadline) else { return .givenUp("the ticket is gone") }
+    outcomes.with("skipped").add()
+    return .done
+  }
+
+  private func compose(
+    _ order: Order, _ prepared: PreparedAnswer, _ known: MailStore.Facts, _ text: String, _ recipient: MailAddress,
+    _ deadline: Deadline
+  ) async throws -> OutgoingMail {
+    let layoutName = MailLayoutName(prepared.layout)
+    let layout: MailStore.LayoutVersion? =
+      if let layoutName { try await store.layout(layoutName.id, of: order.service, deadline: deadline) } else { nil }
+    let thread = try await store.thread(
+      of: order.ticket, in: order.service, before: order.eventSequence, deadline: deadline)
+    let answer = Answer(
+      text: text, agentName: known.agentName, answeredAt: known.answeredAt,
+      kind: prepared.act == .hold ? .pending : .resolved)
+    let words = AnswerText(answer, facts: known.facts, layout: layout)
+    let facts = known.facts
+    let sender = senders.sender(
+      name: facts.senderName, address: facts.senderAddress, serviceName: facts.serviceName)
+    return OutgoingMail(
+      from: sender, replyTo: sender, to: recipient, subject: words.subject, text: words.text, html: words.html,
+      messageID: prepared.messageId, references: thread, dateSeconds: known.answerSeconds,
+      ticket: TicketName(service: facts.serviceCode, id: order.ticket).description)
+  }
+
+  private func envelope(_ mail: OutgoingMail) async throws -> EnvelopedMail {
+    let isLarge = mail.text.utf8.count + mail.html.utf8.count > MIMEComposer.loopBytesMax
+    let content = isLarge ? try await pool.run { try MIMEComposer.compose(mail) } : try MIMEComposer.compose(mail)
+    return EnvelopedMail(
+      messageID: mail.messageID, sender: mail.from.address, recipients: [mail.to.address] + mail.cc.map(\.address),
+      content: content)
+  }
+
+  /// Ends the mail and tells the ticket, both or neither.
+  private func record(
+    _ code: EventCode, _ order: Order, _ begun: MailStore.Begun, as state: MailStore.MessageState, words: String,
+    notes: [CodeChange], _ deadline: Deadline
+  ) async throws {
+    var event = EventDraft(code, by: .system, cause: .sequence(order.eventSequence))
+    event.notes = notes
+    let companion = MailStore.end(begun.id, in: order.service, as: state, words: words)
+    _ = try await write(event, order, "\(state.rawValue)/\(begun.attempt)", [companion], deadline)
+  }
+
+  /// Adds an event to the ticket unless it is there already; false when the ticket is gone.
+  private func write(
+    _ event: EventDraft, _ order: Order, _ outcome: String, _ companions: [Query], _ deadline: Deadline
+  ) async throws -> Bool {
+    var change = TicketChange(event)
+    change.isSilent = true
+    change.companions = companions
+    let claim = try IdempotencyClaim.claim(
+      caller: "mail", method: "Deliver",
+      requestID: "\(order.service)/\(order.ticket)/\(order.eventSequence)/\(outcome)", request: order.payload)
+    do {
+      _ = try await ledger.perform(on: order.ticket, of: order.service, idempotency: claim, deadline: deadline) {
+        [change] _ in change
+      }
+      return true
+    } catch let error as ServiceError where error.reason == .ticketNotFound {
+      return false
+    }
+  }
+
+  /// A server's words without the customer's address, which they often repeat: they are kept where masks do not reach.
+  private static func scrubbed(_ words: String, of recipient: MailAddress) -> String {
+    words.replacing(recipient.address, with: "the recipient")
+  }
+}

@@ -1,0 +1,66 @@
+package import EventLoop
+import Outbound
+package import ServiceKit
+
+/// The configuration of the daemon that is mail's own.
+package enum MailKeys {
+  /// The relay that takes the mails.
+  static let smtpURL = ConfigKey<String>.url(
+    "HANDOFF_MAIL_SMTP_URL", default: nil, schemes: ["smtp", "smtps"], passwordKey: "HANDOFF_MAIL_SMTP_PASSWORD_FILE",
+    doc: "The relay that takes our mails: smtp://[user@]host[:587] (STARTTLS; ?starttls=off for a relay inside a"
+      + " trusted network) or smtps://[user@]host[:465]."
+  ).optional()
+
+  /// The password of the relay.
+  static let smtpPasswordFile = ConfigKey<Secret>.secretFile(
+    "HANDOFF_MAIL_SMTP_PASSWORD_FILE", doc: "A file with the password for the user in HANDOFF_MAIL_SMTP_URL."
+  ).optional()
+
+  /// The directory that takes the mails instead of a relay.
+  static let spoolDirectory = ConfigKey<String>.text(
+    "HANDOFF_MAIL_SPOOL_DIR", default: nil, expectation: "the path of a directory",
+    doc: "A directory that takes our mails as .eml files instead of a relay; made when it is missing."
+  ).optional()
+
+  /// The sender of services that have none.
+  static let senderAddress = ConfigKey<String>.text(
+    "HANDOFF_MAIL_SENDER_ADDRESS", default: "handoff@localhost", bytesMax: MailAddress.addressBytesMax,
+    expectation: "a mail address",
+    doc: "The address that services without one of their own send from; replies go there.")
+
+  /// The key table's rows.
+  package static let all: [any AnyConfigKey] = [smtpURL, smtpPasswordFile, spoolDirectory, senderAddress]
+
+  /// One of the two transports must be given.
+  package static let rules: [ConfigRule] = [.exactlyOne(of: [smtpURL.name, spoolDirectory.name])]
+}
+
+extension Config {
+  /// The sender of services that have no address of their own.
+  ///
+  /// - Throws: `StartupError` when it is no address.
+  package func mailSenders() throws -> SenderChoice {
+    guard let address = MailAddress(self[MailKeys.senderAddress]) else {
+      throw StartupError(
+        .usage, "\(MailKeys.senderAddress.name) is not a mail address; use one such as care@example.com")
+    }
+    return SenderChoice(fallback: address)
+  }
+
+  /// The way mails leave this machine.
+  ///
+  /// - Throws: `StartupError` when the relay's URL or the directory cannot be used.
+  package func mailTransport(pool: BlockingPool) throws -> any MailTransport {
+    do {
+      if let url = self[MailKeys.smtpURL] {
+        let server = try SMTPServer(url: url, password: self[MailKeys.smtpPasswordFile]?.text)
+        return SMTPTransport(client: SMTPClient(server: server, pool: pool))
+      }
+      return try SpoolTransport(directory: self[MailKeys.spoolDirectory] ?? "", pool: pool)
+    } catch let error as SMTPServerError {
+      throw StartupError(.usage, "\(MailKeys.smtpURL.name): \(error)")
+    } catch let failure as DeliveryFailure {
+      throw StartupError(.system, "\(MailKeys.spoolDirectory.name): \(failure.words)")
+    }
+  }
+}

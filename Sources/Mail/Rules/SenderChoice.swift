@@ -1,0 +1,26 @@
+/// Under whose name and address mails leave.
+package struct SenderChoice: Sendable {
+  /// Serves services without an address of their own.
+  package let fallback: MailAddress
+
+  /// Uses an address for services that have none.
+  package init(fallback: MailAddress) {
+    self.fallback = fallback
+  }
+
+  /// The sender of a service's mails; without a name of its own it is known by the service's.
+  package func sender(name: String, address: String, serviceName: String) -> MailAddress {
+    let name = name.isEmpty ? serviceName : name
+    return MailAddress(address, displayName: name)
+      ?? MailAddress(fallback.address, displayName: name)
+      ?? fallback
+  }
+}
+
+/// Why an act that answers the customer mails nobody; raw values as in the API.
+package enum SkipReason: String, CaseIterable, Sendable {
+  /// The ticket has no address that a mail can be sent to.
+  case noAddress = "NO_ADDRESS"
+  /// A consultation ticket waits for the answer, and its agent tells the customer.
+  case escalated = "ESCALATED"
+}

@@ -1,0 +1,98 @@
+package import HandoffAPI
+import Postgres
+package import RPC
+import RPCProtos
+package import ServiceKit
+package import TicketLedger
+
+/// Answers on their way to customers: what an act would mail, what it will, and what was mailed.
+package struct MailService: MailServiceProvider {
+  let ledger: TicketLedger
+  let store: MailStore
+  let bannedWords: BannedWordLists
+  let senders: SenderChoice
+
+  /// Serves from the ledger's tickets and mail's own tables.
+  package init(ledger: TicketLedger, store: MailStore, senders: SenderChoice) {
+    self.ledger = ledger
+    self.store = store
+    self.senders = senders
+    bannedWords = BannedWordLists(store: store)
+  }
+
+  /// Who may call what.
+  package static let callerRules = [
+    CallerRule("MailService", ["PrepareAnswer"], callers: ["tickets"]),
+    CallerRule("MailService", ["PreviewAnswer", "ListMailMessages", "ListLayouts"], callers: ["gateway", "operator"]),
+  ]
+
+  /// Lists the mail layouts of a service as they are now.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, also for an agent who is no member.
+  package func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse {
+    let name = try ServiceName(request.parent, field: "parent")
+    let access = try await ledger.access(call, serviceCode: name.code)
+    let layouts = try await store.layouts(of: access.service.id, deadline: call.deadline)
+    return ListLayoutsResponse(
+      layouts: layouts.map { layout in
+        Layout(
+          name: MailLayoutName(service: name.code, id: layout.id).description, kind: Layout.Kind(layout.kind),
+          language: layout.language, subject: layout.subject, body: layout.body)
+      })
+  }
+
+  /// Lists the mails of a ticket, oldest first.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  package func listMailMessages(
+    _ request: ListMailMessagesRequest, _ call: CallContext
+  ) async throws -> ListMailMessagesResponse {
+    let name = try TicketName(request.parent, field: "parent")
+    let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
+    let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
+    let page = try PageRequest(
+      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListMailMessages \(name)")
+    let found = try await store.messages(
+      of: ticket.id, in: ticket.serviceID, after: Int32(clamping: page.after), limit: page.size + 1,
+      deadline: call.deadline)
+    let shown = found.prefix(page.size)
+    let last = found.count > page.size ? shown.last : nil
+    return ListMailMessagesResponse(
+      mailMessages: shown.map { $0.message(name) },
+      nextPageToken: last.map { page.token(after: Int64($0.eventSequence)) } ?? "")
+  }
+}
+
+extension MailStore.MessageRecord {
+  /// The mail as the API shows it.
+  fileprivate func message(_ ticket: TicketName) -> MailMessage {
+    MailMessage(
+      name: MailMessageName(service: ticket.service, id: id).description, ticket: ticket.description,
+      state: MailMessage.State(state), messageId: messageID, recipient: recipient, subject: subject, text: text,
+      attemptCount: attemptCount, serverReply: serverReply, createTime: Timestamp(createTime),
+      sendTime: sendTime.map { Timestamp($0) })
+  }
+}
+
+extension MailMessage.State {
+  fileprivate init(_ state: MailStore.MessageState) {
+    self =
+      switch state {
+      case .queued: .queued
+      case .sent: .sent
+      case .failed: .failed
+      }
+  }
+}
+
+extension Layout.Kind {
+  fileprivate init(_ kind: LayoutKind) {
+    self =
+      switch kind {
+      case .resolved: .resolved
+      case .pending: .pending
+      case .manual: .manual
+      }
+  }
+}

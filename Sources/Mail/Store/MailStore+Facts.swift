@@ -1,0 +1,80 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+extension MailStore {
+  /// A ticket as a mail shows it, with the answer if it is in the history already.
+  struct Facts: Sendable {
+    var facts: AnswerFacts
+    /// The agent's text in the history, as it is now: spans may have been masked since. Nil for a preview.
+    var answerText: String?
+    /// Who answers; empty when no agent does.
+    var agentName: String
+    /// When the answer was written, or now; in the service's time zone, to the minute.
+    var answeredAt: String
+    /// The same, in seconds since 1970.
+    var answerSeconds: Int64
+  }
+
+  /// Reads what a mail tells about a ticket; nil when there is no such ticket.
+  ///
+  /// - Parameters:
+  ///   - entry: the answer in the ticket's history, or nil when it is not written yet.
+  ///   - agent: who answers, when `entry` is nil.
+  func facts(
+    of ticket: TicketID, in service: ServiceID, entry: EntryID?, agent: AgentID?, deadline: Deadline
+  ) async throws -> Facts? {
+    let statement: Query = """
+      SELECT t.title, t.language, s.code, coalesce(q.body, ''), coalesce(t.customer_id, 0), t.customer_name, t.customer_email, t.customer_phone,
+        coalesce(st.display_name, ''), coalesce(pt.display_name, ''), coalesce(g.display_name, ''), s.display_name,
+        to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
+        s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),
+        to_char(coalesce(e.create_time, now()) AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
+        floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint
+      FROM ticket t
+      JOIN service s ON s.id = t.service_id
+      LEFT JOIN agent_group g ON g.service_id = t.service_id AND g.id = t.group_id
+      LEFT JOIN submission_type st ON st.service_id = t.service_id AND st.id = t.submission_type_id
+      LEFT JOIN processing_type pt ON pt.service_id = t.service_id AND pt.id = t.processing_type_id
+      LEFT JOIN ticket_entry e ON e.service_id = t.service_id AND e.ticket_id = t.id AND e.id = \(entry)
+      LEFT JOIN agent a ON a.id = coalesce(\(agent),
+        CASE WHEN e.actor_kind = 'AGENT' THEN substring(e.actor_name FROM '([0-9]{1,18})$')::bigint END)
+      LEFT JOIN LATERAL (
+        SELECT i.body FROM ticket_entry i
+        WHERE i.service_id = t.service_id AND i.ticket_id = t.id AND i.kind = 'INQUIRY'
+          AND (e.create_time IS NULL OR i.create_time <= e.create_time)
+        ORDER BY i.create_time DESC, i.id DESC LIMIT 1) q ON true
+      WHERE t.service_id = \(service) AND t.id = \(ticket)
+      """
+    return try await query(statement, deadline: deadline).first.map { try Self.facts($0, ticket) }
+  }
+
+  private static func facts(_ row: Row, _ ticket: TicketID) throws -> Facts {
+    var facts = AnswerFacts()
+    facts.ticketID = ticket.rawValue
+    (
+      facts.title, facts.language, facts.serviceCode, facts.inquiry, facts.customerNumber, facts.customerName,
+      facts.customerEmail, facts.customerPhone
+    ) = try row.decode()
+    facts.submissionType = try row.string(8)
+    facts.processingType = try row.string(9)
+    facts.groupName = try row.string(10)
+    facts.serviceName = try row.string(11)
+    facts.createdAt = try row.string(12)
+    facts.senderName = try row.string(13)
+    facts.senderAddress = try row.string(14)
+    return Facts(
+      facts: facts, answerText: try row.optionalString(15), agentName: try row.string(16),
+      answeredAt: try row.string(17), answerSeconds: try row.int64(18))
+  }
+
+  /// The name of a processing type; nil when the service has none of this id.
+  func processingTypeName(
+    _ id: ProcessingTypeID, of service: ServiceID, deadline: Deadline
+  ) async throws -> String? {
+    let rows = try await query(
+      "SELECT display_name FROM processing_type WHERE service_id = \(service) AND id = \(id)", deadline: deadline)
+    return try rows.first?.string(0)
+  }
+}
