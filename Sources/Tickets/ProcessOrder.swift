@@ -46,9 +46,6 @@ enum ProcessAct: Sendable, Equatable {
     case .resolveInternally: .resolveInternally
     }
   }
-
-  /// Whether a service can keep it for the holder alone; anyone may comment.
-  var canBeHoldersOnly: Bool { self != .comment }
 }
 
 /// What a request to process a ticket asks for, checked as far as that goes without the database.

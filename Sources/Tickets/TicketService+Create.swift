@@ -74,10 +74,11 @@ extension TicketService {
   private static func creation(_ access: Access, isAssigned: Bool) throws(ServiceError) -> LifecycleOutcome {
     let role = access.member == nil ? LifecycleRole.customer : access.lifecycleRole
     let standing = Standing(kind: access.service.kind, state: .unassigned)
-    switch Lifecycle.outcome(of: isAssigned ? .createAssigned : .create, on: standing, by: role) {
-    case .success(let outcome): return outcome
-    case .failure(let refusal): throw ServiceError(refusal, state: .unassigned)
+    let outcome = Lifecycle.outcome(of: isAssigned ? .createAssigned : .create, on: standing, by: role)
+    guard case .success(let allowed) = outcome else {
+      throw ServiceError(.permissionDenied, "only an agent can say who is to hold a new ticket")
     }
+    return allowed
   }
 
   /// The group of a ticket that an agent is to hold: the one that is wanted, else the agent's only one.

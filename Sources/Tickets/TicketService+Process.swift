@@ -29,7 +29,6 @@ extension TicketService {
     _ order: ProcessOrder, on ticket: TicketRecord, _ access: Access, _ call: CallContext
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: order.act.lifecycleAct, on: ticket)
-    try requireHolder(order.act, ticket, access)
     var event = EventDraft(order.act.eventCode, by: access.ledgerActor, outcome: outcome, on: ticket)
     if let type = order.processingType { event.set.processingTypeID = type.id }
     if let priority = order.priority { event.set.priority = priority }
@@ -72,16 +71,6 @@ extension TicketService {
       events.append(event)
     }
     return [act] + events
-  }
-
-  /// - Throws: PERMISSION_DENIED when the service leaves processing to the holder, and the caller is neither that nor
-  ///   an administrator.
-  private func requireHolder(_ act: ProcessAct, _ ticket: TicketRecord, _ access: Access) throws(ServiceError) {
-    guard access.service.isAssigneeOnly, act.canBeHoldersOnly, let member = access.member,
-      member.role != .administrator, ticket.agentID != member.agentID
-    else { return }
-    throw ServiceError(
-      .permissionDenied, "in \(access.service.name) only the agent who holds a ticket may process it")
   }
 
   /// How the answer will be mailed, or why not. Mail's refusals, such as BANNED_WORDS, go on to the caller.

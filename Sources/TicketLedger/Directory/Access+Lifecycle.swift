@@ -14,46 +14,7 @@ extension Access {
     guard let role = role ?? (member == nil ? .system : member?.lifecycleRole) else {
       throw ServiceError(.permissionDenied, "you lack the ticket right in \(service.name)")
     }
-    let standing = ticket.standing(in: service.kind, hasActiveHolder: hasActiveHolder)
-    switch Lifecycle.outcome(of: act, on: standing, by: role) {
-    case .success(let outcome): return outcome
-    case .failure(let refusal): throw ServiceError(refusal, state: ticket.state)
-    }
-  }
-}
-
-extension ServiceError {
-  /// A refusal of the lifecycle table, told to the caller.
-  package init(_ refusal: LifecycleRefusal, state: TicketState) {
-    let metadata = ["state": state.rawValue, "refusal": refusal.rawValue]
-    switch refusal {
-    case .notOfThisKind:
-      self.init(.transitionNotAllowed, "services of this kind do not know this act", metadata: metadata)
-    case .roleNotAllowed:
-      self.init(.permissionDenied, "you lack the right for this act", metadata: metadata)
-    case .reasonNotAllowed:
-      self.init(
-        .reasonNotAllowed, "a ticket that came by escalation cannot be ended for this reason", metadata: metadata)
-    case .escalatedTicket:
-      self.init(
-        .transitionNotAllowed, "this ticket came by escalation; the consultation service talks with the customer",
-        metadata: metadata)
-    case .inSpamBox:
-      self.init(
-        .transitionNotAllowed, "the ticket is in the spam box; an administrator can restore it", metadata: metadata)
-    case .notInSpamBox:
-      self.init(.transitionNotAllowed, "the ticket is not in the spam box", metadata: metadata)
-    case .completed:
-      self.init(.transitionNotAllowed, "the ticket is completed; open a new one", metadata: metadata)
-    case .notAssigned:
-      self.init(.transitionNotAllowed, "nobody holds the ticket; keep it first", metadata: metadata)
-    case .alreadyHeld:
-      self.init(.ticketAlreadyHeld, metadata: metadata)
-    case .escalationOpen:
-      self.init(
-        .transitionNotAllowed, "the ticket is escalated; wait for the answer, or comment on it", metadata: metadata)
-    case .stateNotAllowed:
-      self.init(.transitionNotAllowed, "a ticket in \(state.rawValue) does not allow this", metadata: metadata)
-    }
+    return try ticket.outcome(
+      of: act, in: service, by: role, actor: member?.agentID, hasActiveHolder: hasActiveHolder)
   }
 }
