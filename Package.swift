@@ -101,6 +101,9 @@ let testTargets: [Target] = [
   tests("HTTP2Tests", ["HTTP2"]),
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "EventLoop", "HTTP2", "RPCProtos", "HandoffAPI"]),
+  .testTarget(
+    name: "WireTests", dependencies: ["rpc-echo"], path: "Tests/WireTests", exclude: ["Server", "wire_test.py"],
+    swiftSettings: swiftSettings),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(
     "ServiceKitTests",
