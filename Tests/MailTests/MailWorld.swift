@@ -13,9 +13,13 @@ import TicketLedger
 @testable import Mail
 
 /// A database of its own with two services, their agents and layouts, and mail's parts on top of it.
+///
+/// Mail's own parts work with the rights of mail's role, the other daemons' acts with a superuser's.
 final class MailWorld: Sendable {
   let database: TestDatabase
   let ledger: TicketLedger
+  let mailPool: PostgresPool
+  let mailLedger: TicketLedger
   let store: MailStore
   let service: MailService
   let spool = FileManager.default.temporaryDirectory.appending(path: "handoff-mail-\(UUID().uuidString)").path
@@ -30,12 +34,20 @@ final class MailWorld: Sendable {
     for statement in Self.seed { _ = try await database.pool.query(statement, deadline: TestDatabase.deadline) }
     let key = try #require(LedgerKey(SecretBytes(Array(repeating: 7, count: 32))))
     ledger = TicketLedger(pool: database.pool, directory: Directory(pool: database.pool), key: key)
-    store = MailStore(pool: database.pool)
+    var configuration = database.configuration
+    configuration.role = "handoff_mail"
+    mailPool = PostgresPool(configuration, group: TestLoops.group)
+    mailLedger = TicketLedger(pool: mailPool, directory: Directory(pool: mailPool), key: key)
+    store = MailStore(pool: mailPool)
     senders = SenderChoice(fallback: try #require(MailAddress("handoff@localhost")))
-    service = MailService(ledger: ledger, store: store, senders: senders)
+    service = MailService(ledger: mailLedger, store: store, senders: senders)
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: spool) }
+  deinit {
+    try? FileManager.default.removeItem(atPath: spool)
+    let pool = mailPool
+    Task { await pool.close() }
+  }
 
   private static let seed: [Query] = [
     "INSERT INTO organization (id, code, display_name) VALUES (1, 'shop', 'Shop')",
@@ -144,7 +156,7 @@ final class MailWorld: Sendable {
 
   func delivery(_ transport: any MailTransport) -> MailDelivery {
     MailDelivery(
-      ledger: ledger, store: store, senders: senders, transport: transport, pool: blocking, metrics: Metrics())
+      ledger: mailLedger, store: store, senders: senders, transport: transport, pool: blocking, metrics: Metrics())
   }
 
   func spooled() throws -> MailDelivery { delivery(try SpoolTransport(directory: spool, pool: blocking)) }

@@ -31,7 +31,7 @@ struct OutboxDeliveryTests {
     let server = try SMTPTestServer()
     let client = SMTPClient(server: try SMTPServer(url: "smtp://127.0.0.1:\(server.port)"), pool: world.blocking)
     let worker = world.delivery(SMTPTransport(client: client)).worker(
-      pool: world.database.pool, holder: "test", log: Self.log)
+      pool: world.mailPool, holder: "test", log: Self.log)
     for email in ["kim@example.com", "busy@example.com", "unknown@example.com", ""] {
       _ = try await world.act(try await world.ticket(MailWorld.Shape(email: email)))
     }
@@ -51,7 +51,7 @@ struct OutboxDeliveryTests {
     let server = try SMTPTestServer()
     let client = SMTPClient(server: try SMTPServer(url: "smtp://127.0.0.1:\(server.port)"), pool: world.blocking)
     let worker = world.delivery(SMTPTransport(client: client)).worker(
-      pool: world.database.pool, holder: "test", log: Self.log, backoff: Backoff(attemptsMax: 2))
+      pool: world.mailPool, holder: "test", log: Self.log, backoff: Backoff(attemptsMax: 2))
     let ticket = try await world.ticket(MailWorld.Shape(email: "busy@example.com"))
     _ = try await world.act(ticket)
     for _ in 1...2 {
@@ -69,7 +69,7 @@ struct OutboxDeliveryTests {
     let world = try await MailWorld()
     let spool = try SpoolTransport(directory: world.spool, pool: world.blocking)
     for _ in 1...20 { _ = try await world.act(try await world.ticket()) }
-    let worker = world.delivery(spool).worker(pool: world.database.pool, holder: "test", log: Self.log)
+    let worker = world.delivery(spool).worker(pool: world.mailPool, holder: "test", log: Self.log)
     let done = try await withThrowingTaskGroup(of: Int.self) { group in
       for _ in 1...3 {
         group.addTask {
