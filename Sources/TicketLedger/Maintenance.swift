@@ -16,7 +16,7 @@ extension TicketLedger {
   /// Most rows removed by one statement.
   package static let removedMax: Int64 = 10_000
 
-  /// Removes request ids that are older than 24 hours.
+  /// Removes request ids that are older than 24 hours; for tickets, the other daemons may not.
   ///
   /// - Returns: how many; 10,000 means that there may be more.
   /// - Throws: the database's errors as ``ServiceError``.
@@ -29,7 +29,7 @@ extension TicketLedger {
       """, deadline)
   }
 
-  /// Removes work that was given up 30 days ago or earlier.
+  /// Removes work that was given up 30 days ago or earlier; for the daemon whose work it is, the others may not.
   ///
   /// - Returns: how many; 10,000 means that there may be more.
   /// - Throws: the database's errors as ``ServiceError``.

@@ -225,6 +225,82 @@ import Testing
     #expect(ticket.eventCount == 4)
   }
 
+  @Test("readers and jobs need no more than their daemon's database role may do")
+  func rolesOfJobs() async throws {
+    let fixture = try await Fixture.make()
+    let tickets = try fixture.ledger(as: "handoff_tickets")
+    let ticket = try await tickets.create(
+      fixture.draft(claim: try fixture.claim("one")), deadline: fixture.deadline
+    ).ticket
+    #expect(try await tickets.verify(ticket.id, of: fixture.care.id, deadline: fixture.deadline).isIntact)
+    _ = try await tickets.access(.agent(Fixture.kim), serviceCode: "care", deadline: fixture.deadline)
+    let read = try await tickets.ticket(ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+    _ = try await tickets.message(for: read, deadline: fixture.deadline)
+    _ = try await tickets.events(of: read, limit: 5, deadline: fixture.deadline)
+    #expect(try await CounterFolder(pool: tickets.pool).foldAll(deadline: fixture.deadline) == 1)
+    let counters = try await tickets.counters(of: fixture.care, for: Fixture.kim, deadline: fixture.deadline)
+    #expect(counters.byState == [.unassigned: 1] && counters.agentCount == 3)
+    #expect(try await tickets.removeOldIdempotencyKeys(deadline: fixture.deadline) == 0)
+    #expect(try await tickets.depth(of: .triggers, deadline: fixture.deadline).waiting == 1)
+    let assignment = try fixture.ledger(as: "handoff_assignment")
+    let outbox = Outbox(topic: .triggers, pool: assignment.pool, holder: "assignment")
+    let items = try await outbox.claim(deadline: fixture.deadline)
+    try await outbox.settle(items.map { ($0, .done) }, deadline: fixture.deadline)
+    #expect(try await assignment.removeOldDeadWork(topic: .triggers, deadline: fixture.deadline) == 0)
+    #expect(try await fixture.count("outbox") == 0)
+  }
+
+  @Test("creating is one statement after its opening, and an act is one to read and one to write")
+  func roundTrips() async throws {
+    let fixture = try await Fixture.make()
+    let ledger = try fixture.ledger(as: "handoff_tickets")
+    var draft = fixture.draft(claim: try fixture.claim("first"))
+    draft.event.outbox = []
+    // The first one fetches a block of ids.
+    _ = try await ledger.create(draft, deadline: fixture.deadline)
+    func statements(_ work: () async throws -> Void) async throws -> UInt64 {
+      let before = ledger.pool.metrics.queries
+      try await work()
+      return ledger.pool.metrics.queries - before
+    }
+    let claim = try fixture.claim("second")
+    draft.idempotency = claim
+    let opening = try await ledger.open(claim, deadline: fixture.deadline)
+    let created = draft
+    #expect(
+      try await statements { _ = try await ledger.create(created, opening: opening, deadline: fixture.deadline) } == 1)
+    let ticket = try await fixture.ticket()
+    let act = try fixture.claim("third")
+    #expect(
+      try await statements {
+        _ = try await ledger.perform(
+          on: ticket.id, of: fixture.care.id, idempotency: act, deadline: fixture.deadline
+        ) { _ in
+          var event = EventDraft(.commented, by: .agent(Fixture.kim))
+          event.entries = [EntryDraft(.comment, .commentAdded, body: "Noted.")]
+          return TicketChange(event)
+        }
+      } == 2)
+  }
+
+  @Test("many tickets are written in one transaction and one round trip, and lost races are told one by one")
+  func preparedWrites() async throws {
+    let fixture = try await Fixture.make()
+    let tickets = [try await fixture.ticket("a"), try await fixture.ticket("b"), try await fixture.ticket("c")]
+    _ = try await fixture.comment(tickets[1])
+    var prepared: [PreparedWrite] = []
+    for ticket in tickets {
+      var assign = EventDraft(.assigned, by: .system)
+      assign.set.state = .processing
+      assign.set.agentID = Fixture.lee
+      prepared.append(try await fixture.ledger.prepare(TicketChange(assign), on: ticket, deadline: fixture.deadline))
+    }
+    let answers = try await fixture.pool.transactionBatch(prepared.map(\.statement), deadline: fixture.deadline)
+    let written = zip(prepared, answers).map { $0.written($1) }
+    #expect(written.map { $0?.ticket.agentID } == [Fixture.lee, nil, Fixture.lee])
+    #expect(try await fixture.count("ticket_event") == 6)
+  }
+
   @Test("what a draft points to and is gone is told by name")
   func danglingReferences() async throws {
     let fixture = try await Fixture.make()

@@ -71,19 +71,17 @@ extension TicketLedger {
   /// Writes a change inside a caller's transaction; the caller's other statements are committed with it or not at all.
   ///
   /// Nothing is retried, and a repeated request is not looked for beforehand: ``perform(on:access:version:idempotency:deadline:decide:)``
-  /// with companions does both. The caller ends the transaction by throwing on any error.
+  /// with companions does both. The caller ends the transaction by throwing on any error, and announces the change's work
+  /// (``announce(_:)``) after the commit.
   ///
   /// - Throws: STALE_VERSION when the ticket was changed meanwhile; TICKET_NOT_FOUND; CONFLICT when the same request is
   ///   being carried out elsewhere.
   package func write(
     _ change: TicketChange, on ticket: TicketRecord, in transaction: PostgresTransaction, deadline: Deadline
   ) async throws -> Written {
-    precondition(change.companions.isEmpty, "in a transaction of its own, a caller runs its statements itself")
-    let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
-    let statement = plan.updateStatement(
-      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .noRow)
+    let prepared = try await prepare(change, on: ticket, deadline: deadline)
     do {
-      guard try await transaction.query(statement).isEmpty else { return written(plan, resultIDs) }
+      if let written = prepared.written(try await transaction.query(prepared.statement)) { return written }
     } catch let error as PostgresError {
       throw error.isClaimed ? ServiceError(.conflict, cause: error) : ServiceError(postgres: error)
     }
