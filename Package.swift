@@ -83,8 +83,8 @@ let executables: [Target] = [
   executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-assignment", ["Assignment"]),
   executable("handoff-mail", ["Mail"]),
-  executable("handoff-masking", ["Masking"]),
-  executable("handoff-gateway", ["Gateway"]),
+  executable("handoff-masking", ["Masking", "HandoffAPI", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
+  executable("handoff-gateway", ["EventLoop", "Gateway", "ServiceDatabase", "ServiceKit"]),
   executable("handoff", ["Operator"]),
   .target(name: "CSpawn"),
   library("Operator", ["CSpawn", "EventLoop", "HandoffAPI", "Postgres", "RPC", "ServiceKit", "Crypto", "TicketLedger"]),
@@ -119,11 +119,15 @@ let testTargets: [Target] = [
     ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
     exclude: ["Snapshots"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
-  tests("GatewayTests", ["Gateway", "HandoffTestKit"]),
-  tests("MaskingTests", ["Masking", "HandoffTestKit"]),
+  tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffAPI", "Protobuf"]),
+  tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),
   tests("MailTests", ["Mail", "TicketLedger", "HandoffAPI", "Outbound", "HandoffTestKit"]),
   tests("OperatorTests", ["Operator", "EventLoop"]),
   tests("TidyTests", []),
+  // A small contact center in a database of its own, for the tests of the services.
+  .target(
+    name: "LedgerTestKit", dependencies: ["TicketLedger", "HandoffTestKit", "RPC"], path: "Tests/LedgerTestKit",
+    swiftSettings: swiftSettings),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",
     exclude: ["smtp_server.py"],

@@ -1,1 +1,18 @@
-print("to come")
+import HandoffAPI
+import Masking
+import ServiceDatabase
+import ServiceKit
+import TicketLedger
+
+let description = ServiceDescription(
+  "masking", summary: "Masks personal data in tickets, reversibly, and keeps the sealed originals.", port: 7104,
+  keys: CommonKeys.database + [CommonKeys.callerTokenFile, TicketLedger.keyFile, VaultKeys.directory],
+  rules: [CommonKeys.databaseRule])
+
+await runService(description) { process in
+  let keys = try VaultKeys(directory: process.config[VaultKeys.directory])
+  let pool = try await process.openDatabase()
+  let masking = MaskingService(ledger: TicketLedger(process, pool: pool), keys: keys)
+  return ServiceParts(
+    [masking.rpcService], callers: MaskingService.callerRules, tokens: process.config[CommonKeys.callerTokenFile])
+}

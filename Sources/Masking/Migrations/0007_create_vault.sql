@@ -29,6 +29,8 @@ CREATE TABLE mask (
 CREATE INDEX mask_ticket_idx ON mask (service_id, ticket_id, entry_id) WHERE unmask_time IS NULL;
 
 GRANT SELECT, INSERT, UPDATE ON mask TO handoff_masking;
+-- A seal covers the id of its mask, so ids are taken before the rows are written.
+GRANT USAGE ON SEQUENCE mask_id_seq TO handoff_masking;
 -- Others may show where masks lie; the sealed originals are masking's alone.
 GRANT SELECT (service_id, id, ticket_id, place, entry_id, field, span_start, span_length, masked_by, mask_time,
   unmask_time) ON mask TO handoff_tickets, handoff_assignment, handoff_mail;

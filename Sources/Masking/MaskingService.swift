@@ -1,0 +1,104 @@
+import EventLoop
+package import HandoffAPI
+import Postgres
+package import RPC
+import RPCProtos
+package import ServiceKit
+package import TicketLedger
+
+/// Masks personal data in tickets, reversibly, and brings it back for who may see it.
+package struct MaskingService: MaskingServiceProvider {
+  /// Most spans in one request.
+  package static let spansMax = 100
+
+  let ledger: TicketLedger
+  let store: MaskStore
+  let keys: VaultKeys
+
+  /// Creates the service.
+  package init(ledger: TicketLedger, keys: VaultKeys) {
+    self.ledger = ledger
+    self.keys = keys
+    store = MaskStore(pool: ledger.pool)
+  }
+
+  /// Who may call what, beside the public methods of the gateway.
+  package static let callerRules: [CallerRule] = [
+    CallerRule("MaskingService", callers: ["gateway", "operator"])
+  ]
+
+  package func listMasks(_ request: ListMasksRequest, _ call: CallContext) async throws -> ListMasksResponse {
+    let name = try TicketName(request.parent, field: "parent")
+    let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
+    let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
+    let page = try PageRequest(
+      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "masks/\(ticket.id)")
+    let records = try await store.masks(
+      ticket.serviceID, ticket.id, after: MaskID(page.after), limit: Int64(page.size) + 1, deadline: call.deadline)
+    let shown = records.prefix(page.size)
+    return ListMasksResponse(
+      masks: shown.map { message($0, name) },
+      nextPageToken: records.count > page.size ? page.token(after: shown.last?.id.rawValue ?? 0) : "")
+  }
+
+  package func detectPersonalData(
+    _ request: DetectPersonalDataRequest, _ call: CallContext
+  ) async throws -> DetectPersonalDataResponse {
+    let name = try TicketName(request.parent, field: "parent")
+    let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
+    try Self.requireSecurity(access)
+    let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
+    let entries = try await store.allEntryTexts(ticket.serviceID, ticket.id, deadline: call.deadline)
+    var findings = PersonalDataScanner.findings(in: ticket.title).map { Finding($0, entry: "") }
+    for entry in entries {
+      let entryName = EntryName(ticket: name, id: entry.id).description
+      findings += PersonalDataScanner.findings(in: entry.text).map { Finding($0, entry: entryName) }
+    }
+    return DetectPersonalDataResponse(findings: findings)
+  }
+
+  /// Masking is part of the security service, which a service may not have.
+  static func requireSecurity(_ access: Access) throws(ServiceError) {
+    guard access.service.hasSecurity else { throw ServiceError(.securityServiceOff) }
+  }
+
+  /// The ticket as it stands now: masks change texts beside the ledger's own write, so its record is not enough.
+  func current(_ ticket: TicketRecord, deadline: Deadline) async throws -> Ticket {
+    let record = try await ledger.ticket(ticket.id, of: ticket.serviceID, deadline: deadline)
+    return try await ledger.message(for: record, deadline: deadline)
+  }
+
+  func message(_ record: MaskRecord, _ ticket: TicketName) -> Mask {
+    Mask(
+      name: MaskName(ticket: ticket, id: record.id).description,
+      span: TextSpan(
+        entry: record.entry.map { EntryName(ticket: ticket, id: $0).description } ?? "",
+        start: Int32(record.span.start), length: Int32(record.span.length)),
+      maskedBy: record.maskedBy.map { AgentName(id: $0).description } ?? "",
+      maskTime: Timestamp(record.maskTime),
+      unmaskedBy: record.unmaskedBy.map { AgentName(id: $0).description } ?? "",
+      unmaskTime: record.unmaskTime.map { Timestamp($0) })
+  }
+}
+
+extension Finding {
+  init(_ finding: PersonalDataFinding, entry: String) {
+    self.init(
+      kind: Kind(finding.kind),
+      span: TextSpan(entry: entry, start: Int32(finding.start), length: Int32(finding.length)),
+      confidencePercent: finding.confidencePercent)
+  }
+}
+
+extension Finding.Kind {
+  init(_ kind: PersonalDataKind) {
+    switch kind {
+    case .phone: self = .phone
+    case .email: self = .email
+    case .residentRegistrationNumber: self = .residentRegistrationNumber
+    case .cardNumber: self = .cardNumber
+    }
+  }
+}
