@@ -1,1 +1,30 @@
-print("to come")
+import EventLoop
+import Gateway
+import ServiceDatabase
+import ServiceKit
+
+let description = ServiceDescription(
+  "gateway", summary: "Serves the public ticket API, as gRPC and as JSON, and signs agents in.", port: 7100,
+  keys: CommonKeys.database + [
+    CommonKeys.callerTokenFile, GatewayKeys.sessionLifetime, CommonKeys.ticketsAddress, CommonKeys.assignmentAddress,
+    CommonKeys.mailAddress, CommonKeys.maskingAddress,
+  ],
+  rules: [CommonKeys.databaseRule])
+
+await runService(description) { process in
+  let config = process.config
+  let tokens = config[CommonKeys.callerTokenFile]
+  let pool = try await process.openDatabase()
+  let sessions = Sessions(pool: pool, lifetime: config[GatewayKeys.sessionLifetime])
+  let backends = Backends(
+    tickets: try process.channel(to: config[CommonKeys.ticketsAddress], tokens: tokens),
+    assignment: try process.channel(to: config[CommonKeys.assignmentAddress], tokens: tokens),
+    mail: try process.channel(to: config[CommonKeys.mailAddress], tokens: tokens),
+    masking: try process.channel(to: config[CommonKeys.maskingAddress], tokens: tokens))
+  let gateway = GatewayService(backends: backends, sessions: sessions, pool: pool)
+  let cleaning = sessions.removeExpiredRegularly(on: process.group.next()) { error in
+    process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])
+  }
+  process.onShutdown("sessions") { cleaning.cancel() }
+  return ServiceParts(gateway.rpcServices, interceptors: [], http: try HTTPGateway(gateway))
+}

@@ -1,0 +1,155 @@
+import EventLoop
+import HandoffAPI
+package import Postgres
+import Protobuf
+package import RPC
+import RPCProtos
+import ServiceKit
+
+/// The daemons behind the gateway.
+package struct Backends: Sendable {
+  private let tickets: any RPCTransport
+  private let assignment: any RPCTransport
+  private let mail: any RPCTransport
+  private let masking: any RPCTransport
+
+  /// Names the channel to each daemon.
+  package init(
+    tickets: any RPCTransport, assignment: any RPCTransport, mail: any RPCTransport, masking: any RPCTransport
+  ) {
+    self.tickets = tickets
+    self.assignment = assignment
+    self.mail = mail
+    self.masking = masking
+  }
+
+  /// The channel and the full service name for a route; nil for what the gateway serves itself.
+  func target(_ backend: Backend) -> (channel: any RPCTransport, service: String)? {
+    switch backend {
+    case .tickets: (tickets, "handoff.tickets.v1.TicketService")
+    case .assignment: (assignment, "handoff.assignment.v1.AssignmentService")
+    case .mail: (mail, "handoff.mail.v1.MailService")
+    case .masking: (masking, "handoff.masking.v1.MaskingService")
+    case .gateway: nil
+    }
+  }
+
+  var assignmentClient: AssignmentServiceClient { AssignmentServiceClient(assignment) }
+}
+
+/// Serves the public API: finds out which agent calls, and hands the message on to the daemon that owns the method.
+///
+/// Messages pass as bytes; the daemon that owns them checks them. What an agent may do is decided there, too.
+package final class GatewayService: Sendable {
+  /// How long a call may take when its caller did not say.
+  package static let timeLimit: Duration = .seconds(30)
+
+  private let backends: Backends
+  private let sessions: Sessions
+  private let throttle: SignInThrottle
+
+  /// Creates the service.
+  package init(backends: Backends, sessions: Sessions, pool: PostgresPool) {
+    self.backends = backends
+    self.sessions = sessions
+    throttle = SignInThrottle(pool: pool)
+  }
+
+  /// The gRPC form of the API: one handler for each row of the route table.
+  package var rpcServices: [RPCService] {
+    let own = Route.all.filter { $0.backend == .gateway }
+    let others = Route.all.filter { $0.backend != .gateway }
+    return [
+      RPCService(name: "handoff.gateway.v1.SessionService", methods: own.map(handler)),
+      RPCService(name: "handoff.gateway.v1.HandoffService", methods: others.map(handler)),
+    ]
+  }
+
+  private func handler(_ route: Route) -> RPCMethodHandler {
+    .raw(route.method) { [self] request, call in
+      try await respond(to: route, request, authorization: call.metadata["authorization"], call)
+    }
+  }
+
+  /// Answers one call of the API, message in and message out.
+  ///
+  /// - Throws: ``ServiceError`` or ``RPCError`` for the caller.
+  func respond(
+    to route: Route, _ request: [UInt8], authorization: String?, _ call: CallContext
+  ) async throws -> [UInt8] {
+    let deadline = min(call.deadline, .after(Self.timeLimit))
+    guard route.needsSession else { return try await signIn(request, call, deadline).serialized() }
+    let agent = try await sessions.agent(authorization: authorization, deadline: deadline)
+    var options = call.onward()
+    options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
+    options.speak(for: agent)
+    guard let target = backends.target(route.backend) else {
+      switch route.method {
+      case "SignOut":
+        try await sessions.close(authorization: authorization, deadline: deadline)
+        return []
+      default:
+        return try await me(agent, options).serialized()
+      }
+    }
+    do {
+      return try await target.channel.unary("/\(target.service)/\(route.method)", request, options).message
+    } catch let error as RPCError {
+      throw Self.outward(error)
+    }
+  }
+
+  private func signIn(_ bytes: [UInt8], _ call: CallContext, _ deadline: Deadline) async throws -> Session {
+    let request = try SignInRequest(serialized: bytes)
+    var check = RequestCheck()
+    check.require((3...254).contains(request.email.utf8.count), "email", "must be an e-mail address")
+    check.require((1...1024).contains(request.password.utf8.count), "password", "must have 1 to 1,024 bytes")
+    try check.done()
+    let peer = call.clientAddress
+    try await throttle.admit(email: request.email, from: peer, deadline: deadline)
+    var options = call.onward()
+    options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
+    let credential = VerifyCredentialRequest(email: request.email, password: request.password)
+    let agent: Agent
+    do {
+      agent = try await backends.assignmentClient.verifyCredential(credential, options)
+    } catch let error as RPCError {
+      if ServiceError(error).reason == .signInFailed {
+        try await throttle.failed(email: request.email, from: peer, deadline: deadline)
+      }
+      throw Self.outward(error)
+    }
+    guard let id = agent.name.split(separator: "/").last.flatMap({ Int64($0) }) else { throw ServiceError(.internal) }
+    try await throttle.succeeded(email: request.email, deadline: deadline)
+    let session = try await sessions.open(for: AgentID(id), deadline: deadline)
+    let expireTime = Timestamp(seconds: session.expireTime.seconds, nanos: session.expireTime.nanoseconds)
+    return Session(token: session.token, expireTime: expireTime, agent: agent)
+  }
+
+  private func me(_ agent: AgentID, _ options: CallOptions) async throws -> Agent {
+    do {
+      return try await backends.assignmentClient.getAgent(GetAgentRequest(name: "agents/\(agent)"), options)
+    } catch let error as RPCError {
+      throw Self.outward(error)
+    }
+  }
+
+  /// A daemon that does not know the gateway is a fault of the installation, not of the caller's credentials.
+  private static func outward(_ error: RPCError) -> any Error {
+    let meaning = ServiceError(error)
+    switch meaning.reason {
+    case .credentialMissing, .callerNotAllowed: return ServiceError.internal(error)
+    default: return meaning
+    }
+  }
+}
+
+extension CallContext {
+  /// The address of the client: of the connection, or, when that is the edge on the same machine, what the edge says.
+  var clientAddress: String {
+    let isLocal = peer.hasPrefix("127.") || peer.hasPrefix("[::1]") || peer.hasPrefix("unix")
+    let forwarded = metadata["x-forwarded-for"]?.split(separator: ",").last.map { $0.filter { $0 != " " } }
+    if isLocal, let forwarded, !forwarded.isEmpty { return String(forwarded) }
+    return peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
+  }
+}

@@ -1,0 +1,133 @@
+import Crypto
+package import EventLoop
+package import Postgres
+package import ServiceKit
+import Synchronization
+
+/// Who is signed in.
+///
+/// A session's token is 32 random bytes; the database has only its hash. A token that was good is believed for
+/// ``beliefDuration`` without asking again, so signing out or deactivating an agent is effective within a second.
+package final class Sessions: Sendable {
+  /// How long a token is believed without asking the database.
+  package static let beliefDuration: Duration = .milliseconds(800)
+  private static let beliefsMax = 10_000
+
+  private struct Belief {
+    let agent: AgentID
+    let end: Deadline
+  }
+
+  private let store: SessionStore
+  private let lifetime: Duration
+  private let beliefs = Mutex<[String: Belief]>([:])
+
+  /// Creates the sessions of a gateway.
+  ///
+  /// - Parameter lifetime: How long a session lasts; it is not prolonged by use.
+  package init(pool: PostgresPool, lifetime: Duration) {
+    store = SessionStore(pool: pool)
+    self.lifetime = lifetime
+  }
+
+  /// Opens a session for an agent.
+  func open(for agent: AgentID, deadline: Deadline) async throws -> (token: String, expireTime: Instant) {
+    let token = Base64URL.encode(SecureRandom.bytes(32))
+    let expireTime = try await store.insert(
+      tokenHash: SHA256.hash(token), agent: agent, lifetime: lifetime, deadline: deadline)
+    return (token, expireTime)
+  }
+
+  /// The agent of the session that a call's `authorization` field names.
+  ///
+  /// - Throws: CREDENTIAL_MISSING without the field, SESSION_EXPIRED when it names no session that is open.
+  package func agent(authorization: String?, deadline: Deadline) async throws -> AgentID {
+    let token = try Self.token(authorization)
+    if let belief = beliefs.withLock({ $0[token] }), !belief.end.hasPassed { return belief.agent }
+    guard let agent = try await store.agent(tokenHash: SHA256.hash(token), deadline: deadline) else {
+      throw ServiceError(.sessionExpired)
+    }
+    beliefs.withLock { beliefs in
+      if beliefs.count >= Self.beliefsMax { beliefs = beliefs.filter { !$0.value.end.hasPassed } }
+      if beliefs.count < Self.beliefsMax { beliefs[token] = Belief(agent: agent, end: .after(Self.beliefDuration)) }
+    }
+    return agent
+  }
+
+  /// Ends the session that a call's `authorization` field names. Throws as ``agent(authorization:deadline:)``.
+  func close(authorization: String?, deadline: Deadline) async throws {
+    let token = try Self.token(authorization)
+    beliefs.withLock { _ = $0.removeValue(forKey: token) }
+    guard try await store.delete(tokenHash: SHA256.hash(token), deadline: deadline) else {
+      throw ServiceError(.sessionExpired)
+    }
+  }
+
+  /// Removes what has ended from the database; to be called every few minutes by any gateway.
+  package func removeExpired(deadline: Deadline) async throws {
+    try await store.deleteExpired(windowSeconds: SignInThrottle.windowSeconds, deadline: deadline)
+  }
+
+  /// Starts a task that removes what has ended every five minutes, until it is cancelled.
+  package func removeExpiredRegularly(
+    on loop: EventLoop, failed: @escaping @Sendable (any Error) -> Void
+  ) -> Task<Void, Never> {
+    Task(executorPreference: loop) {
+      while !Task.isCancelled {
+        do {
+          try await self.removeExpired(deadline: .after(.seconds(30)))
+        } catch {
+          if !Task.isCancelled { failed(error) }
+        }
+        do { try await loop.sleep(for: .seconds(300)) } catch { return }
+      }
+    }
+  }
+
+  /// RFC 6750 §2.1: `authorization: Bearer <token>`; the scheme's case does not matter.
+  private static func token(_ authorization: String?) throws(ServiceError) -> String {
+    guard let authorization else { throw ServiceError(.credentialMissing) }
+    let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
+    guard words.count == 2, words[0].lowercased() == "bearer", words[1].utf8.count <= 128 else {
+      throw ServiceError(
+        .credentialMissing, "The authorization field is not of the form \"Bearer <token>\"; sign in to get a token.")
+    }
+    return String(words[1])
+  }
+}
+
+/// Slows down whoever tries passwords: so many failures in a quarter of an hour for an account, and for an address.
+struct SignInThrottle: Sendable {
+  static let windowSeconds: Int64 = 900
+  static let accountFailuresMax: Int64 = 10
+  static let addressFailuresMax: Int64 = 100
+
+  let store: SessionStore
+
+  init(pool: PostgresPool) { store = SessionStore(pool: pool) }
+
+  private func account(_ email: String) -> [UInt8] { SHA256.hash("account:" + email.lowercased()) }
+  private func address(_ address: String) -> [UInt8] { SHA256.hash("address:" + address) }
+
+  /// Lets an attempt through.
+  ///
+  /// - Throws: TOO_MANY_ATTEMPTS.
+  func admit(email: String, from peer: String, deadline: Deadline) async throws {
+    let counts = try await store.failures(
+      [account(email), address(peer)], windowSeconds: Self.windowSeconds, deadline: deadline)
+    guard counts[0] < Self.accountFailuresMax, counts[1] < Self.addressFailuresMax else {
+      throw ServiceError(.tooManyAttempts, metadata: ["retry_after_seconds": String(Self.windowSeconds)])
+    }
+  }
+
+  /// Counts a failed attempt.
+  func failed(email: String, from peer: String, deadline: Deadline) async throws {
+    try await store.countFailure(account(email), windowSeconds: Self.windowSeconds, deadline: deadline)
+    try await store.countFailure(address(peer), windowSeconds: Self.windowSeconds, deadline: deadline)
+  }
+
+  /// Forgets the account's failures after a good attempt; those of the address stay.
+  func succeeded(email: String, deadline: Deadline) async throws {
+    try await store.forgetFailures(account(email), deadline: deadline)
+  }
+}
