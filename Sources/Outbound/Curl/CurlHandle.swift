@@ -63,12 +63,12 @@ final class CurlHandle: @unchecked Sendable {
   /// Runs the transfer on the calling thread, feeding and reading `exchange`; returns libcurl's result and its words.
   func perform(_ exchange: CurlExchange) -> (CURLcode, String) {
     let context = Unmanaged.passUnretained(exchange).toOpaque()
-    for option in [CURLOPT_READDATA, CURLOPT_HEADERDATA, CURLOPT_XFERINFODATA] {
+    for option in [CURLOPT_READDATA, CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_XFERINFODATA] {
       check(handoff_curl_set_pointer(easy, option, context), option)
     }
     check(handoff_curl_set_transfer(easy, CURLOPT_READFUNCTION, readUpload), CURLOPT_READFUNCTION)
     check(handoff_curl_set_transfer(easy, CURLOPT_HEADERFUNCTION, takeLine), CURLOPT_HEADERFUNCTION)
-    check(handoff_curl_set_transfer(easy, CURLOPT_WRITEFUNCTION, discardBody), CURLOPT_WRITEFUNCTION)
+    check(handoff_curl_set_transfer(easy, CURLOPT_WRITEFUNCTION, takeBody), CURLOPT_WRITEFUNCTION)
     check(handoff_curl_set_progress(easy, checkCancellation), CURLOPT_XFERINFOFUNCTION)
     set(CURLOPT_NOPROGRESS, 0)
     errorText[0] = 0
@@ -89,6 +89,13 @@ final class CurlHandle: @unchecked Sendable {
     return count == 0
   }
 
+  /// The status of the last HTTP answer, 0 when there was none.
+  var responseStatus: Int {
+    var status = 0
+    check(handoff_curl_get_long(easy, CURLINFO_RESPONSE_CODE, &status), CURLOPT_LASTENTRY)
+    return status
+  }
+
   private func check(_ code: CURLcode, _ option: CURLoption) {
     precondition(code == CURLE_OK, "libcurl refuses option \(option.rawValue): \(code.rawValue)")
   }
@@ -103,8 +110,14 @@ final class CurlExchange: @unchecked Sendable {
   private(set) var lines: [String] = []
   private let isCancelled: CancelFlag
 
-  init(upload: [UInt8], isCancelled: CancelFlag) {
+  /// The answer's body, kept when a size was allowed for it.
+  private(set) var body: [UInt8] = []
+  private let bodyBytesMax: Int?
+
+  /// - Parameter bodyBytesMax: a longer body ends the transfer; nil: the body is not wanted and thrown away.
+  init(upload: [UInt8], bodyBytesMax: Int? = nil, isCancelled: CancelFlag) {
     self.upload = upload
+    self.bodyBytesMax = bodyBytesMax
     self.isCancelled = isCancelled
   }
 
@@ -123,6 +136,13 @@ final class CurlExchange: @unchecked Sendable {
     guard lines.count < 100 else { return }
     // Control characters have no business in a line that ends up in logs and on screens.
     lines.append(String(decoding: bytes.prefix(1000).filter { $0 >= 0x20 && $0 != 0x7f }, as: UTF8.self))
+  }
+
+  fileprivate func take(body bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let bodyBytesMax else { return true }
+    guard body.count + bytes.count <= bodyBytesMax else { return false }
+    body.append(contentsOf: bytes)
+    return true
   }
 
   fileprivate var mustStop: Bool { isCancelled.isSet }
@@ -148,7 +168,11 @@ private let takeLine: curl_read_callback = { line, size, count, context in
   return size * count
 }
 
-private let discardBody: curl_read_callback = { _, size, count, _ in size * count }
+private let takeBody: curl_read_callback = { room, size, count, context in
+  guard let room, let context else { return 0 }
+  let exchange = Unmanaged<CurlExchange>.fromOpaque(context).takeUnretainedValue()
+  return exchange.take(body: UnsafeRawBufferPointer(start: room, count: size * count)) ? size * count : 0
+}
 
 /// libcurl asks about once a second even while it waits; anything but zero ends the transfer.
 private let checkCancellation: curl_xferinfo_callback = { context, _, _, _, _ in

@@ -1,0 +1,98 @@
+import CCurl
+package import EventLoop
+import Synchronization
+
+/// A request of an HTTP client.
+package struct HTTPRequest: Sendable {
+  /// `GET`, `POST`, `PATCH` or `DELETE`.
+  package var method: String
+  /// An `http` or `https` URL.
+  package var url: String
+  /// Header lines: `authorization: Bearer …`.
+  package var headers: [String]
+  /// Sent when not empty.
+  package var body: [UInt8]
+
+  /// A request without headers and body of its own.
+  package init(_ method: String, _ url: String, headers: [String] = [], body: [UInt8] = []) {
+    self.method = method
+    self.url = url
+    self.headers = headers
+    self.body = body
+  }
+}
+
+/// What an HTTP server answered.
+package struct HTTPReply: Sendable {
+  /// 200, 404 …
+  package let status: Int
+  /// The body, at most what the client allows.
+  package let body: [UInt8]
+}
+
+/// Why there is no answer.
+package struct HTTPFailure: Error, Sendable, CustomStringConvertible {
+  /// libcurl's words.
+  package let description: String
+}
+
+/// Calls an HTTP server whose address the operator chose; redirects are not followed, no proxy is asked.
+///
+/// Transfers run on the threads of a `BlockingPool`, never on an event loop.
+package final class HTTPClient: Sendable {
+  private let pool: BlockingPool
+  private let bodyBytesMax: Int
+  private let idle = Mutex<[CurlHandle]>([])
+  private static let idleMax = 8
+  private static let connectTimeout = Duration.seconds(10)
+
+  /// A client that refuses answers with more than `bodyBytesMax` bytes.
+  package init(pool: BlockingPool, bodyBytesMax: Int = 4 << 20) {
+    self.pool = pool
+    self.bodyBytesMax = bodyBytesMax
+  }
+
+  /// Sends a request and returns the answer, whatever its status. A cancelled task stops it within about a second.
+  ///
+  /// - Throws: `HTTPFailure`, `CancellationError`, or the pool's refusal when its queue is full.
+  package func send(_ request: HTTPRequest, deadline: Deadline) async throws -> HTTPReply {
+    let isCancelled = CancelFlag()
+    return try await withTaskCancellationHandler {
+      try await pool.run { try self.transfer(request, deadline, isCancelled) }
+    } onCancel: {
+      isCancelled.set()
+    }
+  }
+
+  private func transfer(_ request: HTTPRequest, _ deadline: Deadline, _ isCancelled: CancelFlag) throws -> HTTPReply {
+    guard let handle = idle.withLock({ $0.popLast() }) ?? CurlHandle() else {
+      throw HTTPFailure(description: "out of memory")
+    }
+    defer {
+      idle.withLock { if $0.count < Self.idleMax { $0.append(handle) } }
+    }
+    let remaining = deadline.remaining
+    guard remaining > .zero else { throw HTTPFailure(description: "no time was left for the request") }
+    handle.reset()
+    handle.set(CURLOPT_PROTOCOLS_STR, "http,https")
+    handle.set(CURLOPT_URL, request.url)
+    handle.set(CURLOPT_CUSTOMREQUEST, request.method)
+    if !request.body.isEmpty {
+      handle.set(CURLOPT_UPLOAD, 1)
+      handle.set(CURLOPT_INFILESIZE_LARGE, offset: Int64(request.body.count))
+    }
+    // Without this, a body above 1 KiB would wait for a "100 Continue" that small servers never send.
+    handle.set(CURLOPT_HTTPHEADER, list: request.headers + ["expect:"])
+    handle.set(CURLOPT_TIMEOUT_MS, Self.milliseconds(remaining))
+    handle.set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(min(remaining, Self.connectTimeout)))
+    let exchange = CurlExchange(upload: request.body, bodyBytesMax: bodyBytesMax, isCancelled: isCancelled)
+    let (code, words) = handle.perform(exchange)
+    guard code == CURLE_OK else {
+      if isCancelled.isSet { throw CancellationError() }
+      throw HTTPFailure(description: words)
+    }
+    return HTTPReply(status: handle.responseStatus, body: exchange.body)
+  }
+
+  private static func milliseconds(_ duration: Duration) -> Int { max(1, Int(duration / .milliseconds(1))) }
+}
