@@ -87,7 +87,12 @@ let executables: [Target] = [
   executable("handoff-gateway", ["EventLoop", "Gateway", "ServiceDatabase", "ServiceKit"]),
   executable("handoff", ["Operator"]),
   .target(name: "CSpawn"),
-  library("Operator", ["CSpawn", "EventLoop", "HandoffAPI", "Postgres", "RPC", "ServiceKit", "Crypto", "TicketLedger"]),
+  library(
+    "Operator",
+    [
+      "CSpawn", "Crypto", "EventLoop", "HandoffAPI", "Outbound", "Postgres", "Protobuf", "RPC", "RPCProtos",
+      "ServiceKit", "TicketLedger",
+    ]),
   executable("protoc-gen-handoff", ["Protobuf", "CDescriptorProtos"]),
 ]
 

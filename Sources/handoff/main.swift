@@ -1,1 +1,4 @@
-print("to come")
+import Glibc
+import Operator
+
+exit(await runOperator(Array(CommandLine.arguments.dropFirst())))

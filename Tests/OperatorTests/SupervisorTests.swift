@@ -59,7 +59,7 @@ struct SupervisorTests {
         .died(name: "fragile", status: .exited(3), delay: .seconds(1)),
       ])
     let log = try String(contentsOfFile: "\(scratch.path)/fragile.log", encoding: .utf8)
-    #expect(log == "started\nstarted\n")
+    #expect(log.hasPrefix("started\nstarted\n"))
   }
 
   @Test("a child that dies while the cluster starts is not restarted; its end and last words are kept")

@@ -1,0 +1,49 @@
+/// Where the running cluster is reached; kept in the data directory for `handoff demo` and `handoff doctor`.
+struct ClusterAddresses: Sendable, Equatable {
+  /// `edge http://127.0.0.1:8080`, `gateway 127.0.0.1:7100`, `mail-directory /…`, in this order.
+  private(set) var lines: [(name: String, value: String)]
+
+  static func == (left: ClusterAddresses, right: ClusterAddresses) -> Bool { left.text == right.text }
+
+  /// The addresses of a cluster on these ports; `mailDirectory` is nil when mails leave through SMTP.
+  init(_ ports: ClusterPorts, mailDirectory: String?) {
+    lines = [(ClusterPlan.edgeName, "http://127.0.0.1:\(ports[ClusterPlan.edgeName])")]
+    for daemon in ClusterPlan.daemons {
+      lines.append((daemon.name, "127.0.0.1:\(ports[daemon.name])"))
+      lines.append(("\(daemon.name)-admin", "http://127.0.0.1:\(ports["\(daemon.name)-admin"])"))
+    }
+    if let mailDirectory { lines.append(("mail-directory", mailDirectory)) }
+  }
+
+  /// Reads what `text` says.
+  init(text: String) {
+    lines = text.split(separator: "\n").compactMap { line in
+      let parts = line.split(separator: " ", maxSplits: 1)
+      return parts.count == 2 && !line.hasPrefix("#") ? (String(parts[0]), String(parts[1])) : nil
+    }
+  }
+
+  /// The file's text.
+  var text: String {
+    "# Where this cluster is reached; written by handoff up at every start.\n"
+      + lines.map { "\($0.name) \($0.value)\n" }.joined()
+  }
+
+  subscript(name: String) -> String? { lines.first { $0.name == name }?.value }
+
+  /// The port in the address of `name`.
+  func port(of name: String) -> UInt16? {
+    self[name].flatMap { value in value.lastIndex(of: ":").flatMap { UInt16(value[value.index(after: $0)...]) } }
+  }
+
+  /// The addresses of the cluster that runs in `directory`.
+  ///
+  /// - Throws: `OperatorError` that says how to start one.
+  static func ofRunning(_ directory: DataDirectory) throws(OperatorError) -> ClusterAddresses {
+    guard InstanceLock.runningProcess(directory) != nil, let text = try PrivateFile.read(directory.addresses) else {
+      throw OperatorError(
+        "no cluster runs in \(directory.requested)", advice: "Start it in another terminal: handoff up")
+    }
+    return ClusterAddresses(text: text)
+  }
+}

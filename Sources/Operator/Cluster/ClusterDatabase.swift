@@ -1,0 +1,101 @@
+import EventLoop
+import Postgres
+import ServiceKit
+
+/// The database of a cluster, as its owner sees it.
+struct ClusterDatabase: Sendable {
+  /// The owner's URL, password included.
+  let url: String
+  let group: EventLoopGroup
+
+  /// The database that the operator named, or the private one, which must run.
+  init(
+    _ config: OperatorConfig, _ postgres: PrivatePostgres?, group: EventLoopGroup
+  ) throws(OperatorError) {
+    self.group = group
+    if let existing = config.existingDatabaseURL {
+      url = existing
+    } else if let postgres {
+      url = try postgres.operatorURL()
+    } else {
+      throw OperatorError("there is no database")
+    }
+  }
+
+  /// The URL by which `role` reaches the same database.
+  static func url(_ url: String, role: String, password: String) throws(OperatorError) -> String {
+    guard let start = url.firstRange(of: "://")?.upperBound else {
+      throw OperatorError(
+        "the database's URL is not understood", advice: "Write it as postgresql://user@host:5432/database")
+    }
+    let authority = url[start...].prefix { $0 != "/" && $0 != "?" }
+    let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+    return "\(url[..<start])\(role):\(password)@\(host)\(url[authority.endIndex...])"
+  }
+
+  /// Brings the schema up to date; returns what was applied.
+  func migrate() async throws(OperatorError) -> [Migration] {
+    do {
+      return try await Migrator(migrations: Self.migrations).migrate(configuration)
+    } catch let error as MigrationError {
+      throw OperatorError("the schema could not be brought up to date", advice: error.description)
+    } catch {
+      throw Self.unreachable(error)
+    }
+  }
+
+  /// Lets every daemon sign in with a password of its own, and writes each daemon's URL into its private file.
+  func prepareRoles(_ directory: DataDirectory) async throws(OperatorError) {
+    let pool = self.pool()
+    var failure: OperatorError?
+    for daemon in ClusterPlan.daemons where failure == nil {
+      do {
+        let password = try ClusterSecrets.secret("\(directory.secrets)/\(daemon.name)-database-password", directory)
+        guard password.utf8.allSatisfy({ Self.isHexDigit($0) }) else {
+          throw OperatorError(
+            "\(directory.secrets)/\(daemon.name)-database-password is not a password that handoff made",
+            advice: "Remove the file; a new one is made at the next start.")
+        }
+        // Role and password are words of our own making; a role's password cannot be bound.
+        _ = try await pool.query(
+          "ALTER ROLE \(identifier: daemon.role) LOGIN PASSWORD '\(unescaped: password)'",
+          deadline: .after(.seconds(30)))
+        try PrivateFile.write(
+          try Self.url(url, role: daemon.role, password: password) + "\n",
+          to: ClusterPlan.databaseURLFile(of: daemon, directory), owner: directory.user)
+      } catch let error as OperatorError {
+        failure = error
+      } catch {
+        failure = Self.unreachable(error)
+      }
+    }
+    await pool.close()
+    if let failure { throw failure }
+  }
+
+  /// A pool of the owner's; the caller closes it.
+  func pool(connectionsMax: Int = 2) -> PostgresPool {
+    var configuration = self.configuration
+    configuration.connectionsMax = connectionsMax
+    return PostgresPool(configuration, group: group)
+  }
+
+  private var configuration: PostgresConfiguration {
+    PostgresConfiguration(conninfo: url, applicationName: "handoff")
+  }
+
+  /// Every migration that travels inside the executable.
+  private static let migrations = Assets.migrations.map {
+    Migration(number: Int64($0.number), owner: $0.owner, name: $0.name, sql: $0.bytes)
+  }
+
+  private static func isHexDigit(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+  }
+
+  static func unreachable(_ error: any Error) -> OperatorError {
+    OperatorError(
+      "the database could not be used: \((error as? PostgresError).map(\.message) ?? "\(error)")",
+      advice: "Check that the server runs and that the URL is right; `handoff doctor` helps.")
+  }
+}

@@ -1,0 +1,97 @@
+/// The processes of a cluster, the ports they listen on, and what each is told.
+enum ClusterPlan {
+  /// A daemon of Handoff's.
+  struct Daemon: Sendable {
+    /// The part of its name after `handoff-`; also its caller name and, with `handoff_` before it, its database role.
+    let name: String
+    /// Where it listens unless that port is taken; the admin port is 100 above.
+    let port: UInt16
+    /// Connections to PostgreSQL that it may hold.
+    let connectionsMax: Int
+    /// The daemons it calls.
+    let calls: [String]
+    /// Whether it writes tickets and therefore needs the ledger's key.
+    var writesTickets = true
+
+    var executable: String { "handoff-\(name)" }
+    var role: String { "handoff_\(name)" }
+  }
+
+  /// In the order in which they are started; they stop in reverse.
+  static let daemons = [
+    Daemon(name: "masking", port: 7104, connectionsMax: 12, calls: []),
+    Daemon(name: "mail", port: 7103, connectionsMax: 12, calls: []),
+    Daemon(name: "assignment", port: 7102, connectionsMax: 24, calls: []),
+    Daemon(name: "tickets", port: 7101, connectionsMax: 32, calls: ["assignment", "mail", "masking"]),
+    Daemon(
+      name: "gateway", port: 7100, connectionsMax: 12, calls: ["tickets", "assignment", "mail", "masking"],
+      writesTickets: false),
+  ]
+
+  static let gatewayName = "gateway"
+  static let edgeName = "edge"
+  static let edgePort: UInt16 = 8080
+  /// The admin port's distance from the port of the service.
+  static let adminOffset: UInt16 = 100
+
+  /// Connections that all daemons together may hold; PostgreSQL must allow more.
+  static var connectionsMax: Int { daemons.reduce(0) { $0 + $1.connectionsMax } }
+
+  /// What a daemon's configuration is made of.
+  struct Surroundings: Sendable {
+    let directory: DataDirectory
+    let ports: ClusterPorts
+    /// Variables that the operator set for the daemons, such as `HANDOFF_LOG_LEVEL`.
+    let passedOn: OperatorConfig
+  }
+
+  /// The configuration of `daemon`: its whole environment beside the plain one.
+  static func environment(of daemon: Daemon, _ surroundings: Surroundings) -> [String: String] {
+    let directory = surroundings.directory
+    let ports = surroundings.ports
+    var variables = [
+      "HANDOFF_LISTEN": "127.0.0.1:\(ports[daemon.name])",
+      "HANDOFF_ADMIN_LISTEN": "127.0.0.1:\(ports["\(daemon.name)-admin"])",
+      "HANDOFF_DATABASE_URL_FILE": databaseURLFile(of: daemon, directory),
+      "HANDOFF_DATABASE_CONNECTIONS_MAX": "\(daemon.connectionsMax)",
+      "HANDOFF_CALLER_TOKEN_FILE": callerTokenFile(of: daemon, directory),
+    ]
+    for name in daemon.calls {
+      variables["HANDOFF_\(name.uppercased())_ADDRESS"] = "127.0.0.1:\(ports[name])"
+    }
+    if daemon.writesTickets { variables["HANDOFF_LEDGER_KEY_FILE"] = ledgerKeyFile(directory) }
+    if daemon.name == "masking" { variables["HANDOFF_MASKING_KEYS_DIR"] = maskingKeys(directory) }
+    if daemon.name == "mail", !surroundings.passedOn.usesSMTP { variables["HANDOFF_MAIL_SPOOL_DIR"] = directory.mail }
+    return variables.merging(surroundings.passedOn.variables(for: daemon.name)) { _, passed in passed }
+  }
+
+  static func databaseURLFile(of daemon: Daemon, _ directory: DataDirectory) -> String {
+    "\(directory.secrets)/\(daemon.name)-database-url"
+  }
+  static func callerTokenFile(of daemon: Daemon, _ directory: DataDirectory) -> String {
+    "\(directory.secrets)/\(daemon.name)-caller-tokens"
+  }
+  static func ledgerKeyFile(_ directory: DataDirectory) -> String { "\(directory.keys)/ledger-key" }
+  static func maskingKeys(_ directory: DataDirectory) -> String { "\(directory.keys)/masking" }
+
+  /// nghttpx in front of the gateway: HTTP/1.1 and h2c on one port, HTTP/2 behind it.
+  static func edgeArguments(_ ports: ClusterPorts) -> [String] {
+    [
+      // Not the machine's own nghttpx configuration.
+      "--conf=/dev/null",
+      "--frontend=127.0.0.1,\(ports[edgeName]);no-tls",
+      "--backend=127.0.0.1,\(ports[gatewayName]);;proto=h2",
+      "--workers=1",
+      "--no-ocsp",
+      // One process: it ends with `handoff up`, however that ends.
+      "--single-process",
+      // The gateway counts failed sign-ins by address, which must not be the client's invention.
+      "--add-x-forwarded-for",
+      "--strip-incoming-x-forwarded-for",
+      // A stream of live updates may be silent for long.
+      "--backend-read-timeout=1h",
+      "--server-name=handoff",
+      "--log-level=WARN",
+    ]
+  }
+}

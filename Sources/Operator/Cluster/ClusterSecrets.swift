@@ -1,0 +1,44 @@
+import Crypto
+
+/// Makes the tokens and keys of an installation, once; what is there stays.
+enum ClusterSecrets {
+  /// Makes what is missing: caller tokens, the ledger's key, the directory of masking's keys.
+  static func prepare(_ directory: DataDirectory) throws(OperatorError) {
+    try PrivateFile.makeDirectory(ClusterPlan.maskingKeys(directory), owner: directory.user)
+    _ = try secret("\(directory.keys)/ledger-key", directory)
+    var tokens: [(name: String, token: String)] = []
+    for daemon in ClusterPlan.daemons {
+      tokens.append((daemon.name, try secret("\(directory.secrets)/\(daemon.name)-caller-token", directory)))
+    }
+    for daemon in ClusterPlan.daemons {
+      // A daemon can prove to be itself only; of the others it knows what their tokens look like from outside.
+      let lines = tokens.map { name, token in
+        name == daemon.name ? "\(name) \(token)" : "\(name) sha256:\(Hex.encode(SHA256.hash(Array(token.utf8))))"
+      }
+      try PrivateFile.write(
+        lines.joined(separator: "\n") + "\n", to: ClusterPlan.callerTokenFile(of: daemon, directory),
+        owner: directory.user)
+    }
+  }
+
+  /// The 64 hexadecimal digits in `path`, made of 32 random bytes when there is no such file.
+  static func secret(_ path: String, _ directory: DataDirectory) throws(OperatorError) -> String {
+    if let text = try PrivateFile.read(path) { return String(text.prefix { !$0.isWhitespace }) }
+    let digits = Hex.encode(SecureRandom.bytes(32))
+    try PrivateFile.write("\(digits)\n", to: path, owner: directory.user)
+    return digits
+  }
+
+  /// A password that people can type: 4 times 4 letters and digits that are not mistaken for one another, 78 bits.
+  static func password() -> String {
+    let letters = Array("abcdefghjkmnpqrstuvwxyz23456789")
+    var text = ""
+    while text.count < 19 {
+      if text.count % 5 == 4 { text.append("-") }
+      // Bytes above the largest multiple are thrown away, so that every letter is as likely.
+      guard let byte = SecureRandom.bytes(1).first, Int(byte) < 256 / letters.count * letters.count else { continue }
+      text.append(letters[Int(byte) % letters.count])
+    }
+    return text
+  }
+}

@@ -1,0 +1,70 @@
+import FoundationEssentials
+import ServiceKit
+
+/// What `handoff` takes from its environment.
+struct OperatorConfig: Sendable {
+  /// The keys of `handoff` itself and those it hands on to daemons unread.
+  private static let databaseURL = CommonKeys.databaseURL
+  private static let databaseURLFile = CommonKeys.databaseURLFile
+
+  /// A variable that `handoff up` hands on to some of its daemons, which check it.
+  private static let handedOn: [(name: String, daemons: [String], doc: String)] = [
+    ("HANDOFF_LOG_LEVEL", ClusterPlan.daemons.map(\.name), "The least important lines the daemons log."),
+    ("HANDOFF_LOOPS", ClusterPlan.daemons.map(\.name), "Event loops of each daemon; unset means one for each core."),
+    (
+      "HANDOFF_MAIL_SMTP_URL", ["mail"],
+      "Hand mails to this SMTP server instead of writing them into the mail directory."
+    ),
+    ("HANDOFF_MAIL_SMTP_PASSWORD_FILE", ["mail"], "A file with the password for that server."),
+    ("HANDOFF_SESSION_LIFETIME", ["gateway"], "How long a sign-in lasts, for example 8h."),
+  ]
+
+  private let config: Config
+  private let handed: [String: String]
+  /// `PATH`, where programs are looked for.
+  let path: String
+  /// The id of the user who called sudo, if one did.
+  let sudoUser: String?
+
+  /// Reads the environment.
+  ///
+  /// - Throws: `OperatorError` with exit code 64 and every problem.
+  init(environment: [String: String]) throws(OperatorError) {
+    var keys: [any AnyConfigKey] = [Self.databaseURL, Self.databaseURLFile]
+    for key in Self.handedOn {
+      keys.append(ConfigKey<String>.text(key.name, default: "", bytesMax: 2048, doc: key.doc))
+    }
+    do throws(ConfigProblems) {
+      config = try Config(keys, environment: environment)
+    } catch {
+      throw .usage("the environment is not understood", advice: "\(error)See: handoff up --help")
+    }
+    handed = environment.filter { name, value in
+      !value.isEmpty && Self.handedOn.contains { $0.name == name }
+    }
+    path = environment["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    sudoUser = environment["SUDO_UID"]
+  }
+
+  /// The URL of the existing server to use; nil: a private one.
+  var existingDatabaseURL: String? { config[Self.databaseURLFile]?.text ?? config[Self.databaseURL] }
+
+  /// Whether mails leave through an SMTP server.
+  var usesSMTP: Bool { handed["HANDOFF_MAIL_SMTP_URL"] != nil }
+
+  /// The SMTP server, if one is used.
+  var smtpURL: String? { handed["HANDOFF_MAIL_SMTP_URL"] }
+
+  /// What is handed on to a daemon.
+  func variables(for daemon: String) -> [String: String] {
+    handed.filter { name, _ in Self.handedOn.contains { $0.name == name && $0.daemons.contains(daemon) } }
+  }
+
+  /// The part of `handoff up --help` about variables.
+  static var help: String {
+    let keys: [(String, String)] =
+      [(databaseURL.name, databaseURL.doc), (databaseURLFile.name, databaseURLFile.doc)]
+      + handedOn.map { ($0.name, $0.doc) }
+    return "Environment variables:\n" + keys.map { "\n  \($0)\n      \($1)\n" }.joined()
+  }
+}

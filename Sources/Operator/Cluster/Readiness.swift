@@ -1,0 +1,38 @@
+import EventLoop
+import RPC
+import RPCProtos
+
+/// Asks servers of the cluster whether they serve, over `grpc.health.v1`.
+struct Readiness: Sendable {
+  let group: EventLoopGroup
+
+  /// Whether the server at `port` of this machine reports SERVING within `limit`.
+  func isServing(port: UInt16, within limit: Duration = .seconds(2)) async -> Bool {
+    var configuration = RPCChannelConfiguration()
+    configuration.connectTimeout = limit
+    let channel = RPCChannel(group: group, target: .tcp("127.0.0.1", port), configuration: configuration)
+    let answer = try? await HealthClient(channel).check(HealthCheckRequest(), .timeout(limit))
+    await channel.close()
+    return answer?.status == .serving
+  }
+
+  /// Waits until the server reports SERVING, asking every 50 ms.
+  ///
+  /// - Throws: `CancellationError`; `OperatorError` when the process died or `limit` has passed.
+  func wait(
+    for name: String, port: UInt16, _ supervisor: Supervisor, logs: String, limit: Duration = .seconds(60)
+  ) async throws {
+    let deadline = Deadline.after(limit)
+    while await !isServing(port: port) {
+      if let death = await supervisor.death(of: name) {
+        throw OperatorError(
+          "\(name) \(death.status) while it was starting",
+          advice: (death.lastLines + ["All it said is in \(logs)/\(name).log"]).joined(separator: "\n"))
+      }
+      guard !deadline.hasPassed else {
+        throw OperatorError("\(name) is not ready after \(limit)", advice: "What it says is in \(logs)/\(name).log")
+      }
+      try await group.next().sleep(for: .milliseconds(50))
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import EventLoop
+import Glibc
+
+/// `handoff up`: a whole cluster on this machine, until it is told to stop.
+enum UpCommand {
+  /// Starts the cluster, waits for Ctrl-C or SIGTERM, and stops it.
+  static func run(
+    _ arguments: Arguments, _ config: OperatorConfig, _ signals: StopSignals, _ console: Console
+  ) async throws(OperatorError) {
+    let installation = try Installation.find(path: config.path)
+    let directory = try DataDirectory.prepare(arguments.data, sudoUser: config.sudoUser)
+    let lock = try InstanceLock(directory)
+    if directory.path != directory.requested {
+      console.line(
+        """
+        User \(directory.user.name), who runs the processes, cannot reach \(directory.requested).
+        The data lies in \(directory.path) instead; \(directory.requested) links to it.
+        """)
+    }
+    let cluster = try Cluster(config, directory, console)
+    let (stops, teller) = AsyncStream.makeStream(of: Int.self)
+    let start = Task { try await Self.start(cluster, installation, port: arguments.port) }
+    signals.deliver(on: cluster.supervision.next()) { count in
+      start.cancel()
+      teller.yield(count)
+      if count > 1 { cluster.supervisor.killAll() }
+    }
+    let result = await start.result
+    if case .success(let screen) = result {
+      await cluster.supervisor.keepRunning()
+      console.line(screen)
+      for await _ in stops { break }
+      console.line("")
+    }
+    await cluster.stop()
+    unlink(directory.addresses)
+    _ = consume lock
+    switch result {
+    case .success: console.progress("Everything is stopped; the data stays in \(directory.requested)")
+    case .failure(let error as OperatorError): throw error
+    case .failure(is CancellationError): console.progress("Stopped before the cluster was ready")
+    case .failure(let error): throw OperatorError("the cluster could not be started: \(error)")
+    }
+  }
+
+  /// From nothing to serving; returns what to show.
+  private static func start(
+    _ cluster: Cluster, _ installation: Installation, port: UInt16?
+  ) async throws -> String {
+    let directory = cluster.directory
+    let start = MonotonicTime.current
+    cluster.console.progress("Data directory: \(directory.requested)")
+    try ClusterSecrets.prepare(directory)
+    let ports = try ClusterPorts.choose(edge: port)
+    for (name, from) in ports.moved {
+      cluster.console.progress("Port \(from) is taken; \(name) listens on \(ports[name])")
+    }
+    let programs = try installation.reachable(in: directory)
+    let database = try await cluster.startDatabase()
+    try await database.prepareRoles(directory)
+    let isFirstRun = try await Seed(database, directory, cluster.console).runIfEmpty()
+    try await cluster.startDaemons(programs, ports)
+    let addresses = ClusterAddresses(ports, mailDirectory: cluster.config.usesSMTP ? nil : directory.mail)
+    try PrivateFile.write(addresses.text, to: directory.addresses, owner: directory.user)
+    return try screen(cluster, ports, isFirstRun: isFirstRun, took: MonotonicTime.current.since(start))
+  }
+
+  /// Everything a person needs to know, on one screen.
+  private static func screen(
+    _ cluster: Cluster, _ ports: ClusterPorts, isFirstRun: Bool, took: Duration
+  ) throws(OperatorError) -> String {
+    let directory = cluster.directory
+    let shown = directory.requested
+    let tenths = Int(took / .milliseconds(100))
+    let mails =
+      cluster.config.smtpURL.map { "to \($0)" } ?? "\(shown)/mail (one .eml file each; none leaves this machine)"
+    var text = """
+
+      Handoff is running (ready after \(tenths / 10).\(tenths % 10) s).
+
+        Ticket API  http://127.0.0.1:\(ports[ClusterPlan.edgeName])/v1/    JSON, and gRPC over HTTP/2 without TLS
+        gRPC        127.0.0.1:\(ports[ClusterPlan.gatewayName])               the gateway itself
+        Mails       \(mails)
+        Logs        \(shown)/logs
+        Keys        \(shown)/keys (back them up together with the database)
+
+
+      """
+    if isFirstRun, let signIns = try PrivateFile.read(directory.signIns) {
+      text += "  Sign-ins of the demo organization (shown once, kept in \(shown)/sign-ins.txt):\n\n"
+      for line in signIns.split(separator: "\n") where !line.hasPrefix("#") { text += "    \(line)\n" }
+    } else {
+      text += "  Sign-ins of the demo organization: \(shown)/sign-ins.txt\n"
+    }
+    let option = directory.requested == DataDirectory.absolutePath(".handoff") ? "" : " --data \(shown)"
+    return text + """
+
+        Watch a ticket go through all of it, in another terminal:  handoff demo\(option)
+        Stop: Ctrl-C, or kill \(getpid())
+
+      """
+  }
+}

@@ -1,0 +1,75 @@
+import FoundationEssentials
+import Glibc
+
+/// The version of this build.
+let handoffVersion = "0.1.0"
+
+/// Runs `handoff` with the words after the program's name; returns the exit code.
+///
+/// To be called first thing in `main.swift`: a cluster's signals are blocked before there are threads.
+package func runOperator(_ words: [String]) async -> Int32 {
+  // Writing into a closed pipe is an error like others, and files are private unless said otherwise.
+  signal(SIGPIPE, SIG_IGN)
+  umask(0o022)
+  let console = Console()
+  do throws(OperatorError) {
+    let arguments = try Arguments(words)
+    guard let command = arguments.command, !arguments.wantsHelp else {
+      let details = arguments.command.map(details) ?? ""
+      console.line(String(help(for: arguments.command, details: details).dropLast()))
+      return 0
+    }
+    return try await run(command, arguments, console)
+  } catch {
+    console.error(error)
+    return error.exitCode
+  }
+}
+
+private func run(
+  _ command: CommandName, _ arguments: Arguments, _ console: Console
+) async throws(OperatorError) -> Int32 {
+  if command == .version {
+    console.line("handoff \(handoffVersion)")
+    return 0
+  }
+  let config = try OperatorConfig(environment: ProcessInfo.processInfo.environment)
+  switch command {
+  case .up:
+    try await UpCommand.run(arguments, config, try StopSignals(), console)
+  case .migrate:
+    try await DatabaseCommands.migrate(arguments, config, try StopSignals(), console)
+  case .seed:
+    try await DatabaseCommands.seed(arguments, config, try StopSignals(), console)
+  case .demo:
+    try await DemoCommand.run(arguments, console)
+  case .doctor:
+    return await Doctor(arguments, config).report(to: console) ? 0 : 1
+  case .version: break
+  }
+  return 0
+}
+
+/// What `--help` of a command says after its options.
+private func details(_ command: CommandName) -> String {
+  switch command {
+  case .up:
+    """
+    Makes a private PostgreSQL in DIR (never as root), brings its schema up to date, fills it with a demo organization
+    the first time, and runs the daemons and the edge until Ctrl-C. What is in DIR stays and is used the next time.
+
+    \(OperatorConfig.help)
+    """
+  case .migrate:
+    "Uses HANDOFF_DATABASE_URL or HANDOFF_DATABASE_URL_FILE when set, else the private PostgreSQL in DIR.\n"
+  case .seed:
+    """
+    Does nothing when there is an organization already. Passwords are random; they are kept in DIR/sign-ins.txt.
+    Uses HANDOFF_DATABASE_URL or HANDOFF_DATABASE_URL_FILE when set, else the private PostgreSQL in DIR.
+
+    """
+  case .demo: "Needs a running cluster: handoff up. Ends with code 1 when any step is not as it should be.\n"
+  case .doctor: "Ends with code 1 when something keeps a cluster from running.\n"
+  case .version: ""
+  }
+}

@@ -1,0 +1,79 @@
+import EventLoop
+import HandoffAPI
+import Outbound
+import RPC
+import ServiceKit
+
+/// `handoff demo`: a ticket goes through the running cluster, and every step is checked.
+enum DemoCommand {
+  /// Tells the story and prints it.
+  ///
+  /// - Throws: `OperatorError` that names the step which is not as promised.
+  static func run(_ arguments: Arguments, _ console: Console) async throws(OperatorError) {
+    guard let directory = try DataDirectory.existing(arguments.data) else {
+      throw OperatorError(
+        "there is no cluster in \(DataDirectory.absolutePath(arguments.data))",
+        advice: "Start one in another terminal: handoff up")
+    }
+    let addresses = try ClusterAddresses.ofRunning(directory)
+    guard let text = try PrivateFile.read(directory.signIns) else {
+      throw OperatorError(
+        "\(directory.signIns) is missing", advice: "The demo signs in as the people of the demo organization.")
+    }
+    let group: EventLoopGroup
+    do {
+      group = try EventLoopGroup.start(count: 1)
+    } catch {
+      throw OperatorError("no event loop: \(error)", advice: "Check: ulimit -n, ulimit -u")
+    }
+    let client = try DemoClient(addresses, group: group)
+    let story = DemoStory(client, SignIns(text), mailDirectory: addresses["mail-directory"], console)
+    let failure: String?
+    do {
+      try await story.tell()
+      failure = nil
+    } catch {
+      failure = words(error)
+    }
+    await client.close()
+    if let failure {
+      throw OperatorError(
+        "step \(story.stepNumber) (\(story.stepTitle)) is not as it should be: \(failure)",
+        advice: "What the daemons say about it: \(directory.requested)/logs. State of the cluster: handoff doctor")
+    }
+    console.line("\nEvery step was as promised.")
+  }
+
+  private static func words(_ error: any Error) -> String {
+    switch error {
+    case let error as DemoFailure: error.message
+    case let error as OperatorError: error.message
+    case let error as RPCError: "\(error.code): \(error.message)"
+    case let error as HTTPFailure: "the edge: \(error.description)"
+    default: "\(error)"
+    }
+  }
+}
+
+/// E-mail addresses and passwords from the installation's `sign-ins.txt`.
+struct SignIns: Sendable {
+  private let passwords: [String: String]
+
+  /// Reads lines of an address, a password and a name; `#` begins a comment.
+  init(_ text: String) {
+    var passwords: [String: String] = [:]
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+      let words = line.split(separator: " ")
+      if words.count >= 2 { passwords[String(words[0])] = String(words[1]) }
+    }
+    self.passwords = passwords
+  }
+
+  /// The password of `email`.
+  func password(of email: String) throws(DemoFailure) -> String {
+    guard let password = passwords[email] else {
+      throw DemoFailure("sign-ins.txt has no password for \(email)")
+    }
+    return password
+  }
+}

@@ -1,0 +1,135 @@
+import EventLoop
+import Glibc
+import Postgres
+
+/// `handoff doctor`: what is missing or wrong on this machine, and how to mend it.
+struct Doctor: Sendable {
+  private let arguments: Arguments
+  private let config: OperatorConfig
+
+  init(_ arguments: Arguments, _ config: OperatorConfig) {
+    self.arguments = arguments
+    self.config = config
+  }
+
+  /// Prints what was found; true when a cluster can run.
+  func report(to console: Console) async -> Bool {
+    let findings = await findings()
+    for finding in findings { console.line(finding.line) }
+    let bad = findings.count { $0.grade == .bad }
+    let warnings = findings.count { $0.grade == .warn }
+    let warned = warnings == 0 ? "" : ", \(warnings) warning\(warnings == 1 ? "" : "s")"
+    console.line("")
+    console.line(
+      bad == 0
+        ? "A cluster can run here\(warned)."
+        : "\(bad) thing\(bad == 1 ? " keeps" : "s keep") a cluster from running\(warned).")
+    return bad == 0
+  }
+
+  /// Everything that was looked at.
+  func findings() async -> [Diagnosis] {
+    var findings = MachineChecks(config: config).findings()
+    let directory: DataDirectory?
+    do throws(OperatorError) {
+      directory = try DataDirectory.existing(arguments.data)
+    } catch {
+      return findings + [.bad(error)]
+    }
+    if let directory { findings += dataFindings(directory) }
+    findings.append(contentsOf: [MachineChecks.space(at: directory?.path ?? ".")].compactMap { $0 })
+    guard let directory, InstanceLock.runningProcess(directory) != nil else {
+      return findings + portFindings() + budget(serverMax: nil, inUse: nil)
+    }
+    guard let group = try? EventLoopGroup.start(count: 1) else {
+      return findings + [.bad("no event loop could be started", "Check: ulimit -n, ulimit -u")]
+    }
+    findings += await clusterFindings(directory, group)
+    findings += await databaseFindings(directory, group)
+    group.shutdown()
+    return findings
+  }
+
+  private func dataFindings(_ directory: DataDirectory) -> [Diagnosis] {
+    var findings: [Diagnosis] = []
+    let place = directory.path == directory.requested ? directory.path : "\(directory.path) (\(directory.requested))"
+    for path in [directory.path, directory.secrets, directory.keys] {
+      var status = stat()
+      guard lstat(path, &status) == 0 else {
+        findings.append(.bad("\(path) is missing", "Put it back from a backup, or start anew with another --data DIR."))
+        continue
+      }
+      if status.st_mode & 0o077 != 0 {
+        findings.append(.bad("\(path) is open to other users", "chmod 700 \(path)"))
+      } else if status.st_uid != directory.user.uid {
+        findings.append(
+          .bad("\(path) does not belong to \(directory.user.name)", "chown \(directory.user.name) \(path)"))
+      }
+    }
+    return findings.isEmpty ? [.ok("Data of user \(directory.user.name) in \(place), closed to others")] : findings
+  }
+
+  private func portFindings() -> [Diagnosis] {
+    var taken = ClusterPlan.daemons.filter { !ClusterPorts.isFree($0.port) }.map { "\($0.port) (\($0.name))" }
+    let edge = arguments.port ?? ClusterPlan.edgePort
+    let edgeIsFree = ClusterPorts.isFree(edge)
+    if !edgeIsFree { taken.append("\(edge) (\(ClusterPlan.edgeName))") }
+    if taken.isEmpty { return [.ok("The usual ports are free")] }
+    let list = taken.joined(separator: ", ")
+    return arguments.port != nil && !edgeIsFree
+      ? [.bad("Taken by other programs: ports \(list)", "Name another one: --port PORT")]
+      : [.warn("Taken by other programs: ports \(list)", "handoff up chooses others and says so.")]
+  }
+
+  private func clusterFindings(_ directory: DataDirectory, _ group: EventLoopGroup) async -> [Diagnosis] {
+    let process = InstanceLock.runningProcess(directory) ?? "?"
+    guard let addresses = try? ClusterAddresses.ofRunning(directory) else {
+      return [.warn("The cluster (process \(process)) is starting or stopping", "Ask again in a few seconds.")]
+    }
+    var findings: [Diagnosis] = [.ok("A cluster runs (process \(process))")]
+    let readiness = Readiness(group: group)
+    for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
+      guard let port = addresses.port(of: name) else { continue }
+      findings.append(
+        await readiness.isServing(port: port)
+          ? .ok("\(name) serves at 127.0.0.1:\(port)")
+          : .bad("\(name) does not serve at 127.0.0.1:\(port)", "See \(directory.requested)/logs/\(name).log"))
+    }
+    return findings
+  }
+
+  private func databaseFindings(_ directory: DataDirectory, _ group: EventLoopGroup) async -> [Diagnosis] {
+    do {
+      let postgres =
+        config.existingDatabaseURL == nil ? try PrivatePostgres(directory, path: config.path) : nil
+      let pool = try ClusterDatabase(config, postgres, group: group).pool()
+      let rows = try? await pool.query(
+        """
+        SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), current_setting('server_version')
+        """, deadline: .after(.seconds(5)))
+      await pool.close()
+      guard let row = rows?.first else {
+        return [.bad("The database does not answer", "See \(directory.requested)/logs/postgres.log")]
+      }
+      return [.ok("The database answers (PostgreSQL \(try row.string(2)))")]
+        + budget(serverMax: Int(try row.int32(0)), inUse: Int(try row.int64(1)))
+    } catch {
+      return [.bad(error as? OperatorError ?? ClusterDatabase.unreachable(error))]
+    }
+  }
+
+  /// Whether the server has room for all that the daemons may open together.
+  private func budget(serverMax: Int?, inUse: Int?) -> [Diagnosis] {
+    let needed = ClusterPlan.connectionsMax
+    let available = serverMax ?? (config.existingDatabaseURL == nil ? PrivatePostgres.connectionsMax - 3 : nil)
+    guard let available else {
+      return [.ok("The daemons together use at most \(needed) database connections")]
+    }
+    let now = inUse.map { ", \($0) in use" } ?? ""
+    let text = "The daemons together use at most \(needed) of \(available) database connections\(now)"
+    return available > needed
+      ? [.ok(text)]
+      : [.bad(text, "Raise max_connections of the server to at least \(needed + 10).")]
+  }
+}

@@ -1,0 +1,88 @@
+import Foundation
+import Testing
+
+@testable import Operator
+
+@Suite("The plan of a cluster")
+struct ClusterPlanTests {
+  @Test("everybody gets a port of their own, and one that is taken is replaced")
+  func ports() throws {
+    let ports = try ClusterPorts.choose(edge: 0)
+    let names =
+      ClusterPlan.daemons.flatMap { [$0.name, "\($0.name)-admin"] } + [ClusterPlan.edgeName]
+    #expect(Set(names.map { ports[$0] }).count == names.count)
+    #expect(!names.map { ports[$0] }.contains(0))
+  }
+
+  @Test("a port that was asked for and is taken is an error")
+  func takenPort() throws {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(listener) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        _ = bind(listener, address, length)
+        _ = listen(listener, 1)
+        _ = getsockname(listener, address, &length)
+      }
+    }
+    let port = UInt16(bigEndian: address.sin_port)
+    #expect(!ClusterPorts.isFree(port))
+    let error = #expect(throws: OperatorError.self) { try ClusterPorts.choose(edge: port) }
+    #expect(error?.message.contains("\(port)") == true)
+    #expect(error?.advice.contains("--port") == true)
+  }
+
+  @Test("addresses survive the file they are kept in")
+  func addresses() throws {
+    let ports = try ClusterPorts.choose(edge: 0)
+    let addresses = ClusterAddresses(ports, mailDirectory: "/var/lib/my mails")
+    let read = ClusterAddresses(text: addresses.text)
+    #expect(read == addresses)
+    #expect(read.port(of: "gateway") == ports["gateway"])
+    #expect(read.port(of: "edge") == ports["edge"])
+    #expect(read["mail-directory"] == "/var/lib/my mails")
+    #expect(read["nobody"] == nil)
+  }
+
+  @Test("secrets are made once, are private, and prove one daemon each")
+  func secrets() throws {
+    let scratch = try Scratch()
+    let directory = try DataDirectory.prepare("\(scratch.path)/data", sudoUser: nil)
+    try ClusterSecrets.prepare(directory)
+    let tickets = try #require(ClusterPlan.daemons.first { $0.name == "tickets" })
+    let file = ClusterPlan.callerTokenFile(of: tickets, directory)
+    let first = try #require(try PrivateFile.read(file))
+    let key = try PrivateFile.read(ClusterPlan.ledgerKeyFile(directory))
+    try ClusterSecrets.prepare(directory)
+    #expect(try PrivateFile.read(file) == first)
+    #expect(try PrivateFile.read(ClusterPlan.ledgerKeyFile(directory)) == key)
+    #expect(key?.count == 65)
+    for line in first.split(separator: "\n") {
+      #expect(line.contains("sha256:") == !line.hasPrefix("tickets "))
+    }
+    #expect(scratch.mode(of: file) == 0o600)
+    #expect(scratch.mode(of: ClusterPlan.maskingKeys(directory)) == 0o700)
+  }
+
+  @Test("passwords are long, typable and never the same")
+  func passwords() {
+    let passwords = (0..<200).map { _ in ClusterSecrets.password() }
+    #expect(Set(passwords).count == passwords.count)
+    for password in passwords { #expect(password.wholeMatch(of: /([a-hjkmnp-z2-9]{4}-){3}[a-hjkmnp-z2-9]{4}/) != nil) }
+  }
+
+  @Test(
+    "a daemon's URL has its role and password, whatever the owner's has",
+    arguments: [
+      ("postgresql://me:secret@/db?host=%2Frun", "postgresql://role:word@/db?host=%2Frun"),
+      ("postgresql:///db?host=/run", "postgresql://role:word@/db?host=/run"),
+      ("postgres://db.example.com:5433/x", "postgres://role:word@db.example.com:5433/x"),
+    ])
+  func databaseURLs(url: String, expected: String) throws {
+    #expect(try ClusterDatabase.url(url, role: "role", password: "word") == expected)
+  }
+}
