@@ -124,7 +124,7 @@ let testTargets: [Target] = [
     ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
     exclude: ["Snapshots"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
-  tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffAPI", "Protobuf"]),
+  tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "Protobuf", "Postgres"]),
   tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),
   tests("MailTests", ["Mail", "TicketLedger", "HandoffAPI", "Outbound", "HandoffTestKit"]),
   tests("OperatorTests", ["Operator", "EventLoop"]),

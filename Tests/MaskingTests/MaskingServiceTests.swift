@@ -123,7 +123,8 @@ struct MaskingServiceTests {
 
   /// A refused request and the reason it is refused with.
   enum Refused: String, CaseIterable {
-    case outside, empty, overlap, none, otherTicket, staleVersion, stranger, noAgent, noUnmaskRight, noReason, unknownMask
+    case outside, empty, overlap, none, otherTicket, staleVersion, stranger, noAgent
+    case noUnmaskRight, noReason, unknownMask
 
     var reason: Reason {
       switch self {

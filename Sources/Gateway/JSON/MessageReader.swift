@@ -71,7 +71,9 @@ package enum MessageReader {
       throw JSONMappingError(path: name, problem: "there is no such field")
     }
     if field.kind == .bool {
-      guard text == "true" || text == "false" else { throw JSONMappingError(path: name, problem: "must be true or false") }
+      guard text == "true" || text == "false" else {
+        throw JSONMappingError(path: name, problem: "must be true or false")
+      }
       target.put(text == "true", in: field)
     } else {
       try readElement(.string(text), into: target, field, name)
@@ -114,7 +116,9 @@ package enum MessageReader {
         guard case .string(let text) = value else { throw fail("must be a text") }
         try message.put(text, in: field)
       case .bytes:
-        guard case .string(let text) = value, let bytes = Base64.decode(text) ?? Base64URL.decode(text) else { throw fail("must be base64") }
+        guard case .string(let text) = value, let bytes = Base64.decode(text) ?? Base64URL.decode(text) else {
+          throw fail("must be base64")
+        }
         message.put(bytes: bytes, in: field)
       case .message:
         try read(value, into: message.putMessage(in: field), path: path)

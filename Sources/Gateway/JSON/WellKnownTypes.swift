@@ -83,8 +83,8 @@ enum WellKnownTypes {
     guard text.hasSuffix("s"), text.utf8.count <= 32 else { return nil }
     let isNegative = text.hasPrefix("-")
     let parts = text.dropLast().drop { $0 == "-" }.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count <= 2, let whole = parts.first, !whole.isEmpty, whole.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-      let seconds = Int64(whole), seconds <= 315_576_000_000,
+    guard parts.count <= 2, let whole = parts.first, !whole.isEmpty,
+      whole.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = Int64(whole), seconds <= 315_576_000_000,
       let nanos = parts.count == 1 ? 0 : RFC3339.nanos(parts[1])
     else { return nil }
     return isNegative ? (-seconds, -nanos) : (seconds, nanos)
@@ -141,7 +141,9 @@ enum RFC3339 {
 
   /// 1 to 9 digits of fraction as nanoseconds.
   static func nanos(_ digits: Substring) -> Int32? {
-    guard (1...9).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    guard (1...9).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+      return nil
+    }
     return Int32(digits + String(repeating: "0", count: 9 - digits.utf8.count))
   }
 
@@ -150,7 +152,9 @@ enum RFC3339 {
     let bytes = Array(text.utf8)
     guard (20...35).contains(bytes.count) else { return nil }
     func number(_ range: Range<Int>) -> Int? {
-      guard range.upperBound <= bytes.count, bytes[range].allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+      guard range.upperBound <= bytes.count, bytes[range].allSatisfy({ (0x30...0x39).contains($0) }) else {
+        return nil
+      }
       return bytes[range].reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
     guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
@@ -190,7 +194,8 @@ enum RFC3339 {
     }
   }
 
-  /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar, counted from March so that leap days come last.
+  /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar; years are counted from March, so that leap
+  /// days come last.
   private static func daysSinceEpoch(_ year: Int, _ month: Int, _ day: Int) -> Int64 {
     let shifted = Int64(month <= 2 ? year - 1 : year)
     let era = floorDivide(shifted, 400)

@@ -1,0 +1,65 @@
+import EventLoop
+import Gateway
+import HandoffAPI
+import HandoffTestKit
+import LedgerTestKit
+import Postgres
+import RPC
+import RPCProtos
+import ServiceKit
+import Testing
+
+@Suite("Sessions")
+struct SessionTests {
+  private func reason(_ body: () async throws -> Void) async -> Reason? {
+    do {
+      try await body()
+      return nil
+    } catch {
+      return (error as? ServiceError)?.reason
+    }
+  }
+
+  @Test("an authorization field that names no open session is refused with its reason")
+  func refusals() async throws {
+    let desk = try await Desk.open()
+    let sessions = Sessions(pool: desk.database.pool, lifetime: .seconds(60))
+    let rows: [(String?, Reason)] = [
+      (nil, .credentialMissing), ("", .credentialMissing), ("Bearer", .credentialMissing),
+      ("Basic abc", .credentialMissing), ("Bearer a b", .credentialMissing), ("Bearer abc", .sessionExpired),
+      ("Bearer " + String(repeating: "x", count: 200), .credentialMissing),
+    ]
+    for (authorization, expected) in rows {
+      let found = await reason {
+        _ = try await sessions.agent(authorization: authorization, deadline: desk.deadline)
+      }
+      #expect(found == expected, "\(authorization ?? "none")")
+    }
+  }
+
+  @Test("sessions that have ended are removed, open ones stay")
+  func cleaning() async throws {
+    let desk = try await Desk.open()
+    let sessions = Sessions(pool: desk.database.pool, lifetime: .seconds(60))
+    _ = try await desk.database.pool.query(
+      """
+      INSERT INTO session (token_hash, agent_id, expire_time) VALUES
+        (sha256('gone'), 1, now() - interval '1 second'), (sha256('open'), 1, now() + interval '1 hour')
+      """, deadline: desk.deadline)
+    try await sessions.removeExpired(deadline: desk.deadline)
+    #expect(try await desk.number("SELECT count(*) FROM session") == 1)
+    #expect(try await sessions.agent(authorization: "bearer open", deadline: desk.deadline) == Desk.kim)
+  }
+
+  @Test("a session of an agent who was deactivated is no session")
+  func inactiveAgent() async throws {
+    let desk = try await Desk.open()
+    let sessions = Sessions(pool: desk.database.pool, lifetime: .seconds(60))
+    _ = try await desk.database.pool.query(
+      "INSERT INTO session (token_hash, agent_id, expire_time) VALUES (sha256('t'), 1, now() + interval '1 hour')",
+      deadline: desk.deadline)
+    _ = try await desk.database.pool.query("UPDATE agent SET is_active = false WHERE id = 1", deadline: desk.deadline)
+    let found = await reason { _ = try await sessions.agent(authorization: "Bearer t", deadline: desk.deadline) }
+    #expect(found == .sessionExpired)
+  }
+}
