@@ -123,6 +123,7 @@ let testTargets: [Target] = [
     "TicketLedgerTests",
     ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
     exclude: ["Snapshots"]),
+  tests("TicketsTests", ["Tickets", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
   tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "Protobuf", "Postgres"]),
   tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),

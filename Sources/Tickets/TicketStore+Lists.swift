@@ -72,8 +72,8 @@ extension TicketStore {
 
   private static func merged(_ ids: Query, of service: ServiceID) -> Query {
     """
-    SELECT \(fragment: TicketRecord.columns) FROM (\(fragment: ids)) AS page
-    JOIN ticket AS t ON t.service_id = \(service) AND t.id = page.id ORDER BY t.id DESC
+    SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+    WHERE t.service_id = \(service) AND t.id = ANY (ARRAY(\(fragment: ids))) ORDER BY t.id DESC
     """
   }
 

@@ -1,0 +1,252 @@
+import EventLoop
+import HandoffAPI
+import HandoffTestKit
+import Postgres
+import Protobuf
+import RPC
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite struct CreateTicketTests {
+  private static func byHand() -> CreateTicketRequest {
+    CreateTicketRequest(
+      parent: "services/care", title: "택배가 오지 않아요", text: "지난주에 주문했어요.",
+      customer: TicketCustomer(displayName: "홍길동", email: "Hong@Example.com", phone: "010-1234-5678"),
+      submissionType: "services/care/submissionTypes/1")
+  }
+
+  private static func byMail() -> CreateTicketRequest {
+    var request = byHand()
+    request.submissionType = ""
+    request.channel = .email
+    return request
+  }
+
+  @Test("an agent creates a ticket by hand: unassigned, with its inquiry, event, counters and trigger pass")
+  func createdByHand() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await world.client.createTicket(Self.byHand(), world.by(TicketWorld.kim))
+    #expect(ticket.state == .unassigned)
+    #expect(ticket.channel == .manual)
+    #expect(ticket.priority == .normal)
+    #expect(ticket.language == "ko")
+    #expect(ticket.creator == "agents/1")
+    #expect(ticket.version == 1)
+    #expect(ticket.customer?.email == "hong@example.com")
+    #expect(ticket.customer?.phone == "01012345678")
+    #expect(ticket.customer?.number ?? 0 > 0)
+    let entries = try await world.client.listEntries(ListEntriesRequest(parent: ticket.name), world.by(TicketWorld.kim))
+    #expect(entries.entries.map(\.text) == ["지난주에 주문했어요."])
+    #expect(entries.entries[0].kind == .inquiry && entries.entries[0].author?.name == "agents/1")
+    #expect(try await world.eventCodes(ticket.name) == ["CREATED"])
+    let work = try await world.outbox(try #require(TicketName(ticket.name)).id)
+    #expect(work.map(\.topic) == [.triggers])
+    #expect(try TriggerPass(serialized: work[0].payload).cause == .created)
+    let counters = try await world.client.getCounters(
+      GetCountersRequest(parent: "services/care"), world.by(TicketWorld.kim))
+    #expect(counters.unassignedTotal == 1 && counters.receivedToday == 1)
+  }
+
+  @Test("a ticket created with an agent is in their hands at once, in their only group")
+  func createdAssigned() async throws {
+    let world = try await TicketWorld()
+    var request = Self.byHand()
+    request.agent = "agents/2"
+    let ticket = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+    #expect(ticket.state == .processing)
+    #expect(ticket.agent == "agents/2" && ticket.agentDisplayName == "이상담")
+    #expect(ticket.group == "services/care/groups/1")
+    request.agent = "agents/1"
+    let other = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+    #expect(other.group.isEmpty, "an agent of two groups: nobody said which")
+  }
+
+  @Test("an inquiry that mail brings is the customer's, and the event says that mail brought it")
+  func createdByMail() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await world.client.createTicket(Self.byMail(), world.by("mail"))
+    #expect(ticket.channel == .email && ticket.creator.isEmpty)
+    let entries = try await world.client.listEntries(ListEntriesRequest(parent: ticket.name), world.by(TicketWorld.kim))
+    #expect(entries.entries[0].author?.kind == .customer)
+    let events = try await world.client.listEvents(ListEventsRequest(parent: ticket.name), world.by(TicketWorld.kim))
+    #expect(events.events[0].actor?.kind == .service && events.events[0].actor?.name == "mail")
+  }
+
+  struct Wrong: Sendable, CustomTestStringConvertible {
+    let field: String
+    var isByMail = false
+    let spoil: @Sendable (inout CreateTicketRequest) -> Void
+    var testDescription: String { field + (isByMail ? " by mail" : "") }
+  }
+
+  static let wrongs: [Wrong] = [
+    Wrong(field: "parent") { $0.parent = "care" },
+    Wrong(field: "title") { $0.title = " " },
+    Wrong(field: "title") { $0.title = String(repeating: "가", count: 201) },
+    Wrong(field: "title") { $0.title = "two\nlines" },
+    Wrong(field: "text") { $0.text = "\n " },
+    Wrong(field: "text") { $0.text = String(repeating: "가", count: 5001) },
+    Wrong(field: "text") { $0.text = "bell \u{7}" },
+    Wrong(field: "channel") { $0.channel = .escalation },
+    Wrong(field: "channel") { $0.channel = Ticket.Channel(rawValue: 99) },
+    Wrong(field: "channel", isByMail: true) { $0.channel = Ticket.Channel() },
+    Wrong(field: "channel", isByMail: true) { $0.channel = .manual },
+    Wrong(field: "priority") { $0.priority = Ticket.Priority(rawValue: 5) },
+    Wrong(field: "language") { $0.language = "korean" },
+    Wrong(field: "submission_type") { $0.submissionType = "" },
+    Wrong(field: "submission_type") { $0.submissionType = "services/care/types/1" },
+    Wrong(field: "group") { $0.group = "groups/1" },
+    Wrong(field: "agent") { $0.agent = "kim" },
+    Wrong(field: "customer.number") { $0.customer?.number = -1 },
+    Wrong(field: "customer.display_name") { $0.customer?.displayName = String(repeating: "n", count: 101) },
+    Wrong(field: "customer.email") { $0.customer?.email = "nobody" },
+    Wrong(field: "customer.phone") { $0.customer?.phone = "call me" },
+    Wrong(field: "request_id") { $0.requestId = String(repeating: "r", count: 129) },
+  ]
+
+  @Test("a wrong field is named, and nothing is written")
+  func wrongFields() async throws {
+    let world = try await TicketWorld()
+    for wrong in Self.wrongs {
+      var request = wrong.isByMail ? Self.byMail() : Self.byHand()
+      wrong.spoil(&request)
+      let caller = wrong.isByMail ? world.by("mail") : world.by(TicketWorld.kim)
+      let error = await refusal { try await world.client.createTicket(request, caller) }
+      #expect(error?.reason == .requestInvalid, "\(wrong.testDescription)")
+      #expect(error?.violations.map(\.field) == [wrong.field], "\(wrong.testDescription)")
+    }
+    #expect(try await world.count("SELECT count(*) FROM ticket") == 0)
+    #expect(try await world.count("SELECT count(*) FROM customer") == 0)
+  }
+
+  @Test("all wrong fields are told at once")
+  func allWrongFields() async throws {
+    let world = try await TicketWorld()
+    var request = CreateTicketRequest(customer: TicketCustomer(email: "x", phone: "y"), language: "K")
+    request.priority = Ticket.Priority(rawValue: -1)
+    let error = await refusal { try await world.client.createTicket(request, world.by(TicketWorld.kim)) }
+    let fields = error?.violations.map(\.field) ?? []
+    #expect(
+      Set(fields) == [
+        "parent", "title", "text", "priority", "language", "submission_type", "customer.email", "customer.phone",
+      ])
+    #expect(fields.count == 8)
+  }
+
+  struct Refused: Sendable {
+    let reason: Reason
+    var agent: AgentID? = TicketWorld.kim
+    let spoil: @Sendable (inout CreateTicketRequest) -> Void
+  }
+
+  @Test("what is not there, not the service's, or cannot take a ticket is refused by name")
+  func refusals() async throws {
+    let world = try await TicketWorld()
+    let rows: [Refused] = [
+      Refused(reason: .serviceNotFound) { $0.parent = "services/nowhere" },
+      Refused(reason: .serviceNotFound) { $0.parent = "services/other" },
+      Refused(reason: .serviceNotFound, agent: TicketWorld.stranger) { _ in },
+      Refused(reason: .serviceNotFound, agent: TicketWorld.gone) { _ in },
+      Refused(reason: .permissionDenied, agent: TicketWorld.guest) { _ in },
+      Refused(reason: .typeNotFound) { $0.submissionType = "services/care/submissionTypes/77" },
+      Refused(reason: .typeNotFound) { $0.submissionType = "services/care/submissionTypes/9" },
+      Refused(reason: .typeNotFound) { $0.submissionType = "services/other/submissionTypes/9" },
+      Refused(reason: .groupNotFound) { $0.group = "services/care/groups/77" },
+      Refused(reason: .groupNotFound) { $0.group = "services/care/groups/3" },
+      Refused(reason: .groupNotFound) { $0.group = "services/other/groups/3" },
+      Refused(reason: .agentNotAssignable) { $0.agent = "agents/77" },
+      Refused(reason: .agentNotAssignable) { $0.agent = "agents/4" },
+      Refused(reason: .agentNotAssignable) { $0.agent = "agents/5" },
+      Refused(reason: .agentNotAssignable) { $0.agent = "agents/6" },
+      Refused(reason: .agentNotAssignable) { $0.agent = "agents/7" },
+      Refused(reason: .agentNotAssignable) {
+        $0.agent = "agents/2"
+        $0.group = "services/care/groups/2"
+      },
+      Refused(reason: .customerNotFound) { $0.customer?.number = 77 },
+      Refused(reason: .permissionDenied, agent: nil) { $0.agent = "agents/1" },
+      Refused(reason: .typeNotFound, agent: nil) { $0.submissionType = "services/care/submissionTypes/4" },
+    ]
+    for (index, row) in rows.enumerated() {
+      var request = row.agent == nil ? Self.byMail() : Self.byHand()
+      row.spoil(&request)
+      let caller = row.agent.map { world.by($0) } ?? world.by("mail")
+      let error = await refusal { try await world.client.createTicket(request, caller) }
+      #expect(error?.reason == row.reason, "row \(index)")
+    }
+    #expect(try await world.count("SELECT count(*) FROM ticket") == 0)
+  }
+
+  @Test("an agent files a ticket under an inactive submission type")
+  func inactiveType() async throws {
+    let world = try await TicketWorld()
+    var request = Self.byHand()
+    request.submissionType = "services/care/submissionTypes/4"
+    #expect(await refusal { try await world.client.createTicket(request, world.by(TicketWorld.kim)) } == nil)
+  }
+
+  @Test("a customer is found by number, then address, then phone number, and made otherwise")
+  func customers() async throws {
+    let world = try await TicketWorld()
+    func create(_ customer: TicketCustomer?) async throws -> TicketCustomer {
+      var request = Self.byHand()
+      request.customer = customer
+      return try #require(try await world.client.createTicket(request, world.by(TicketWorld.kim)).customer)
+    }
+    let first = try await create(TicketCustomer(displayName: "홍길동", email: "hong@example.com", phone: "010-1111-2222"))
+    let byEmail = try await create(TicketCustomer(email: "HONG@example.com", phone: "02-999"))
+    #expect(byEmail.number == first.number)
+    #expect(byEmail.displayName.isEmpty && byEmail.phone == "02999", "an address is no key to the rest")
+    let byPhone = try await create(TicketCustomer(email: "new@example.com", phone: "01011112222"))
+    #expect(byPhone.number == first.number && byPhone.email == "new@example.com")
+    let byNumber = try await create(TicketCustomer(number: first.number, phone: "02-123"))
+    #expect(byNumber.displayName == "홍길동" && byNumber.email == "hong@example.com" && byNumber.phone == "02123")
+    let other = try await create(TicketCustomer(email: "other@example.com"))
+    #expect(other.number != first.number)
+    #expect(try await create(nil).number == 0)
+    #expect(try await world.count("SELECT count(*) FROM customer") == 2)
+  }
+
+  @Test("a customer who comes several times at once is one customer")
+  func customerRace() async throws {
+    let world = try await TicketWorld()
+    let numbers = try await withThrowingTaskGroup(of: Int64.self) { group in
+      for index in 0..<16 {
+        group.addTask {
+          var request = Self.byHand()
+          request.customer =
+            index % 2 == 0
+            ? TicketCustomer(displayName: "홍길동", email: "hong@example.com") : TicketCustomer(phone: "010-1")
+          if index % 4 == 0 { request.customer?.phone = "0101" }
+          return try await world.client.createTicket(request, world.by(TicketWorld.kim)).customer?.number ?? 0
+        }
+      }
+      return try await group.reduce(into: Set<Int64>()) { $0.insert($1) }
+    }
+    #expect(!numbers.contains(0))
+    // Who came by address alone and who came by number alone may have been two before they were seen together.
+    #expect(numbers.count <= 2)
+    #expect(try await world.count("SELECT count(*) FROM customer WHERE email = 'hong@example.com'") == 1)
+    #expect(try await world.count("SELECT count(*) FROM customer WHERE phone = '0101'") == 1)
+    #expect(try await world.count("SELECT count(*) FROM ticket") == 16)
+  }
+
+  @Test("a repeated request answers with the first ticket, and the id is refused for another request")
+  func replay() async throws {
+    let world = try await TicketWorld()
+    var request = Self.byHand()
+    request.requestId = "once"
+    let first = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+    let second = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+    #expect(second.name == first.name)
+    let others = try await world.client.createTicket(request, world.by(TicketWorld.lee))
+    #expect(others.name != first.name, "each caller has ids of their own")
+    request.title = "Another"
+    let error = await refusal { try await world.client.createTicket(request, world.by(TicketWorld.kim)) }
+    #expect(error?.reason == .requestIDReused)
+    #expect(try await world.count("SELECT count(*) FROM ticket") == 2)
+  }
+}

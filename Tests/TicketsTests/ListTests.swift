@@ -1,0 +1,219 @@
+import EventLoop
+import HandoffAPI
+import HandoffTestKit
+import Postgres
+import RPC
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite struct ListTests {
+  private func list(
+    _ world: TicketWorld, _ request: ListTicketsRequest, by agent: AgentID = TicketWorld.kim
+  ) async throws -> ListTicketsResponse {
+    var request = request
+    if request.parent.isEmpty { request.parent = "services/care" }
+    return try await world.client.listTickets(request, world.by(agent))
+  }
+
+  /// One ticket of each kind that a menu tells apart, by a word.
+  private func tickets(_ world: TicketWorld) async throws -> [String: String] {
+    var made: [String: String] = [:]
+    func make(_ word: String, _ shape: TicketWorld.Shape) async throws {
+      made[world.name(try await world.ticket(shape))] = word
+    }
+    let lee = TicketWorld.lee
+    try await make("unassigned", .init(state: .unassigned, agent: nil, group: nil))
+    try await make("in group 2", .init(state: .unassigned, agent: nil, group: GroupID(2)))
+    try await make("processing", .init(state: .processing, group: nil))
+    try await make("pending", .init(state: .pending, group: nil))
+    try await make("resolved", .init(state: .resolved, group: nil))
+    try await make("completed", .init(state: .completed, group: nil))
+    try await make("lee's", .init(state: .processing, agent: lee, group: GroupID(1)))
+    try await make("spam", .init(agent: lee, group: GroupID(1), isSpam: true))
+    try await make("dooray", .init(state: .doorayInProgress, agent: lee, group: nil))
+    try await make("another service's", .init(service: "bugs"))
+    let escalated = try await world.ticket(.init(state: .resolved, agent: lee, group: nil))
+    var event = EventDraft(.escalated, by: .agent(lee))
+    event.set.target = .some(TicketLink(serviceID: ServiceID(2), ticketID: escalated.id))
+    _ = try await world.ledger.write(TicketChange(event), on: escalated, deadline: TestDatabase.deadline)
+    made[world.name(escalated)] = "escalated"
+    return made
+  }
+
+  @Test("each menu shows its set, newest first")
+  func menus() async throws {
+    let world = try await TicketWorld()
+    let words = try await tickets(world)
+    let rows: [(ListTicketsRequest.Menu, [String])] = [
+      (.unassigned, ["in group 2", "unassigned"]),
+      (.myProcessing, ["processing"]), (.myPending, ["pending"]), (.myResolved, ["resolved"]),
+      (.myCompleted, ["completed"]), (.myGroups, ["lee's", "in group 2"]), (.escalated, ["escalated", "dooray"]),
+      (.spam, ["spam"]),
+      (
+        .all,
+        [
+          "escalated", "dooray", "lee's", "completed", "resolved", "pending", "processing", "in group 2", "unassigned",
+        ]
+      ),
+    ]
+    for (menu, expected) in rows {
+      let page = try await list(world, ListTicketsRequest(menu: menu))
+      #expect(page.tickets.map { words[$0.name] } == expected, "\(menu)")
+      #expect(page.nextPageToken.isEmpty)
+    }
+  }
+
+  @Test("state, group and agent narrow a menu, and may leave nothing of it")
+  func filters() async throws {
+    let world = try await TicketWorld()
+    let words = try await tickets(world)
+    let kim = "agents/1"
+    let lee = "agents/2"
+    let rows: [(ListTicketsRequest, [String])] = [
+      (ListTicketsRequest(state: .resolved), ["escalated", "resolved"]),
+      (ListTicketsRequest(agent: kim), ["completed", "resolved", "pending", "processing"]),
+      (ListTicketsRequest(state: .pending, agent: kim), ["pending"]),
+      (ListTicketsRequest(group: "services/care/groups/1"), ["lee's"]),
+      (ListTicketsRequest(group: "services/care/groups/1", agent: kim), []),
+      (ListTicketsRequest(menu: .myGroups, group: "services/care/groups/2"), ["in group 2"]),
+      (ListTicketsRequest(menu: .myGroups, state: .processing), ["lee's"]),
+      (ListTicketsRequest(menu: .myPending, state: .resolved), []),
+      (ListTicketsRequest(menu: .myPending, agent: lee), []),
+      (ListTicketsRequest(menu: .unassigned, agent: lee), []),
+      (ListTicketsRequest(menu: .unassigned, group: "services/care/groups/2"), ["in group 2"]),
+      (ListTicketsRequest(menu: .escalated, agent: lee), ["escalated", "dooray"]),
+      (ListTicketsRequest(menu: .spam, agent: lee), ["spam"]),
+      (ListTicketsRequest(menu: .spam, agent: kim), []),
+    ]
+    for (index, row) in rows.enumerated() {
+      let page = try await list(world, row.0)
+      #expect(page.tickets.map { words[$0.name] } == row.1, "row \(index)")
+    }
+  }
+
+  @Test("pages follow one another without gap or repetition, also when tickets come in meanwhile")
+  func pages() async throws {
+    let world = try await TicketWorld()
+    var made: [String] = []
+    for _ in 0..<7 { made.insert(world.name(try await world.ticket(.unassigned)), at: 0) }
+    var seen: [String] = []
+    var request = ListTicketsRequest(menu: .unassigned, pageSize: 3)
+    repeat {
+      let page = try await list(world, request)
+      #expect(page.tickets.count <= 3)
+      seen += page.tickets.map(\.name)
+      request.pageToken = page.nextPageToken
+      _ = try await world.ticket(.unassigned)
+    } while !request.pageToken.isEmpty
+    #expect(seen == made)
+  }
+
+  @Test("a page token is good for its own list and caller only")
+  func tokens() async throws {
+    let world = try await TicketWorld()
+    for _ in 0..<3 { _ = try await world.ticket() }
+    let token = try await list(world, ListTicketsRequest(menu: .myProcessing, pageSize: 1)).nextPageToken
+    #expect(!token.isEmpty)
+    let rows: [(ListTicketsRequest, AgentID)] = [
+      (ListTicketsRequest(menu: .myProcessing, pageToken: token), TicketWorld.boss),
+      (ListTicketsRequest(menu: .all, pageToken: token), TicketWorld.kim),
+      (ListTicketsRequest(menu: .myProcessing, state: .processing, pageToken: token), TicketWorld.kim),
+      (ListTicketsRequest(menu: .myProcessing, pageToken: "nonsense"), TicketWorld.kim),
+    ]
+    for (request, agent) in rows {
+      let error = await refusal { try await list(world, request, by: agent) }
+      #expect(error?.reason == .pageTokenInvalid)
+    }
+  }
+
+  @Test("a wrong list request is refused with its fields")
+  func wrongRequests() async throws {
+    let world = try await TicketWorld()
+    let request = ListTicketsRequest(
+      parent: "care", menu: .init(rawValue: 12), state: .init(rawValue: 11), group: "x", agent: "y", pageSize: -1)
+    let error = await refusal { try await list(world, request) }
+    #expect(error?.violations.map(\.field) == ["parent", "menu", "state", "group", "agent", "page_size"])
+    let others = await refusal { try await list(world, ListTicketsRequest(group: "services/other/groups/3")) }
+    #expect(others?.reason == .groupNotFound)
+    let daemon = await refusal {
+      try await world.client.listTickets(
+        ListTicketsRequest(parent: "services/care", menu: .myGroups), world.by("operator"))
+    }
+    #expect(daemon?.violations.map(\.field) == ["menu"])
+  }
+
+  @Test("every menu reads an index that is in the order of the page, never the whole table")
+  func plans() async throws {
+    let world = try await TicketWorld()
+    try await world.run(
+      """
+      INSERT INTO ticket (service_id, id, state, agent_id, group_id, channel, language, title, is_spam, internal_reason,
+        organization_id, target_service_id, target_ticket_id, event_hash, event_seal, create_time, update_time,
+        resolve_time, complete_time)
+      SELECT 1 + n % 2, 100000 + n, s.state, CASE WHEN s.state = 'UNASSIGNED' THEN NULL ELSE 1 + n % 3 END,
+        CASE WHEN n % 2 = 0 THEN 1 + n / 2 % 2 END, 'EMAIL', 'ko', 'T', n % 40 = 10, CASE WHEN n % 40 = 10 THEN 'SPAM' END,
+        1, CASE WHEN n % 60 = 0 THEN 2 END, CASE WHEN n % 60 = 0 THEN n END, '\\x00', '\\x00', now(), now(),
+        CASE WHEN s.state IN ('RESOLVED', 'COMPLETED') THEN now() END,
+        CASE WHEN s.state = 'COMPLETED' THEN now() END
+      FROM generate_series(1, 6000) AS n
+        CROSS JOIN LATERAL (SELECT CASE WHEN n % 40 = 10 THEN 'RESOLVED' ELSE
+          (ARRAY['UNASSIGNED', 'PROCESSING', 'PENDING', 'RESOLVED', 'COMPLETED'])[1 + n / 2 % 5] END AS state) AS s
+      """)
+    try await world.run("ANALYZE ticket")
+    var mine = TicketFilter(service: ServiceID(1))
+    mine.holder = .agent(TicketWorld.kim)
+    var myPending = mine
+    myPending.state = .pending
+    var nobodys = TicketFilter(service: ServiceID(1))
+    nobodys.holder = .nobody
+    var resolved = TicketFilter(service: ServiceID(1))
+    resolved.state = .resolved
+    var grouped = TicketFilter(service: ServiceID(1))
+    grouped.groups = [GroupID(1), GroupID(2)]
+    var escalated = TicketFilter(service: ServiceID(1))
+    escalated.isEscalated = true
+    var spam = TicketFilter(service: ServiceID(1))
+    spam.isSpam = true
+    let rows: [(TicketFilter, String)] = [
+      (TicketFilter(service: ServiceID(1)), "ticket_pkey"), (nobodys, "ticket_nobody_idx"),
+      (resolved, "ticket_state_idx"), (mine, "ticket_agent_state_idx"), (myPending, "ticket_agent_state_idx"),
+      (grouped, "ticket_group_idx"), (escalated, "ticket_escalated_idx"), (spam, "ticket_spam_idx"),
+    ]
+    for (filter, index) in rows {
+      let plan = try await world.rows(
+        "EXPLAIN \(fragment: TicketStore.page(filter, before: TicketID(105_000), limit: 51))"
+      ).map { try $0.string(0) }.joined(separator: "\n")
+      #expect(plan.contains(index), "\(plan)")
+      #expect(!plan.contains("Seq Scan on ticket"), "\(plan)")
+    }
+  }
+
+  @Test("histories come in pages, oldest first")
+  func histories() async throws {
+    let world = try await TicketWorld()
+    let name = world.name(try await world.ticket())
+    for index in 1...4 {
+      _ = try await world.client.processTicket(
+        ProcessTicketRequest(name: name, act: .comment, text: "comment \(index)"), world.by(TicketWorld.kim))
+    }
+    var texts: [String] = []
+    var entries = ListEntriesRequest(parent: name, pageSize: 2)
+    repeat {
+      let page = try await world.client.listEntries(entries, world.by(TicketWorld.kim))
+      texts += page.entries.map(\.text)
+      entries.pageToken = page.nextPageToken
+    } while !entries.pageToken.isEmpty
+    #expect(texts.dropFirst() == ["comment 1", "comment 2", "comment 3", "comment 4"])
+    var sequences: [Int32] = []
+    var events = ListEventsRequest(parent: name, pageSize: 2)
+    repeat {
+      let page = try await world.client.listEvents(events, world.by(TicketWorld.kim))
+      sequences += page.events.map(\.sequence)
+      events.pageToken = page.nextPageToken
+    } while !events.pageToken.isEmpty
+    #expect(sequences == [1, 2, 3, 4, 5])
+  }
+}

@@ -1,0 +1,116 @@
+import EventLoop
+import HandoffAPI
+import HandoffTestKit
+import Postgres
+import RPC
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite struct TicketJobsTests {
+  private func jobs(_ ledger: TicketLedger) -> TicketJobs {
+    TicketJobs(
+      ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics())
+  }
+
+  /// A ticket that was resolved some days ago.
+  private func resolved(_ world: TicketWorld, days: Int, _ shape: TicketWorld.Shape = .init(state: .resolved))
+    async throws
+    -> TicketRecord
+  {
+    let ticket = try await world.ticket(shape)
+    try await world.run(
+      """
+      UPDATE ticket SET resolve_time = resolve_time - \(days) * interval '1 day' - interval '1 second'
+      WHERE id = \(ticket.id)
+      """)
+    return ticket
+  }
+
+  @Test("a resolved ticket completes by itself after its service's days, once, by the system, and without a mail")
+  func autoComplete() async throws {
+    let world = try await TicketWorld()
+    try await world.run("UPDATE service SET auto_complete_days = 0 WHERE code = 'bugs'")
+    let due = try await resolved(world, days: 14)
+    let early = try await resolved(world, days: 13)
+    let spam = try await resolved(world, days: 30, .init(isSpam: true))
+    let never = try await resolved(world, days: 30, .init(service: "bugs", state: .resolved))
+    let reopened = try await world.ticket()
+    let jobs = jobs(world.ledger)
+    #expect(try await jobs.completeDueTickets(deadline: TestDatabase.deadline) == 1)
+    #expect(try await jobs.completeDueTickets(deadline: TestDatabase.deadline) == 0)
+    let after = try await world.client.getTicket(GetTicketRequest(name: world.name(due)), world.by(TicketWorld.kim))
+    #expect(after.state == .completed && after.completeTime != nil && after.agent == "agents/1")
+    let event = try #require(
+      try await world.client.listEvents(ListEventsRequest(parent: after.name), world.by(TicketWorld.kim)).events.last)
+    #expect(event.code == "AUTO_COMPLETED" && event.actor?.kind == .system)
+    #expect(try await world.outbox(due.id).isEmpty)
+    for ticket in [early, spam, never, reopened] {
+      let state = try await world.client.getTicket(
+        GetTicketRequest(name: world.name(ticket)), world.by(TicketWorld.boss)
+      ).state
+      #expect(state.rawValue == ticket.state.number)
+    }
+  }
+
+  @Test("several daemons complete each ticket once")
+  func race() async throws {
+    let world = try await TicketWorld()
+    for _ in 0..<20 { _ = try await resolved(world, days: 14) }
+    let ledgers = [world.ledger, try TicketWorld.ledger(world.database, role: "handoff_tickets")]
+    let total = try await withThrowingTaskGroup(of: Int.self) { group in
+      for ledger in ledgers {
+        group.addTask { try await self.jobs(ledger).completeDueTickets(deadline: TestDatabase.deadline) }
+      }
+      return try await group.reduce(0, +)
+    }
+    #expect(total == 20)
+    #expect(try await world.count("SELECT count(*) FROM ticket_event WHERE code = 'AUTO_COMPLETED'") == 20)
+    #expect(try await world.count("SELECT count(*) FROM ticket WHERE state = 'COMPLETED'") == 20)
+  }
+
+  @Test("the search for due tickets reads its index")
+  func plan() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await resolved(world, days: 14)
+    let due = try await TicketStore(pool: world.ledger.pool).dueForCompletion(
+      limit: 10, deadline: TestDatabase.deadline)
+    #expect(due.map(\.id) == [ticket.id])
+  }
+
+  @Test("request ids and work given up go after their time, and not before")
+  func retention() async throws {
+    let world = try await TicketWorld()
+    try await world.run(
+      """
+      INSERT INTO idempotency_key (caller, method, request_id, request_hash, service_id, ticket_id, create_time)
+      SELECT 'agents/1', 'M', 'r' || n, '\\x00', 1, 1, now() - n * interval '1 hour' FROM generate_series(20, 30) AS n
+      """)
+    let ticket = try await world.ticket()
+    try await world.run(
+      """
+      INSERT INTO outbox (topic, service_id, ticket_id, event_sequence, payload, dead_time, dead_reason)
+      SELECT t.topic, 1, \(ticket.id), n, '\\x00', now() - n * interval '1 day', 'test'
+      FROM generate_series(25, 35) AS n, (VALUES ('MAIL'), ('TRIGGERS')) AS t (topic)
+      """)
+    try await jobs(world.ledger).removeOldRows(deadline: TestDatabase.deadline)
+    #expect(try await world.count("SELECT count(*) FROM idempotency_key") == 4)
+    #expect(try await world.count("SELECT count(*) FROM outbox") == 10)
+  }
+
+  @Test("jobs run until they are stopped")
+  func lifetime() async throws {
+    let world = try await TicketWorld()
+    let due = try await resolved(world, days: 14)
+    let stop = jobs(world.ledger).start(on: TestLoops.group)
+    let deadline = TestDatabase.deadline
+    var state = Ticket.State.resolved
+    while state != .completed, !deadline.hasPassed {
+      state = try await world.client.getTicket(GetTicketRequest(name: world.name(due)), world.by(TicketWorld.kim)).state
+    }
+    #expect(state == .completed)
+    await stop()
+  }
+}
