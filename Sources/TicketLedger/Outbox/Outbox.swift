@@ -21,10 +21,14 @@ package struct OutboxItem: Sendable {
   package let deadline: Deadline
   let leaseHolder: String
 
-  /// Removes the work as done, if the lease still holds. Committed together with what the work wrote (as a change's
-  /// companion, say), it makes both happen once.
+  /// Removes the work as done, and fails when the lease has gone to somebody else. Committed together with what the
+  /// work wrote (as a change's companion), it makes both happen once.
   package var completion: Query {
-    "DELETE FROM outbox WHERE id = \(id) AND lease_holder = \(leaseHolder)"
+    // A failure of the same SQLSTATE as a lost race for the ticket, so that the change is looked at again.
+    """
+    WITH removed AS (DELETE FROM outbox WHERE id = \(id) AND lease_holder = \(leaseHolder) RETURNING id)
+    SELECT 1 / count(*) FROM removed
+    """
   }
 }
 
@@ -84,7 +88,8 @@ package struct Outbox: Sendable {
       """, deadline)
   }
 
-  /// Claims the work of one ticket that nobody is doing, whether due or waiting for another attempt, in the order of events.
+  /// Claims the work of one ticket that nobody is doing, whether due or waiting for another attempt, in the order of
+  /// events.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func claim(
@@ -127,6 +132,17 @@ package struct Outbox: Sendable {
             """, deadline: deadline)
         }
       }
+    }
+  }
+
+  /// Whether claimed work is still its claimer's: nobody has taken it over, and it is not settled.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func holds(_ item: OutboxItem, deadline: Deadline) async throws -> Bool {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        "SELECT 1 FROM outbox WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)", deadline: deadline)
+      return !rows.isEmpty
     }
   }
 
