@@ -64,7 +64,10 @@ let foundations: [Target] = [
 let services: [Target] = [
   library("TicketLedger", ["HandoffAPI", "RPCProtos", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
   library("Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
-  library("Assignment", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library(
+    "Assignment",
+    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "TicketLedger", "Postgres", "ServiceKit", "Crypto", "EventLoop"],
+    exclude: ["Migrations"]),
   library(
     "Mail",
     [
@@ -81,7 +84,7 @@ let executables: [Target] = [
   .executableTarget(
     name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
   executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
-  executable("handoff-assignment", ["Assignment"]),
+  executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-mail", ["Mail"]),
   executable("handoff-masking", ["Masking", "HandoffAPI", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
   executable("handoff-gateway", ["EventLoop", "Gateway", "ServiceDatabase", "ServiceKit"]),
@@ -124,7 +127,7 @@ let testTargets: [Target] = [
     ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
     exclude: ["Snapshots"]),
   tests("TicketsTests", ["Tickets", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit"]),
-  tests("AssignmentTests", ["Assignment", "HandoffTestKit"]),
+  tests("AssignmentTests", ["Assignment", "LedgerTestKit", "HandoffAPI"]),
   tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "Protobuf", "Postgres"]),
   tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),
   tests("MailTests", ["Mail", "TicketLedger", "HandoffAPI", "Outbound", "HandoffTestKit"]),

@@ -46,6 +46,13 @@ package enum Scrypt {
     return encode(Encoded(parameters: parameters, salt: salt, hash: hash))
   }
 
+  /// What `hash` could have given, but made from no password: verifying against it takes as long, and fails.
+  package static func decoy(parameters: Parameters = .standard) -> String {
+    encode(
+      Encoded(
+        parameters: parameters, salt: SecureRandom.bytes(saltBytes), hash: SecureRandom.bytes(hashBytes)))
+  }
+
   /// Whether `encoded` was made from `password`.
   ///
   /// - Throws: `CryptoError.invalidArgument` when `encoded` is not of the form that `hash` gives.

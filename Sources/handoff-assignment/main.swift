@@ -1,1 +1,20 @@
-print("to come")
+import Assignment
+import HandoffAPI
+import ServiceDatabase
+import ServiceKit
+import TicketLedger
+
+let description = ServiceDescription(
+  "assignment", summary: "Who holds tickets: keeping, forwarding, triggers, and the agents themselves.", port: 7102,
+  keys: CommonKeys.database + [CommonKeys.callerTokenFile, TicketLedger.keyFile], rules: [CommonKeys.databaseRule])
+
+await runService(description) { process in
+  let ledger = TicketLedger(process, pool: try await process.openDatabase())
+  let runner = TriggerRunner(ledger: ledger, log: process.log, metrics: process.metrics)
+  let passwords = PasswordCheck()
+  process.onShutdown("passwords") { passwords.shutdown() }
+  process.onShutdown("triggers", runner.start(on: process.group))
+  let service = AssignmentService(ledger: ledger, runner: runner, passwords: passwords)
+  return ServiceParts(
+    [service.rpcService], callers: AssignmentService.callerRules, tokens: process.config[CommonKeys.callerTokenFile])
+}

@@ -1,0 +1,50 @@
+import HandoffAPI
+import ServiceKit
+import TicketLedger
+
+/// How an assignment finds its agent; the order is that of the API's numbers.
+enum AssignmentMode: CaseIterable, Sendable {
+  case specific
+  case random
+  case sequential
+}
+
+/// One line of a trigger's results, ready to be carried out.
+enum TriggerAction: Sendable, Equatable {
+  case assign(AssignmentMode, group: GroupID, agents: [AgentID])
+  case setSubmissionType(SubmissionTypeID)
+  case setPriority(TicketPriority)
+  case setGroup(GroupID)
+}
+
+/// A trigger as passes run it.
+struct ActiveTrigger: Sendable {
+  let id: TriggerID
+  let name: TriggerName
+  let version: Int64
+  let conditions: [TriggerConditionRule]
+  let actions: [TriggerAction]
+
+  /// Reads a stored trigger.
+  ///
+  /// - Throws: INTERNAL for one that this build does not understand: a newer one may have saved it, and its daemon runs
+  ///   it.
+  init(_ id: TriggerID, version: Int64, conditions: Trigger, results: Trigger, of service: ServiceRecord) throws {
+    self.id = id
+    self.version = version
+    name = TriggerName(service: service.code, id: id)
+    var reader = TriggerReader(service: service.code)
+    self.conditions = reader.conditions(conditions.conditions)
+    actions = reader.actions(results.results)
+    do {
+      try reader.check.done()
+    } catch {
+      throw ServiceError(.internal, cause: UnreadableTrigger(description: "\(name) cannot be read: \(error)"))
+    }
+  }
+}
+
+/// A stored trigger that makes no sense here.
+private struct UnreadableTrigger: Error, CustomStringConvertible {
+  let description: String
+}
