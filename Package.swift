@@ -126,7 +126,7 @@ let testTargets: [Target] = [
     "TicketLedgerTests",
     ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
     exclude: ["Snapshots"]),
-  tests("TicketsTests", ["Tickets", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit"]),
+  tests("TicketsTests", ["Tickets", "Assignment", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit"]),
   tests("AssignmentTests", ["Assignment", "LedgerTestKit", "HandoffAPI"]),
   tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "Protobuf", "Postgres"]),
   tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),

@@ -118,7 +118,7 @@ extension TicketService {
   /// pass is in the outbox, and whoever does it does not need us.
   private func afterTriggers(_ ticket: TicketRecord, of service: ServiceRecord, _ call: CallContext) async -> Ticket? {
     var options = call.onward()
-    options.deadline = min(options.deadline, .after(Self.triggerPatience))
+    options.deadline = min(options.deadline, .after(triggerPatience))
     let name = TicketName(service: service.code, id: ticket.id)
     return try? await assignment.runTriggers(RunTriggersRequest(name: name.description), options).ticket
   }

@@ -1,4 +1,6 @@
+import EventLoop
 package import HandoffAPI
+import Postgres
 import Protobuf
 package import RPC
 import ServiceKit
@@ -50,7 +52,30 @@ extension TicketService {
     if !CanonicalText.isBlank(order.text) {
       event.entries = [EntryDraft(order.act.entryKind, order.act.entryAct, body: order.text, id: entryID)]
     }
-    return TicketChange(Self.events(event, outcome, skipped: skipped))
+    var change = TicketChange(Self.events(event, outcome, skipped: skipped))
+    if outcome.has(.answersSource), let source = ticket.source {
+      change.companions = [try await answer(to: source, of: ticket, order, access, call.deadline)]
+    }
+    return change
+  }
+
+  /// What the act is to the consultation ticket that was escalated: the answer it waits for, or, once it has one or was
+  /// escalated anew, something more in its history.
+  private func answer(
+    to source: TicketLink, of ticket: TicketRecord, _ order: ProcessOrder, _ access: Access, _ deadline: Deadline
+  ) async throws -> Query {
+    let service = try await ledger.directory.service(id: source.serviceID, deadline: deadline)
+    let waiting = try await ledger.ticket(source.ticketID, of: source.serviceID, deadline: deadline)
+    let outcome = try waiting.outcome(of: .receiveEscalationAnswer, in: service, by: .issueService)
+    var event = EventDraft(.escalationAnswered, by: access.ledgerActor)
+    if waiting.target == TicketLink(serviceID: ticket.serviceID, ticketID: ticket.id) {
+      event.set = TicketFields(outcome, on: waiting)
+      if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.escalated)] }
+    }
+    if !CanonicalText.isBlank(order.text) {
+      event.entries = [EntryDraft(.escalation, order.act.entryAct, body: order.text)]
+    }
+    return try await ledger.companion(TicketChange(event), on: waiting, deadline: deadline)
   }
 
   /// The act's event and what follows from it at once: the move to the spam box, or the mail that is not sent.

@@ -7,24 +7,27 @@ package import TicketLedger
 
 /// The life of tickets: creation, history, processing, lists and counters.
 package struct TicketService: TicketServiceProvider {
-  /// How long a creation waits for the triggers to run; they run anyway, the answer just does not show it then.
-  static let triggerPatience: Duration = .milliseconds(250)
-
   let ledger: TicketLedger
   let store: TicketStore
   let mail: MailServiceClient
   let assignment: AssignmentServiceClient
+  let triggerPatience: Duration
 
   /// Serves the ledger's tickets.
   ///
   /// - Parameters:
   ///   - mail: the way to MailService, without which nothing is resolved or held.
   ///   - assignment: the way to AssignmentService; when it is out of reach, triggers run later.
-  package init(ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport) {
+  ///   - triggerPatience: how long a creation waits for the triggers; they run anyway, its answer just does not show it.
+  package init(
+    ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
+    triggerPatience: Duration = .milliseconds(250)
+  ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)
     self.mail = MailServiceClient(mail)
     self.assignment = AssignmentServiceClient(assignment)
+    self.triggerPatience = triggerPatience
   }
 
   /// Who may call what: the door and the operator everything, other daemons what they need.

@@ -145,6 +145,17 @@ final class TicketWorld: Sendable {
     try await ticket(Shape(service: service, state: state, agent: state == .unassigned ? nil : Self.kim))
   }
 
+  /// A consultation ticket and the issue ticket that it was escalated to.
+  func escalation() async throws -> (source: TicketRecord, issue: TicketRecord) {
+    let source = try await ticket(.escalating)
+    let link = TicketLink(serviceID: source.serviceID, ticketID: source.id)
+    let issue = try await ticket(Shape(service: "bugs", source: link))
+    var event = EventDraft(.escalated, by: .agent(Self.kim))
+    event.set.target = .some(TicketLink(serviceID: issue.serviceID, ticketID: issue.id))
+    let escalated = try await ledger.write(TicketChange(event), on: source, deadline: TestDatabase.deadline).ticket
+    return (escalated, issue)
+  }
+
   func name(_ ticket: TicketRecord) -> String {
     let codes: [Int64: String] = [1: "care", 2: "bugs", 3: "other"]
     return "services/\(codes[ticket.serviceID.rawValue] ?? "")/tickets/\(ticket.id)"
@@ -200,7 +211,7 @@ final class TicketWorld: Sendable {
 }
 
 /// Says who calls, where a daemon would prove it.
-private struct CallsFrom: ServerInterceptor {
+struct CallsFrom: ServerInterceptor {
   let name: String
   func admit(_ call: CallContext) throws { call.caller = name }
   func finished(_ call: CallContext, _ outcome: CallOutcome) {}

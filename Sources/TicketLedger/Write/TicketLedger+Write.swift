@@ -90,6 +90,21 @@ extension TicketLedger {
     throw current.ticket.version == ticket.version ? ServiceError(.conflict) : current.ticket.stale
   }
 
+  /// The statement that writes a change of another ticket, to be a companion of the change that it follows from: both are
+  /// written or neither, and when either ticket was changed meanwhile,
+  /// ``perform(on:access:version:idempotency:deadline:decide:)`` decides again.
+  ///
+  /// - Parameter ticket: the other ticket as it was read while deciding.
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func companion(
+    _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline
+  ) async throws -> Query {
+    precondition(
+      change.companions.isEmpty && change.idempotency == nil, "a companion with companions or a claim of its own")
+    let (plan, _) = try await plan(change, on: ticket, deadline: deadline)
+    return plan.updateStatement(nil, resultIDs: [], isSilent: change.isSilent, onLostRace: .failure)
+  }
+
   /// Tries once; nil when the ticket is not as it was read, or the request is being carried out elsewhere.
   private func attempt(
     _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline

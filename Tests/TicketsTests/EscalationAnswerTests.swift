@@ -1,0 +1,104 @@
+import HandoffAPI
+import HandoffTestKit
+import Postgres
+import Protobuf
+import RPC
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite struct EscalationAnswerTests {
+  private func process(
+    _ world: TicketWorld, _ ticket: TicketRecord, _ act: ProcessTicketRequest.Act, _ text: String = "부품을 교체했습니다."
+  ) async throws -> Ticket {
+    var request = ProcessTicketRequest(name: world.name(ticket), act: act, text: text)
+    if act == .resolveInternally { request.internalReason = .others }
+    return try await world.client.processTicket(request, world.by(TicketWorld.kim))
+  }
+
+  private func get(_ world: TicketWorld, _ ticket: TicketRecord) async throws -> Ticket {
+    try await world.client.getTicket(GetTicketRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
+  }
+
+  @Test(
+    "what ends an issue ticket, or holds it, answers the consultation ticket and mails nobody",
+    arguments: [ProcessTicketRequest.Act.resolve, .hold, .resolveInternally])
+  func answers(_ act: ProcessTicketRequest.Act) async throws {
+    let world = try await TicketWorld(isMailReachable: false)
+    let (source, issue) = try await world.escalation()
+    let after = try await process(world, issue, act)
+    #expect(after.state == (act == .hold ? .pending : .resolved))
+    let answered = try await get(world, source)
+    #expect(answered.state == .escalationAnswered && answered.agent == "agents/1")
+    let entry = try #require(
+      try await world.client.listEntries(ListEntriesRequest(parent: answered.name), world.by(TicketWorld.kim))
+        .entries.last)
+    #expect(entry.kind == .escalation && entry.text == "부품을 교체했습니다.")
+    #expect(try await world.eventCodes(answered.name).last == "ESCALATION_ANSWERED")
+    #expect(try await world.outbox(issue.id).map(\.topic) == [.triggers])
+    #expect(try TriggerPass(serialized: try #require(await world.outbox(source.id).last).payload).cause == .escalated)
+    let verified = try await world.client.verifyHistory(
+      VerifyHistoryRequest(name: answered.name), world.by(TicketWorld.kim))
+    #expect(verified.intact, "\(verified.finding)")
+  }
+
+  @Test("a second answer only adds to the history")
+  func secondAnswer() async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    _ = try await process(world, issue, .hold)
+    _ = try await world.client.processTicket(
+      ProcessTicketRequest(name: world.name(source), act: .resolve, text: "답변드립니다."), world.by(TicketWorld.kim))
+    _ = try await process(world, issue, .resolve, "이제 끝났습니다.")
+    let after = try await get(world, source)
+    #expect(after.state == .resolved && after.entryCount == 4)
+  }
+
+  @Test("the answer of an earlier escalation does not answer the later one")
+  func earlierEscalation() async throws {
+    let world = try await TicketWorld()
+    let (source, earlier) = try await world.escalation()
+    var event = EventDraft(.escalated, by: .agent(TicketWorld.kim))
+    event.set.target = .some(TicketLink(serviceID: ServiceID(2), ticketID: TicketID(earlier.id.rawValue + 1)))
+    _ = try await world.ledger.write(TicketChange(event), on: source, deadline: TestDatabase.deadline)
+    _ = try await process(world, earlier, .resolve)
+    let after = try await get(world, source)
+    #expect(after.state == .escalating && after.entryCount == 2)
+  }
+
+  @Test("a comment on an issue ticket stays there")
+  func comment() async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    _ = try await process(world, issue, .comment)
+    let after = try await get(world, source)
+    #expect(after.state == .escalating && after.entryCount == 1)
+  }
+
+  @Test("the answer is written with the consultation ticket or not at all, whoever writes to it meanwhile")
+  func race() async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<4 {
+        group.addTask {
+          _ = try await world.client.processTicket(
+            ProcessTicketRequest(name: world.name(source), act: .comment, text: "\(index)"), world.by(TicketWorld.lee))
+        }
+      }
+      group.addTask { _ = try await self.process(world, issue, .resolve) }
+      while let result = await group.nextResult() {
+        // Whoever was always too late is told so, and nothing of theirs is written.
+        if case .failure(let error) = result { #expect(ServiceError(caught: error).reason == .conflict) }
+      }
+    }
+    let (parent, child) = (try await get(world, source), try await get(world, issue))
+    #expect((parent.state == .escalationAnswered) == (child.state == .resolved))
+    for name in [parent.name, child.name] {
+      let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: name), world.by(TicketWorld.kim))
+      #expect(found.intact)
+    }
+  }
+}
