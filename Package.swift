@@ -132,6 +132,7 @@ let testTargets: [Target] = [
   tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),
   tests("MailTests", ["Mail", "TicketLedger", "HandoffAPI", "Outbound", "HandoffTestKit"]),
   tests("OperatorTests", ["Operator", "EventLoop"]),
+  tests("ClusterTests", []),
   tests("TidyTests", []),
   // A small contact center in a database of its own, for the tests of the services.
   .target(

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -125,19 +124,33 @@ int handoff_access_as(uid_t user, gid_t group, const gid_t *groups, size_t group
 
 int handoff_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno; }
 
+// Written by the handler, which may run on any thread.
+static int stop_pipe[2] = {-1, -1};
+
+static void report_stop(int number) {
+  int saved = errno;
+  unsigned char byte = (unsigned char)number;
+  ssize_t ignored = write(stop_pipe[1], &byte, 1);
+  (void)ignored;
+  errno = saved;
+}
+
 int handoff_stop_signals(void) {
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGINT);
-  sigaddset(&stops, SIGTERM);
-  sigaddset(&stops, SIGHUP);
-  int code = pthread_sigmask(SIG_BLOCK, &stops, NULL);
-  if (code != 0) return -code;
-  int descriptor = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
-  return descriptor >= 0 ? descriptor : -errno;
+  if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
+  struct sigaction report = {.sa_handler = report_stop, .sa_flags = SA_RESTART};
+  sigemptyset(&report.sa_mask);
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+  for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+    struct sigaction before;
+    if (sigaction(stops[i], NULL, &before) != 0) return -errno;
+    // nohup(1) wants a closed terminal to change nothing.
+    if (stops[i] == SIGHUP && before.sa_handler == SIG_IGN) continue;
+    if (sigaction(stops[i], &report, NULL) != 0) return -errno;
+  }
+  return stop_pipe[0];
 }
 
 int handoff_stop_signal_next(int descriptor) {
-  struct signalfd_siginfo info;
-  return read(descriptor, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+  unsigned char byte;
+  return read(descriptor, &byte, 1) == 1 ? byte : 0;
 }

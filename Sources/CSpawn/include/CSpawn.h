@@ -46,7 +46,8 @@ int handoff_pipe(int ends[_Nonnull 2]);
 
 /// Keeps SIGINT, SIGTERM and SIGHUP from ending the process, and makes a descriptor that tells of them; -errno on failure.
 ///
-/// To be called before the process has threads: they inherit what is blocked.
+/// By handlers that write into a pipe, not by blocking: libdispatch parks the main thread of a program that awaits with
+/// nothing blocked, where a blocked signal would end the process all the same. To be called once.
 int handoff_stop_signals(void);
 
 /// The next signal that `handoff_stop_signals`' descriptor tells of; 0 when there is none.

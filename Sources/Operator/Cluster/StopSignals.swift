@@ -6,10 +6,10 @@ import Glibc
 final class StopSignals: Sendable {
   private let descriptor: Int32
 
-  /// To be made before the process has threads, which inherit that the signals are blocked.
+  /// From here on the signals do not end the process. To be made once.
   init() throws(OperatorError) {
     descriptor = handoff_stop_signals()
-    guard descriptor >= 0 else { throw OperatorError("no signalfd: \(errorText(-descriptor))") }
+    guard descriptor >= 0 else { throw OperatorError("no signal handlers: \(errorText(-descriptor))") }
   }
 
   /// Calls `received` on the loop with the count of signals so far, 1 for the first.

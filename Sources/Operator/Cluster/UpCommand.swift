@@ -58,16 +58,16 @@ enum UpCommand {
     let programs = try installation.reachable(in: directory)
     let database = try await cluster.startDatabase()
     try await database.prepareRoles(directory)
-    let isFirstRun = try await Seed(database, directory, cluster.console).runIfEmpty()
+    _ = try await Seed(database, directory, cluster.console).runIfEmpty()
     try await cluster.startDaemons(programs, ports)
     let addresses = ClusterAddresses(ports, mailDirectory: cluster.config.usesSMTP ? nil : directory.mail)
     try PrivateFile.write(addresses.text, to: directory.addresses, owner: directory.user)
-    return try screen(cluster, ports, isFirstRun: isFirstRun, took: MonotonicTime.current.since(start))
+    return try screen(cluster, ports, took: MonotonicTime.current.since(start))
   }
 
   /// Everything a person needs to know, on one screen.
   private static func screen(
-    _ cluster: Cluster, _ ports: ClusterPorts, isFirstRun: Bool, took: Duration
+    _ cluster: Cluster, _ ports: ClusterPorts, took: Duration
   ) throws(OperatorError) -> String {
     let directory = cluster.directory
     let shown = directory.requested
@@ -86,7 +86,8 @@ enum UpCommand {
 
 
       """
-    if isFirstRun, let signIns = try PrivateFile.read(directory.signIns) {
+    if let signIns = try PrivateFile.read(directory.newSignIns) {
+      unlink(directory.newSignIns)
       text += "  Sign-ins of the demo organization (shown once, kept in \(shown)/sign-ins.txt):\n\n"
       for line in signIns.split(separator: "\n") where !line.hasPrefix("#") { text += "    \(line)\n" }
     } else {

@@ -5,8 +5,6 @@ import Glibc
 let handoffVersion = "0.1.0"
 
 /// Runs `handoff` with the words after the program's name; returns the exit code.
-///
-/// To be called first thing in `main.swift`: a cluster's signals are blocked before there are threads.
 package func runOperator(_ words: [String]) async -> Int32 {
   // Writing into a closed pipe is an error like others, and files are private unless said otherwise.
   signal(SIGPIPE, SIG_IGN)

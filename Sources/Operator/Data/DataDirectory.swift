@@ -25,6 +25,8 @@ struct DataDirectory: Sendable, Equatable {
   var mail: String { "\(path)/mail" }
   /// E-mail addresses and passwords of the demo organization's people.
   var signIns: String { "\(path)/sign-ins.txt" }
+  /// The same while nobody has been shown them; the first screen removes it.
+  var newSignIns: String { "\(path)/sign-ins-to-show.txt" }
   /// Addresses of the running cluster.
   var addresses: String { "\(path)/addresses" }
   /// Held by the `handoff up` that runs this cluster.

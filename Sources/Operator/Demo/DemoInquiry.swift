@@ -31,11 +31,11 @@ struct DemoInquiry: Sendable {
   var personalData: [String] { [phone, contact, residentNumber] }
 
   /// The request that creates the ticket.
-  func request(_ service: String) -> CreateTicketRequest {
+  func request(_ service: String, type: String) -> CreateTicketRequest {
     CreateTicketRequest(
       parent: service, title: title, text: text,
       customer: TicketCustomer(displayName: customerName, email: customerEmail), channel: .helpCenter, language: "ko",
-      requestId: "demo-\(residentNumber)-\(phone)")
+      submissionType: type, requestId: "demo-\(residentNumber)-\(phone)")
   }
 
   static let secondTitle = "Where is my order?"
@@ -52,7 +52,6 @@ struct DemoInquiry: Sendable {
     let customer = Customer()
     let channel = "EMAIL"
     let language = "en"
+    let submissionType: String
   }
-
-  static func second(_ service: String) -> Second { Second() }
 }

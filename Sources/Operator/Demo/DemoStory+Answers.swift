@@ -41,7 +41,7 @@ extension DemoStory {
       throw DemoFailure("a second forward with the version from before was not refused")
     } catch let error as RPCError {
       try expect(error.code == .aborted, "the second forward was refused as \(error.code), not as ABORTED")
-      show("The same again with the old version → \(error.code): \(error.message)")
+      show("The same again with the old version → ABORTED: \(error.message)")
     }
     return forwarded
   }

@@ -124,10 +124,16 @@ final class DemoStory {
   private func createTickets(
     _ administrator: Person, _ rotation: (trigger: String, AssignResult)
   ) async throws -> (Ticket, Ticket) {
+    let types = try await client.api.listSubmissionTypes(
+      ListSubmissionTypesRequest(parent: service), options(administrator)
+    ).submissionTypes.filter(\.active)
+    guard let type = types.first(where: { $0.displayName == "중복 결제" }) ?? types.first else {
+      throw DemoFailure("\(service) has no submission type")
+    }
     step("A customer's inquiry comes in (gRPC)")
     show("HandoffService.CreateTicket  \"\(inquiry.title)\"")
     show(inquiry.text)
-    var first = try await client.api.createTicket(inquiry.request(service), options(administrator))
+    var first = try await client.api.createTicket(inquiry.request(service, type: type.name), options(administrator))
     first = try await assigned(first, administrator)
     show("→ \(first.name), \(first.state.protoName ?? "?"), held by \(first.agentDisplayName) (\(first.agent))")
 
@@ -138,7 +144,7 @@ final class DemoStory {
       let name: String
     }
     let name = try await client.json(
-      "POST", path, token: administrator.token, body: DemoInquiry.second(service), as: Reply.self
+      "POST", path, token: administrator.token, body: DemoInquiry.Second(submissionType: types[0].name), as: Reply.self
     ).name
     let second = try await assigned(
       try await client.api.getTicket(GetTicketRequest(name: name), options(administrator)), administrator)

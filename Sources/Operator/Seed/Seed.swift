@@ -59,7 +59,9 @@ struct Seed: Sendable {
     console.progress("Making the demo organization \(DemoOrganization.displayName)")
     try PrivateFile.write("being made\n", to: marker, owner: directory.user)
     let passwords = DemoOrganization.people.map { _ in ClusterSecrets.password() }
-    try PrivateFile.write(Self.signIns(passwords), to: directory.signIns, owner: directory.user)
+    for file in [directory.signIns, directory.newSignIns] {
+      try PrivateFile.write(Self.signIns(passwords), to: file, owner: directory.user)
+    }
     let people = try await DemoDirectory.write(generator.customers, passwords: passwords, to: pool)
     // The many small transactions that follow need not wait for the disk one by one: the marker outlives a power cut, and
     // the last statement, which does wait, takes all of them along. New connections see the setting.
