@@ -40,6 +40,18 @@ package struct HTTPGateway: HTTPHandler {
     }
   }
 
+  /// Tells what the server refused by itself in the same form as every other error.
+  package func refusal(status: Int, _ call: CallContext) -> HTTPRefusal {
+    let reason: Reason =
+      switch status {
+      case 413: .bodyTooLarge
+      case 504: .deadlineExceeded
+      default: .tooManyRequests
+      }
+    let problem = Problem(ServiceError(reason), requestID: call.requestID)
+    return HTTPRefusal(headers: problem.headers, body: problem.body)
+  }
+
   private func answer(_ request: HTTPRequest, _ call: CallContext) async throws -> [UInt8] {
     let parts = request.path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     guard let path = parts.first.flatMap(RequestPath.init) else {

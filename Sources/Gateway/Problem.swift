@@ -11,6 +11,21 @@ struct Problem {
   /// The JSON text.
   let body: [UInt8]
 
+  /// The path of a field as JSON names it: `customer.display_name` becomes `customer.displayName`.
+  static func jsonPath(_ path: String) -> String {
+    var result = ""
+    var raise = false
+    for character in path {
+      if character == "_" {
+        raise = true
+      } else {
+        result += raise ? character.uppercased() : String(character)
+        raise = false
+      }
+    }
+    return result
+  }
+
   /// Renders an error. What is no ``ServiceError`` or ``RPCError`` is told as "internal error" and nothing more.
   init(_ error: any Error, requestID: String) {
     var extra: [(name: String, value: String)] = []
@@ -42,7 +57,7 @@ struct Problem {
     if !known.violations.isEmpty {
       let violations = known.violations.map { violation in
         JSONValue.object([
-          JSONMember(name: "field", value: .string(violation.field)),
+          JSONMember(name: "field", value: .string(Self.jsonPath(violation.field))),
           JSONMember(name: "description", value: .string(violation.description)),
         ])
       }

@@ -19,6 +19,9 @@ class HTTPCall: ServedStream, @unchecked Sendable {
   /// Breaks off an answer whose headers are out.
   func transmitReset() { preconditionFailure("for the transport to override") }
 
+  /// Answers with what the handler says of a refusal of the server's own.
+  func refuse(_ status: Int) { preconditionFailure("for the transport to override") }
+
   func serve(_ request: HTTPRequest, _ handler: any HTTPHandler) {
     startClock()
     start { [self] in
@@ -68,7 +71,7 @@ class HTTPCall: ServedStream, @unchecked Sendable {
 
   override func expire() {
     guard !isOver else { return }
-    guard status != 0 else { return respond(status: 504, headers: [], body: []) }
+    guard status != 0 else { return refuse(504) }
     transmitReset()
     end(.deadlineExceeded, httpStatus: status, thrown: nil)
   }

@@ -4,6 +4,29 @@ package protocol HTTPHandler: Sendable {
   ///
   /// Runs as a task on the connection's loop, cancelled when the client leaves or the deadline of `call` passes.
   func respond(to request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext) async
+
+  /// What a request is told that the server refuses by itself: 413 for a body over the limit, 503 when too much is held
+  /// for the connection, 504 when the deadline passed before an answer. Runs on the connection's loop.
+  func refusal(status: Int, _ call: CallContext) -> HTTPRefusal
+}
+
+extension HTTPHandler {
+  /// Says no more than the status.
+  package func refusal(status: Int, _ call: CallContext) -> HTTPRefusal { HTTPRefusal(headers: [], body: []) }
+}
+
+/// The answer to a request that the server refuses by itself.
+package struct HTTPRefusal: Sendable {
+  /// Header fields, names in lower case.
+  package var headers: [(name: String, value: String)]
+  /// The body.
+  package var body: [UInt8]
+
+  /// Makes an answer.
+  package init(headers: [(name: String, value: String)], body: [UInt8]) {
+    self.headers = headers
+    self.body = body
+  }
 }
 
 /// A request whose content type is not gRPC's, with its whole body.

@@ -33,11 +33,16 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     }
     guard !isOver else { return }
     guard body.count + bytes.count <= core.limits.httpBodyBytesMax else {
-      return respond(status: 413, headers: [], body: [])
+      return refuse(413)
     }
     body.append(contentsOf: bytes)
     connection.bytesHeld += bytes.count
-    if connection.holdsTooMuch { respond(status: 503, headers: [], body: []) }
+    if connection.holdsTooMuch { refuse(503) }
+  }
+
+  override func refuse(_ status: Int) {
+    let refusal = handler.refusal(status: status, context)
+    respond(status: status, headers: refusal.headers, body: refusal.body)
   }
 
   override func receiveEnd() {
