@@ -126,6 +126,26 @@ import Testing
     #expect(try await fixture.count("outbox") == 0)
   }
 
+  @Test("who has lost the lease writes nothing with the completion, and can see why")
+  func lostCompletion() async throws {
+    let fixture = try await Fixture.make()
+    let ticket = try await fixture.ticket()
+    let outbox = outbox(fixture)
+    let lost = try await outbox.claim(deadline: fixture.deadline)[0]
+    #expect(try await outbox.holds(lost, deadline: fixture.deadline))
+    try await execute(fixture, "UPDATE outbox SET due_time = clock_timestamp(), lease_time = clock_timestamp()")
+    let taken = try await outbox.claim(deadline: fixture.deadline)[0]
+    var change = TicketChange(EventDraft(.triggerFired, by: .system))
+    change.companions = [lost.completion]
+    let late = change
+    await #expect { _ = try await fixture.ledger.write(late, on: ticket, deadline: fixture.deadline) } throws: {
+      ($0 as? ServiceError)?.reason == .conflict
+    }
+    #expect(try await fixture.count("ticket_event") == 1)
+    #expect(try await !outbox.holds(lost, deadline: fixture.deadline))
+    #expect(try await outbox.holds(taken, deadline: fixture.deadline))
+  }
+
   @Test("a running worker does what is written while it runs, and stops when cancelled")
   func running() async throws {
     let fixture = try await Fixture.make()
