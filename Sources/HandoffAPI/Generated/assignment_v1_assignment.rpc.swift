@@ -7,8 +7,8 @@ package protocol AssignmentServiceProvider: Sendable {
   /// Takes an unassigned ticket for the calling agent.
   ///
   /// Of two agents who keep the same ticket, one gets it; the other is told who won and when.
-  /// Errors: TICKET_NOT_FOUND, TICKET_ALREADY_HELD, TRANSITION_NOT_ALLOWED, GROUP_REQUIRED, STALE_VERSION,
-  /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
+  /// Errors: TICKET_NOT_FOUND, TICKET_ALREADY_HELD, TRANSITION_NOT_ALLOWED, GROUP_REQUIRED, GROUP_NOT_FOUND,
+  /// STALE_VERSION, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   func keepTicket(_ request: KeepTicketRequest, _ call: CallContext) async throws -> Ticket
 
   /// Hands a ticket to an agent of a group. Needs the forward right or an administrator.
@@ -37,7 +37,7 @@ package protocol AssignmentServiceProvider: Sendable {
   /// Errors: SERVICE_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
   func createTrigger(_ request: CreateTriggerRequest, _ call: CallContext) async throws -> Trigger
 
-  /// Returns a trigger. Errors: TRIGGER_NOT_FOUND.
+  /// Returns a trigger. Administrators only. Errors: TRIGGER_NOT_FOUND, PERMISSION_DENIED.
   func getTrigger(_ request: GetTriggerRequest, _ call: CallContext) async throws -> Trigger
 
   /// Lists the triggers of a service in the order in which they run, inactive ones last.
@@ -98,8 +98,8 @@ package struct AssignmentServiceClient: Sendable {
   /// Takes an unassigned ticket for the calling agent.
   ///
   /// Of two agents who keep the same ticket, one gets it; the other is told who won and when.
-  /// Errors: TICKET_NOT_FOUND, TICKET_ALREADY_HELD, TRANSITION_NOT_ALLOWED, GROUP_REQUIRED, STALE_VERSION,
-  /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
+  /// Errors: TICKET_NOT_FOUND, TICKET_ALREADY_HELD, TRANSITION_NOT_ALLOWED, GROUP_REQUIRED, GROUP_NOT_FOUND,
+  /// STALE_VERSION, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   package func keepTicket(_ request: KeepTicketRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/KeepTicket", request, options)
   }
@@ -144,7 +144,7 @@ package struct AssignmentServiceClient: Sendable {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/CreateTrigger", request, options)
   }
 
-  /// Returns a trigger. Errors: TRIGGER_NOT_FOUND.
+  /// Returns a trigger. Administrators only. Errors: TRIGGER_NOT_FOUND, PERMISSION_DENIED.
   package func getTrigger(_ request: GetTriggerRequest, _ options: CallOptions) async throws -> Trigger {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/GetTrigger", request, options)
   }
