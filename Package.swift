@@ -127,7 +127,12 @@ let testTargets: [Target] = [
     ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "HandoffTestKit"],
     exclude: ["Snapshots"]),
   tests("TicketsTests", ["Tickets", "Assignment", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit"]),
-  tests("AssignmentTests", ["Assignment", "LedgerTestKit", "HandoffAPI"]),
+  tests(
+    "AssignmentTests",
+    [
+      "Assignment", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC",
+      "Protobuf", "EventLoop", "Crypto",
+    ]),
   tests("GatewayTests", ["Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "Protobuf", "Postgres"]),
   tests("MaskingTests", ["Masking", "LedgerTestKit", "HandoffAPI"]),
   tests("MailTests", ["Mail", "TicketLedger", "HandoffAPI", "Outbound", "HandoffTestKit"]),

@@ -1,0 +1,213 @@
+import HandoffAPI
+import LedgerTestKit
+import Postgres
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Assignment
+
+@Suite("Saving triggers")
+struct TriggerTests {
+  private let office: Office
+
+  init() async throws { office = try await Office.open() }
+
+  private func create(_ trigger: Trigger, by agent: AgentID = Desk.boss) async throws -> Trigger {
+    try await office.service.createTrigger(
+      CreateTriggerRequest(parent: "services/care", trigger: trigger), office.call("CreateTrigger", by: agent))
+  }
+
+  private static let good = Trigger(
+    displayName: "긴급", conditions: [.isNew], results: [TriggerResult(result: .priority(.urgent))])
+
+  @Test("a trigger is saved active and last, in canonical form, and read back as it was")
+  func saving() async throws {
+    var wanted = Self.good
+    wanted.displayName = "  긴급  "
+    wanted.conditions += [
+      // A decomposed Hangul syllable.
+      TriggerCondition(requirement: .optional, target: .title, operator: .contains, values: ["\u{1100}\u{1161}"]),
+      TriggerCondition(target: .group, operator: .isEmpty),
+      TriggerCondition(target: .agent, operator: .in, values: ["agents/1"]),
+      TriggerCondition(target: .language, operator: .notIn, values: ["ko"]),
+      TriggerCondition(target: .submissionType, operator: .in, values: ["services/care/submissionTypes/1"]),
+    ]
+    wanted.results += [
+      TriggerResult(result: .submissionType("services/care/submissionTypes/1")),
+      TriggerResult(result: .assign(.sequential, [Desk.kim, Desk.lee])),
+      TriggerResult(result: .group("services/care/groups/2")),
+    ]
+    let first = try await create(wanted)
+    let second = try await create(Self.good)
+    #expect(first.displayName == "긴급" && first.active && first.version == 1)
+    #expect([first.position, second.position] == [1, 2])
+    #expect(first.conditions.map(\.requirement) == [.required, .optional, .required, .required, .required, .required])
+    #expect(first.conditions[1].values[0].unicodeScalars.map(\.value) == [0xAC00])
+    #expect(first.results == wanted.results && first.createTime == first.updateTime)
+    let read = try await office.service.getTrigger(
+      GetTriggerRequest(name: first.name), office.call("GetTrigger", by: Desk.boss))
+    #expect(read == first)
+    try await office.execute("UPDATE trigger_rule SET is_active = false WHERE position = 1")
+    let third = try await create(Self.good)
+    var names: [String] = []
+    var token = ""
+    repeat {
+      let page = try await office.service.listTriggers(
+        ListTriggersRequest(parent: "services/care", pageSize: 2, pageToken: token),
+        office.call("ListTriggers", by: Desk.boss))
+      names += page.triggers.map(\.name)
+      token = page.nextPageToken
+    } while !token.isEmpty
+    #expect(names == [second.name, third.name, first.name])
+  }
+
+  /// A trigger that cannot be saved, and the fields that are wrong.
+  struct Refused: Sendable {
+    let name: String
+    let fields: [String]
+    let spoil: @Sendable (inout Trigger) -> Void
+
+    init(_ name: String, _ fields: String..., spoil: @escaping @Sendable (inout Trigger) -> Void) {
+      self.name = name
+      self.fields = fields.map { "trigger.\($0)" }
+      self.spoil = spoil
+    }
+
+    static func condition(
+      _ target: TriggerCondition.Target, _ comparison: TriggerCondition.Operator, _ values: [String], _ field: String
+    ) -> Refused {
+      Refused("\(target) \(comparison) \(values.prefix(2))", "conditions[0].\(field)") {
+        $0.conditions = [TriggerCondition(target: target, operator: comparison, values: values)]
+      }
+    }
+
+    static func result(_ result: TriggerResult.Result?, _ fields: String...) -> Refused {
+      Refused("\(String(describing: result).prefix(60))", "results[0]") {
+        $0.results = [TriggerResult(result: result)]
+      }.with(fields.map { "trigger.results[0]\($0)" })
+    }
+
+    private init(_ name: String, _ paths: [String], _ spoil: @escaping @Sendable (inout Trigger) -> Void) {
+      self.name = name
+      fields = paths
+      self.spoil = spoil
+    }
+
+    private func with(_ paths: [String]) -> Refused { Refused(name, paths, spoil) }
+
+    static let all: [Refused] = [
+      Refused("no name", "display_name") { $0.displayName = " " },
+      Refused("a name too long", "display_name") { $0.displayName = String(repeating: "이", count: 101) },
+      Refused("no conditions", "conditions") { $0.conditions = [] },
+      Refused("too many conditions", "conditions") { $0.conditions = Array(repeating: .isNew, count: 51) },
+      Refused("no results", "results") { $0.results = [] },
+      Refused("unknown requirement", "conditions[0].requirement") {
+        $0.conditions[0].requirement = .init(rawValue: 9)
+      },
+      .condition(.unspecified, .in, ["x"], "target"),
+      .condition(.init(rawValue: 99), .in, ["x"], "target"),
+      .condition(.state, .contains, ["PENDING"], "operator"),
+      .condition(.state, .unspecified, ["PENDING"], "operator"),
+      .condition(.group, .contains, ["x"], "operator"),
+      .condition(.title, .isEmpty, ["x"], "values"),
+      .condition(.title, .in, [], "values"),
+      .condition(.title, .in, Array(repeating: "x", count: 51), "values"),
+      .condition(.title, .contains, [String(repeating: "x", count: 201)], "values[0]"),
+      .condition(.title, .contains, ["a", ""], "values[1]"),
+      .condition(.cause, .in, ["MOVED"], "values[0]"),
+      .condition(.state, .in, ["PROCESSING", "open"], "values[1]"),
+      .condition(.priority, .in, ["HUGE"], "values[0]"),
+      .condition(.channel, .in, ["FAX"], "values[0]"),
+      .condition(.language, .in, ["korean"], "values[0]"),
+      .condition(.agent, .in, ["1"], "values[0]"),
+      .condition(.agent, .in, ["agents/4"], "values[0]"),
+      .condition(.group, .in, ["services/care/groups/99"], "values[0]"),
+      .condition(.group, .in, ["services/tech/groups/3"], "values[0]"),
+      .condition(.submissionType, .in, ["services/tech/submissionTypes/2"], "values[0]"),
+      .condition(.submissionType, .in, ["services/care/submissionTypes/2"], "values[0]"),
+      .result(nil, ""),
+      .result(.priority(.unspecified), ".priority"),
+      .result(.priority(.init(rawValue: 9)), ".priority"),
+      .result(.group("services/tech/groups/3"), ".group"),
+      .result(.group("services/care/groups/99"), ".group"),
+      .result(.submissionType("services/care/submissionTypes/99"), ".submission_type"),
+      .result(.assign(.unspecified, [Desk.kim]), ".assign.mode"),
+      .result(.assign(.random, []), ".assign.agents"),
+      .result(.assign(.specific, [Desk.kim, Desk.lee]), ".assign.agents"),
+      .result(.assign(.random, [Desk.kim, Desk.kim]), ".assign.agents[1]"),
+      .result(.assign(.random, [Desk.kim, Desk.stranger]), ".assign.agents[1]"),
+      .result(.assign(.random, [Desk.kim], group: Desk.back), ".assign.agents[0]"),
+      .result(
+        .assign(AssignResult(mode: .random, group: "", agents: ["kim"])), ".assign.group", ".assign.agents[0]"),
+      Refused("everything at once", "display_name", "conditions[1].values[0]", "results[1].group") {
+        $0.displayName = ""
+        $0.conditions.append(TriggerCondition(target: .priority, operator: .in, values: ["HUGE"]))
+        $0.results.append(TriggerResult(result: .group("services/care/groups/99")))
+      },
+    ]
+  }
+
+  @Test("a trigger that makes no sense is refused, naming every field that is wrong")
+  func refusals() async throws {
+    for row in Refused.all {
+      var trigger = Self.good
+      row.spoil(&trigger)
+      let wanted = trigger
+      let error = await refusal { _ = try await create(wanted) }
+      #expect(error?.reason == .requestInvalid, "\(row.name)")
+      #expect(Set((error?.violations ?? []).map(\.field)) == Set(row.fields), "\(row.name): \(error?.message ?? "")")
+    }
+    #expect(try await office.desk.number("SELECT count(*) FROM trigger_rule") == 0)
+  }
+
+  @Test("every target of the table can be saved with each of its operators, and with no other")
+  func table() async throws {
+    for rule in TriggerTargetRule.all {
+      for comparison in TriggerOperator.allCases {
+        let value =
+          switch rule.target {
+          case .cause: "CREATED"
+          case .state: "PENDING"
+          case .priority: "HIGH"
+          case .channel: "EMAIL"
+          case .language: "ko"
+          case .submissionType: "services/care/submissionTypes/1"
+          case .group: "services/care/groups/1"
+          case .agent: "agents/1"
+          case .title, .content, .customerName, .customerEmail: "말"
+          }
+        let isUnary = comparison == .isEmpty || comparison == .isNotEmpty
+        var trigger = Self.good
+        trigger.conditions = [
+          TriggerCondition(
+            target: .init(rawValue: rule.target.number), operator: .init(rawValue: comparison.number),
+            values: isUnary ? [] : [value])
+        ]
+        var reader = TriggerReader(service: "care")
+        #expect(reader.conditions(trigger.conditions).count == (rule.operators.contains(comparison) ? 1 : 0))
+        #expect(reader.check.violations.isEmpty == rule.operators.contains(comparison))
+      }
+    }
+  }
+
+  @Test("settings are for administrators, and a service has a bounded number of triggers")
+  func rights() async throws {
+    #expect(await refusal { _ = try await create(Self.good, by: Desk.lee) }?.reason == .permissionDenied)
+    let trigger = try await create(Self.good)
+    let get = GetTriggerRequest(name: trigger.name)
+    let list = ListTriggersRequest(parent: "services/care")
+    let service = office.service
+    for agent in [Desk.kim, Desk.lee] {
+      let getting = await refusal { _ = try await service.getTrigger(get, office.call("GetTrigger", by: agent)) }
+      let listing = await refusal { _ = try await service.listTriggers(list, office.call("ListTriggers", by: agent)) }
+      #expect(getting?.reason == .permissionDenied && listing?.reason == .permissionDenied)
+    }
+    try await office.execute(
+      """
+      INSERT INTO trigger_rule (service_id, display_name, position, conditions, results)
+      SELECT 1, 'x', n, '', '' FROM generate_series(2, \(TriggerStore.triggersMax)) AS n
+      """)
+    #expect(await refusal { _ = try await create(Self.good) }?.violations.map(\.field) == ["parent"])
+  }
+}
