@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every target is compiled in Swift 6 mode, warnings are errors, and a `nonisolated async` function stays on its caller's
-// executor: the event loops depend on that (see Sources/README.md, "Threads").
+// Every target is compiled in Swift 6 mode, warnings are errors, and a `nonisolated async` function stays on its
+// caller's executor: the event loops depend on that (see Sources/README.md, "Threads").
 let swiftSettings: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .enableUpcomingFeature("ExistentialAny"),

@@ -3,8 +3,8 @@ import Synchronization
 
 /// Threads for work that blocks (name resolution, libcurl, scrypt), with a bounded queue before them.
 ///
-/// Threads start when there is work and stay; a task cancelled while its work is queued leaves the queue at once, work that
-/// has begun runs to its end.
+/// Threads start when there is work and stay; a task cancelled while its work is queued leaves the queue at once, work
+/// that has begun runs to its end.
 package final class BlockingPool: Sendable {
   /// Why work was not taken.
   package enum Refusal: Error, Equatable {
@@ -36,8 +36,8 @@ package final class BlockingPool: Sendable {
 
   /// Runs `work` on a thread of the pool and resumes the caller on its own executor.
   ///
-  /// - Throws: ``Refusal`` when the queue is full or the pool shut down, `CancellationError` when the task was cancelled
-  ///   before the work began, or what `work` throws.
+  /// - Throws: ``Refusal`` when the queue is full or the pool shut down, `CancellationError` when the task was
+  ///   cancelled before the work began, or what `work` throws.
   package func run<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
     let piece = Piece()
     return try await withTaskCancellationHandler {

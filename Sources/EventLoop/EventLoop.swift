@@ -4,9 +4,9 @@ import Synchronization
 
 /// One epoll thread that is also the executor of the tasks and actors living on it.
 ///
-/// A request crosses no thread between its socket and its answer: sockets, timers and Swift jobs of a loop run in turns on
-/// one thread. A turn is: poll, deliver events, fire due timers, run jobs, run the end-of-turn hooks.
-/// Everything marked loop-confined may be touched only from that thread.
+/// A request crosses no thread between its socket and its answer: sockets, timers and Swift jobs of a loop run in turns
+/// on one thread. A turn is: poll, deliver events, fire due timers, run jobs, run the end-of-turn hooks. Everything
+/// marked loop-confined may be touched only from that thread.
 // @unchecked: the mutable state below `inbox` is touched on the loop's thread only, which the entry points check.
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   enum Item {
@@ -116,7 +116,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     return watch
   }
 
-  /// Calls `fire` once, `delay` after the start of this turn (rounded up to a millisecond) at the earliest. Loop-confined.
+  /// Calls `fire` once, `delay` after the start of this turn (rounded up to a millisecond) at the earliest.
+  /// Loop-confined.
   package func schedule(after delay: Duration, _ fire: @escaping () -> Void) -> LoopTimer {
     schedule(at: turnTime.advanced(by: delay), fire)
   }
@@ -129,8 +130,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     return timer
   }
 
-  /// Calls `work` once when this turn's events, timers and jobs are done, before the loop polls again: the place to write
-  /// out what the turn gathered. Loop-confined. Work added by a hook runs in the same turn.
+  /// Calls `work` once when this turn's events, timers and jobs are done, before the loop polls again: the place to
+  /// write out what the turn gathered. Loop-confined. Work added by a hook runs in the same turn.
   package func atEndOfTurn(_ work: @escaping () -> Void) {
     checkIsolated()
     hooks.append(work)

@@ -24,7 +24,8 @@ package final class LoopTimer {
   package var isPending: Bool { heapIndex >= 0 }
 }
 
-/// A binary heap of timers by due time, then by order of scheduling; a timer knows its place, so cancelling is O(log n).
+/// A binary heap of timers by due time, then by order of scheduling; a timer knows its place, so cancelling is
+/// O(log n).
 struct TimerHeap {
   private var timers: [LoopTimer] = []
   private var scheduled: UInt64 = 0

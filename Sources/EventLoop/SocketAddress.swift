@@ -10,8 +10,8 @@ package enum SocketAddress: Sendable, Hashable {
   /// The path of a unix socket, at most 107 bytes.
   case unix(path: String)
 
-  /// Reads `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` (IPv4 loopback) or `unix:/path`; names other than `localhost`
-  /// are for ``resolve(host:port:)``. Nil for anything else.
+  /// Reads `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` (IPv4 loopback) or `unix:/path`; names other than
+  /// `localhost` are for ``resolve(host:port:)``. Nil for anything else.
   package init?(parsing text: String) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst(5))

@@ -4,7 +4,8 @@ internal import EventLoop
 /// The connections of one event loop and the callers who wait for them; loop-confined.
 ///
 /// Statements that only read share connections: those of one turn are spread over the idle ones and closed by one sync
-/// each. Everything else takes an idle connection for itself. While more than one connection is allowed, one is left to reads.
+/// each. Everything else takes an idle connection for itself. While more than one connection is allowed, one is left to
+/// reads.
 final class LoopPool {
   /// Requests on one shared connection; more wait.
   private static let sharedDepthMax = 128

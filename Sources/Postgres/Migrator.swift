@@ -53,7 +53,8 @@ package enum MigrationError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notAscending(let number): "migration \(number) does not come after the one before it"
     case .edited(let number, let name):
-      "migration \(number)_\(name) was edited after it was applied: restore its file, and make the change a new migration"
+      "migration \(number)_\(name) was edited after it was applied: restore its file,"
+        + " and make the change a new migration"
     case .unknown(let number, let name):
       "the database has migration \(number)_\(name), which this program does not know: use a newer program"
     case .skipped(let number, let name):
@@ -93,8 +94,8 @@ package struct Migrator: Sendable {
     }
   }
 
-  /// Checks that a daemon of this program can work on the database: every migration it knows is applied unaltered, and at
-  /// most one newer is.
+  /// Checks that a daemon of this program can work on the database: every migration it knows is applied unaltered, and
+  /// at most one newer is.
   ///
   /// - Throws: ``MigrationError``; ``PostgresError`` when the database cannot be asked.
   package func check(_ pool: PostgresPool, deadline: Deadline) async throws {

@@ -2,8 +2,8 @@ internal import CLibpq
 
 /// Why a statement has no answer.
 ///
-/// `description` names the SQLSTATE and the kind only; the server's words, which may quote data, are in `message` and meant
-/// for logs that operators alone read.
+/// `description` names the SQLSTATE and the kind only; the server's words, which may quote data, are in `message` and
+/// meant for logs that operators alone read.
 package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Who or what gave up.
   package enum Kind: String, Sendable {
@@ -56,7 +56,8 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
     constraint.map { "PostgreSQL \(kind.rawValue) \(sqlState) (\($0))" } ?? "PostgreSQL \(kind.rawValue) \(sqlState)"
   }
 
-  /// Whether running the whole transaction again may succeed: serialization failure, deadlock, or a plan outdated by DDL.
+  /// Whether running the whole transaction again may succeed: serialization failure, deadlock, or a plan outdated by
+  /// DDL.
   package var isRetryable: Bool { sqlState == "40001" || sqlState == "40P01" || isStalePlan }
 
   /// Whether the database cannot be used at present (classes 08 and 53, 57P0x): worth a later attempt.

@@ -2,10 +2,10 @@ package import EventLoop
 
 /// Connections to one database, a few per event loop, shared by everybody in the process.
 ///
-/// A call made on one of the group's loops uses that loop's connections and never leaves its thread; a call from elsewhere is
-/// carried to a loop in turn. Connections are made when needed and replaced when they break. Every wait ends with
-/// the caller's deadline or cancellation: then `PostgresError` of kind `deadlineExceeded`, or `CancellationError`, is thrown
-/// and what runs on the server is cancelled.
+/// A call made on one of the group's loops uses that loop's connections and never leaves its thread; a call from
+/// elsewhere is carried to a loop in turn. Connections are made when needed and replaced when they break. Every wait
+/// ends with the caller's deadline or cancellation: then `PostgresError` of kind `deadlineExceeded`, or
+/// `CancellationError`, is thrown and what runs on the server is cancelled.
 package final class PostgresPool: Sendable {
   /// Where libpq's few blocking calls go: resolving names and sending cancel requests.
   static let blocking = BlockingPool(name: "postgres", threads: 2, queueMax: 256)
@@ -38,8 +38,8 @@ package final class PostgresPool: Sendable {
 
   /// Runs one statement that is a transaction of its own.
   ///
-  /// A statement that only reads (it begins with SELECT, WITH, VALUES or TABLE and contains no word that changes or locks)
-  /// shares a connection with other callers' and is sent once more when its connection breaks; any other has a
+  /// A statement that only reads (it begins with SELECT, WITH, VALUES or TABLE and contains no word that changes or
+  /// locks) shares a connection with other callers' and is sent once more when its connection breaks; any other has a
   /// connection to itself. A SELECT of a function of the schema that changes data belongs in a transaction.
   ///
   /// - Throws: ``PostgresError``; `outcomeUnknown` when a change was sent and its answer lost. `CancellationError`.
@@ -50,13 +50,13 @@ package final class PostgresPool: Sendable {
 
   /// Runs `body` in a transaction that holds one connection, and commits when it returns.
   ///
-  /// `BEGIN` travels with the first statement. After a serialization failure or a deadlock (40001, 40P01) the whole body runs
-  /// again, at most `retries` times with growing, jittered pauses: it must have no effect but through the transaction.
-  /// A statement that failed makes the transaction fail even if `body` goes on. Do not wait for this pool's other transactions
-  /// inside.
+  /// `BEGIN` travels with the first statement. After a serialization failure or a deadlock (40001, 40P01) the whole
+  /// body runs again, at most `retries` times with growing, jittered pauses: it must have no effect but through the
+  /// transaction. A statement that failed makes the transaction fail even if `body` goes on. Do not wait for this
+  /// pool's other transactions inside.
   ///
-  /// - Throws: what `body` throws, after ROLLBACK; ``PostgresError``, of kind `outcomeUnknown` when the answer to COMMIT was
-  ///   lost; `CancellationError`.
+  /// - Throws: what `body` throws, after ROLLBACK; ``PostgresError``, of kind `outcomeUnknown` when the answer to
+  ///   COMMIT was lost; `CancellationError`.
   package func transaction<T>(
     deadline: Deadline, isolation: Isolation = .readCommitted, retries: Int = 3,
     _ body: (PostgresTransaction) async throws -> T
@@ -106,12 +106,12 @@ package final class PostgresPool: Sendable {
     }
   }
 
-  /// Notifications sent to a channel (`NOTIFY`), as they arrive, on a connection of their own that is made again when it
-  /// breaks.
+  /// Notifications sent to a channel (`NOTIFY`), as they arrive, on a connection of their own that is made again when
+  /// it breaks.
   ///
-  /// They are hints: those sent while there was no connection are lost, and of a slow reader's the oldest beyond 256 are
-  /// dropped. An empty payload is delivered whenever listening has begun (again): look at the tables then. The stream ends
-  /// when the pool is closed; stop reading, and the channel is left.
+  /// They are hints: those sent while there was no connection are lost, and of a slow reader's the oldest beyond 256
+  /// are dropped. An empty payload is delivered whenever listening has begun (again): look at the tables then. The
+  /// stream ends when the pool is closed; stop reading, and the channel is left.
   package func listen(channel: String) -> AsyncStream<String> { listener.listen(channel) }
 
   /// Refuses new work, waits (5 s at most) for what is under way and closes all connections.

@@ -1,8 +1,8 @@
 /// One SQL statement and the values of its parameters.
 ///
-/// Written as a string literal: an interpolated value is always bound (`$1`, `$2`, …) and never becomes SQL text, so a query
-/// cannot be injected into. The only way to raw text is spelled `\(unescaped: …)`; another query is spliced in, with
-/// its parameters, by `\(fragment: …)`.
+/// Written as a string literal: an interpolated value is always bound (`$1`, `$2`, …) and never becomes SQL text, so a
+/// query cannot be injected into. The only way to raw text is spelled `\(unescaped: …)`; another query is spliced in,
+/// with its parameters, by `\(fragment: …)`.
 ///
 /// ```swift
 /// let query: Query = "SELECT id, title FROM ticket WHERE service_id = \(serviceID) AND id = \(id)"

@@ -13,8 +13,8 @@ final class Statement {
     isSharable = Self.onlyReads(utf8)
   }
 
-  /// Whether a statement may be queued behind others' on one connection: it begins as a read and no word in it changes data,
-  /// locks rows, waits or changes the session. Words inside literals count too: an error costs only the sharing.
+  /// Whether a statement may be queued behind others' on one connection: it begins as a read and no word in it changes
+  /// data, locks rows, waits or changes the session. Words inside literals count too: an error costs only the sharing.
   static func onlyReads(_ text: [UInt8]) -> Bool {
     var isFirst = true
     for word in words(of: text) {

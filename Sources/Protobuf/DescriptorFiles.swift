@@ -1,5 +1,5 @@
-/// The proto files of a program by name and by what they declare, for server reflection: protobuf-c itself keeps no file
-/// descriptors, so they come from a `FileDescriptorSet` that protoc wrote.
+/// The proto files of a program by name and by what they declare, for server reflection: protobuf-c itself keeps no
+/// file descriptors, so they come from a `FileDescriptorSet` that protoc wrote.
 package struct DescriptorFiles: Sendable {
   /// One proto file.
   package struct File: Sendable {

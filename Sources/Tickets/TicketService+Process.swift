@@ -9,10 +9,11 @@ import TicketLedger
 extension TicketService {
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   ///
-  /// An answer that mails the customer is prepared by mail before anything is written: without mail there is no such act.
+  /// An answer that mails the customer is prepared by mail before anything is written: without mail there is no such
+  /// act.
   ///
-  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, TEXT_REQUIRED, BANNED_WORDS, REASON_NOT_ALLOWED,
-  ///   TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID, REQUEST_ID_REUSED.
+  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, TEXT_REQUIRED, BANNED_WORDS,
+  ///   REASON_NOT_ALLOWED, TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID, REQUEST_ID_REUSED.
   package func processTicket(_ request: ProcessTicketRequest, _ call: CallContext) async throws -> Ticket {
     let order = try ProcessOrder(request)
     let access = try await ledger.access(call, ticket: order.name)

@@ -46,8 +46,8 @@ extension TicketStore {
     }
   }
 
-  /// Makes a customer, unless one of the same address or number came to be meanwhile: of several calls at once one makes
-  /// the customer, and all get the same.
+  /// Makes a customer, unless one of the same address or number came to be meanwhile: of several calls at once one
+  /// makes the customer, and all get the same.
   ///
   /// The calls queue on locks named after the address and the phone number. An address is unique in the database too; a
   /// phone number cannot be, because several people share one.

@@ -40,8 +40,8 @@ extension TicketStore {
 
   /// The statement of a page. Each reads an index backwards from where the page begins, and no more rows than it shows.
   ///
-  /// Where an index has one ordered run for each group, or for each state of a holder, the newest of every run are taken
-  /// and merged: PostgreSQL would otherwise sort all of them.
+  /// Where an index has one ordered run for each group, or for each state of a holder, the newest of every run are
+  /// taken and merged: PostgreSQL would otherwise sort all of them.
   static func page(_ filter: TicketFilter, before: TicketID, limit: Int) -> Query {
     let conditions = conditions(filter)
     if let groups = filter.groups {

@@ -50,7 +50,8 @@ struct AnswerTableTests {
     "the layout is chosen by language first, then by kind",
     arguments: [
       Choice(
-        layouts: [(.resolved, "ko"), (.pending, "ko")], kind: .pending, isHandCreated: false, language: "ko", chosen: 1),
+        layouts: [(.resolved, "ko"), (.pending, "ko")], kind: .pending, isHandCreated: false, language: "ko",
+        chosen: 1),
       Choice(
         layouts: [(.resolved, "ko"), (.resolved, "en")], kind: .resolved, isHandCreated: false, language: "en",
         chosen: 1),
@@ -63,7 +64,8 @@ struct AnswerTableTests {
       Choice(
         layouts: [(.resolved, "ko"), (.manual, "ko")], kind: .resolved, isHandCreated: true, language: "ko", chosen: 1),
       Choice(
-        layouts: [(.resolved, "ko"), (.manual, "ko")], kind: .resolved, isHandCreated: false, language: "ko", chosen: 0),
+        layouts: [(.resolved, "ko"), (.manual, "ko")], kind: .resolved, isHandCreated: false, language: "ko",
+        chosen: 0),
       Choice(
         layouts: [(.pending, "ko"), (.resolved, "ko")], kind: .pending, isHandCreated: true, language: "ko", chosen: 0),
       Choice(

@@ -24,7 +24,7 @@ struct OutboxDeliveryTests {
   }
 
   @Test(
-    "what was sent leaves the outbox, what was refused for now waits, and what was refused for good stays with its reason"
+    "what was sent leaves the outbox, what was refused for now waits, what was refused for good stays with its reason"
   )
   func settles() async throws {
     let world = try await MailWorld()

@@ -130,7 +130,8 @@ struct Row: CustomTestStringConvertible, Sendable {
     row("a packed number that ends early", [0xBA, 1, 2, 1, 0x80], .truncated, ".int32s"),
     row("packed fixed32 of five bytes", [0xEA, 1, 5, 0, 0, 0, 0, 0], .malformedPackedField, ".fixed32s"),
     row(
-      "packed doubles of nine bytes", [0xAA, 1, 9] + [UInt8](repeating: 0, count: 9), .malformedPackedField, ".doubles"),
+      "packed doubles of nine bytes", [0xAA, 1, 9] + [UInt8](repeating: 0, count: 9), .malformedPackedField,
+      ".doubles"),
     row("a NUL in a string", [0x72, 3, 0x61, 0, 0x62], .nulInString, ".string_value"),
     row(
       "a NUL late in a string", [0x72, 12] + [UInt8](repeating: 0x61, count: 11) + [0], .nulInString, ".string_value"),

@@ -2,8 +2,8 @@ import EventLoop
 import Glibc
 import HTTP2
 
-/// An HTTP/2 client that sends exactly what it is told, for what a well-behaved channel never does. Blocks its thread, with
-/// a bound on every wait.
+/// An HTTP/2 client that sends exactly what it is told, for what a well-behaved channel never does. Blocks its thread,
+/// with a bound on every wait.
 final class RawClient: HTTP2SessionDelegate {
   struct Answer {
     var headers: [(name: String, value: String)] = []

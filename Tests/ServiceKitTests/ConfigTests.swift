@@ -63,7 +63,8 @@ struct ConfigTests {
       ),
       (
         "HANDOFF_LISTEN", "example.org:7101",
-        "is \"example.org:7101\"; it needs up to 8 addresses separated by commas, each ip:port, [ipv6]:port or unix:/path"
+        "is \"example.org:7101\"; it needs up to 8 addresses separated by commas, each ip:port, [ipv6]:port"
+          + " or unix:/path"
       ),
       ("HANDOFF_BATHC", "3", "is not known to this program; did you mean HANDOFF_BATCH?"),
       ("HANDOFF_COLOUR_OF_THE_SKY", "3", "is not known to this program; see --help for the list; unset it"),

@@ -4,8 +4,8 @@ import Synchronization
 /// The PostgreSQL server that the tests of this process use.
 ///
 /// `HANDOFF_TEST_DATABASE_URL` names an existing one (a superuser's URL). Without it, a private cluster is made in a
-/// temporary directory on first use: a unix socket only, no fsync. A watchdog shell owns it and removes it as soon as this
-/// process is gone, however it ends.
+/// temporary directory on first use: a unix socket only, no fsync. A watchdog shell owns it and removes it as soon as
+/// this process is gone, however it ends.
 package struct PostgresCluster: Sendable {
   /// A superuser's URL of the database `postgres`.
   package let url: String
@@ -104,7 +104,8 @@ package struct PostgresCluster: Sendable {
     fi
     cd "$dir" || exit 1
     log=$dir/log
-    $as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null 2>"$dir/initdb.log" </dev/null &&
+    $as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync \
+      >/dev/null 2>"$dir/initdb.log" </dev/null &&
     $as "$bin/pg_ctl" -D "$dir/data" -l "$log" -w -t 60 -s start </dev/null >/dev/null 2>&1 -o "-k '$dir' \
       -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=600 \
       -c shared_buffers=64MB -c max_wal_size=256MB -c autovacuum=off -c timezone=UTC" &&

@@ -10,8 +10,8 @@ enum LifecyclePage {
       current (`HANDOFF_UPDATE_SNAPSHOTS=1` writes it anew).
 
       A ticket of a **consultation** service is an inquiry of a customer. A ticket of an **issue** service is mostly the
-      escalation of a consultation ticket; then its answer goes back there and mails nobody. Completed tickets are closed
-      for good, and tickets in the spam box (resolved internally as spam) must be restored before anything else.
+      escalation of a consultation ticket; then its answer goes back there and mails nobody. Completed tickets are
+      closed for good, and tickets in the spam box (resolved internally as spam) must be restored before anything else.
 
       ```mermaid
       stateDiagram-v2

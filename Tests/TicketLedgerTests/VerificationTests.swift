@@ -79,7 +79,10 @@ import Testing
     Tampering("a value removed", 4, "DELETE FROM ticket_event_value"),
     Tampering(
       "a value added", 2,
-      "INSERT INTO ticket_event_value (service_id, ticket_id, sequence, field, salt) SELECT 1, id, 2, 'x', '' FROM ticket"
+      """
+      INSERT INTO ticket_event_value (service_id, ticket_id, sequence, field, salt)
+      SELECT 1, id, 2, 'x', '' FROM ticket
+      """
     ),
     Tampering("an entry's text", 3, "UPDATE ticket_entry SET body = 'Never called.' WHERE kind = 'COMMENT'"),
     Tampering(

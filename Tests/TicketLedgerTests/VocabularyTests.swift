@@ -65,7 +65,8 @@ import Testing
     let rows = try await database.pool.query(
       """
       SELECT table_name::text, column_name::text FROM information_schema.columns
-      WHERE table_schema = 'handoff' AND data_type IN ('text', 'character varying', 'character', 'json', 'jsonb', 'ARRAY')
+      WHERE table_schema = 'handoff'
+        AND data_type IN ('text', 'character varying', 'character', 'json', 'jsonb', 'ARRAY')
         AND NOT (data_type = 'ARRAY' AND udt_name NOT IN ('_text', '_varchar', '_jsonb'))
       """, deadline: TestDatabase.deadline)
     let columns = Set(try rows.map { "\(try $0.string(0)).\(try $0.string(1))" })

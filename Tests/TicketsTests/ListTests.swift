@@ -154,7 +154,8 @@ import TicketLedger
         organization_id, target_service_id, target_ticket_id, event_hash, event_seal, create_time, update_time,
         resolve_time, complete_time)
       SELECT 1 + n % 2, 100000 + n, s.state, CASE WHEN s.state = 'UNASSIGNED' THEN NULL ELSE 1 + n % 3 END,
-        CASE WHEN n % 2 = 0 THEN 1 + n / 2 % 2 END, 'EMAIL', 'ko', 'T', n % 40 = 10, CASE WHEN n % 40 = 10 THEN 'SPAM' END,
+        CASE WHEN n % 2 = 0 THEN 1 + n / 2 % 2 END, 'EMAIL', 'ko', 'T', n % 40 = 10,
+        CASE WHEN n % 40 = 10 THEN 'SPAM' END,
         1, CASE WHEN n % 60 = 0 THEN 2 END, CASE WHEN n % 60 = 0 THEN n END, '\\x00', '\\x00', now(), now(),
         CASE WHEN s.state IN ('RESOLVED', 'COMPLETED') THEN now() END,
         CASE WHEN s.state = 'COMPLETED' THEN now() END

@@ -17,8 +17,8 @@ package struct JSONMappingError: Error, Equatable {
 
 /// Fills any message from JSON by the proto3 mapping, driven by its descriptor.
 ///
-/// Takes the JSON name and the proto name of a field, numbers as strings, enum values as names or numbers, both forms of
-/// base64. `null` leaves a field out. Unknown members are refused, so that a misspelt field is never lost silently.
+/// Takes the JSON name and the proto name of a field, numbers as strings, enum values as names or numbers, both forms
+/// of base64. `null` leaves a field out. Unknown members are refused, so that a misspelt field is never lost silently.
 package enum MessageReader {
   /// Reads an object into a message.
   ///

@@ -7,8 +7,9 @@ package import TicketLedger
 
 /// Sends the mails that acts asked for.
 ///
-/// A mail is written down as QUEUED before it is handed on, and as SENT together with the ticket's event afterwards. A process
-/// that dies in between leaves it QUEUED: whoever takes the work up again sends the same words under the same Message-ID.
+/// A mail is written down as QUEUED before it is handed on, and as SENT together with the ticket's event afterwards. A
+/// process that dies in between leaves it QUEUED: whoever takes the work up again sends the same words under the same
+/// Message-ID.
 package struct MailDelivery: Sendable {
   /// A mail to be sent, as the outbox holds it.
   package struct Order: Sendable {
@@ -71,7 +72,8 @@ package struct MailDelivery: Sendable {
 
   /// Carries an order out; safe to repeat.
   ///
-  /// - Throws: `ServiceError` when the database is in trouble, `CancellationError`; the order is then to be tried again.
+  /// - Throws: `ServiceError` when the database is in trouble, `CancellationError`; the order is then to be tried
+  ///   again.
   package func carryOut(_ order: Order, deadline: Deadline) async throws -> Verdict {
     let prepared: PreparedAnswer
     do {

@@ -8,7 +8,8 @@ package struct SpoolTransport: MailTransport {
   private let directory: String
   private let pool: BlockingPool
 
-  /// Makes the directory, readable by its owner only, unless it is there, and removes what a killed process left half-written.
+  /// Makes the directory, readable by its owner only, unless it is there, and removes what a killed process left
+  /// half-written.
   ///
   /// - Throws: ``DeliveryFailure`` when the directory cannot be made or written to.
   package init(directory: String, pool: BlockingPool) throws {

@@ -113,7 +113,8 @@ package enum MIMEComposer {
     return Array(UnsafeBufferPointer(start: output.pointee.data, count: Int(output.pointee.len)))
   }
 
-  /// GObject's inheritance: every class of GMime's used here begins with its parent's fields, `GMimeObject` at the root.
+  /// GObject's inheritance: every class of GMime's used here begins with its parent's fields, `GMimeObject` at the
+  /// root.
   private static func upcast<Class>(_ object: UnsafeMutablePointer<Class>) -> UnsafeMutablePointer<GMimeObject> {
     UnsafeMutableRawPointer(object).assumingMemoryBound(to: GMimeObject.self)
   }

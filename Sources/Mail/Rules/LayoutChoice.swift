@@ -2,9 +2,10 @@
 package enum LayoutChoice {
   /// Picks the layout for an answer: the first kind that the language has, then the next language.
   ///
-  /// A ticket written down by hand prefers `MANUAL` and takes the act's own kind when there is none. The ticket's language
-  /// counts before the kind (a customer who wrote in English is better served by the ordinary English layout than by a
-  /// Korean one made for such tickets), then the service's language, then any, in the order of the language codes.
+  /// A ticket written down by hand prefers `MANUAL` and takes the act's own kind when there is none. The ticket's
+  /// language counts before the kind (a customer who wrote in English is better served by the ordinary English layout
+  /// than by a Korean one made for such tickets), then the service's language, then any, in the order of the language
+  /// codes.
   ///
   /// - Parameter layouts: the kinds and languages there are; at most one of each pair.
   /// - Returns: the index into `layouts`, or nil when none is of a kind that would do.

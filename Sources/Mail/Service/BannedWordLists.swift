@@ -4,8 +4,8 @@ import TicketLedger
 
 /// The banned words of services, ready to be looked for.
 ///
-/// A list is read again when it is older than half a second, so a word that an administrator adds counts within a second;
-/// the search is prepared again only when the list has changed.
+/// A list is read again when it is older than half a second, so a word that an administrator adds counts within a
+/// second; the search is prepared again only when the list has changed.
 final class BannedWordLists: Sendable {
   private struct Prepared {
     let list: [String]

@@ -26,7 +26,8 @@ extension MailStore {
     of ticket: TicketID, in service: ServiceID, entry: EntryID?, agent: AgentID?, deadline: Deadline
   ) async throws -> Facts? {
     let statement: Query = """
-      SELECT t.title, t.language, s.code, coalesce(q.body, ''), coalesce(t.customer_id, 0), t.customer_name, t.customer_email, t.customer_phone,
+      SELECT t.title, t.language, s.code, coalesce(q.body, ''), coalesce(t.customer_id, 0),
+        t.customer_name, t.customer_email, t.customer_phone,
         coalesce(st.display_name, ''), coalesce(pt.display_name, ''), coalesce(g.display_name, ''), s.display_name,
         to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
         s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),

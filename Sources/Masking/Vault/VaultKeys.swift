@@ -4,8 +4,9 @@ package import ServiceKit
 
 /// The keys under which originals are sealed: files of a directory that only `handoff-masking` can read.
 ///
-/// Each file `<id>.key` holds 32 bytes. The key with the greatest id seals; every key opens, so a key stays until nothing
-/// that it sealed is left. An empty directory gets its first key at the start. Losing the directory loses the originals.
+/// Each file `<id>.key` holds 32 bytes. The key with the greatest id seals; every key opens, so a key stays until
+/// nothing that it sealed is left. An empty directory gets its first key at the start. Losing the directory loses the
+/// originals.
 package struct VaultKeys: Sendable {
   private let keys: [String: AEADKey]
   /// Id of the key that seals.

@@ -41,7 +41,8 @@ struct Cluster: Sendable {
     console.progress(
       applied.isEmpty
         ? "Schema is up to date"
-        : "Schema: \(applied.count) migration\(applied.count == 1 ? "" : "s") applied, the last \(applied.last?.name ?? "")"
+        : "Schema: \(applied.count) migration\(applied.count == 1 ? "" : "s") applied,"
+          + " the last \(applied.last?.name ?? "")"
     )
     return database
   }

@@ -48,8 +48,8 @@ struct Installation: Sendable {
     return String(path[..<slash])
   }
 
-  /// The same programs where the processes' user can run them: in place, or copied into the data directory when they lie
-  /// in somebody's private home.
+  /// The same programs where the processes' user can run them: in place, or copied into the data directory when they
+  /// lie in somebody's private home.
   func reachable(in directory: DataDirectory) throws(OperatorError) -> Installation {
     let user = directory.user
     guard ClusterPlan.daemons.contains(where: { !user.canAccess("\(daemons)/\($0.executable)", X_OK) }) else {

@@ -82,7 +82,8 @@ struct DataDirectory: Sendable, Equatable {
       return DataDirectory(requested: absolute, path: "\(parent)/\(shortName(of: absolute))", user: user)
     }
     throw OperatorError(
-      "user \(user.name), who has to run PostgreSQL, can reach neither \(absolute) nor \(elsewhere.joined(separator: " nor "))",
+      "user \(user.name), who has to run PostgreSQL, can reach neither \(absolute) nor"
+        + " \(elsewhere.joined(separator: " nor "))",
       advice: "Name a directory that \(user.name) can reach with --data DIR.")
   }
 

@@ -2,8 +2,8 @@ import Glibc
 
 /// Files and directories that only their owner may read.
 ///
-/// Root writes into directories that belong to an unprivileged user, so nothing here follows a symbolic link in the last
-/// place of a path, and owners are set through descriptors.
+/// Root writes into directories that belong to an unprivileged user, so nothing here follows a symbolic link in the
+/// last place of a path, and owners are set through descriptors.
 enum PrivateFile {
   /// Larger files are not ours.
   private static let bytesMax = 1 << 20

@@ -25,14 +25,16 @@ extension DemoStory {
     try expect(
       resolved.contains { $0.name == ticket.name }, "\(ticket.name) is not among the resolver's resolved tickets")
     show(
-      "HandoffService.ListTickets  MY_RESOLVED of \(resolver.agent.displayName) → \(resolved.count), \(ticket.name) among them"
+      "HandoffService.ListTickets  MY_RESOLVED of \(resolver.agent.displayName) → \(resolved.count),"
+        + " \(ticket.name) among them"
     )
     let all = try await list(.all, resolver)
     try expect(all.first.map(\.name) == second.name, "the newest ticket of the service is not \(second.name)")
     show("HandoffService.ListTickets  ALL → the newest first:")
     for ticket in all.prefix(5) {
       show(
-        "  \(padded(ticket.name, 28)) \(padded(ticket.state.protoName ?? "?", 12)) \(ticket.agentDisplayName)  \(ticket.title)"
+        "  \(padded(ticket.name, 28)) \(padded(ticket.state.protoName ?? "?", 12))"
+          + " \(ticket.agentDisplayName)  \(ticket.title)"
       )
     }
     // Tickets of the demo data have histories as whole as this one.

@@ -113,7 +113,8 @@ final class DemoStory {
     for trigger in list.triggers where trigger.active {
       for case .assign(let result) in trigger.results.compactMap(\.result) where result.mode == .sequential {
         show(
-          "HandoffService.ListTriggers → \(trigger.name) \"\(trigger.displayName)\": \(result.agents.joined(separator: " → "))"
+          "HandoffService.ListTriggers → \(trigger.name) \"\(trigger.displayName)\":"
+            + " \(result.agents.joined(separator: " → "))"
         )
         return (trigger.name, result)
       }

@@ -1,7 +1,8 @@
 import Crypto
 import Glibc
 
-/// Looks into the mails that were written, without understanding MIME: whatever form a word takes in a file, it is found.
+/// Looks into the mails that were written, without understanding MIME: whatever form a word takes in a file, it is
+/// found.
 enum MailScan {
   /// The text of the mail with this Message-ID in `directory`; nil while it is not there.
   static func mail(_ messageID: String, in directory: String) throws(OperatorError) -> String? {

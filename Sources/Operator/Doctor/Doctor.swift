@@ -106,7 +106,8 @@ struct Doctor: Sendable {
       let rows = try? await pool.query(
         """
         SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), current_setting('server_version')
+          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+          current_setting('server_version')
         """, deadline: .after(.seconds(5)))
       await pool.close()
       guard let row = rows?.first else {

@@ -36,7 +36,8 @@ struct Program: Sendable {
 
   /// Starts the program; `input` and `output` (standard output and error) are borrowed, -1 means /dev/null.
   ///
-  /// The kernel sends `deathSignal` when the calling *thread* ends, so call it on one that lives as long as the process.
+  /// The kernel sends `deathSignal` when the calling *thread* ends, so call it on one that lives as long as the
+  /// process.
   func start(input: Int32 = -1, output: Int32 = -1) throws(OperatorError) -> ChildProcess {
     var pid: pid_t = 0
     var pidfd: Int32 = -1

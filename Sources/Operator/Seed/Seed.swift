@@ -50,7 +50,8 @@ struct Seed: Sendable {
     console.progress("The demo data of an interrupted run is made anew")
     _ = try await pool.query(
       """
-      TRUNCATE organization, outbox, idempotency_key, ticket_count_change, ticket_holder_count, ticket_minute_count CASCADE
+      TRUNCATE organization, outbox, idempotency_key, ticket_count_change, ticket_holder_count,
+        ticket_minute_count CASCADE
       """, deadline: Self.deadline)
   }
 
@@ -63,8 +64,8 @@ struct Seed: Sendable {
       try PrivateFile.write(Self.signIns(passwords), to: file, owner: directory.user)
     }
     let people = try await DemoDirectory.write(generator.customers, passwords: passwords, to: pool)
-    // The many small transactions that follow need not wait for the disk one by one: the marker outlives a power cut, and
-    // the last statement, which does wait, takes all of them along. New connections see the setting.
+    // The many small transactions that follow need not wait for the disk one by one: the marker outlives a power cut,
+    // and the last statement, which does wait, takes all of them along. New connections see the setting.
     _ = try await pool.query("ALTER ROLE CURRENT_USER SET synchronous_commit TO off", deadline: Self.deadline)
     let quick = database.pool()
     let result = await Result.of {

@@ -1,11 +1,11 @@
 import EventLoop
 import HTTP2
 
-/// The part of a channel that lives on one loop: its connection, the calls that wait for it, and the rules of connecting.
-/// Loop-confined.
+/// The part of a channel that lives on one loop: its connection, the calls that wait for it, and the rules of
+/// connecting. Loop-confined.
 ///
-/// Connects when there is a call and no connection; after a failure the next connect waits, and calls that do not ask to
-/// wait fail with the failure meanwhile.
+/// Connects when there is a call and no connection; after a failure the next connect waits, and calls that do not ask
+/// to wait fail with the failure meanwhile.
 final class ClientLoop {
   private enum State {
     case idle

@@ -1,10 +1,10 @@
 package import EventLoop
 
-/// Calls to one target over HTTP/2, with one connection per loop that is made when a call needs it and made again when it
-/// is lost.
+/// Calls to one target over HTTP/2, with one connection per loop that is made when a call needs it and made again when
+/// it is lost.
 ///
-/// A call made on a loop of the group stays there; a call from elsewhere is moved to one. A call the server has certainly
-/// not seen (refused, or above the last id of a GOAWAY) is sent again on another connection.
+/// A call made on a loop of the group stays there; a call from elsewhere is moved to one. A call the server has
+/// certainly not seen (refused, or above the last id of a GOAWAY) is sent again on another connection.
 package final class RPCChannel: RPCTransport {
   /// What the channel connects to.
   package let target: RPCTarget

@@ -105,8 +105,8 @@ package struct RPCChannelLimits: Sendable {
 
 /// Exponential spacing of failing connects, with jitter so that clients do not come back in step.
 ///
-/// The first delays are shorter than those gRPC proposes for the internet: a restarted daemon of the same cluster is back
-/// within a second.
+/// The first delays are shorter than those gRPC proposes for the internet: a restarted daemon of the same cluster is
+/// back within a second.
 package struct ConnectBackoff: Sendable {
   /// After the first failure.
   package var initial: Duration = .milliseconds(200)

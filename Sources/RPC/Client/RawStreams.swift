@@ -1,7 +1,7 @@
 import Synchronization
 
-/// The messages of a call with many answers, in order. One task may read it; when the stream and its readers are let go of
-/// before the end, the call is cancelled.
+/// The messages of a call with many answers, in order. One task may read it; when the stream and its readers are let go
+/// of before the end, the call is cancelled.
 package struct RawResponseStream: AsyncSequence, Sendable {
   private let source: ResponseSource
 

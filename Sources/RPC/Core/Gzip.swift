@@ -8,8 +8,8 @@ enum Gzip {
 
   /// Expands one compressed message.
   ///
-  /// - Throws: RESOURCE_EXHAUSTED as soon as the expanded bytes pass `bytesMax`, INTERNAL for bytes that are not one whole
-  ///   gzip member.
+  /// - Throws: RESOURCE_EXHAUSTED as soon as the expanded bytes pass `bytesMax`, INTERNAL for bytes that are not one
+  ///   whole gzip member.
   static func inflate(_ bytes: UnsafeRawBufferPointer, bytesMax: Int) throws(RPCError) -> [UInt8] {
     var stream = z_stream()
     let size = Int32(MemoryLayout<z_stream>.size)

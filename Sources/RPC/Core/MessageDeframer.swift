@@ -20,7 +20,8 @@ enum MessageEncoding {
   }
 }
 
-/// Cuts the bytes of a call's DATA into messages: a flag, a length in four bytes, and the payload, cut anywhere by frames.
+/// Cuts the bytes of a call's DATA into messages: a flag, a length in four bytes, and the payload, cut anywhere by
+/// frames.
 struct MessageDeframer: ~Copyable {
   /// Length of what stands before each message: 1 byte compression flag, 4 bytes length.
   static let prefixBytes = 5
@@ -37,8 +38,8 @@ struct MessageDeframer: ~Copyable {
   /// Bytes that belong to no message taken so far.
   var count: Int { buffer.count }
 
-  /// Adds received bytes and checks the prefix of the message they continue, so that one over the limit is refused before
-  /// it is held.
+  /// Adds received bytes and checks the prefix of the message they continue, so that one over the limit is refused
+  /// before it is held.
   mutating func append(_ bytes: UnsafeRawBufferPointer) throws(RPCError) {
     buffer.append(bytes)
     _ = try prefix()

@@ -32,7 +32,8 @@ final class MessageInbox: @unchecked Sendable {
     }
   }
 
-  /// No more messages come. Those that wait can still be taken, before the failure if it is one, unless they are dropped.
+  /// No more messages come. Those that wait can still be taken, before the failure if it is one, unless they are
+  /// dropped.
   func finish(_ result: Result<Void, RPCError>, dropping: Bool = false) {
     guard end == nil else { return }
     end = result

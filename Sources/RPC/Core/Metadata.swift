@@ -1,8 +1,8 @@
 /// The key-value pairs beside a call's messages, in their order on the wire.
 ///
 /// Names are lower case (`[0-9a-z_.-]`) and may repeat. The value of a name ending in `-bin` is bytes, travelling as
-/// base64; any other value is text. Stored as received in one block of bytes, so that a call nobody asks for its metadata
-/// builds no strings.
+/// base64; any other value is text. Stored as received in one block of bytes, so that a call nobody asks for its
+/// metadata builds no strings.
 package struct Metadata: Sendable {
   struct Field: Sendable {
     var name: Range<Int>

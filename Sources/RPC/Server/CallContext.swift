@@ -71,7 +71,8 @@ package final class CallContext: Sendable {
   /// What a handler keeps of its deadline to report that a further call took too long.
   package static let timeKeptPerHop: Duration = .milliseconds(20)
 
-  /// Options for a call made on behalf of this one: its deadline less ``timeKeptPerHop``, its request id and trace context.
+  /// Options for a call made on behalf of this one: its deadline less ``timeKeptPerHop``, its request id and trace
+  /// context.
   package func onward() -> CallOptions {
     var metadata = Metadata()
     metadata.add("x-request-id", requestID)

@@ -46,8 +46,8 @@ package final class RPCServer: Sendable {
     addresses.withLock { $0 = bound }
   }
 
-  /// Ends gracefully: no new connections, clients are told to go elsewhere (GOAWAY), running calls may end. What is left
-  /// after `grace` is cancelled. Returns when every connection is closed.
+  /// Ends gracefully: no new connections, clients are told to go elsewhere (GOAWAY), running calls may end. What is
+  /// left after `grace` is cancelled. Returns when every connection is closed.
   package func drain(within grace: Duration) async {
     let deadline = Deadline.after(grace)
     _ = try? await acceptor.loop.perform { [acceptor] in acceptor.value.close() }

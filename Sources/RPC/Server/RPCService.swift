@@ -28,8 +28,8 @@ package struct RPCMethodHandler: Sendable {
   package let kind: Kind
   /// Whether only the cluster's own daemons may call it, as the proto option `(handoff.type.v1.internal)` says.
   package let isInternal: Bool
-  /// Starts the handler's task. `request` is the one message of a call whose client sends one, else empty, and valid only
-  /// during this call. Runs on the call's loop; an error is one of decoding.
+  /// Starts the handler's task. `request` is the one message of a call whose client sends one, else empty, and valid
+  /// only during this call. Runs on the call's loop; an error is one of decoding.
   let begin: @Sendable (_ call: ServerCall, _ request: UnsafeRawBufferPointer) throws -> Void
 
   init(

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// What a gRPC call and a plain HTTP request have in common: a task that serves it, a deadline, an answer that may have to
-/// wait for the client, and one end.
+/// What a gRPC call and a plain HTTP request have in common: a task that serves it, a deadline, an answer that may have
+/// to wait for the client, and one end.
 // @unchecked: loop-confined; what handlers on other executors call goes through the loop.
 class ServedStream: @unchecked Sendable {
   let loop: EventLoop

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// One gRPC call being served, whatever brought it: this class keeps the rules of a call (one set of headers, one status,
-/// nothing after it), its subclasses move the parts.
+/// One gRPC call being served, whatever brought it: this class keeps the rules of a call (one set of headers, one
+/// status, nothing after it), its subclasses move the parts.
 ///
 /// Ends exactly once: by the handler's return or error, the deadline, or the client leaving. What a handler does after
 /// that is dropped silently, and its suspended sends and reads fail with CANCELLED.

@@ -7,8 +7,8 @@ final class ServerCore {
   let interceptors: [any ServerInterceptor]
   let limits: RPCServerLimits
   let http: (any HTTPHandler)?
-  /// Tasks that have not ended, also those whose call is over: a client that resets its streams quickly must not be able
-  /// to have any number of them.
+  /// Tasks that have not ended, also those whose call is over: a client that resets its streams quickly must not be
+  /// able to have any number of them.
   var handlersRunning = 0
 
   init(

@@ -3,9 +3,9 @@ package import RPC
 
 /// The tokens by which processes prove their names to one another.
 ///
-/// The file is either one token of at least 32 characters that all daemons of a cluster share, or lines of `name token`.
-/// A line may hold `sha256:` and the hexadecimal digest of the token instead: enough to check that caller, too little
-/// to pose as it. Blank lines and lines that begin with `#` are skipped.
+/// The file is either one token of at least 32 characters that all daemons of a cluster share, or lines of
+/// `name token`. A line may hold `sha256:` and the hexadecimal digest of the token instead: enough to check that
+/// caller, too little to pose as it. Blank lines and lines that begin with `#` are skipped.
 package struct CallerTokens: Sendable {
   private enum Proof: Sendable {
     case token(String)

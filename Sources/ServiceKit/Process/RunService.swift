@@ -34,10 +34,10 @@ package struct ServiceDescription: Sendable {
 
 /// Runs a daemon from its start to the exit of the process.
 ///
-/// Reads the configuration (exit 64 when it is wrong), opens the admin port, lets `build` make the parts, serves them and
-/// gRPC's health service, and on SIGTERM or SIGINT reports itself as not serving, drains for up to 10 seconds, shuts the parts down in reverse and
-/// exits 0. A second signal ends it at once. `build` may wait for what it needs with `ServiceProcess.wait`; its errors
-/// end the process with the code of a `StartupError`, else with 70.
+/// Reads the configuration (exit 64 when it is wrong), opens the admin port, lets `build` make the parts, serves them
+/// and gRPC's health service, and on SIGTERM or SIGINT reports itself as not serving, drains for up to 10 seconds,
+/// shuts the parts down in reverse and exits 0. A second signal ends it at once. `build` may wait for what it needs
+/// with `ServiceProcess.wait`; its errors end the process with the code of a `StartupError`, else with 70.
 ///
 /// To be called first thing in `main.swift`.
 package func runService(
