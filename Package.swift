@@ -52,18 +52,24 @@ let foundations: [Target] = [
   library("Protobuf", ["CProtobufC"]),
   library("HTTP2", ["CNghttp2"]),
   library("RPCProtos", ["Protobuf", "CHandoffProtos"]),
-  library("RPC", ["EventLoop", "Crypto", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
+  library("RPC", ["EventLoop", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
   library("Postgres", ["EventLoop", "CLibpq"]),
   library("HandoffAPI", ["RPC", "RPCProtos", "Protobuf", "CHandoffProtos"]),
-  library("ServiceKit", ["RPC", "RPCProtos", "Protobuf", "EventLoop", "Crypto", "CAssets", "CMicrohttpd"]),
+  library("ServiceKit", ["RPC", "RPCProtos", "EventLoop", "Crypto", "CAssets", "CMicrohttpd"]),
+  // Apart from ServiceKit, which therefore knows no database.
   library("ServiceDatabase", ["Postgres", "ServiceKit", "EventLoop"]),
   library("Outbound", ["EventLoop", "CCurl"]),
 ]
 
 // One library a service; a service never imports another one.
 let services: [Target] = [
-  library("TicketLedger", ["HandoffAPI", "RPCProtos", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"], exclude: ["Migrations"]),
+  // It knows the API because a row of the database becomes a `Ticket` there, once for all services.
+  library(
+    "TicketLedger", ["HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceKit", "Crypto"],
+    exclude: ["Migrations"]),
+  library(
+    "Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"],
+    exclude: ["Migrations"]),
   library(
     "Assignment",
     ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "TicketLedger", "Postgres", "ServiceKit", "Crypto", "EventLoop"],
@@ -71,12 +77,18 @@ let services: [Target] = [
   library(
     "Mail",
     [
-      "ServiceDatabase", "HandoffAPI", "RPCProtos", "Protobuf", "TicketLedger", "Postgres", "ServiceKit", "Outbound",
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit", "Outbound",
       "Crypto", "CGMime",
     ],
     exclude: ["Migrations"]),
-  library("Masking", ["ServiceDatabase", "HandoffAPI", "TicketLedger", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
-  library("Gateway", ["ServiceDatabase", "HandoffAPI", "RPC", "HTTP2", "Postgres", "ServiceKit", "Crypto"], exclude: ["Migrations"]),
+  library(
+    "Masking",
+    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit", "Crypto"],
+    exclude: ["Migrations"]),
+  // Sees tickets through the other daemons only, so it does without the ledger.
+  library(
+    "Gateway", ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "Postgres", "ServiceKit", "Crypto"],
+    exclude: ["Migrations"]),
 ]
 
 let executables: [Target] = [
@@ -85,11 +97,13 @@ let executables: [Target] = [
     name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
   executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
-  executable("handoff-mail", ["Mail"]),
+  executable("handoff-mail", ["EventLoop", "HandoffAPI", "Mail", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
   executable("handoff-masking", ["Masking", "HandoffAPI", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
   executable("handoff-gateway", ["EventLoop", "Gateway", "ServiceDatabase", "ServiceKit"]),
   executable("handoff", ["Operator"]),
+  // Starts the cluster's processes: between fork and exec only C is safe.
   .target(name: "CSpawn"),
+  // No service is among its dependencies: what it does to a cluster goes through the API or the ledger.
   library(
     "Operator",
     [
