@@ -2,7 +2,9 @@ internal import CEventLoop
 
 /// What a watcher of a file descriptor waits for, and what it is told.
 package struct IOInterest: OptionSet, Sendable {
+  /// The bits as epoll knows them: EPOLLIN, EPOLLOUT, EPOLLHUP.
   package let rawValue: UInt32
+  /// Takes the bits of epoll; those without a name here are never reported.
   package init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// Bytes, a connection or the peer's end can be read.

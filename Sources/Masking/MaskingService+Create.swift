@@ -7,6 +7,12 @@ import ServiceKit
 import TicketLedger
 
 extension MaskingService {
+  /// Puts asterisks over up to ``spansMax`` spans of a ticket's texts and seals what stood there.
+  ///
+  /// All spans are masked, with one event, or none. With a request id the call is safe to repeat.
+  ///
+  /// - Throws: PERMISSION_DENIED without the right to the ticket or for a caller that is no agent,
+  ///   SECURITY_SERVICE_OFF, TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION.
   package func createMasks(_ request: CreateMasksRequest, _ call: CallContext) async throws -> CreateMasksResponse {
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)

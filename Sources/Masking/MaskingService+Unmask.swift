@@ -10,6 +10,13 @@ extension MaskingService {
   /// Longest reason, in characters.
   static let reasonCharactersMax = 200
 
+  /// Puts the original of a mask back into the text for everybody, and answers with the ticket.
+  ///
+  /// Needs the unmask right and a reason of 1 to ``reasonCharactersMax`` characters, of which the event says only that
+  /// it was given. With a request id the call is safe to repeat.
+  ///
+  /// - Throws: MASK_NOT_FOUND, also for a mask taken off before; SECURITY_SERVICE_OFF, PERMISSION_DENIED,
+  ///   REQUEST_INVALID, STALE_VERSION; INTERNAL when the text or the vault is damaged.
   package func unmaskText(_ request: UnmaskTextRequest, _ call: CallContext) async throws -> Ticket {
     let name = try MaskName(request.name, field: "name")
     let access = try await ledger.access(call, ticket: name.ticket)
@@ -27,6 +34,12 @@ extension MaskingService {
     return try await current(written.ticket, deadline: call.deadline)
   }
 
+  /// Shows the original of a mask to the caller alone; the text keeps its asterisks.
+  ///
+  /// Needs the unmask right and a reason. That it was seen, and by whom, is written down before the original leaves;
+  /// the ticket's version stays.
+  ///
+  /// - Throws: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID.
   package func revealMask(_ request: RevealMaskRequest, _ call: CallContext) async throws -> RevealMaskResponse {
     let name = try MaskName(request.name, field: "name")
     let access = try await ledger.access(call, ticket: name.ticket)

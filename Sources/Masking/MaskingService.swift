@@ -27,6 +27,10 @@ package struct MaskingService: MaskingServiceProvider {
     CallerRule("MaskingService", callers: ["gateway", "operator"])
   ]
 
+  /// Lists a ticket's masks, oldest first and those taken off too, in pages of up to 100 unless the request asks
+  /// otherwise; originals are not among what it answers.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED.
   package func listMasks(_ request: ListMasksRequest, _ call: CallContext) async throws -> ListMasksResponse {
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)
@@ -42,6 +46,9 @@ package struct MaskingService: MaskingServiceProvider {
       nextPageToken: records.count > page.size ? page.token(after: shown.last?.id.rawValue ?? 0) : "")
   }
 
+  /// Points out what looks like personal data in the title and all entries of a ticket, and changes nothing.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED.
   package func detectPersonalData(
     _ request: DetectPersonalDataRequest, _ call: CallContext
   ) async throws -> DetectPersonalDataResponse {

@@ -10,6 +10,7 @@ package final class Box<Value: Sendable>: Sendable {
 }
 
 extension Box: Equatable where Value: Equatable {
+  /// Compares the values, which a shared box makes unnecessary.
   package static func == (left: Box, right: Box) -> Bool {
     left === right || left.value == right.value
   }

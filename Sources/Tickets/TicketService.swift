@@ -18,7 +18,8 @@ package struct TicketService: TicketServiceProvider {
   /// - Parameters:
   ///   - mail: the way to MailService, without which nothing is resolved or held.
   ///   - assignment: the way to AssignmentService; when it is out of reach, triggers run later.
-  ///   - triggerPatience: how long a creation waits for the triggers; they run anyway, its answer just does not show it.
+  ///   - triggerPatience: how long a creation waits for the triggers; they run anyway, its answer just does not show
+  ///   it.
   package init(
     ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
     triggerPatience: Duration = .milliseconds(250)

@@ -13,6 +13,7 @@ package final class SMTPClient: Sendable {
   private static let idleMax = 8
   private static let connectTimeout = Duration.seconds(10)
 
+  /// Opens no connection yet; transfers block threads of `pool`, so it bounds how many run at once.
   package init(server: SMTPServer, pool: BlockingPool) {
     self.server = server
     self.pool = pool

@@ -36,6 +36,7 @@ package enum SMTPFailure: Error, Sendable, Equatable, CustomStringConvertible {
   /// After a time-out the server may have taken the mail all the same, so a second try can deliver it twice.
   case transient(reason: String, reply: SMTPReply?)
 
+  /// For logs and operators: the reason and the server's reply, which may repeat an address of the envelope.
   package var description: String {
     switch self {
     case .permanent(let reply): "refused: \(reply)"

@@ -2,6 +2,7 @@
 package struct SMTPMessage: Sendable {
   /// Where bounces go; empty for mail that must not bounce (RFC 5321 §4.5.5).
   package let sender: String
+  /// Who gets it, 1 to ``recipientsMax`` addresses, each on one line.
   package let recipients: [String]
   /// Header and body as sent: every line ends in CRLF. Dots at line starts are not doubled yet.
   let content: [UInt8]

@@ -10,8 +10,11 @@ package struct SMTPServer: Sendable {
     case implicit
   }
 
+  /// A name or literal address, without brackets.
   package let host: String
+  /// 587 for `smtp://` and 465 for `smtps://` unless the URL names another.
   package let port: UInt16
+  /// Whether and when the connection is encrypted.
   package let security: Security
   /// Nil when the relay asks for no sign-in.
   package let user: String?
@@ -108,11 +111,13 @@ package struct SMTPServer: Sendable {
 extension SMTPServer: CustomStringConvertible, CustomReflectable {
   /// Host and port; never the password.
   package var description: String { "\(host):\(port)" }
+  /// What `dump` and debuggers show: not the password.
   package var customMirror: Mirror { Mirror(self, children: ["host": host, "port": port, "security": security]) }
 }
 
 /// What is wrong with the description of a relay.
 package struct SMTPServerError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// For the operator: what is wrong and what would be right; never the password.
   package let description: String
 
   init(_ description: String) {

@@ -24,6 +24,7 @@ package final class CallContext: Sendable {
   }
   private let changes = Mutex(Changes())
 
+  /// Describes a call as its transport has read it; `service` and `method` are simple names, `path` is the whole one.
   package init(
     service: String, method: String, path: String, metadata: Metadata, deadline: Deadline, peer: String
   ) {

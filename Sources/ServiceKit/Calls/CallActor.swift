@@ -2,6 +2,7 @@ package import RPC
 
 /// The database id of an agent.
 package struct AgentID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// The key of the agent's row in the database.
   package let rawValue: Int64
 
   /// Takes any number; whether there is such an agent is for the database to say.

@@ -6,10 +6,12 @@ package import RPC
 package struct CallLog: ServerInterceptor {
   private let log: Logger
 
+  /// Writes to `log`, whose level decides whether calls that went well are seen (info).
   package init(_ log: Logger) {
     self.log = log
   }
 
+  /// Writes the call's one line: `rpc.finished`, or `http.finished` for a plain HTTP request.
   package func finished(_ call: CallContext, _ outcome: CallOutcome) {
     let level: LogLevel =
       switch outcome.status {

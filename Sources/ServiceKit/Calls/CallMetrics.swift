@@ -41,6 +41,7 @@ package final class CallMetrics: ServerInterceptor {
       "http_server_request_seconds", "Time from the request's headers to the answer's hand-over.", labels: ["method"])
   }
 
+  /// Counts the call and its duration; unknown paths and methods share one label, so outsiders cannot make new ones.
   package func finished(_ call: CallContext, _ outcome: CallOutcome) {
     if let status = outcome.httpStatus {
       let method = Self.httpMethods.contains(call.method) ? call.method : "other"

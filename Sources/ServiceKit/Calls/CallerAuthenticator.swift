@@ -21,6 +21,7 @@ package struct CallerAuthenticator: ServerInterceptor {
   private let tokens: CallerTokens
   private let rules: [String: [CallerRule]]
 
+  /// Admits callers that prove their name by one of `tokens`, each to what `rules` name for it.
   package init(tokens: CallerTokens, rules: [CallerRule]) {
     self.tokens = tokens
     self.rules = Dictionary(grouping: rules, by: \.service)

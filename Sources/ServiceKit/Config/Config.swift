@@ -70,8 +70,10 @@ package enum ConfigRule: Sendable {
 
 /// Everything that is wrong with an environment, one sentence each.
 package struct ConfigProblems: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Unknown variables first, then wrong values in the order of the key table, then broken rules.
   package let problems: [String]
 
+  /// A line for each problem, indented, for the terminal.
   package var description: String { problems.map { "  \($0)\n" }.joined() }
 }
 

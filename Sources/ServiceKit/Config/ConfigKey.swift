@@ -50,8 +50,10 @@ extension ConfigKey {
 
 /// Why a value was refused, and what would be accepted; never repeats the content of a secret.
 package struct ConfigProblem: Error, Sendable, Equatable {
+  /// The rest of a sentence that begins with the variable's name: `is not set; it needs …`.
   package let message: String
 
+  /// Takes the rest of the sentence; see ``message``.
   package init(_ message: String) {
     self.message = message
   }
@@ -74,8 +76,12 @@ package protocol AnyConfigKey: Sendable {
 }
 
 extension ConfigKey: AnyConfigKey {
+  /// True without a default and without a value that stands for absence.
   package var isRequired: Bool { defaultText == nil && absent == nil }
 
+  /// Parses `text`, or the default when it is nil, or answers the value that stands for absence.
+  ///
+  /// - Throws: `ConfigProblem` when the text is refused, or is missing though required.
   package func read(_ text: String?) throws(ConfigProblem) -> any Sendable {
     if let text = text ?? defaultText { return try parse(text) }
     if let absent { return absent }

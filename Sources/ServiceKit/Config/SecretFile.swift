@@ -5,6 +5,7 @@ package struct Secret: Sendable, Equatable {
   /// The bytes themselves. Do not put them into messages.
   package let bytes: [UInt8]
 
+  /// Wraps bytes that are secret from here on; copies made before stay readable.
   package init(_ bytes: [UInt8]) {
     self.bytes = bytes
   }
@@ -14,8 +15,11 @@ package struct Secret: Sendable, Equatable {
 }
 
 extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// The fixed word, so that interpolation gives nothing away.
   package var description: String { "(secret)" }
+  /// The fixed word, so that `debugPrint` and test failures give nothing away.
   package var debugDescription: String { "(secret)" }
+  /// Empty, so that `dump` gives nothing away.
   package var customMirror: Mirror { Mirror(self, children: []) }
 }
 

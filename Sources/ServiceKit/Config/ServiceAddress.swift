@@ -29,6 +29,7 @@ package enum ServiceAddress: Sendable, Hashable, CustomStringConvertible {
     self = .tcp(host: String(host), port: port)
   }
 
+  /// The form in which configuration names it: `host:port`, `[ipv6]:port` or `unix:/path`.
   package var description: String {
     switch self {
     case .tcp(let host, let port): host.utf8.contains(0x3a) ? "[\(host)]:\(port)" : "\(host):\(port)"

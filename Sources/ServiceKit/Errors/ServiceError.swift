@@ -2,6 +2,7 @@
 ///
 /// Message, violations and metadata travel to the caller: no secrets and no personal data in them.
 package struct ServiceError: Error, Sendable {
+  /// The row of the error catalogue, from which the gRPC and HTTP status follow.
   package let reason: Reason
   /// What is wrong and what to do next, in English, for whoever calls.
   package var message: String
@@ -48,6 +49,7 @@ package struct FieldViolation: Sendable, Hashable {
   /// What is wrong, and what would be right.
   package let description: String
 
+  /// Names a field by its path and says what is wrong with it.
   package init(_ field: String, _ description: String) {
     self.field = field
     self.description = description
@@ -69,8 +71,10 @@ extension ServiceError: CustomStringConvertible {
 
 /// Collects the wrong fields of a request, so that a caller learns all of them at once.
 package struct RequestCheck: Sendable {
+  /// What has been noted so far, in the order of the checks.
   package private(set) var violations: [FieldViolation] = []
 
+  /// Begins a check in which nothing is wrong yet.
   package init() {}
 
   /// Notes that `field` is wrong unless `condition` holds.

@@ -2,6 +2,7 @@
 package enum LogLevel: String, Sendable, CaseIterable, Comparable {
   case debug, info, warning, error
 
+  /// Orders by importance, `debug` being the least.
   package static func < (left: LogLevel, right: LogLevel) -> Bool { left.rank < right.rank }
 
   private var rank: Int {
@@ -32,8 +33,11 @@ package enum LogValue: Sendable {
 extension LogValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByStringInterpolation
 {
+  /// Makes a literal or interpolated text a string value.
   package init(stringLiteral value: String) { self = .string(value) }
+  /// Makes a literal whole number an integer value.
   package init(integerLiteral value: Int64) { self = .integer(value) }
+  /// Makes `true` or `false` a boolean value.
   package init(booleanLiteral value: Bool) { self = .boolean(value) }
 }
 

@@ -8,6 +8,7 @@ import Synchronization
 package final class Metrics: Sendable {
   private let families = Mutex<[String: any MetricFamily]>([:])
 
+  /// Begins without metrics; one registry serves a process.
   package init() {}
 
   /// Declares a counter; its name ends in `_total`.

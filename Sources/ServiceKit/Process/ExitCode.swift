@@ -16,7 +16,9 @@ package enum ExitCode: Int32, Sendable {
 
 /// Why a daemon cannot start: how it ends and what the operator can do.
 package struct StartupError: Error, Sendable, CustomStringConvertible {
+  /// How the process ends, so that a supervisor can tell what trying again is worth.
   package let exitCode: ExitCode
+  /// What is wrong and what to do, for the operator; no secrets.
   package let description: String
 
   /// `description` says what is wrong and what to do.

@@ -6,9 +6,13 @@ import Synchronization
 package final class ServiceProcess: Sendable {
   /// The short name: `tickets`. It is the process's caller name, too.
   package let name: String
+  /// The checked configuration, complete: every key of the daemon's table has a value.
   package let config: Config
+  /// Writes to standard error; every line names the daemon.
   package let log: Logger
+  /// What the admin port shows under `/metrics`.
   package let metrics: Metrics
+  /// The loops on which everything of the process runs; they are stopped last.
   package let group: EventLoopGroup
 
   private struct Parts {

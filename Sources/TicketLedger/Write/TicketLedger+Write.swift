@@ -90,8 +90,8 @@ extension TicketLedger {
     throw current.ticket.version == ticket.version ? ServiceError(.conflict) : current.ticket.stale
   }
 
-  /// The statement that writes a change of another ticket, to be a companion of the change that it follows from: both are
-  /// written or neither, and when either ticket was changed meanwhile,
+  /// The statement that writes a change of another ticket, to be a companion of the change that it follows from: both
+  /// are written or neither, and when either ticket was changed meanwhile,
   /// ``perform(on:access:version:idempotency:deadline:decide:)`` decides again.
   ///
   /// - Parameter ticket: the other ticket as it was read while deciding.
