@@ -60,6 +60,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
       String(repeating: "\n", count: 61), 62),
     Specimen(
       documented, "Sources/A/B.swift", "package let a = 1\n/// A.\n@inlinable\npackage let b = 2\npackage import C", 1),
+    Specimen(documented, "Sources/A/B.swift", "package = text(a)"),
     Specimen(documented, "Sources/A/Generated/B.swift", "package let a = 1"),
     Specimen(unfinished, "docs/a.md", "TODO: this\nTODO(after the first release): that\nFIXME", 1, 3),
     Specimen(
