@@ -6,8 +6,8 @@ import ServiceKit
 ///
 /// Woken by hints and, because hints can be lost, by the clock.
 package struct OutboxWorker: Sendable {
-  /// Does claimed work and says what became of each piece, in the same order. Runs on the worker's loop; must end
-  /// before the items' deadline. A crash in the middle means that the work is done again: it is to be idempotent.
+  /// Does claimed work and says what became of each piece, in the same order. Runs on the worker's loop; must end before the
+  /// items' deadline. A crash in the middle means that the work is done again: it is to be idempotent.
   package typealias Handler = @Sendable ([OutboxItem]) async -> [OutboxVerdict]
 
   /// The topic's rows.
@@ -33,8 +33,8 @@ package struct OutboxWorker: Sendable {
     self.handler = handler
   }
 
-  /// Describes a worker whose handler takes one piece of work; those of a batch are done side by side. What the handler
-  /// throws makes the piece fail for now, with the error's reason.
+  /// Describes a worker whose handler takes one piece of work; those of a batch are done side by side. What the handler throws
+  /// makes the piece fail for now, with the error's reason.
   package init(
     _ outbox: Outbox, pool: PostgresPool, pollInterval: Duration = .seconds(1),
     failed: @escaping @Sendable (any Error) -> Void,
