@@ -50,7 +50,8 @@ extension TicketLedger {
       let rows = try await pool.query(
         """
         SELECT count(*) FILTER (WHERE dead_time IS NULL),
-          coalesce(extract(epoch FROM clock_timestamp() - min(create_time) FILTER (WHERE dead_time IS NULL)), 0)::bigint,
+          coalesce(extract(epoch FROM clock_timestamp() - min(create_time)
+            FILTER (WHERE dead_time IS NULL)), 0)::bigint,
           count(dead_time)
         FROM outbox WHERE topic = \(topic)
         """, deadline: deadline)

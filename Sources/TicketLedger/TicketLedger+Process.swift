@@ -5,8 +5,8 @@ extension TicketLedger {
   /// The key of `HANDOFF_LEDGER_KEY_FILE`, for the key table of a daemon that writes tickets.
   package static let keyFile = ConfigKey<Secret>.secretFile(
     "HANDOFF_LEDGER_KEY_FILE",
-    doc: "The key that seals the history of tickets: 64 hexadecimal digits, the same for all daemons. Keep a copy; without"
-      + " it no history can be verified."
+    doc: "The key that seals the history of tickets: 64 hexadecimal digits, the same for all daemons. Keep a copy;"
+      + " without it no history can be verified."
   ).mapped { secret throws(ConfigProblem) in
     guard let key = LedgerKey(hex: secret.text) else { throw ConfigProblem("does not hold 64 hexadecimal digits") }
     return key

@@ -2,10 +2,11 @@ package import EventLoop
 package import Postgres
 import ServiceKit
 
-/// The one write path of tickets: every change is a guarded update with its events, entries, counters and outbox rows, in
-/// one statement and one round trip.
+/// The one write path of tickets: every change is a guarded update with its events, entries, counters and outbox rows,
+/// in one statement and one round trip.
 ///
-/// Safe to use from any thread; work stays on the loop that it is asked on. Errors of the database arrive as ``ServiceError``.
+/// Safe to use from any thread; work stays on the loop that it is asked on. Errors of the database arrive as
+/// ``ServiceError``.
 package final class TicketLedger: Sendable {
   /// How often a change is tried when others change the ticket in between.
   static let attemptsMax = 4

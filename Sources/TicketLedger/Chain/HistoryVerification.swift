@@ -16,8 +16,8 @@ package struct HistoryVerification: Sendable, Equatable {
 }
 
 extension TicketLedger {
-  /// Recomputes the chain of a ticket's events from its first one, checks the seal of its head, and compares the ticket and
-  /// its entries with what the events say.
+  /// Recomputes the chain of a ticket's events from its first one, checks the seal of its head, and compares the ticket
+  /// and its entries with what the events say.
   ///
   /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, and a ticket whose
   /// state, holder or types were changed past its history. Reads one snapshot, in portions.

@@ -16,7 +16,8 @@ package struct CounterFolder: Sendable {
 
   /// Folds one batch in one transaction; readers see each change exactly once, before and after.
   ///
-  /// - Returns: how many changes were folded; ``batchMax`` means that there may be more. 0 when another folder is at work.
+  /// - Returns: how many changes were folded; ``batchMax`` means that there may be more. 0 when another folder is at
+  ///   work.
   /// - Throws: the database's errors as ``ServiceError``.
   package func fold(deadline: Deadline) async throws -> Int {
     let rows = try await ServiceError.translating {

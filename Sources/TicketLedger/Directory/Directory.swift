@@ -4,8 +4,8 @@ package import ServiceKit
 
 /// Cached reading of organizations' services, their members and agents.
 ///
-/// An entry lives 500 ms at most, counted from before it was read, so that a right that was taken away is gone for everybody
-/// within a second. Any thread may ask; the same question asked by many at once is put to the database once.
+/// An entry lives 500 ms at most, counted from before it was read, so that a right that was taken away is gone for
+/// everybody within a second. Any thread may ask; the same question asked by many at once is put to the database once.
 package final class Directory: Sendable {
   /// How long an entry is believed.
   package static let lifetime: Duration = .milliseconds(500)

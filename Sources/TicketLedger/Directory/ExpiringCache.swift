@@ -3,8 +3,8 @@ import Synchronization
 
 /// Values kept for a short while, each loaded by one caller at a time while the others wait for it.
 ///
-/// The first caller who misses loads the value itself, within its own deadline; if that fails, one of those waiting takes
-/// over. A value is as old as the moment its load began, so what was changed before that is never missed.
+/// The first caller who misses loads the value itself, within its own deadline; if that fails, one of those waiting
+/// takes over. A value is as old as the moment its load began, so what was changed before that is never missed.
 package final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   private enum Slot {
     case value(Value, loadedAt: MonotonicTime)

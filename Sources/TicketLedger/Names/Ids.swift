@@ -19,60 +19,80 @@ extension LedgerID {
 
 /// An organization: the owner of services, agents and customers.
 package struct OrganizationID: LedgerID {
+  /// The key in table `organization`.
   package let rawValue: Int64
+  /// Takes any number; whether table `organization` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A service: a help desk of its own.
 package struct ServiceID: LedgerID {
+  /// The key in table `service`.
   package let rawValue: Int64
+  /// Takes any number; whether table `service` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A ticket; unique over all services, its public id in decimal.
 package struct TicketID: LedgerID {
+  /// The key in table `ticket`.
   package let rawValue: Int64
+  /// Takes any number; whether table `ticket` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// An entry of a ticket's history.
 package struct EntryID: LedgerID {
+  /// The key in table `ticket_entry`.
   package let rawValue: Int64
+  /// Takes any number; whether table `ticket_entry` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A group of agents of a service.
 package struct GroupID: LedgerID {
+  /// The key in table `agent_group`.
   package let rawValue: Int64
+  /// Takes any number; whether table `agent_group` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A submission type: what a ticket is about.
 package struct SubmissionTypeID: LedgerID {
+  /// The key in table `submission_type`.
   package let rawValue: Int64
+  /// Takes any number; whether table `submission_type` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A processing type: how a ticket was handled.
 package struct ProcessingTypeID: LedgerID {
+  /// The key in table `processing_type`.
   package let rawValue: Int64
+  /// Takes any number; whether table `processing_type` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A customer's unique number in the organization.
 package struct CustomerID: LedgerID {
+  /// The key in table `customer`.
   package let rawValue: Int64
+  /// Takes any number; whether table `customer` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A mask over a span of a ticket's texts.
 package struct MaskID: LedgerID {
+  /// The key in table `mask`.
   package let rawValue: Int64
+  /// Takes any number; whether table `mask` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
 /// A trigger of a service.
 package struct TriggerID: LedgerID {
+  /// The key in table `trigger_rule`.
   package let rawValue: Int64
+  /// Takes any number; whether table `trigger_rule` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }

@@ -64,21 +64,25 @@ struct NameReader {
 
 /// `services/{service}`.
 package struct ServiceName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}"
   /// The service's code.
   package let code: String
   /// Names the service with a code.
   package init(code: String) { self.code = code }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     var reader = NameReader(text)
     guard reader.take("services/"), let code = reader.serviceCode(), reader.isAtEnd else { return nil }
     self.code = code
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(code)" }
 }
 
 /// `services/{service}/tickets/{id}`.
 package struct TicketName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/tickets/{id}"
   /// The service's code.
   package let service: String
@@ -89,15 +93,18 @@ package struct TicketName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/tickets/") else { return nil }
     self.init(service: service, id: TicketID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/tickets/\(id)" }
 }
 
 /// `services/{service}/tickets/{ticket}/entries/{id}`.
 package struct EntryName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/tickets/{ticket}/entries/{id}"
   /// The ticket.
   package let ticket: TicketName
@@ -108,15 +115,18 @@ package struct EntryName: ResourceName {
     self.ticket = ticket
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (ticket, id) = NameReader.ticketChild(text, "/entries/") else { return nil }
     self.init(ticket: ticket, id: EntryID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "\(ticket)/entries/\(id)" }
 }
 
 /// `services/{service}/tickets/{ticket}/masks/{id}`.
 package struct MaskName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/tickets/{ticket}/masks/{id}"
   /// The ticket.
   package let ticket: TicketName
@@ -127,15 +137,18 @@ package struct MaskName: ResourceName {
     self.ticket = ticket
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (ticket, id) = NameReader.ticketChild(text, "/masks/") else { return nil }
     self.init(ticket: ticket, id: MaskID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "\(ticket)/masks/\(id)" }
 }
 
 /// `services/{service}/groups/{id}`.
 package struct GroupName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/groups/{id}"
   /// The service's code.
   package let service: String
@@ -146,15 +159,18 @@ package struct GroupName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/groups/") else { return nil }
     self.init(service: service, id: GroupID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/groups/\(id)" }
 }
 
 /// `services/{service}/submissionTypes/{id}`.
 package struct SubmissionTypeName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/submissionTypes/{id}"
   /// The service's code.
   package let service: String
@@ -165,15 +181,18 @@ package struct SubmissionTypeName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/submissionTypes/") else { return nil }
     self.init(service: service, id: SubmissionTypeID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/submissionTypes/\(id)" }
 }
 
 /// `services/{service}/processingTypes/{id}`.
 package struct ProcessingTypeName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/processingTypes/{id}"
   /// The service's code.
   package let service: String
@@ -184,15 +203,18 @@ package struct ProcessingTypeName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/processingTypes/") else { return nil }
     self.init(service: service, id: ProcessingTypeID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/processingTypes/\(id)" }
 }
 
 /// `services/{service}/triggers/{id}`.
 package struct TriggerName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/triggers/{id}"
   /// The service's code.
   package let service: String
@@ -203,15 +225,18 @@ package struct TriggerName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/triggers/") else { return nil }
     self.init(service: service, id: TriggerID(id))
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/triggers/\(id)" }
 }
 
 /// `services/{service}/mailLayouts/{id}`.
 package struct MailLayoutName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/mailLayouts/{id}"
   /// The service's code.
   package let service: String
@@ -222,15 +247,18 @@ package struct MailLayoutName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/mailLayouts/") else { return nil }
     self.init(service: service, id: id)
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/mailLayouts/\(id)" }
 }
 
 /// `services/{service}/mailMessages/{id}`.
 package struct MailMessageName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "services/{service}/mailMessages/{id}"
   /// The service's code.
   package let service: String
@@ -241,24 +269,29 @@ package struct MailMessageName: ResourceName {
     self.service = service
     self.id = id
   }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     guard let (service, id) = NameReader.serviceChild(text, "/mailMessages/") else { return nil }
     self.init(service: service, id: id)
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/mailMessages/\(id)" }
 }
 
 /// `agents/{id}`.
 package struct AgentName: ResourceName {
+  /// The form that is read and written, for messages.
   package static let pattern = "agents/{id}"
   /// The agent's id.
   package let id: AgentID
   /// Names an agent.
   package init(id: AgentID) { self.id = id }
+  /// Reads a name of exactly this form; nil for any other text.
   package init?(_ text: String) {
     var reader = NameReader(text)
     guard reader.take("agents/"), let id = reader.id(), reader.isAtEnd else { return nil }
     self.id = AgentID(rawValue: id)
   }
+  /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "agents/\(id)" }
 }

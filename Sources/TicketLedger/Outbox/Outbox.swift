@@ -164,7 +164,8 @@ package struct Outbox: Sendable {
       let rows = try await pool.query(
         """
         WITH chosen AS (\(fragment: chosen)), claimed AS (
-          UPDATE outbox AS o SET lease_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
+          UPDATE outbox AS o
+          SET lease_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
             due_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
             lease_holder = \(holder), attempt_count = o.attempt_count + 1
           FROM chosen WHERE o.id = chosen.id

@@ -4,10 +4,10 @@ import Synchronization
 
 /// Tells workers that there is new work, soon after it was committed.
 ///
-/// A hint is a statement of its own and never part of the change: committing transactions that notify wait for one another in
-/// PostgreSQL (one lock per database, held over the flush to disk), which cut creations to a third when it was tried.
-/// While one hint of a topic is on its way, the next ones become one. A lost hint costs nothing but the time until the
-/// worker looks by itself.
+/// A hint is a statement of its own and never part of the change: committing transactions that notify wait for one
+/// another in PostgreSQL (one lock per database, held over the flush to disk), which cut creations to a third when it
+/// was tried. While one hint of a topic is on its way, the next ones become one. A lost hint costs nothing but the time
+/// until the worker looks by itself.
 final class OutboxHints: Sendable {
   private struct State {
     var wanted: Set<OutboxTopic> = []

@@ -6,8 +6,8 @@ import ServiceKit
 ///
 /// Woken by hints and, because hints can be lost, by the clock.
 package struct OutboxWorker: Sendable {
-  /// Does claimed work and says what became of each piece, in the same order. Runs on the worker's loop; must end before the
-  /// items' deadline. A crash in the middle means that the work is done again: it is to be idempotent.
+  /// Does claimed work and says what became of each piece, in the same order. Runs on the worker's loop; must end
+  /// before the items' deadline. A crash in the middle means that the work is done again: it is to be idempotent.
   package typealias Handler = @Sendable ([OutboxItem]) async -> [OutboxVerdict]
 
   /// The topic's rows.
@@ -33,30 +33,38 @@ package struct OutboxWorker: Sendable {
     self.handler = handler
   }
 
-  /// Describes a worker whose handler takes one piece of work; those of a batch are done side by side. What the handler throws
-  /// makes the piece fail for now, with the error's reason.
+  /// Describes a worker whose handler takes one piece of work; those of a batch are done side by side. What the handler
+  /// throws makes the piece fail for now, with the error's reason.
   package init(
     _ outbox: Outbox, pool: PostgresPool, pollInterval: Duration = .seconds(1),
     failed: @escaping @Sendable (any Error) -> Void,
     each handler: @escaping @Sendable (OutboxItem) async throws -> OutboxVerdict
   ) {
     self.init(outbox, pool: pool, pollInterval: pollInterval, failed: failed) { items in
-      await withTaskGroup(of: (Int, OutboxVerdict).self) { group in
+      await withTaskGroup(of: Answer.self) { group in
         for (index, item) in items.enumerated() {
           group.addTask {
             do {
-              return (index, try await handler(item))
+              return Answer(index: index, verdict: try await handler(item))
             } catch {
               // An unknown error's own words may quote data.
-              return (index, .failed((error as? ServiceError)?.reason.rawValue ?? "\(type(of: error))"))
+              let reason = (error as? ServiceError)?.reason.rawValue ?? "\(type(of: error))"
+              return Answer(index: index, verdict: .failed(reason))
             }
           }
         }
         var verdicts = [OutboxVerdict](repeating: .failed("no verdict"), count: items.count)
-        for await (index, verdict) in group { verdicts[index] = verdict }
+        for await answer in group { verdicts[answer.index] = answer.verdict }
         return verdicts
       }
     }
+  }
+
+  /// What became of one piece of a batch. A struct, because the optimizer of Swift 6.3 mixes up the parts of a tuple
+  /// that a child task returns: the release build then reads an index that is none.
+  private struct Answer: Sendable {
+    let index: Int
+    let verdict: OutboxVerdict
   }
 
   /// Works until cancelled.

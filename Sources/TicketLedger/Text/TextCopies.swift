@@ -21,7 +21,8 @@ package struct TextCopy: Sendable, Hashable {
   /// The columns that lead from a ticket to its rows, in this order: service and ticket; for a customer's table,
   /// organization and customer.
   package let keys: [String]
-  /// For `ticket_event_value`, what its `field` must be is told by the span's place; everywhere else the place of the text.
+  /// For `ticket_event_value`, what its `field` must be is told by the span's place; everywhere else the place of the
+  /// text.
   package let places: [String]
 }
 

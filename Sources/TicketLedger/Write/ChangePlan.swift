@@ -2,8 +2,8 @@ import Crypto
 import Postgres
 import ServiceKit
 
-/// Everything that one change writes, worked out before the database is asked: the rows, the hashes, and the ticket as it
-/// will be. Pure: the same inputs give the same plan, salts aside.
+/// Everything that one change writes, worked out before the database is asked: the rows, the hashes, and the ticket as
+/// it will be. Pure: the same inputs give the same plan, salts aside.
 struct ChangePlan {
   /// The ticket before; the guard of the update.
   let before: TicketRecord
@@ -168,8 +168,8 @@ struct ChangePlan {
 }
 
 extension TicketRecord {
-  /// The fields that hold codes and ids, as events write them: the name in the API, and the code or decimal id; empty for
-  /// none. Always the same fields in the same order.
+  /// The fields that hold codes and ids, as events write them: the name in the API, and the code or decimal id; empty
+  /// for none. Always the same fields in the same order.
   var codes: [(field: String, code: String)] {
     [
       ("state", state.rawValue),

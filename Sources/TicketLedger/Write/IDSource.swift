@@ -5,8 +5,8 @@ import Synchronization
 
 /// Hands out ids of a sequence that counts in blocks: one question to the database for many ids.
 ///
-/// Ids must be known before a row is written, because an event's hash covers them. What is left of a block when the process
-/// ends is never used.
+/// Ids must be known before a row is written, because an event's hash covers them. What is left of a block when the
+/// process ends is never used.
 final class IDSource: Sendable {
   /// Ids of a block: the sequence's INCREMENT.
   static let blockLength: Int64 = 64
@@ -27,7 +27,8 @@ final class IDSource: Sendable {
     self.nextBlocks = nextBlocks
   }
 
-  /// Takes ids, in ascending order as far as blocks allow. One caller asks the database, the others wait for its answer.
+  /// Takes ids, in ascending order as far as blocks allow. One caller asks the database, the others wait for its
+  /// answer.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   func take(_ count: Int, deadline: Deadline) async throws -> [Int64] {

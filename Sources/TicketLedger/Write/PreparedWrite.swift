@@ -1,7 +1,8 @@
 package import EventLoop
 package import Postgres
 
-/// A change worked out and ready to be sent, for a caller who writes many tickets in one transaction and one round trip.
+/// A change worked out and ready to be sent, for a caller who writes many tickets in one transaction and one round
+/// trip.
 package struct PreparedWrite: Sendable {
   /// The statement; it returns one row when the change was written, and none when the ticket was changed meanwhile.
   package let statement: Query
@@ -22,8 +23,9 @@ package struct PreparedWrite: Sendable {
 extension TicketLedger {
   /// Works out a change without writing it.
   ///
-  /// The caller sends the statement in a transaction, decides what a lost race means, and calls ``announce(_:)`` after the commit.
-  /// Several changes of one ticket are one ``TicketChange``; two statements of one ticket exclude each other.
+  /// The caller sends the statement in a transaction, decides what a lost race means, and calls ``announce(_:)`` after
+  /// the commit. Several changes of one ticket are one ``TicketChange``; two statements of one ticket exclude each
+  /// other.
   ///
   /// - Throws: the database's errors as `ServiceError`.
   package func prepare(

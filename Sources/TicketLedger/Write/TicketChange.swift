@@ -12,8 +12,8 @@ package struct TicketChange: Sendable {
   package var resultIDs: [Int64]?
   /// Statements of the acting service's own tables that are to be written with the change, in its transaction.
   package var companions: [Query] = []
-  /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of the
-  /// ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
+  /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of
+  /// the ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
   package var isSilent = false
   /// When it happened; nil: when the ticket was read. For imports and demonstration data only.
   package var time: Instant?
@@ -32,8 +32,8 @@ package struct TicketChange: Sendable {
 
 /// One event to be: who did what, what it sets, and what it brings with it.
 ///
-/// Before and after of what it sets are recorded by themselves: codes and ids in the event, titles and customers' data in
-/// the value table.
+/// Before and after of what it sets are recorded by themselves: codes and ids in the event, titles and customers' data
+/// in the value table.
 package struct EventDraft: Sendable {
   /// What an event follows from.
   package enum Cause: Sendable, Equatable {
@@ -53,7 +53,8 @@ package struct EventDraft: Sendable {
   package var cause: Cause = .none
   /// What it sets.
   package var set: TicketFields
-  /// Further codes and ids to record, such as a trigger's version or a mail's Message-ID; see ``CodeChange/isCode(_:)``.
+  /// Further codes and ids to record, such as a trigger's version or a mail's Message-ID; see
+  /// ``CodeChange/isCode(_:)``.
   package var notes: [CodeChange] = []
   /// Entries of the history that it makes.
   package var entries: [EntryDraft] = []

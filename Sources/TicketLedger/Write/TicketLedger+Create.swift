@@ -11,8 +11,8 @@ package enum CreateOpening: Sendable {
 }
 
 extension TicketLedger {
-  /// Asks for the database's time and for an earlier request of the same id, in one round trip; a service does it beside
-  /// its own reads, so that creating is one further round trip.
+  /// Asks for the database's time and for an earlier request of the same id, in one round trip; a service does it
+  /// beside its own reads, so that creating is one further round trip.
   ///
   /// - Throws: REQUEST_ID_REUSED when the id was used for another request.
   package func open(_ claim: IdempotencyClaim?, deadline: Deadline) async throws -> CreateOpening {
@@ -32,8 +32,8 @@ extension TicketLedger {
   ///
   /// The lifecycle table decides the draft's state beforehand. A repeated request is answered with its first ticket.
   ///
-  /// - Throws: REQUEST_ID_REUSED; GROUP_NOT_FOUND, TYPE_NOT_FOUND, AGENT_NOT_FOUND or CUSTOMER_NOT_FOUND when what the draft
-  ///   points to is gone.
+  /// - Throws: REQUEST_ID_REUSED; GROUP_NOT_FOUND, TYPE_NOT_FOUND, AGENT_NOT_FOUND or CUSTOMER_NOT_FOUND when what the
+  ///   draft points to is gone.
   package func create(
     _ draft: TicketDraft, opening: CreateOpening? = nil, deadline: Deadline
   ) async throws -> Written {

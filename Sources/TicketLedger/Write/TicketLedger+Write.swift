@@ -70,9 +70,9 @@ extension TicketLedger {
 
   /// Writes a change inside a caller's transaction; the caller's other statements are committed with it or not at all.
   ///
-  /// Nothing is retried, and a repeated request is not looked for beforehand: ``perform(on:access:version:idempotency:deadline:decide:)``
-  /// with companions does both. The caller ends the transaction by throwing on any error, and announces the change's work
-  /// (``announce(_:)``) after the commit.
+  /// Nothing is retried, and a repeated request is not looked for beforehand:
+  /// ``perform(on:access:version:idempotency:deadline:decide:)`` with companions does both. The caller ends the
+  /// transaction by throwing on any error, and announces the change's work (``announce(_:)``) after the commit.
   ///
   /// - Throws: STALE_VERSION when the ticket was changed meanwhile; TICKET_NOT_FOUND; CONFLICT when the same request is
   ///   being carried out elsewhere.
@@ -90,8 +90,8 @@ extension TicketLedger {
     throw current.ticket.version == ticket.version ? ServiceError(.conflict) : current.ticket.stale
   }
 
-  /// The statement that writes a change of another ticket, to be a companion of the change that it follows from: both are
-  /// written or neither, and when either ticket was changed meanwhile,
+  /// The statement that writes a change of another ticket, to be a companion of the change that it follows from: both
+  /// are written or neither, and when either ticket was changed meanwhile,
   /// ``perform(on:access:version:idempotency:deadline:decide:)`` decides again.
   ///
   /// - Parameter ticket: the other ticket as it was read while deciding.

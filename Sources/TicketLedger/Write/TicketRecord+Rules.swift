@@ -16,8 +16,8 @@ extension TicketRecord {
 
   /// Asks the lifecycle table whether an act is allowed.
   ///
-  /// - Throws: PERMISSION_DENIED, REASON_NOT_ALLOWED, TICKET_ALREADY_HELD or TRANSITION_NOT_ALLOWED, whose metadata says how
-  ///   the ticket stands and why that does not allow it.
+  /// - Throws: PERMISSION_DENIED, REASON_NOT_ALLOWED, TICKET_ALREADY_HELD or TRANSITION_NOT_ALLOWED, whose metadata
+  ///   says how the ticket stands and why that does not allow it.
   package func outcome(
     of act: LifecycleAct, in service: ServiceRecord, by role: LifecycleRole, actor: AgentID? = nil,
     hasActiveHolder: Bool = true

@@ -14,8 +14,8 @@ extension ChangePlan {
 
   /// The one statement that writes the plan: the guarded update, and with it everything that follows, or nothing.
   ///
-  /// The claim is taken after the update, so that a failed or lost change never keeps it; a claim that another request holds
-  /// fails the whole statement (23505, `idempotency_key_pkey`).
+  /// The claim is taken after the update, so that a failed or lost change never keeps it; a claim that another request
+  /// holds fails the whole statement (23505, `idempotency_key_pkey`).
   func updateStatement(_ claim: IdempotencyClaim?, resultIDs: [Int64], isSilent: Bool, onLostRace: LostRace) -> Query {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 48)
     sql.appendLiteral("WITH changed AS (UPDATE ticket SET event_count = ")
@@ -53,8 +53,8 @@ extension ChangePlan {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 80)
     sql.appendLiteral(
       """
-      WITH changed AS (INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, title, \
-      submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
+      WITH changed AS (INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, \
+      title, submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
       creator_agent_id, source_service_id, source_ticket_id, entry_count, event_count, event_hash, event_seal, \
       create_time, update_time) VALUES (
       """)
