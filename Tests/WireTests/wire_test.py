@@ -9,7 +9,7 @@ import unittest
 try:
     import grpc
 except ImportError:
-    sys.exit("grpcio is missing. Run: python3 -m venv .venv && .venv/bin/pip install grpcio, then use .venv/bin/python3")
+    sys.exit("grpcio is missing: python3 -m venv .venv && .venv/bin/pip install grpcio, then use .venv/bin/python3")
 
 SERVICE = "/handoff.wire.v1.EchoService/"
 
