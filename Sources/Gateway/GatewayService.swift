@@ -100,7 +100,12 @@ package final class GatewayService: Sendable {
   }
 
   private func signIn(_ bytes: [UInt8], _ call: CallContext, _ deadline: Deadline) async throws -> Session {
-    let request = try SignInRequest(serialized: bytes)
+    let request: SignInRequest
+    do {
+      request = try SignInRequest(serialized: bytes)
+    } catch {
+      throw ServiceError(.requestInvalid, "the message cannot be read: \(error)")
+    }
     var check = RequestCheck()
     check.require((3...254).contains(request.email.utf8.count), "email", "must be an e-mail address")
     check.require((1...1024).contains(request.password.utf8.count), "password", "must have 1 to 1,024 bytes")

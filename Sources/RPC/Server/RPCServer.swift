@@ -26,7 +26,9 @@ package final class RPCServer: Sendable {
     let routes = RouteTable(services)
     let acceptor = LoopBound(Acceptor(connectionsMax: configuration.limits.connectionsMax), group.loops[0])
     loops = group.loops.map { loop in
-      let core = ServerCore(routes: routes, interceptors: interceptors, limits: configuration.limits, http: http)
+      let core = ServerCore(
+        routes: routes, interceptors: interceptors, limits: configuration.limits, http: http,
+        status: configuration.status)
       let closed: () -> Void = { acceptor.loop.execute { acceptor.value.connectionClosed() } }
       return LoopBound(ServerLoop(loop, core: core, connectionClosed: closed), loop)
     }

@@ -6,6 +6,9 @@ package struct RPCServerConfiguration: Sendable {
   package var listen: [SocketAddress]
   /// What clients may make the server hold or do.
   package var limits = RPCServerLimits()
+  /// The status that a client is told for an error of a handler, an interceptor, or the server itself
+  /// (``RPCServerFault``).
+  package var status: @Sendable (any Error) -> RPCError = { RPCError(thrown: $0) }
 
   /// The defaults, listening on the given addresses.
   package init(listen: [SocketAddress]) { self.listen = listen }

@@ -1,4 +1,5 @@
 import EventLoop
+import Protobuf
 
 /// One gRPC call being served, whatever brought it: this class keeps the rules of a call (one set of headers, one
 /// status, nothing after it), its subclasses move the parts.
@@ -46,7 +47,13 @@ class ServerCall: ServedStream, @unchecked Sendable {
 
   /// Starts the handler with the only message of a call, or with nothing for one whose client sends many.
   func begin(_ request: UnsafeRawBufferPointer) {
-    do { try handler.begin(self, request) } catch { fail(error) }
+    do {
+      try handler.begin(self, request)
+    } catch let error as ProtobufError {
+      fail(RPCServerFault.malformedMessage(error))
+    } catch {
+      fail(error)
+    }
   }
 
   /// Runs a handler's body as the call's task and ends the call as it ends.
@@ -100,11 +107,9 @@ class ServerCall: ServedStream, @unchecked Sendable {
   }
 
   /// Ends the call with the status an error stands for.
-  func fail(_ error: any Error) { finish(RPCError(thrown: error), thrown: error) }
+  func fail(_ error: any Error) { finish(core.status(error), thrown: error) }
 
-  override func expire() {
-    finish(RPCError(.deadlineExceeded, "the deadline passed before the answer was ready"), thrown: nil)
-  }
+  override func expire() { finish(core.status(RPCServerFault.deadlinePassed), thrown: nil) }
 
   private func finish(_ error: RPCError?, thrown: (any Error)?) {
     guard !isOver else { return }

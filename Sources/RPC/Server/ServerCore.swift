@@ -7,17 +7,20 @@ final class ServerCore {
   let interceptors: [any ServerInterceptor]
   let limits: RPCServerLimits
   let http: (any HTTPHandler)?
+  let status: @Sendable (any Error) -> RPCError
   /// Tasks that have not ended, also those whose call is over: a client that resets its streams quickly must not be
   /// able to have any number of them.
   var handlersRunning = 0
 
   init(
-    routes: RouteTable, interceptors: [any ServerInterceptor], limits: RPCServerLimits, http: (any HTTPHandler)?
+    routes: RouteTable, interceptors: [any ServerInterceptor], limits: RPCServerLimits, http: (any HTTPHandler)?,
+    status: @escaping @Sendable (any Error) -> RPCError = { RPCError(thrown: $0) }
   ) {
     self.routes = routes
     self.interceptors = interceptors
     self.limits = limits
     self.http = http
+    self.status = status
   }
 }
 

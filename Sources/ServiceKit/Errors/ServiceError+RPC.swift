@@ -70,6 +70,23 @@ extension ServiceError {
   }
 }
 
+extension RPCError {
+  /// What a client is told of any error of a call: what it says itself, a reason for what the server refuses, and
+  /// nothing of what is nobody's business.
+  static func toClient(_ error: any Error) -> RPCError {
+    guard let fault = error as? RPCServerFault else {
+      return (error as? any RPCErrorConvertible)?.rpcError ?? ServiceError(caught: error).rpcError
+    }
+    switch fault {
+    case .noMethod: return ServiceError(.methodNotFound).rpcError
+    case .tooLarge: return ServiceError(.bodyTooLarge).rpcError
+    case .malformedMessage(let error):
+      return ServiceError(.requestInvalid, "the message cannot be read: \(error)").rpcError
+    case .deadlinePassed: return ServiceError(.deadlineExceeded).rpcError
+    }
+  }
+}
+
 /// Text without NUL, which a protobuf string of ours cannot hold.
 private func wireText(_ text: String) -> String {
   text.utf8.contains(0) ? text.replacing("\0", with: "\u{fffd}") : text

@@ -160,6 +160,7 @@ private final class Daemon: Sendable {
     interceptors.append(CallLog(log))
     var configuration = RPCServerConfiguration(listen: addresses(description.listen))
     configuration.limits = parts.limits
+    configuration.status = RPCError.toClient
     let server = RPCServer(
       group: process.group, configuration: configuration, services: services, interceptors: interceptors,
       http: parts.http)

@@ -44,9 +44,9 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
         if inbox.isEmpty { consume(bytesUnconsumed) }
       }
     } catch {
-      return fail(error)
+      return fail(refusal(error))
     }
-    if connection.holdsTooMuch { fail(RPCError(.resourceExhausted, "too many bytes of incomplete requests")) }
+    if connection.holdsTooMuch { fail(RPCServerFault.tooLarge("too many bytes of incomplete requests")) }
   }
 
   override func receiveEnd() {
@@ -59,8 +59,14 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
       defer { holdChanged() }
       try deframer.sole { begin($0) }
     } catch {
-      fail(error)
+      fail(refusal(error))
     }
+  }
+
+  /// A message over the limit is found while it is taken out of its frames, on either side of a call.
+  private func refusal(_ error: any Error) -> any Error {
+    guard let error = error as? RPCError, error.code == .resourceExhausted else { return error }
+    return RPCServerFault.tooLarge(error.message)
   }
 
   override func transmitHeaders(_ metadata: Metadata) {

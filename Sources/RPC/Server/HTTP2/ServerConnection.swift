@@ -148,7 +148,7 @@ extension ServerConnection: HTTP2SessionDelegate {
   private func openCall(_ stream: HTTP2Stream, _ endStream: Bool) {
     guard head.isPost else { return refuse(stream, "405") }
     guard let route = head.route else {
-      return refuse(stream, RPCError(.unimplemented, "no method \(head.pathText)"))
+      return refuse(stream, core.status(RPCServerFault.noMethod(path: head.pathText)))
     }
     guard let encoding = head.encoding else {
       var error = RPCError(.unimplemented, "grpc-encoding is not supported")
