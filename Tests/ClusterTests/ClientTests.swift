@@ -1,0 +1,90 @@
+import Foundation
+import HandoffTestKit
+import Testing
+
+/// All tests of a running cluster, one after the other: they share it, and count what is in it.
+@Suite("a cluster of real executables", .serialized, .timeLimit(.minutes(30)))
+enum ClusterTests {}
+
+extension ClusterTests {
+  @Suite("stock clients")
+  struct Clients {
+    @Test("handoff demo shows each step of the story, and succeeds")
+    func demo() async throws {
+      let ended = try await TestCluster.shared().handoff("demo")
+      #expect(ended.code == 0, "\(ended.output)")
+      // The act of each step and what came back of it.
+      for word in ["010-", "***", "PENDING", "RESOLVED", "MASKED", "UNMASKED", "FORWARDED", "MAIL_SENT"] {
+        #expect(ended.output.contains(word), "\(word) is not in:\n\(ended.output)")
+      }
+    }
+
+    @Test("stock grpcio signs in and calls every RPC of the public API", arguments: ["gateway", "edge"])
+    func everyRPC(door: String) async throws {
+      try await PythonClient.expect("every_rpc", try await .shared(), [door], rows: 10)
+    }
+
+    @Test("stock grpcio calls every daemon, which answers only whom it is to answer")
+    func direct() async throws {
+      try await PythonClient.expect("direct_calls", try await .shared(), rows: 19)
+    }
+
+    @Test(
+      "grpcurl is told by every daemon that it serves",
+      arguments: ConfigurationTests.daemons)
+    func health(daemon: String) async throws {
+      let ended = try await grpcurl(
+        "grpc/health/v1/health.proto", "grpc.health.v1.Health/Check", daemon)
+      #expect(ended.output.contains("\"status\": \"SERVING\""), "\(ended.output)")
+      #expect(ended.code == 0)
+    }
+
+    @Test("grpcurl signs in and lists services")
+    func listServices() async throws {
+      let cluster = try await TestCluster.shared()
+      let line = try #require(try cluster.read("sign-ins.txt").split(separator: "\n").first { $0.hasPrefix("emily") })
+      let words = line.split(separator: " ")
+      let session = try await grpcurl(
+        "handoff/gateway/v1/gateway.proto", "handoff.gateway.v1.SessionService/SignIn", "gateway",
+        ["-d", #"{"email": "\#(words[0])", "password": "\#(words[1])"}"#])
+      let token = try #require(
+        session.output.split(separator: "\"").drop { $0 != "token" }.dropFirst(2).first, "\(session.output)")
+      let services = try await grpcurl(
+        "handoff/gateway/v1/gateway.proto", "handoff.gateway.v1.HandoffService/ListServices", "gateway",
+        ["-H", "authorization: Bearer \(token)"])
+      #expect(services.code == 0)
+      #expect(services.output.contains(#""name": "services/care""#), "\(services.output)")
+    }
+
+    @Test("every metric that a daemon offers is explained in the documents")
+    func metrics() async throws {
+      let document = try String(contentsOfFile: "\(Place.project)/docs/operations.md", encoding: .utf8)
+      for daemon in ConfigurationTests.daemons {
+        let address = try await TestCluster.shared().address("\(daemon)-admin")
+        let scraped = try await run("/usr/bin/curl", ["-sS", "--fail", "\(address)/metrics"])
+        let names = scraped.output.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }
+          .map { String($0.split(separator: " ")[2]) }
+        #expect(names.count > 10, "\(scraped.output)")
+        for name in names { #expect(document.contains("`\(name)`"), "\(daemon) offers \(name)") }
+      }
+    }
+
+    private func grpcurl(
+      _ proto: String, _ method: String, _ daemon: String, _ options: [String] = []
+    ) async throws -> Ended {
+      let address = try await TestCluster.shared().address(daemon)
+      return try await run(
+        try Place.pythonTool("grpcurl"),
+        ["-plaintext", "-import-path", "\(Place.project)/protos", "-proto", proto] + options + [address, method])
+    }
+
+    @Test("bad input is told clearly and the same over gRPC and JSON; nothing is written, and no process dies")
+    func badInput() async throws {
+      let cluster = try await TestCluster.shared()
+      let before = cluster.processes
+      try await PythonClient.expect("bad_input", cluster, rows: 45)
+      #expect(before.count == 6)
+      #expect(cluster.processes == before)
+    }
+  }
+}
