@@ -6,6 +6,8 @@ import ServiceKit
 struct ClusterDatabase: Sendable {
   /// The owner's URL, password included.
   let url: String
+  /// Whether the server is this installation's own.
+  private let isPrivate: Bool
   let group: EventLoopGroup
 
   /// The database that the operator named, or the private one, which must run.
@@ -15,8 +17,10 @@ struct ClusterDatabase: Sendable {
     self.group = group
     if let existing = config.existingDatabaseURL {
       url = existing
+      isPrivate = false
     } else if let postgres {
       url = try postgres.operatorURL()
+      isPrivate = true
     } else {
       throw OperatorError("there is no database")
     }
@@ -47,30 +51,46 @@ struct ClusterDatabase: Sendable {
   /// Lets every daemon sign in with a password of its own, and writes each daemon's URL into its private file.
   func prepareRoles(_ directory: DataDirectory) async throws(OperatorError) {
     let pool = self.pool()
-    var failure: OperatorError?
-    for daemon in ClusterPlan.daemons where failure == nil {
-      do {
-        let password = try ClusterSecrets.secret("\(directory.secrets)/\(daemon.name)-database-password", directory)
-        guard password.utf8.allSatisfy({ Self.isHexDigit($0) }) else {
-          throw OperatorError(
-            "\(directory.secrets)/\(daemon.name)-database-password is not a password that handoff made",
-            advice: "Remove the file; a new one is made at the next start.")
-        }
-        // Role and password are words of our own making; a role's password cannot be bound.
-        _ = try await pool.query(
-          "ALTER ROLE \(identifier: daemon.role) LOGIN PASSWORD '\(unescaped: password)'",
-          deadline: .after(.seconds(30)))
-        try PrivateFile.write(
-          try Self.url(url, role: daemon.role, password: password) + "\n",
-          to: ClusterPlan.databaseURLFile(of: daemon, directory), owner: directory.user)
-      } catch let error as OperatorError {
-        failure = error
-      } catch {
-        failure = Self.unreachable(error)
-      }
+    let failure: OperatorError?
+    do {
+      for daemon in ClusterPlan.daemons { try await prepareRole(of: daemon, directory, pool) }
+      failure = nil
+    } catch {
+      failure = error as? OperatorError ?? Self.unreachable(error)
     }
     await pool.close()
     if let failure { throw failure }
+  }
+
+  private func prepareRole(
+    of daemon: ClusterPlan.Daemon, _ directory: DataDirectory, _ pool: PostgresPool
+  ) async throws {
+    let deadline = Deadline.after(.seconds(30))
+    let file = "\(directory.secrets)/\(daemon.name)-database-password"
+    if try PrivateFile.read(file) == nil, !isPrivate {
+      // Roles belong to the whole server: a new password would lock another installation's daemon out.
+      let rows = try await pool.query(
+        "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE rolname = \(daemon.role)", deadline: deadline)
+      guard try rows.first?.bool(0) != true else {
+        throw OperatorError(
+          "role \(daemon.role) of this server can sign in already, and \(directory.secrets) does not know its password",
+          advice: """
+            If another installation of Handoff uses the server, give this one a server of its own.
+            If not: ALTER ROLE \(daemon.role) NOLOGIN, and start again.
+            """)
+      }
+    }
+    let password = try ClusterSecrets.secret(file, directory)
+    guard password.utf8.allSatisfy(Self.isHexDigit) else {
+      throw OperatorError(
+        "\(file) is not a password that handoff made", advice: "Remove the file; a new one is made at the next start.")
+    }
+    // Role and password are words of our own making; a role's password cannot be bound.
+    _ = try await pool.query(
+      "ALTER ROLE \(identifier: daemon.role) LOGIN PASSWORD '\(unescaped: password)'", deadline: deadline)
+    try PrivateFile.write(
+      try Self.url(url, role: daemon.role, password: password) + "\n",
+      to: ClusterPlan.databaseURLFile(of: daemon, directory), owner: directory.user)
   }
 
   /// A pool of the owner's; the caller closes it.

@@ -8,6 +8,8 @@ enum UpCommand {
     _ arguments: Arguments, _ config: OperatorConfig, _ signals: StopSignals, _ console: Console
   ) async throws(OperatorError) {
     let installation = try Installation.find(path: config.path)
+    let library = MachineChecks(config: config).nghttp2
+    guard library.grade != .bad else { throw OperatorError(library.text, advice: library.remedy) }
     let directory = try DataDirectory.prepare(arguments.data, sudoUser: config.sudoUser)
     let lock = try InstanceLock(directory)
     if directory.path != directory.requested {
@@ -52,8 +54,9 @@ enum UpCommand {
     cluster.console.progress("Data directory: \(directory.requested)")
     try ClusterSecrets.prepare(directory)
     let ports = try ClusterPorts.choose(edge: port)
-    for (name, from) in ports.moved {
-      cluster.console.progress("Port \(from) is taken; \(name) listens on \(ports[name])")
+    if !ports.moved.isEmpty {
+      let list = ports.moved.map { "\($0.name) \(ports[$0.name]) instead of \($0.from)" }.joined(separator: ", ")
+      cluster.console.progress("Other programs use the usual ports; these listen elsewhere: \(list)")
     }
     let programs = try installation.reachable(in: directory)
     let database = try await cluster.startDatabase()
@@ -74,12 +77,14 @@ enum UpCommand {
     let tenths = Int(took / .milliseconds(100))
     let mails =
       cluster.config.smtpURL.map { "to \($0)" } ?? "\(shown)/mail (one .eml file each; none leaves this machine)"
+    let edge = padded("http://127.0.0.1:\(ports[ClusterPlan.edgeName])/v1/", 28)
+    let gateway = padded("127.0.0.1:\(ports[ClusterPlan.gatewayName])", 28)
     var text = """
 
       Handoff is running (ready after \(tenths / 10).\(tenths % 10) s).
 
-        Ticket API  http://127.0.0.1:\(ports[ClusterPlan.edgeName])/v1/    JSON, and gRPC over HTTP/2 without TLS
-        gRPC        127.0.0.1:\(ports[ClusterPlan.gatewayName])               the gateway itself
+        Ticket API  \(edge) JSON, and gRPC over HTTP/2 without TLS
+        gRPC        \(gateway) the gateway itself
         Mails       \(mails)
         Logs        \(shown)/logs
         Keys        \(shown)/keys (back them up together with the database)
@@ -96,9 +101,18 @@ enum UpCommand {
     let option = directory.requested == DataDirectory.absolutePath(".handoff") ? "" : " --data \(shown)"
     return text + """
 
-        Watch a ticket go through all of it, in another terminal:  handoff demo\(option)
+        Watch a ticket go through all of it, in another terminal:  \(ownName) demo\(option)
         Stop: Ctrl-C, or kill \(getpid())
 
       """
+  }
+
+  /// How a person calls this program from here: its name, or a path that is short when it lies below.
+  private static var ownName: String {
+    let name = CommandLine.arguments.first ?? "handoff"
+    guard name.contains("/") else { return name }
+    let here = DataDirectory.absolutePath(".")
+    let path = DataDirectory.absolutePath(name)
+    return path.hasPrefix("\(here)/") ? String(path.dropFirst(here.utf8.count + 1)) : path
   }
 }

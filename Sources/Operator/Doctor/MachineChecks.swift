@@ -46,7 +46,8 @@ struct MachineChecks: Sendable {
     return .ok("\(path): \(result.output.split(separator: "\n").first ?? "")")
   }
 
-  private var nghttp2: Diagnosis {
+  /// Whether the library is free of known defects.
+  var nghttp2: Diagnosis {
     let query = Program("/usr/bin/dpkg-query", ["-W", "-f=${Version}", "libnghttp2-14"])
     guard let result = try? query.run(timeout: .seconds(10)), result.succeeded else {
       return .warn(
