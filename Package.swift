@@ -115,12 +115,14 @@ let executables: [Target] = [
 
 let testTargets: [Target] = [
   tests("EventLoopTests", ["EventLoop"]),
-  tests("ProtobufTests", ["Protobuf", "RPC", "RPCProtos", "HandoffAPI", "TestProtos"], exclude: ["peer.py"]),
+  tests(
+    "ProtobufTests", ["Protobuf", "RPC", "RPCProtos", "HandoffAPI", "TestProtos", "HandoffTestKit"],
+    exclude: ["peer.py"]),
   .target(name: "CTestProtos", dependencies: ["CProtobufC", "CHandoffProtos"], path: "Tests/CTestProtos"),
   .target(
     name: "TestProtos", dependencies: ["Protobuf", "RPC", "RPCProtos", "CTestProtos"], path: "Tests/TestProtos",
     exclude: ["protos", "descriptors.binpb"], swiftSettings: swiftSettings),
-  tests("HTTP2Tests", ["HTTP2"]),
+  tests("HTTP2Tests", ["HTTP2", "HandoffTestKit"]),
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "EventLoop", "HTTP2", "RPCProtos"]),
   // Drives rpc-echo from Python.
@@ -159,7 +161,8 @@ let testTargets: [Target] = [
     [
       "Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "ServiceKit", "Postgres", "RPC", "RPCProtos",
       "Protobuf", "EventLoop",
-    ]),
+    ],
+    exclude: ["json_peer.py"]),
   tests(
     "MaskingTests",
     [

@@ -1,4 +1,5 @@
 import HTTP2
+import HandoffTestKit
 import Testing
 
 @Suite("Bytes come in any pieces")
@@ -62,6 +63,26 @@ struct SplitTests {
     for cut in 1..<toClient.count {
       #expect(try Self.events(atClient: [Array(toClient[..<cut]), Array(toClient[cut...])]) == atClient)
     }
+  }
+
+  @Test("cuts at random bytes change no event")
+  func randomCuts() throws {
+    let (toServer, toClient) = try Self.conversation()
+    let (atServer, atClient) = (try Self.events(atServer: [toServer]), try Self.events(atClient: [toClient]))
+    var random = SeededGenerator(seed: TestScale.seed)
+    for round in 0..<TestScale.rounds(usual: 50, all: 10_000) {
+      let server = try Self.events(atServer: Self.pieces(of: toServer, &random))
+      try #require(server == atServer, "\(TestScale.place(round))")
+      let client = try Self.events(atClient: Self.pieces(of: toClient, &random))
+      try #require(client == atClient, "\(TestScale.place(round))")
+    }
+  }
+
+  private static func pieces(of bytes: [UInt8], _ random: inout SeededGenerator) -> [[UInt8]] {
+    let inner = (0..<Int.random(in: 1...12, using: &random)).map { _ in Int.random(in: 0...bytes.count, using: &random)
+    }
+    let cuts = [0] + inner.sorted() + [bytes.count]
+    return zip(cuts, cuts.dropFirst()).map { Array(bytes[$0..<$1]) }
   }
 
   @Test("one byte at a time is as good as all at once")

@@ -1,3 +1,4 @@
+import HandoffTestKit
 import Masking
 import Testing
 
@@ -37,9 +38,13 @@ struct MaskedTextTests {
     }
   }
 
-  @Test("unmasking in any order restores the text scalar by scalar", arguments: 0..<200)
-  func roundTrip(seed: Int) throws {
-    var random = SplitMix(seed: UInt64(seed))
+  @Test("unmasking in any order restores the text scalar by scalar")
+  func roundTrip() throws {
+    var random = SeededGenerator(seed: TestScale.seed)
+    for round in 0..<TestScale.rounds(usual: 200, all: 100_000) { try roundTrip(round, &random) }
+  }
+
+  private func roundTrip(_ round: Int, _ random: inout SeededGenerator) throws {
     let alphabet = Array("가나 a1*é\n".unicodeScalars) + Array("👨‍👩‍👧e\u{301}한".unicodeScalars)
     var view = String.UnicodeScalarView()
     for _ in 0..<Int.random(in: 1...60, using: &random) { view.append(alphabet.randomElement(using: &random) ?? "x") }
@@ -62,25 +67,12 @@ struct MaskedTextTests {
       current = back.text
       for index in masks.indices { masks[index].span = back.others[index] }
     }
-    #expect(Array(current.unicodeScalars) == Array(text.unicodeScalars), "seed \(seed)")
+    #expect(Array(current.unicodeScalars) == Array(text.unicodeScalars), "\(TestScale.place(round))")
   }
 
   @Test("unmasking where no asterisks stand is refused")
   func notMasked() {
     #expect(MaskedText.unmasking("a*c", .init(start: 0, length: 2), original: "ab", others: []) == nil)
     #expect(MaskedText.unmasking("**", .init(start: 1, length: 2), original: "ab", others: []) == nil)
-  }
-}
-
-/// A small seeded generator, so that a failure can be repeated.
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

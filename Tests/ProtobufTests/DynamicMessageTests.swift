@@ -1,4 +1,5 @@
 import HandoffAPI
+import HandoffTestKit
 import Protobuf
 import RPCProtos
 import TestProtos
@@ -12,16 +13,15 @@ struct DynamicMessageTests {
 
   @Test("copying random messages field by field gives the same bytes")
   func copy() throws {
-    let seed = SeededGenerator.seed
-    var generator = SeededGenerator(seed: seed &+ 3)
-    for round in 0..<200 {
+    var generator = SeededGenerator(seed: TestScale.seed &+ 3)
+    for round in 0..<TestScale.rounds(usual: 200, all: 20_000) {
       let bytes = try Everything.random(&generator).serialized()
       let arena = Arena()
       let source = try DynamicMessage(serialized: bytes, as: Everything.descriptor, in: arena)
       let target = DynamicMessage(Everything.descriptor, in: arena)
       try copyFields(source, target)
       let same = target.serialized() == bytes
-      try #require(same, "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      try #require(same, "\(TestScale.place(round))")
     }
   }
 

@@ -1,3 +1,4 @@
+import HandoffTestKit
 import Protobuf
 import TestProtos
 import Testing
@@ -72,10 +73,9 @@ struct HostileBytesTests {
   @Test("what is read from damaged bytes is what Python reads from them")
   func damage() throws {
     let peer = try PythonPeer()
-    let seed = SeededGenerator.seed
-    var generator = SeededGenerator(seed: seed &+ 2)
+    var generator = SeededGenerator(seed: TestScale.seed &+ 2)
     var accepted = 0
-    for round in 0..<1500 {
+    for round in 0..<TestScale.rounds(usual: 1500, all: 100_000) {
       var message = Everything.random(&generator, depth: 2)
       message.removeMaps()
       var bytes = try message.serialized()
@@ -87,11 +87,11 @@ struct HostileBytesTests {
       withoutMaps.removeMaps()
       guard withoutMaps == read else { continue }
       accepted += 1
-      let python = try #require(try peer.rewrite(bytes), "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      let python = try #require(try peer.rewrite(bytes), "\(TestScale.place(round))")
       // Written once more, since Python writes a −0.0 that came by accident.
       let again = try Everything(serialized: python).serialized()
       let same = try read.serialized() == again
-      try #require(same, "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      try #require(same, "\(TestScale.place(round))")
     }
     #expect(accepted > 100)
   }

@@ -1,25 +1,8 @@
-import Foundation
+import HandoffTestKit
 import RPCProtos
 import TestProtos
 
-/// A generator that gives the same numbers for the same seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  /// The seed of this run: `HANDOFF_TEST_SEED`, or one that differs from run to run. Tests print it when they fail.
-  static let seed: UInt64 =
-    ProcessInfo.processInfo.environment["HANDOFF_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 0..<1_000_000)
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ mixed >> 31
-  }
-
+extension SeededGenerator {
   mutating func integer<Number: FixedWidthInteger>() -> Number {
     switch Int.random(in: 0..<4, using: &self) {
     case 0: .min

@@ -1,3 +1,4 @@
+import HandoffTestKit
 import Protobuf
 import RPCProtos
 import TestProtos
@@ -11,35 +12,32 @@ struct RoundTripTests {
   @Test("random messages are written byte for byte as Python writes them, and read back equal")
   func swiftToPython() throws {
     let peer = try PythonPeer()
-    let seed = SeededGenerator.seed
-    var generator = SeededGenerator(seed: seed)
-    for round in 0..<400 {
+    var generator = SeededGenerator(seed: TestScale.seed)
+    for round in 0..<TestScale.rounds(usual: 400, all: 20_000) {
       let message = Everything.random(&generator)
       let bytes = try message.serialized()
       let isEqual = try Everything(serialized: bytes, limits: wide) == message
-      try #require(isEqual, "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      try #require(isEqual, "\(TestScale.place(round))")
       let same = try peer.rewrite(bytes) == bytes
-      try #require(same, "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      try #require(same, "\(TestScale.place(round))")
     }
   }
 
   @Test("random messages of Python are written again byte for byte")
   func pythonToSwift() throws {
     let peer = try PythonPeer()
-    let seed = SeededGenerator.seed
-    for round in 0..<200 {
-      let bytes = try peer.generate(seed: seed &+ UInt64(round))
+    for round in 0..<TestScale.rounds(usual: 200, all: 20_000) {
+      let bytes = try peer.generate(seed: TestScale.seed &+ UInt64(round))
       let same = try Everything(serialized: bytes, limits: wide).serialized() == bytes
-      try #require(same, "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      try #require(same, "\(TestScale.place(round))")
     }
   }
 
   @Test("two messages in a row are merged as Python merges them")
   func merge() throws {
     let peer = try PythonPeer()
-    let seed = SeededGenerator.seed
-    var generator = SeededGenerator(seed: seed &+ 1)
-    for round in 0..<200 {
+    var generator = SeededGenerator(seed: TestScale.seed &+ 1)
+    for round in 0..<TestScale.rounds(usual: 200, all: 20_000) {
       var (first, second) = (Everything.random(&generator), Everything.random(&generator))
       // A map merges by key in Python; here it is a list.
       first.removeMaps()
@@ -47,7 +45,7 @@ struct RoundTripTests {
       let bytes = try first.serialized() + second.serialized()
       let python = try #require(try peer.rewrite(bytes))
       let same = try Everything(serialized: bytes, limits: wide).serialized() == python
-      try #require(same, "HANDOFF_TEST_SEED=\(seed), round \(round)")
+      try #require(same, "\(TestScale.place(round))")
     }
   }
 

@@ -6,7 +6,7 @@ package enum TestPython {
   package struct Missing: Error, CustomStringConvertible {
     /// What to do.
     package let description =
-      "these tests need Python with aiosmtpd: run them through scripts/test, or name the interpreter in"
+      "these tests need Python with its packages: run them through scripts/test, or name the interpreter in"
       + " HANDOFF_TEST_PYTHON"
   }
 

@@ -1,0 +1,38 @@
+import Foundation
+
+/// A generator that gives the same numbers for the same seed (SplitMix64).
+package struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  /// Begins at `seed`.
+  package init(seed: UInt64) { state = seed }
+
+  /// The next number.
+  package mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ mixed >> 31
+  }
+}
+
+/// How much a test does, and which random numbers it uses.
+package enum TestScale {
+  /// Whether this run is one of the long proofs: `HANDOFF_TEST_ALL` is set.
+  package static let isAll = ProcessInfo.processInfo.environment["HANDOFF_TEST_ALL"] != nil
+
+  /// The seed of this run: `HANDOFF_TEST_SEED`, or one that differs from run to run. It is printed once.
+  package static let seed: UInt64 = {
+    let given = ProcessInfo.processInfo.environment["HANDOFF_TEST_SEED"].flatMap { UInt64($0) }
+    let seed = given ?? .random(in: 0..<1_000_000)
+    print("HANDOFF_TEST_SEED=\(seed)")
+    return seed
+  }()
+
+  /// How often a test repeats: `usual` times, or `all` times in the long proofs.
+  package static func rounds(usual: Int, all: Int) -> Int { isAll ? all : usual }
+
+  /// What to write beside a failure, so that it can be repeated.
+  package static func place(_ round: Int) -> String { "HANDOFF_TEST_SEED=\(seed), round \(round)" }
+}
