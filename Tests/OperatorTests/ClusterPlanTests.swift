@@ -12,6 +12,9 @@ struct ClusterPlanTests {
       ClusterPlan.daemons.flatMap { [$0.name, "\($0.name)-admin"] } + [ClusterPlan.edgeName]
     #expect(Set(names.map { ports[$0] }).count == names.count)
     #expect(!names.map { ports[$0] }.contains(0))
+    // Not the usual ones either: another cluster may be about to take them.
+    #expect(ports.moved.isEmpty)
+    #expect(!ClusterPlan.daemons.contains { ports[$0.name] == $0.port })
   }
 
   @Test("a port that was asked for and is taken is an error")

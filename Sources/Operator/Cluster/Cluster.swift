@@ -94,6 +94,10 @@ struct Cluster: Sendable {
       SupervisedProgram(name: ClusterPlan.edgeName, program: edge, stopWithin: .seconds(5)))
     try await readiness.wait(
       for: ClusterPlan.edgeName, port: ports[ClusterPlan.edgeName], supervisor, logs: directory.logs)
+    // Who answered may have been somebody else's server, which took the port just before ours could.
+    for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
+      try await readiness.requireAlive(name, supervisor, logs: directory.logs)
+    }
     console.progress("The edge is serving")
   }
 

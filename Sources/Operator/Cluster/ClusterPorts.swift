@@ -10,13 +10,14 @@ struct ClusterPorts: Sendable, Equatable {
 
   /// Chooses a free port for everybody: the usual one, or any when that is taken.
   ///
-  /// - Parameter edge: The edge's port that the person asked for; 0 for any, nil for the usual one.
+  /// - Parameter edge: The edge's port that the person asked for; 0 for any port for everybody, so that clusters that
+  ///   start at the same time do not choose the same ones; nil for the usual one.
   /// - Throws: `OperatorError` when the port asked for is taken.
   static func choose(edge: UInt16?) throws(OperatorError) -> ClusterPorts {
     var ports = ClusterPorts()
     for daemon in ClusterPlan.daemons {
-      try ports.take(daemon.port, for: daemon.name)
-      try ports.take(daemon.port + ClusterPlan.adminOffset, for: "\(daemon.name)-admin")
+      try ports.take(edge == 0 ? 0 : daemon.port, for: daemon.name)
+      try ports.take(edge == 0 ? 0 : daemon.port + ClusterPlan.adminOffset, for: "\(daemon.name)-admin")
     }
     if let edge {
       guard isFree(edge) else {

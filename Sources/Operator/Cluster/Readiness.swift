@@ -16,6 +16,16 @@ struct Readiness: Sendable {
     return answer?.status == .serving
   }
 
+  /// Makes sure that a program has not died since it was started.
+  ///
+  /// - Throws: `OperatorError` with its last words.
+  func requireAlive(_ name: String, _ supervisor: Supervisor, logs: String) async throws(OperatorError) {
+    guard let death = await supervisor.death(of: name) else { return }
+    throw OperatorError(
+      "\(name) \(death.status) while it was starting",
+      advice: (death.lastLines + ["All it said is in \(logs)/\(name).log"]).joined(separator: "\n"))
+  }
+
   /// Waits until the server reports SERVING, asking every 50 ms.
   ///
   /// - Throws: `CancellationError`; `OperatorError` when the process died or `limit` has passed.
@@ -24,11 +34,7 @@ struct Readiness: Sendable {
   ) async throws {
     let deadline = Deadline.after(limit)
     while await !isServing(port: port) {
-      if let death = await supervisor.death(of: name) {
-        throw OperatorError(
-          "\(name) \(death.status) while it was starting",
-          advice: (death.lastLines + ["All it said is in \(logs)/\(name).log"]).joined(separator: "\n"))
-      }
+      try await requireAlive(name, supervisor, logs: logs)
       guard !deadline.hasPassed else {
         throw OperatorError("\(name) is not ready after \(limit)", advice: "What it says is in \(logs)/\(name).log")
       }

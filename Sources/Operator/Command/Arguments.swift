@@ -40,7 +40,7 @@ enum CommandOption: String, CaseIterable, Sendable {
   var summary: String {
     switch self {
     case .data: "where the installation keeps its data (default: .handoff)"
-    case .port: "the port that browsers and curl use, 0 for any free one (default: 8080)"
+    case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
     }
   }
 }
