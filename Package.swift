@@ -95,6 +95,10 @@ let executables: [Target] = [
   // A scriptable server that stock gRPC clients are run against.
   .executableTarget(
     name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
+  // Our side of `scripts/bench rpc`.
+  .executableTarget(
+    name: "rpc-bench", dependencies: ["RPC", "EventLoop", "ServiceKit", "TestProtos"], path: "Benchmarks/rpc/handoff",
+    swiftSettings: swiftSettings),
   executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-mail", ["EventLoop", "HandoffAPI", "Mail", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
