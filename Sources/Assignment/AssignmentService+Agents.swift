@@ -5,7 +5,7 @@ import TicketLedger
 
 extension AssignmentService {
   /// Longest e-mail address, in bytes (RFC 5321 4.5.3.1.3, less the angle brackets).
-  private static let emailBytesMax = 254
+  static let emailBytesMax = 254
   private static let pageSizeDefault = 50
 
   /// Checks an agent's e-mail and password, and says who that is. It takes the same time whether or not there is such

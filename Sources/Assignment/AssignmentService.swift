@@ -27,7 +27,9 @@ package struct AssignmentService: AssignmentServiceProvider {
       "AssignmentService",
       [
         "KeepTicket", "ForwardTicket", "GetAgent", "ListMembers", "ListGroups", "CreateTrigger", "GetTrigger",
-        "ListTriggers",
+        "ListTriggers", "CreateAgent", "ListAgents", "UpdateAgent", "DeactivateAgent", "ActivateAgent", "SetPassword",
+        "ChangePassword", "CreateMember", "UpdateMember", "DeleteMember", "CreateGroup", "UpdateGroup", "DeleteGroup",
+        "ListPermissionChanges",
       ], callers: ["gateway", "operator"]),
     CallerRule("AssignmentService", ["VerifyCredential"], callers: ["gateway"]),
     CallerRule("AssignmentService", ["RunTriggers"], callers: ["tickets"]),

@@ -19,12 +19,13 @@ struct SessionStore: Sendable {
     return try row.instant(0)
   }
 
-  /// The agent of a session that has not ended and whose agent is active.
+  /// The agent of a session that has not ended, whose agent is active and has had no other password since.
   func agent(tokenHash: [UInt8], deadline: Deadline) async throws -> AgentID? {
     let rows = try await pool.query(
       """
       SELECT session.agent_id FROM session JOIN agent ON agent.id = session.agent_id
       WHERE session.token_hash = \(tokenHash) AND session.expire_time > now() AND agent.is_active
+        AND (agent.password_time IS NULL OR agent.password_time <= session.create_time)
       """, deadline: deadline)
     return try rows.first.map { AgentID(try $0.int64(0)) }
   }

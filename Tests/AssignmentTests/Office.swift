@@ -18,6 +18,7 @@ struct Office: Sendable {
 
   let desk: Desk
   let runner: TriggerRunner
+  let departures: DepartureWorker
   let service: AssignmentService
 
   static func open() async throws -> Office {
@@ -29,6 +30,8 @@ struct Office: Sendable {
     self.desk = desk
     let ledger = try desk.ledger(as: "handoff_assignment")
     runner = TriggerRunner(
+      ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics())
+    departures = DepartureWorker(
       ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics())
     service = AssignmentService(ledger: ledger, runner: runner, passwords: PasswordCheck(parameters: Self.cheap))
   }

@@ -110,5 +110,8 @@ package struct Desk: Sendable {
     """,
     "INSERT INTO submission_type (service_id, id, display_name) VALUES (1, 1, '고장'), (2, 2, '수리')",
     "INSERT INTO processing_type (service_id, id, display_name) VALUES (1, 1, '안내'), (2, 2, '조치')",
+    // The ids above were chosen by hand; those that the database gives begin behind them.
+    "ALTER TABLE agent ALTER COLUMN id RESTART WITH 1000",
+    "ALTER TABLE agent_group ALTER COLUMN id RESTART WITH 1000",
   ]
 }

@@ -46,12 +46,8 @@ struct AgentStore: Sendable {
   /// An agent with memberships: all of them, or those in services where the viewer is an active member, too.
   func agent(_ id: AgentID, seenBy viewer: AgentID?, deadline: Deadline) async throws -> Agent? {
     let found = try await query(
-      "SELECT a.display_name, a.email, a.is_active FROM agent AS a WHERE a.id = \(id)", deadline
-    ).first.map { row in
-      Agent(
-        name: AgentName(id: id).description, displayName: try row.value(0), email: try row.value(1),
-        active: try row.value(2))
-    }
+      "SELECT \(fragment: Self.agentColumns) FROM agent AS a WHERE a.id = \(id)", deadline
+    ).first.map { try Agent($0) }
     guard var agent = found else { return nil }
     let isShared: Query =
       if let viewer {
@@ -96,20 +92,11 @@ struct AgentStore: Sendable {
       after: after, "SELECT g.display_name FROM agent_group AS g WHERE g.id = \(after)", "g", deadline)
     return try await query(
       """
-      SELECT g.id, g.display_name, ARRAY(SELECT m.agent_id FROM group_member AS m
-        WHERE m.service_id = g.service_id AND m.group_id = g.id ORDER BY m.agent_id)
+      SELECT \(fragment: Self.groupColumns)
       FROM agent_group AS g WHERE g.service_id = \(service.id)\(fragment: place)
       ORDER BY g.display_name, g.id LIMIT \(limit)
       """, deadline
-    ).map { row in
-      let id: GroupID = try row.value(0)
-      let agents: [AgentID] = try row.value(2)
-      return Listed(
-        id: id.rawValue,
-        message: Group(
-          name: GroupName(service: service.code, id: id).description, displayName: try row.value(1),
-          agents: agents.map { AgentName(id: $0).description }))
-    }
+    ).map { Listed(id: try $0.value(0), message: try Group($0, of: service)) }
   }
 
   /// Whether a service has a group.
@@ -131,7 +118,7 @@ struct AgentStore: Sendable {
   }
 
   /// Where a page begins, as a condition that follows others.
-  private func place(
+  func place(
     after: Int64, _ nameOfLast: Query, _ table: String, _ deadline: Deadline
   ) async throws -> Query {
     guard after != 0 else { return "" }
@@ -140,20 +127,48 @@ struct AgentStore: Sendable {
     return " AND (\(unescaped: table).display_name, \(unescaped: table).id) > (\(name), \(after))"
   }
 
-  private func query(_ query: Query, _ deadline: Deadline) async throws -> Rows {
+  func query(_ query: Query, _ deadline: Deadline) async throws -> Rows {
     try await ServiceError.translating { try await pool.query(query, deadline: deadline) }
   }
 
-  private static let memberColumns: Query = """
+  static let agentColumns: Query = "a.id, a.display_name, a.email, a.is_active, a.is_organization_administrator"
+
+  static let groupColumns: Query = """
+    g.id, g.display_name, ARRAY(SELECT m.agent_id FROM group_member AS m \
+    WHERE m.service_id = g.service_id AND m.group_id = g.id ORDER BY m.agent_id), g.is_active
+    """
+
+  static let memberColumns: Query = """
     s.code, m.agent_id, a.display_name, m.role, m.has_ticket_right, m.has_forward_right, m.has_unmask_right, \
     m.is_assignable, ARRAY(SELECT g.group_id FROM group_member AS g \
-    WHERE g.service_id = m.service_id AND g.agent_id = m.agent_id ORDER BY g.group_id)
+    WHERE g.service_id = m.service_id AND g.agent_id = m.agent_id ORDER BY g.group_id), m.controls_assignable
     """
+}
+
+extension Agent {
+  /// Reads a row of the store's agent columns; memberships are left out.
+  init(_ row: Row) throws(PostgresError) {
+    let id: AgentID = try row.value(0)
+    self.init(
+      name: AgentName(id: id).description, displayName: try row.value(1), email: try row.value(2),
+      active: try row.value(3), organizationAdministrator: try row.value(4))
+  }
+}
+
+extension Group {
+  /// Reads a row of the store's group columns.
+  init(_ row: Row, of service: ServiceRecord) throws(PostgresError) {
+    let id: GroupID = try row.value(0)
+    let agents: [AgentID] = try row.value(2)
+    self.init(
+      name: GroupName(service: service.code, id: id).description, displayName: try row.value(1),
+      agents: agents.map { AgentName(id: $0).description }, active: try row.value(3))
+  }
 }
 
 extension Member {
   /// Reads a row of the store's member columns.
-  fileprivate init(_ row: Row) throws(PostgresError) {
+  init(_ row: Row) throws(PostgresError) {
     let service: String = try row.value(0)
     let agentID: AgentID = try row.value(1)
     let role: MemberRole = try row.value(3)
@@ -162,6 +177,7 @@ extension Member {
       service: ServiceName(code: service).description, agent: AgentName(id: agentID).description,
       agentDisplayName: try row.value(2), role: Role(rawValue: role.number), ticketRight: try row.value(4),
       forwardRight: try row.value(5), unmaskRight: try row.value(6), assignable: try row.value(7),
-      groups: groups.map { GroupName(service: service, id: $0).description })
+      groups: groups.map { GroupName(service: service, id: $0).description },
+      name: MemberName(service: service, agent: agentID).description, controlsAssignable: try row.value(9))
   }
 }

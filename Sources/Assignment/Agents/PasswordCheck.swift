@@ -35,6 +35,20 @@ package final class PasswordCheck: Sendable {
     }
   }
 
+  /// Makes the hash of a new password.
+  ///
+  /// - Throws: TOO_MANY_REQUESTS when too many wait.
+  func hash(_ password: String) async throws -> String {
+    let parameters = parameters
+    do {
+      return try await pool.run { try Scrypt.hash(password, parameters: parameters) }
+    } catch let error as BlockingPool.Refusal {
+      throw ServiceError(.tooManyRequests, "too many passwords at a time; try again in a moment", cause: error)
+    } catch let error as CryptoError {
+      throw ServiceError(.internal, cause: error)
+    }
+  }
+
   /// A hash of today's cost when the stored one was made with another; nil also when there is no time for it now.
   func renewed(_ hash: String, for password: String) async -> String? {
     let parameters = parameters

@@ -69,6 +69,9 @@ struct TriggerStore: Sendable {
     return try await sets.value(key) { try await load(service, deadline) }
   }
 
+  /// Forgets what this process remembers: it has changed triggers or people itself.
+  func forget() { generation.number.add(1, ordering: .releasing) }
+
   private func load(_ service: ServiceRecord, _ deadline: Deadline) async throws -> TriggerSet {
     var set = TriggerSet()
     set.triggers = try await query(
@@ -116,7 +119,7 @@ struct TriggerStore: Sendable {
       FROM trigger_rule AS o WHERE o.service_id = \(service.id) HAVING count(*) < \(Self.triggersMax)
       RETURNING \(fragment: Self.columns)
       """, deadline)
-    generation.number.add(1, ordering: .releasing)
+    forget()
     return try rows.first.map { try Trigger($0, of: service) }
   }
 

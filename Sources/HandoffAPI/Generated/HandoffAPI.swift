@@ -10,6 +10,8 @@ package enum HandoffAPI {
     uniqueKeysWithValues: messages.map { ($0.fullName, $0) })
 
   private static let messages: [MessageDescriptor] = [
+    FieldMask.descriptor,
+    Timestamp.descriptor,
     Agent.descriptor,
     Member.descriptor,
     Group.descriptor,
@@ -18,7 +20,25 @@ package enum HandoffAPI {
     ListMembersResponse.descriptor,
     ListGroupsRequest.descriptor,
     ListGroupsResponse.descriptor,
-    Timestamp.descriptor,
+    CreateAgentRequest.descriptor,
+    UpdateAgentRequest.descriptor,
+    ListAgentsRequest.descriptor,
+    ListAgentsResponse.descriptor,
+    HeldTickets.descriptor,
+    DeactivateAgentRequest.descriptor,
+    ActivateAgentRequest.descriptor,
+    SetPasswordRequest.descriptor,
+    ChangePasswordRequest.descriptor,
+    CreateMemberRequest.descriptor,
+    UpdateMemberRequest.descriptor,
+    DeleteMemberRequest.descriptor,
+    CreateGroupRequest.descriptor,
+    UpdateGroupRequest.descriptor,
+    DeleteGroupRequest.descriptor,
+    PermissionChange.descriptor,
+    ListPermissionChangesRequest.descriptor,
+    ListPermissionChangesResponse.descriptor,
+    Empty.descriptor,
     Actor.descriptor,
     Ticket.descriptor,
     TicketCustomer.descriptor,
@@ -40,7 +60,6 @@ package enum HandoffAPI {
     RunTriggersRequest.descriptor,
     RunTriggersResponse.descriptor,
     VerifyCredentialRequest.descriptor,
-    Empty.descriptor,
     PrepareAnswerRequest.descriptor,
     PreparedAnswer.descriptor,
     PreviewAnswerRequest.descriptor,
@@ -152,6 +171,118 @@ package enum HandoffAPI {
           name: "ListGroups",
           input: ListGroupsRequest.descriptor,
           output: ListGroupsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateAgent",
+          input: CreateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListAgents",
+          input: ListAgentsRequest.descriptor,
+          output: ListAgentsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateAgent",
+          input: UpdateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeactivateAgent",
+          input: DeactivateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ActivateAgent",
+          input: ActivateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SetPassword",
+          input: SetPasswordRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ChangePassword",
+          input: ChangePasswordRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateMember",
+          input: CreateMemberRequest.descriptor,
+          output: Member.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMember",
+          input: UpdateMemberRequest.descriptor,
+          output: Member.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteMember",
+          input: DeleteMemberRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateGroup",
+          input: CreateGroupRequest.descriptor,
+          output: Group.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateGroup",
+          input: UpdateGroupRequest.descriptor,
+          output: Group.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteGroup",
+          input: DeleteGroupRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListPermissionChanges",
+          input: ListPermissionChangesRequest.descriptor,
+          output: ListPermissionChangesResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -548,6 +679,118 @@ package enum HandoffAPI {
           name: "ListGroups",
           input: ListGroupsRequest.descriptor,
           output: ListGroupsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateAgent",
+          input: CreateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListAgents",
+          input: ListAgentsRequest.descriptor,
+          output: ListAgentsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateAgent",
+          input: UpdateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeactivateAgent",
+          input: DeactivateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ActivateAgent",
+          input: ActivateAgentRequest.descriptor,
+          output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SetPassword",
+          input: SetPasswordRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ChangePassword",
+          input: ChangePasswordRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateMember",
+          input: CreateMemberRequest.descriptor,
+          output: Member.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMember",
+          input: UpdateMemberRequest.descriptor,
+          output: Member.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteMember",
+          input: DeleteMemberRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateGroup",
+          input: CreateGroupRequest.descriptor,
+          output: Group.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateGroup",
+          input: UpdateGroupRequest.descriptor,
+          output: Group.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteGroup",
+          input: DeleteGroupRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListPermissionChanges",
+          input: ListPermissionChangesRequest.descriptor,
+          output: ListPermissionChangesResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

@@ -2,19 +2,24 @@
 
 import CHandoffProtos
 package import Protobuf
+package import RPCProtos
 
 /// Somebody who works on tickets.
 package struct Agent: Message {
   /// Resource name: `agents/{id}`.
   package var name: String = ""
-  /// The name people know.
+  /// The name people know, 1 to 100 characters.
   package var displayName: String = ""
-  /// What the agent signs in with.
+  /// What the agent signs in with; unique without regard to case.
   package var email: String = ""
-  /// Inactive agents cannot sign in or be given tickets.
+  /// Inactive agents cannot sign in or be given tickets. Changed by DeactivateAgent and ActivateAgent.
   package var active: Bool = false
-  /// What the agent may do, service by service.
+  /// What the agent may do, service by service. Changed by the methods of Member.
   package var memberships: [Member] = []
+  /// May create and deactivate agents, and appoint members in every service of the organization. Gives no right to
+  /// see
+  /// tickets.
+  package var organizationAdministrator: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -25,13 +30,15 @@ package struct Agent: Message {
     displayName: String = "",
     email: String = "",
     active: Bool = false,
-    memberships: [Member] = []
+    memberships: [Member] = [],
+    organizationAdministrator: Bool = false
   ) {
     self.name = name
     self.displayName = displayName
     self.email = email
     self.active = active
     self.memberships = memberships
+    self.organizationAdministrator = organizationAdministrator
   }
 
   /// The type `handoff.assignment.v1.Agent`.
@@ -49,6 +56,7 @@ package struct Agent: Message {
     email = CFields.string(c.pointee.email)
     active = c.pointee.active != 0
     memberships = CFields.messages(c.pointee.memberships, c.pointee.n_memberships)
+    organizationAdministrator = c.pointee.organization_administrator != 0
   }
 
   /// Writes a `Handoff__Assignment__V1__Agent` into the arena.
@@ -70,6 +78,7 @@ package struct Agent: Message {
       c.pointee.memberships = try arena.messages(memberships).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Assignment__V1__Member>?.self)
     }
+    c.pointee.organization_administrator = organizationAdministrator ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -107,11 +116,11 @@ package struct Member: Message {
     }
   }
 
-  /// `services/{service}`.
+  /// `services/{service}`. Set by Handoff.
   package var service: String = ""
   /// `agents/{id}`.
   package var agent: String = ""
-  /// The agent's name.
+  /// The agent's name. Set by Handoff.
   package var agentDisplayName: String = ""
   /// The basic permission.
   package var role: Member.Role = Member.Role()
@@ -121,10 +130,14 @@ package struct Member: Message {
   package var forwardRight: Bool = false
   /// May bring masked data back.
   package var unmaskRight: Bool = false
-  /// Can be given tickets at the moment.
+  /// The assign switch: off, neither agents nor triggers can give this agent tickets.
   package var assignable: Bool = false
   /// The groups the agent is in: `services/{service}/groups/{id}`.
   package var groups: [String] = []
+  /// Resource name: `services/{service}/members/{id}`, with the agent's id.
+  package var name: String = ""
+  /// The assign control: on, the agent may flip the assign switch, too.
+  package var controlsAssignable: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -139,7 +152,9 @@ package struct Member: Message {
     forwardRight: Bool = false,
     unmaskRight: Bool = false,
     assignable: Bool = false,
-    groups: [String] = []
+    groups: [String] = [],
+    name: String = "",
+    controlsAssignable: Bool = false
   ) {
     self.service = service
     self.agent = agent
@@ -150,6 +165,8 @@ package struct Member: Message {
     self.unmaskRight = unmaskRight
     self.assignable = assignable
     self.groups = groups
+    self.name = name
+    self.controlsAssignable = controlsAssignable
   }
 
   /// The type `handoff.assignment.v1.Member`.
@@ -171,6 +188,8 @@ package struct Member: Message {
     unmaskRight = c.pointee.unmask_right != 0
     assignable = c.pointee.assignable != 0
     groups = CFields.strings(c.pointee.groups, c.pointee.n_groups)
+    name = CFields.string(c.pointee.name)
+    controlsAssignable = c.pointee.controls_assignable != 0
   }
 
   /// Writes a `Handoff__Assignment__V1__Member` into the arena.
@@ -196,6 +215,10 @@ package struct Member: Message {
       c.pointee.n_groups = groups.count
       c.pointee.groups = try arena.strings(groups, "handoff.assignment.v1.Member.groups")
     }
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.Member.name")
+    }
+    c.pointee.controls_assignable = controlsAssignable ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -204,19 +227,22 @@ package struct Member: Message {
 package struct Group: Message {
   /// Resource name: `services/{service}/groups/{id}`.
   package var name: String = ""
-  /// The name people know.
+  /// The name people know, 1 to 100 characters, unique in the service.
   package var displayName: String = ""
-  /// Its members: `agents/{id}`.
+  /// Its members: `agents/{id}`; may be empty.
   package var agents: [String] = []
+  /// Inactive groups have no members and cannot be chosen; they stay for the tickets that name them. Set by Handoff.
+  package var active: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(name: String = "", displayName: String = "", agents: [String] = []) {
+  package init(name: String = "", displayName: String = "", agents: [String] = [], active: Bool = false) {
     self.name = name
     self.displayName = displayName
     self.agents = agents
+    self.active = active
   }
 
   /// The type `handoff.assignment.v1.Group`.
@@ -232,6 +258,7 @@ package struct Group: Message {
     name = CFields.string(c.pointee.name)
     displayName = CFields.string(c.pointee.display_name)
     agents = CFields.strings(c.pointee.agents, c.pointee.n_agents)
+    active = c.pointee.active != 0
   }
 
   /// Writes a `Handoff__Assignment__V1__Group` into the arena.
@@ -248,6 +275,7 @@ package struct Group: Message {
       c.pointee.n_agents = agents.count
       c.pointee.agents = try arena.strings(agents, "handoff.assignment.v1.Group.agents")
     }
+    c.pointee.active = active ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -476,6 +504,918 @@ package struct ListGroupsResponse: Message {
     if !nextPageToken.isEmpty {
       c.pointee.next_page_token = try arena.string(
         nextPageToken, "handoff.assignment.v1.ListGroupsResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for a new agent.
+package struct CreateAgentRequest: Message {
+  /// The agent; the name is set by Handoff.
+  package var agent: Agent?
+  /// The first password, 8 to 1,024 bytes; empty: the agent cannot sign in until one is set.
+  package var password: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(agent: Agent? = nil, password: String = "") {
+    self.agent = agent
+    self.password = password
+  }
+
+  /// The type `handoff.assignment.v1.CreateAgentRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__CreateAgentRequest()
+    handoff__assignment__v1__create_agent_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__CreateAgentRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__CreateAgentRequest.self)
+    agent = CFields.message(c.pointee.agent)
+    password = CFields.string(c.pointee.password)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__CreateAgentRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__CreateAgentRequest.self)
+    handoff__assignment__v1__create_agent_request__init(c)
+    if let agent {
+      c.pointee.agent = try agent.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Agent.self)
+    }
+    if !password.isEmpty {
+      c.pointee.password = try arena.string(password, "handoff.assignment.v1.CreateAgentRequest.password")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change an agent's account.
+package struct UpdateAgentRequest: Message {
+  /// The agent, named by `name`, with the new values.
+  package var agent: Agent?
+  /// `display_name`, `email`, `organization_administrator`; none: all of them.
+  package var updateMask: FieldMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(agent: Agent? = nil, updateMask: FieldMask? = nil) {
+    self.agent = agent
+    self.updateMask = updateMask
+  }
+
+  /// The type `handoff.assignment.v1.UpdateAgentRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__UpdateAgentRequest()
+    handoff__assignment__v1__update_agent_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__UpdateAgentRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__UpdateAgentRequest.self)
+    agent = CFields.message(c.pointee.agent)
+    updateMask = CFields.message(c.pointee.update_mask)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__UpdateAgentRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__UpdateAgentRequest.self)
+    handoff__assignment__v1__update_agent_request__init(c)
+    if let agent {
+      c.pointee.agent = try agent.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Agent.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the agents of the caller's organization.
+package struct ListAgentsRequest: Message {
+  /// 1 to 200; 0 = 50.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(pageSize: Int32 = 0, pageToken: String = "") {
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.assignment.v1.ListAgentsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ListAgentsRequest()
+    handoff__assignment__v1__list_agents_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ListAgentsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ListAgentsRequest.self)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ListAgentsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ListAgentsRequest.self)
+    handoff__assignment__v1__list_agents_request__init(c)
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.assignment.v1.ListAgentsRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A page of agents.
+package struct ListAgentsResponse: Message {
+  /// By name, without their memberships.
+  package var agents: [Agent] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(agents: [Agent] = [], nextPageToken: String = "") {
+    self.agents = agents
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.assignment.v1.ListAgentsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ListAgentsResponse()
+    handoff__assignment__v1__list_agents_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ListAgentsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ListAgentsResponse.self)
+    agents = CFields.messages(c.pointee.agents, c.pointee.n_agents)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ListAgentsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ListAgentsResponse.self)
+    handoff__assignment__v1__list_agents_response__init(c)
+    if !agents.isEmpty {
+      c.pointee.n_agents = agents.count
+      c.pointee.agents = try arena.messages(agents).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__Agent>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.assignment.v1.ListAgentsResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What becomes of the open tickets that a leaving agent holds.
+///
+/// Tickets are released one by one, soon after the agent has left; those that wait for an issue service or for
+/// Dooray!
+/// lose their holder and keep their state. Resolved tickets keep their holder: when the customer writes again, nobody
+/// holds them.
+package struct HeldTickets: Message {
+  /// What can be chosen.
+  package struct Choice: ProtoEnum {
+    /// Refused: whoever removes an agent has to say.
+    package static let unspecified = Choice(rawValue: 0)
+    /// They stay with the agent, until somebody forwards them.
+    package static let keep = Choice(rawValue: 1)
+    /// Nobody holds them any more; their group stays.
+    package static let unassign = Choice(rawValue: 2)
+    /// Nobody holds them any more, and the group named is in charge.
+    package static let handToGroup = Choice(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Choice] = [.unspecified, .keep, .unassign, .handToGroup]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "CHOICE_UNSPECIFIED"
+      case 1: "KEEP"
+      case 2: "UNASSIGN"
+      case 3: "HAND_TO_GROUP"
+      default: nil
+      }
+    }
+  }
+
+  /// What is chosen.
+  package var choice: HeldTickets.Choice = HeldTickets.Choice()
+  /// For HAND_TO_GROUP: one group of each service concerned, `services/{service}/groups/{id}`. Tickets of a service
+  /// without one are left without a holder.
+  package var groups: [String] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(choice: HeldTickets.Choice = HeldTickets.Choice(), groups: [String] = []) {
+    self.choice = choice
+    self.groups = groups
+  }
+
+  /// The type `handoff.assignment.v1.HeldTickets`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__HeldTickets()
+    handoff__assignment__v1__held_tickets__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__HeldTickets`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__HeldTickets.self)
+    choice = HeldTickets.Choice(rawValue: Int32(truncatingIfNeeded: c.pointee.choice.rawValue))
+    groups = CFields.strings(c.pointee.groups, c.pointee.n_groups)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__HeldTickets` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__HeldTickets.self)
+    handoff__assignment__v1__held_tickets__init(c)
+    c.pointee.choice = .init(rawValue: .init(truncatingIfNeeded: choice.rawValue))
+    if !groups.isEmpty {
+      c.pointee.n_groups = groups.count
+      c.pointee.groups = try arena.strings(groups, "handoff.assignment.v1.HeldTickets.groups")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to deactivate an agent.
+package struct DeactivateAgentRequest: Message {
+  /// `agents/{id}`.
+  package var name: String = ""
+  /// What becomes of the tickets the agent holds, in all services.
+  package var heldTickets: HeldTickets?
+  /// Deactivates the triggers that would be left with nobody to give tickets to. Without it, such triggers are a
+  /// reason to refuse.
+  package var deactivateTriggers: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", heldTickets: HeldTickets? = nil, deactivateTriggers: Bool = false) {
+    self.name = name
+    self.heldTickets = heldTickets
+    self.deactivateTriggers = deactivateTriggers
+  }
+
+  /// The type `handoff.assignment.v1.DeactivateAgentRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__DeactivateAgentRequest()
+    handoff__assignment__v1__deactivate_agent_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__DeactivateAgentRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__DeactivateAgentRequest.self)
+    name = CFields.string(c.pointee.name)
+    heldTickets = CFields.message(c.pointee.held_tickets)
+    deactivateTriggers = c.pointee.deactivate_triggers != 0
+  }
+
+  /// Writes a `Handoff__Assignment__V1__DeactivateAgentRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__DeactivateAgentRequest.self)
+    handoff__assignment__v1__deactivate_agent_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.DeactivateAgentRequest.name")
+    }
+    if let heldTickets {
+      c.pointee.held_tickets = try heldTickets.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__HeldTickets.self)
+    }
+    c.pointee.deactivate_triggers = deactivateTriggers ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to bring an agent back.
+package struct ActivateAgentRequest: Message {
+  /// `agents/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.assignment.v1.ActivateAgentRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ActivateAgentRequest()
+    handoff__assignment__v1__activate_agent_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ActivateAgentRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ActivateAgentRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ActivateAgentRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ActivateAgentRequest.self)
+    handoff__assignment__v1__activate_agent_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.ActivateAgentRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to give an agent a password.
+package struct SetPasswordRequest: Message {
+  /// `agents/{id}`.
+  package var name: String = ""
+  /// 8 to 1,024 bytes.
+  package var password: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", password: String = "") {
+    self.name = name
+    self.password = password
+  }
+
+  /// The type `handoff.assignment.v1.SetPasswordRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__SetPasswordRequest()
+    handoff__assignment__v1__set_password_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__SetPasswordRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__SetPasswordRequest.self)
+    name = CFields.string(c.pointee.name)
+    password = CFields.string(c.pointee.password)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__SetPasswordRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__SetPasswordRequest.self)
+    handoff__assignment__v1__set_password_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.SetPasswordRequest.name")
+    }
+    if !password.isEmpty {
+      c.pointee.password = try arena.string(password, "handoff.assignment.v1.SetPasswordRequest.password")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change the caller's own password.
+package struct ChangePasswordRequest: Message {
+  /// `agents/{id}`: the caller.
+  package var name: String = ""
+  /// The password so far.
+  package var currentPassword: String = ""
+  /// 8 to 1,024 bytes.
+  package var newPassword: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", currentPassword: String = "", newPassword: String = "") {
+    self.name = name
+    self.currentPassword = currentPassword
+    self.newPassword = newPassword
+  }
+
+  /// The type `handoff.assignment.v1.ChangePasswordRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ChangePasswordRequest()
+    handoff__assignment__v1__change_password_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ChangePasswordRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ChangePasswordRequest.self)
+    name = CFields.string(c.pointee.name)
+    currentPassword = CFields.string(c.pointee.current_password)
+    newPassword = CFields.string(c.pointee.new_password)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ChangePasswordRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ChangePasswordRequest.self)
+    handoff__assignment__v1__change_password_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.ChangePasswordRequest.name")
+    }
+    if !currentPassword.isEmpty {
+      c.pointee.current_password = try arena.string(
+        currentPassword, "handoff.assignment.v1.ChangePasswordRequest.current_password")
+    }
+    if !newPassword.isEmpty {
+      c.pointee.new_password = try arena.string(newPassword, "handoff.assignment.v1.ChangePasswordRequest.new_password")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to make an agent a member of a service.
+package struct CreateMemberRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// The member: agent, role, rights, switches and groups; the rest is set by Handoff.
+  package var member: Member?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", member: Member? = nil) {
+    self.parent = parent
+    self.member = member
+  }
+
+  /// The type `handoff.assignment.v1.CreateMemberRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__CreateMemberRequest()
+    handoff__assignment__v1__create_member_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__CreateMemberRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__CreateMemberRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    member = CFields.message(c.pointee.member)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__CreateMemberRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__CreateMemberRequest.self)
+    handoff__assignment__v1__create_member_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.assignment.v1.CreateMemberRequest.parent")
+    }
+    if let member {
+      c.pointee.member = try member.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Member.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change what a member may do.
+package struct UpdateMemberRequest: Message {
+  /// The member, named by `name`, with the new values.
+  package var member: Member?
+  /// `role`, `ticket_right`, `forward_right`, `unmask_right`, `assignable`, `controls_assignable`, `groups`; none:
+  /// all
+  /// of them. With the assign control, agents may change their own `assignable`.
+  package var updateMask: FieldMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(member: Member? = nil, updateMask: FieldMask? = nil) {
+    self.member = member
+    self.updateMask = updateMask
+  }
+
+  /// The type `handoff.assignment.v1.UpdateMemberRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__UpdateMemberRequest()
+    handoff__assignment__v1__update_member_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__UpdateMemberRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__UpdateMemberRequest.self)
+    member = CFields.message(c.pointee.member)
+    updateMask = CFields.message(c.pointee.update_mask)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__UpdateMemberRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__UpdateMemberRequest.self)
+    handoff__assignment__v1__update_member_request__init(c)
+    if let member {
+      c.pointee.member = try member.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Member.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to take a member out of a service.
+package struct DeleteMemberRequest: Message {
+  /// `services/{service}/members/{id}`.
+  package var name: String = ""
+  /// What becomes of the tickets the agent holds in this service.
+  package var heldTickets: HeldTickets?
+  /// Deactivates the triggers that would be left with nobody to give tickets to. Without it, such triggers are a
+  /// reason to refuse.
+  package var deactivateTriggers: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", heldTickets: HeldTickets? = nil, deactivateTriggers: Bool = false) {
+    self.name = name
+    self.heldTickets = heldTickets
+    self.deactivateTriggers = deactivateTriggers
+  }
+
+  /// The type `handoff.assignment.v1.DeleteMemberRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__DeleteMemberRequest()
+    handoff__assignment__v1__delete_member_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__DeleteMemberRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__DeleteMemberRequest.self)
+    name = CFields.string(c.pointee.name)
+    heldTickets = CFields.message(c.pointee.held_tickets)
+    deactivateTriggers = c.pointee.deactivate_triggers != 0
+  }
+
+  /// Writes a `Handoff__Assignment__V1__DeleteMemberRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__DeleteMemberRequest.self)
+    handoff__assignment__v1__delete_member_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.DeleteMemberRequest.name")
+    }
+    if let heldTickets {
+      c.pointee.held_tickets = try heldTickets.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__HeldTickets.self)
+    }
+    c.pointee.deactivate_triggers = deactivateTriggers ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for a new group.
+package struct CreateGroupRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// The group; its name is set by Handoff.
+  package var group: Group?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", group: Group? = nil) {
+    self.parent = parent
+    self.group = group
+  }
+
+  /// The type `handoff.assignment.v1.CreateGroupRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__CreateGroupRequest()
+    handoff__assignment__v1__create_group_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__CreateGroupRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__CreateGroupRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    group = CFields.message(c.pointee.group)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__CreateGroupRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__CreateGroupRequest.self)
+    handoff__assignment__v1__create_group_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.assignment.v1.CreateGroupRequest.parent")
+    }
+    if let group {
+      c.pointee.group = try group.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Group.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change a group.
+package struct UpdateGroupRequest: Message {
+  /// The group, named by `name`, with the new values.
+  package var group: Group?
+  /// `display_name`, `agents`; none: both.
+  package var updateMask: FieldMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(group: Group? = nil, updateMask: FieldMask? = nil) {
+    self.group = group
+    self.updateMask = updateMask
+  }
+
+  /// The type `handoff.assignment.v1.UpdateGroupRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__UpdateGroupRequest()
+    handoff__assignment__v1__update_group_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__UpdateGroupRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__UpdateGroupRequest.self)
+    group = CFields.message(c.pointee.group)
+    updateMask = CFields.message(c.pointee.update_mask)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__UpdateGroupRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__UpdateGroupRequest.self)
+    handoff__assignment__v1__update_group_request__init(c)
+    if let group {
+      c.pointee.group = try group.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Group.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to delete a group.
+package struct DeleteGroupRequest: Message {
+  /// `services/{service}/groups/{id}`.
+  package var name: String = ""
+  /// Deactivates the group, and the triggers that use it, when tickets or triggers name it. Without it, those are a
+  /// reason to refuse.
+  package var deactivate: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", deactivate: Bool = false) {
+    self.name = name
+    self.deactivate = deactivate
+  }
+
+  /// The type `handoff.assignment.v1.DeleteGroupRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__DeleteGroupRequest()
+    handoff__assignment__v1__delete_group_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__DeleteGroupRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__DeleteGroupRequest.self)
+    name = CFields.string(c.pointee.name)
+    deactivate = c.pointee.deactivate != 0
+  }
+
+  /// Writes a `Handoff__Assignment__V1__DeleteGroupRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__DeleteGroupRequest.self)
+    handoff__assignment__v1__delete_group_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.DeleteGroupRequest.name")
+    }
+    c.pointee.deactivate = deactivate ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// One change of an account, a right, a switch or a membership.
+package struct PermissionChange: Message {
+  /// When it happened.
+  package var createTime: Timestamp?
+  /// Who did it: `agents/{id}`, or the identity of a daemon.
+  package var actor: String = ""
+  /// Where it holds: `services/{service}`; empty for the account itself.
+  package var service: String = ""
+  /// Whose it is: `agents/{id}`; empty when it is about a group alone.
+  package var agent: String = ""
+  /// Which group: `services/{service}/groups/{id}`; empty when it is about none.
+  package var group: String = ""
+  /// What changed: a field of Agent, Member or Group; `member` and `group` for coming and going, `password`.
+  package var field: String = ""
+  /// The value before; empty when there was none, and for passwords.
+  package var before: String = ""
+  /// The value afterwards; empty when there is none, and for passwords.
+  package var after: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    createTime: Timestamp? = nil,
+    actor: String = "",
+    service: String = "",
+    agent: String = "",
+    group: String = "",
+    field: String = "",
+    before: String = "",
+    after: String = ""
+  ) {
+    self.createTime = createTime
+    self.actor = actor
+    self.service = service
+    self.agent = agent
+    self.group = group
+    self.field = field
+    self.before = before
+    self.after = after
+  }
+
+  /// The type `handoff.assignment.v1.PermissionChange`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__PermissionChange()
+    handoff__assignment__v1__permission_change__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__PermissionChange`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__PermissionChange.self)
+    createTime = CFields.message(c.pointee.create_time)
+    actor = CFields.string(c.pointee.actor)
+    service = CFields.string(c.pointee.service)
+    agent = CFields.string(c.pointee.agent)
+    group = CFields.string(c.pointee.group)
+    field = CFields.string(c.pointee.field)
+    before = CFields.string(c.pointee.before)
+    after = CFields.string(c.pointee.after)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__PermissionChange` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__PermissionChange.self)
+    handoff__assignment__v1__permission_change__init(c)
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if !actor.isEmpty {
+      c.pointee.actor = try arena.string(actor, "handoff.assignment.v1.PermissionChange.actor")
+    }
+    if !service.isEmpty {
+      c.pointee.service = try arena.string(service, "handoff.assignment.v1.PermissionChange.service")
+    }
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.assignment.v1.PermissionChange.agent")
+    }
+    if !group.isEmpty {
+      c.pointee.group = try arena.string(group, "handoff.assignment.v1.PermissionChange.group")
+    }
+    if !field.isEmpty {
+      c.pointee.field = try arena.string(field, "handoff.assignment.v1.PermissionChange.field")
+    }
+    if !before.isEmpty {
+      c.pointee.before = try arena.string(before, "handoff.assignment.v1.PermissionChange.before")
+    }
+    if !after.isEmpty {
+      c.pointee.after = try arena.string(after, "handoff.assignment.v1.PermissionChange.after")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the changes of permissions.
+package struct ListPermissionChangesRequest: Message {
+  /// `services/{service}`; empty: of the whole organization, for its administrators.
+  package var parent: String = ""
+  /// 1 to 200; 0 = 50.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", pageSize: Int32 = 0, pageToken: String = "") {
+    self.parent = parent
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.assignment.v1.ListPermissionChangesRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ListPermissionChangesRequest()
+    handoff__assignment__v1__list_permission_changes_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ListPermissionChangesRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ListPermissionChangesRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ListPermissionChangesRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ListPermissionChangesRequest.self)
+    handoff__assignment__v1__list_permission_changes_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.assignment.v1.ListPermissionChangesRequest.parent")
+    }
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(
+        pageToken, "handoff.assignment.v1.ListPermissionChangesRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A page of changes.
+package struct ListPermissionChangesResponse: Message {
+  /// Newest first.
+  package var permissionChanges: [PermissionChange] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(permissionChanges: [PermissionChange] = [], nextPageToken: String = "") {
+    self.permissionChanges = permissionChanges
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.assignment.v1.ListPermissionChangesResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ListPermissionChangesResponse()
+    handoff__assignment__v1__list_permission_changes_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ListPermissionChangesResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ListPermissionChangesResponse.self)
+    permissionChanges = CFields.messages(c.pointee.permission_changes, c.pointee.n_permission_changes)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ListPermissionChangesResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ListPermissionChangesResponse.self)
+    handoff__assignment__v1__list_permission_changes_response__init(c)
+    if !permissionChanges.isEmpty {
+      c.pointee.n_permission_changes = permissionChanges.count
+      c.pointee.permission_changes = try arena.messages(permissionChanges).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__PermissionChange>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.assignment.v1.ListPermissionChangesResponse.next_page_token")
     }
     return UnsafeMutableRawPointer(c)
   }

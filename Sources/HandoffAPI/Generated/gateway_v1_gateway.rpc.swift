@@ -126,6 +126,51 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists the groups of a service.
   func listGroups(_ request: ListGroupsRequest, _ call: CallContext) async throws -> ListGroupsResponse
 
+  /// Creates an agent.
+  func createAgent(_ request: CreateAgentRequest, _ call: CallContext) async throws -> Agent
+
+  /// Lists the agents of the organization.
+  func listAgents(_ request: ListAgentsRequest, _ call: CallContext) async throws -> ListAgentsResponse
+
+  /// Changes an agent's account.
+  func updateAgent(_ request: UpdateAgentRequest, _ call: CallContext) async throws -> Agent
+
+  /// Deactivates an agent, saying what becomes of the tickets the agent holds.
+  func deactivateAgent(_ request: DeactivateAgentRequest, _ call: CallContext) async throws -> Agent
+
+  /// Brings an agent back.
+  func activateAgent(_ request: ActivateAgentRequest, _ call: CallContext) async throws -> Agent
+
+  /// Gives an agent a new password.
+  func setPassword(_ request: SetPasswordRequest, _ call: CallContext) async throws -> Empty
+
+  /// Changes the caller's own password.
+  func changePassword(_ request: ChangePasswordRequest, _ call: CallContext) async throws -> Empty
+
+  /// Makes an agent a member of a service.
+  func createMember(_ request: CreateMemberRequest, _ call: CallContext) async throws -> Member
+
+  /// Changes what a member may do.
+  func updateMember(_ request: UpdateMemberRequest, _ call: CallContext) async throws -> Member
+
+  /// Takes a member out of a service, saying what becomes of the tickets the agent holds.
+  func deleteMember(_ request: DeleteMemberRequest, _ call: CallContext) async throws -> Empty
+
+  /// Creates a group.
+  func createGroup(_ request: CreateGroupRequest, _ call: CallContext) async throws -> Group
+
+  /// Changes a group's name or members.
+  func updateGroup(_ request: UpdateGroupRequest, _ call: CallContext) async throws -> Group
+
+  /// Deletes a group, or deactivates one that is in use.
+  func deleteGroup(_ request: DeleteGroupRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists changes of accounts, rights, switches and memberships.
+  func listPermissionChanges(
+    _ request: ListPermissionChangesRequest,
+    _ call: CallContext
+  ) async throws -> ListPermissionChangesResponse
+
   /// Creates a trigger.
   func createTrigger(_ request: CreateTriggerRequest, _ call: CallContext) async throws -> Trigger
 
@@ -225,6 +270,48 @@ extension HandoffServiceProvider {
         },
         .unary("ListGroups", ListGroupsRequest.self, ListGroupsResponse.self) {
           try await self.listGroups($0, $1)
+        },
+        .unary("CreateAgent", CreateAgentRequest.self, Agent.self) {
+          try await self.createAgent($0, $1)
+        },
+        .unary("ListAgents", ListAgentsRequest.self, ListAgentsResponse.self) {
+          try await self.listAgents($0, $1)
+        },
+        .unary("UpdateAgent", UpdateAgentRequest.self, Agent.self) {
+          try await self.updateAgent($0, $1)
+        },
+        .unary("DeactivateAgent", DeactivateAgentRequest.self, Agent.self) {
+          try await self.deactivateAgent($0, $1)
+        },
+        .unary("ActivateAgent", ActivateAgentRequest.self, Agent.self) {
+          try await self.activateAgent($0, $1)
+        },
+        .unary("SetPassword", SetPasswordRequest.self, Empty.self) {
+          try await self.setPassword($0, $1)
+        },
+        .unary("ChangePassword", ChangePasswordRequest.self, Empty.self) {
+          try await self.changePassword($0, $1)
+        },
+        .unary("CreateMember", CreateMemberRequest.self, Member.self) {
+          try await self.createMember($0, $1)
+        },
+        .unary("UpdateMember", UpdateMemberRequest.self, Member.self) {
+          try await self.updateMember($0, $1)
+        },
+        .unary("DeleteMember", DeleteMemberRequest.self, Empty.self) {
+          try await self.deleteMember($0, $1)
+        },
+        .unary("CreateGroup", CreateGroupRequest.self, Group.self) {
+          try await self.createGroup($0, $1)
+        },
+        .unary("UpdateGroup", UpdateGroupRequest.self, Group.self) {
+          try await self.updateGroup($0, $1)
+        },
+        .unary("DeleteGroup", DeleteGroupRequest.self, Empty.self) {
+          try await self.deleteGroup($0, $1)
+        },
+        .unary("ListPermissionChanges", ListPermissionChangesRequest.self, ListPermissionChangesResponse.self) {
+          try await self.listPermissionChanges($0, $1)
         },
         .unary("CreateTrigger", CreateTriggerRequest.self, Trigger.self) {
           try await self.createTrigger($0, $1)
@@ -372,6 +459,79 @@ package struct HandoffServiceClient: Sendable {
   /// Lists the groups of a service.
   package func listGroups(_ request: ListGroupsRequest, _ options: CallOptions) async throws -> ListGroupsResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListGroups", request, options)
+  }
+
+  /// Creates an agent.
+  package func createAgent(_ request: CreateAgentRequest, _ options: CallOptions) async throws -> Agent {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateAgent", request, options)
+  }
+
+  /// Lists the agents of the organization.
+  package func listAgents(_ request: ListAgentsRequest, _ options: CallOptions) async throws -> ListAgentsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListAgents", request, options)
+  }
+
+  /// Changes an agent's account.
+  package func updateAgent(_ request: UpdateAgentRequest, _ options: CallOptions) async throws -> Agent {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateAgent", request, options)
+  }
+
+  /// Deactivates an agent, saying what becomes of the tickets the agent holds.
+  package func deactivateAgent(_ request: DeactivateAgentRequest, _ options: CallOptions) async throws -> Agent {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeactivateAgent", request, options)
+  }
+
+  /// Brings an agent back.
+  package func activateAgent(_ request: ActivateAgentRequest, _ options: CallOptions) async throws -> Agent {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ActivateAgent", request, options)
+  }
+
+  /// Gives an agent a new password.
+  package func setPassword(_ request: SetPasswordRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/SetPassword", request, options)
+  }
+
+  /// Changes the caller's own password.
+  package func changePassword(_ request: ChangePasswordRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ChangePassword", request, options)
+  }
+
+  /// Makes an agent a member of a service.
+  package func createMember(_ request: CreateMemberRequest, _ options: CallOptions) async throws -> Member {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateMember", request, options)
+  }
+
+  /// Changes what a member may do.
+  package func updateMember(_ request: UpdateMemberRequest, _ options: CallOptions) async throws -> Member {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateMember", request, options)
+  }
+
+  /// Takes a member out of a service, saying what becomes of the tickets the agent holds.
+  package func deleteMember(_ request: DeleteMemberRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteMember", request, options)
+  }
+
+  /// Creates a group.
+  package func createGroup(_ request: CreateGroupRequest, _ options: CallOptions) async throws -> Group {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateGroup", request, options)
+  }
+
+  /// Changes a group's name or members.
+  package func updateGroup(_ request: UpdateGroupRequest, _ options: CallOptions) async throws -> Group {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateGroup", request, options)
+  }
+
+  /// Deletes a group, or deactivates one that is in use.
+  package func deleteGroup(_ request: DeleteGroupRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteGroup", request, options)
+  }
+
+  /// Lists changes of accounts, rights, switches and memberships.
+  package func listPermissionChanges(
+    _ request: ListPermissionChangesRequest,
+    _ options: CallOptions
+  ) async throws -> ListPermissionChangesResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListPermissionChanges", request, options)
   }
 
   /// Creates a trigger.

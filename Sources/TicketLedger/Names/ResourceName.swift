@@ -168,6 +168,28 @@ package struct GroupName: ResourceName {
   package var description: String { "services/\(service)/groups/\(id)" }
 }
 
+/// `services/{service}/members/{id}`, with the agent's id.
+package struct MemberName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/members/{id}"
+  /// The service's code.
+  package let service: String
+  /// The agent's id.
+  package let agent: AgentID
+  /// Names an agent's membership of a service.
+  package init(service: String, agent: AgentID) {
+    self.service = service
+    self.agent = agent
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/members/") else { return nil }
+    self.init(service: service, agent: AgentID(id))
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/members/\(agent)" }
+}
+
 /// `services/{service}/submissionTypes/{id}`.
 package struct SubmissionTypeName: ResourceName {
   /// The form that is read and written, for messages.

@@ -54,6 +54,15 @@ package enum Lifecycle {
     .init(
       id: "B6", act: .setGroupByTrigger, kinds: both, from: [.unassigned], roles: [.system], target: .unchanged,
       effects: [.chosenGroupInCharge]),
+    // Whoever removes an agent can have the agent's tickets released; resolved ones keep their holder until the
+    // customer writes again.
+    .init(
+      id: "B22a", act: .release, kinds: both,
+      from: [.processing, .pending, .escalationAnswered, .doorayAnswered], roles: [.system],
+      target: .state(.unassigned), effects: [.nobodyHolds, .runsTriggers]),
+    .init(
+      id: "B22b", act: .release, kinds: both, from: waiting, roles: [.system], target: .unchanged,
+      effects: [.nobodyHolds]),
   ]
 
   private static let answering: [LifecycleRule] = [

@@ -12,6 +12,8 @@ package enum LifecycleAct: String, CaseIterable, Sendable {
   case assignByTrigger = "ASSIGN_BY_TRIGGER"
   /// A trigger puts it in the care of a group.
   case setGroupByTrigger = "SET_GROUP_BY_TRIGGER"
+  /// Its holder has left the service.
+  case release = "RELEASE"
   /// The customer is answered for good.
   case resolve = "RESOLVE"
   /// The customer is answered for now.
@@ -185,6 +187,8 @@ package enum LifecycleEffect: String, CaseIterable, Sendable {
   case actorHolds = "the acting agent holds it"
   /// The agent named becomes the holder, with the group chosen.
   case chosenAgentHolds = "the chosen agent holds it"
+  /// Nobody holds it any more.
+  case nobodyHolds = "nobody holds it"
   /// The group named is in charge.
   case chosenGroupInCharge = "the chosen group is in charge"
   /// The customer gets the final answer by mail.

@@ -148,6 +148,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case kept = "KEPT"
   /// It was handed to an agent by somebody.
   case forwarded = "FORWARDED"
+  /// Its holder left the service.
+  case released = "RELEASED"
   /// A trigger gave it to an agent.
   case assigned = "ASSIGNED"
   /// A trigger wanted to give it to an agent and found none who could take it.

@@ -78,6 +78,7 @@ package enum TextCopies {
   /// Text columns that hold codes, names given by administrators, or identifiers of ours, by table.
   package static let wordless: [String: [String]] = [
     "agent": ["email", "display_name"],
+    "agent_departure": ["actor_kind", "actor_name"],
     "agent_group": ["display_name"],
     "banned_word": ["word"],
     "credential": ["password_hash"],
@@ -87,6 +88,7 @@ package enum TextCopies {
     "mask": ["place", "field", "key_id"],
     "organization": ["code", "display_name"],
     "outbox": ["topic", "lease_holder", "dead_reason"],
+    "permission_change": ["actor_name", "field", "before_value", "after_value"],
     "processing_type": ["display_name"],
     "schema_migration": ["owner", "name", "checksum"],
     "service": [
@@ -100,6 +102,6 @@ package enum TextCopies {
     "ticket_event": ["code", "actor_kind", "actor_name", "changes"],
     "ticket_event_value": ["field"],
     "ticket_holder_count": ["state"],
-    "trigger_rule": ["display_name"],
+    "trigger_rule": ["display_name", "notice"],
   ]
 }

@@ -38,6 +38,36 @@ class EveryRPC:
         kinds = {(layout.kind, layout.language) for layout in self.agent.ListLayouts({"parent": CARE}).layouts}
         assert len(kinds) >= 4, kinds
 
+    def people(self):
+        """The organization's administrator hires an agent, who works in a group of her own and leaves again."""
+        owner, _ = self.door.sign_in(self.cluster.sign_ins["jihye.yoon"])
+        email = f"{unique('new')}@example.com"
+        agent = owner.CreateAgent({"agent": {"displayName": "새 상담원", "email": email}, "password": "first-password"})
+        listed = owner.ListAgents({"pageSize": 200}).agents
+        assert agent.name in [other.name for other in listed]
+        renamed = owner.UpdateAgent({"agent": {"name": agent.name, "displayName": "새 이름"},
+                                     "updateMask": "displayName"})
+        equal((renamed.display_name, renamed.email), ("새 이름", email))
+        member = owner.CreateMember({"parent": CARE, "member": {
+            "agent": agent.name, "role": "AGENT", "ticketRight": True, "assignable": True}})
+        group = owner.CreateGroup({"parent": CARE, "group": {"displayName": unique("group"), "agents": [agent.name]}})
+        group = owner.UpdateGroup({"group": {"name": group.name, "displayName": unique("renamed")},
+                                   "updateMask": "displayName"})
+        equal(list(group.agents), [agent.name])
+        member = owner.UpdateMember({"member": {"name": member.name, "forwardRight": True},
+                                     "updateMask": "forwardRight"})
+        assert member.forward_right and list(member.groups) == [group.name], member
+        owner.SetPassword({"name": agent.name, "password": "second-password"})
+        own, _ = self.door.sign_in((email, "second-password"))
+        own.ChangePassword({"name": agent.name, "currentPassword": "second-password", "newPassword": "third-password"})
+        owner.DeactivateAgent({"name": agent.name, "heldTickets": {"choice": "UNASSIGN"}})
+        assert owner.ActivateAgent({"name": agent.name}).active
+        owner.DeleteMember({"name": member.name, "heldTickets": {"choice": "KEEP"}})
+        owner.DeleteGroup({"name": group.name})
+        fields = {change.field for change in owner.ListPermissionChanges({"pageSize": 200}).permission_changes
+                  if change.agent == agent.name}
+        assert {"active", "email", "member", "forward_right", "group", "password"} <= fields, fields
+
     def triggers(self):
         word = unique("nobody-writes-this")
         condition = {"target": "TITLE", "operator": "CONTAINS", "values": [word]}
@@ -151,7 +181,7 @@ def main():
     address = {"gateway": cluster.addresses["gateway"], "edge": cluster.edge}[sys.argv[2]]
     tour = EveryRPC(cluster, address)
     report = Report()
-    for step in (tour.sign_in, tour.directory, tour.triggers, tour.keep, tour.create, tour.mask, tour.answer,
+    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.keep, tour.create, tour.mask, tour.answer,
                  tour.history, tour.sign_out, tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

@@ -367,7 +367,817 @@ void   handoff__assignment__v1__list_groups_response__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__list_groups_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__assignment__v1__agent__field_descriptors[5] =
+void   handoff__assignment__v1__create_agent_request__init
+                     (Handoff__Assignment__V1__CreateAgentRequest         *message)
+{
+  static const Handoff__Assignment__V1__CreateAgentRequest init_value = HANDOFF__ASSIGNMENT__V1__CREATE_AGENT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__create_agent_request__get_packed_size
+                     (const Handoff__Assignment__V1__CreateAgentRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_agent_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__create_agent_request__pack
+                     (const Handoff__Assignment__V1__CreateAgentRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_agent_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__create_agent_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__CreateAgentRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_agent_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__CreateAgentRequest *
+       handoff__assignment__v1__create_agent_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__CreateAgentRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__create_agent_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__create_agent_request__free_unpacked
+                     (Handoff__Assignment__V1__CreateAgentRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__create_agent_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__update_agent_request__init
+                     (Handoff__Assignment__V1__UpdateAgentRequest         *message)
+{
+  static const Handoff__Assignment__V1__UpdateAgentRequest init_value = HANDOFF__ASSIGNMENT__V1__UPDATE_AGENT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__update_agent_request__get_packed_size
+                     (const Handoff__Assignment__V1__UpdateAgentRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_agent_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__update_agent_request__pack
+                     (const Handoff__Assignment__V1__UpdateAgentRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_agent_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__update_agent_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__UpdateAgentRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_agent_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__UpdateAgentRequest *
+       handoff__assignment__v1__update_agent_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__UpdateAgentRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__update_agent_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__update_agent_request__free_unpacked
+                     (Handoff__Assignment__V1__UpdateAgentRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__update_agent_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__list_agents_request__init
+                     (Handoff__Assignment__V1__ListAgentsRequest         *message)
+{
+  static const Handoff__Assignment__V1__ListAgentsRequest init_value = HANDOFF__ASSIGNMENT__V1__LIST_AGENTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__list_agents_request__get_packed_size
+                     (const Handoff__Assignment__V1__ListAgentsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__list_agents_request__pack
+                     (const Handoff__Assignment__V1__ListAgentsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__list_agents_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ListAgentsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ListAgentsRequest *
+       handoff__assignment__v1__list_agents_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ListAgentsRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__list_agents_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__list_agents_request__free_unpacked
+                     (Handoff__Assignment__V1__ListAgentsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__list_agents_response__init
+                     (Handoff__Assignment__V1__ListAgentsResponse         *message)
+{
+  static const Handoff__Assignment__V1__ListAgentsResponse init_value = HANDOFF__ASSIGNMENT__V1__LIST_AGENTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__list_agents_response__get_packed_size
+                     (const Handoff__Assignment__V1__ListAgentsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__list_agents_response__pack
+                     (const Handoff__Assignment__V1__ListAgentsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__list_agents_response__pack_to_buffer
+                     (const Handoff__Assignment__V1__ListAgentsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ListAgentsResponse *
+       handoff__assignment__v1__list_agents_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ListAgentsResponse *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__list_agents_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__list_agents_response__free_unpacked
+                     (Handoff__Assignment__V1__ListAgentsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__list_agents_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__held_tickets__init
+                     (Handoff__Assignment__V1__HeldTickets         *message)
+{
+  static const Handoff__Assignment__V1__HeldTickets init_value = HANDOFF__ASSIGNMENT__V1__HELD_TICKETS__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__held_tickets__get_packed_size
+                     (const Handoff__Assignment__V1__HeldTickets *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__held_tickets__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__held_tickets__pack
+                     (const Handoff__Assignment__V1__HeldTickets *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__held_tickets__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__held_tickets__pack_to_buffer
+                     (const Handoff__Assignment__V1__HeldTickets *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__held_tickets__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__HeldTickets *
+       handoff__assignment__v1__held_tickets__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__HeldTickets *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__held_tickets__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__held_tickets__free_unpacked
+                     (Handoff__Assignment__V1__HeldTickets *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__held_tickets__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__deactivate_agent_request__init
+                     (Handoff__Assignment__V1__DeactivateAgentRequest         *message)
+{
+  static const Handoff__Assignment__V1__DeactivateAgentRequest init_value = HANDOFF__ASSIGNMENT__V1__DEACTIVATE_AGENT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__deactivate_agent_request__get_packed_size
+                     (const Handoff__Assignment__V1__DeactivateAgentRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_agent_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__deactivate_agent_request__pack
+                     (const Handoff__Assignment__V1__DeactivateAgentRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_agent_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__deactivate_agent_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__DeactivateAgentRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_agent_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__DeactivateAgentRequest *
+       handoff__assignment__v1__deactivate_agent_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__DeactivateAgentRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__deactivate_agent_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__deactivate_agent_request__free_unpacked
+                     (Handoff__Assignment__V1__DeactivateAgentRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_agent_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__activate_agent_request__init
+                     (Handoff__Assignment__V1__ActivateAgentRequest         *message)
+{
+  static const Handoff__Assignment__V1__ActivateAgentRequest init_value = HANDOFF__ASSIGNMENT__V1__ACTIVATE_AGENT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__activate_agent_request__get_packed_size
+                     (const Handoff__Assignment__V1__ActivateAgentRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_agent_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__activate_agent_request__pack
+                     (const Handoff__Assignment__V1__ActivateAgentRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_agent_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__activate_agent_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ActivateAgentRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_agent_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ActivateAgentRequest *
+       handoff__assignment__v1__activate_agent_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ActivateAgentRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__activate_agent_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__activate_agent_request__free_unpacked
+                     (Handoff__Assignment__V1__ActivateAgentRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_agent_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__set_password_request__init
+                     (Handoff__Assignment__V1__SetPasswordRequest         *message)
+{
+  static const Handoff__Assignment__V1__SetPasswordRequest init_value = HANDOFF__ASSIGNMENT__V1__SET_PASSWORD_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__set_password_request__get_packed_size
+                     (const Handoff__Assignment__V1__SetPasswordRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__set_password_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__set_password_request__pack
+                     (const Handoff__Assignment__V1__SetPasswordRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__set_password_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__set_password_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__SetPasswordRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__set_password_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__SetPasswordRequest *
+       handoff__assignment__v1__set_password_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__SetPasswordRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__set_password_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__set_password_request__free_unpacked
+                     (Handoff__Assignment__V1__SetPasswordRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__set_password_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__change_password_request__init
+                     (Handoff__Assignment__V1__ChangePasswordRequest         *message)
+{
+  static const Handoff__Assignment__V1__ChangePasswordRequest init_value = HANDOFF__ASSIGNMENT__V1__CHANGE_PASSWORD_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__change_password_request__get_packed_size
+                     (const Handoff__Assignment__V1__ChangePasswordRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__change_password_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__change_password_request__pack
+                     (const Handoff__Assignment__V1__ChangePasswordRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__change_password_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__change_password_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ChangePasswordRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__change_password_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ChangePasswordRequest *
+       handoff__assignment__v1__change_password_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ChangePasswordRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__change_password_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__change_password_request__free_unpacked
+                     (Handoff__Assignment__V1__ChangePasswordRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__change_password_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__create_member_request__init
+                     (Handoff__Assignment__V1__CreateMemberRequest         *message)
+{
+  static const Handoff__Assignment__V1__CreateMemberRequest init_value = HANDOFF__ASSIGNMENT__V1__CREATE_MEMBER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__create_member_request__get_packed_size
+                     (const Handoff__Assignment__V1__CreateMemberRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_member_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__create_member_request__pack
+                     (const Handoff__Assignment__V1__CreateMemberRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_member_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__create_member_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__CreateMemberRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_member_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__CreateMemberRequest *
+       handoff__assignment__v1__create_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__CreateMemberRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__create_member_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__create_member_request__free_unpacked
+                     (Handoff__Assignment__V1__CreateMemberRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__create_member_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__update_member_request__init
+                     (Handoff__Assignment__V1__UpdateMemberRequest         *message)
+{
+  static const Handoff__Assignment__V1__UpdateMemberRequest init_value = HANDOFF__ASSIGNMENT__V1__UPDATE_MEMBER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__update_member_request__get_packed_size
+                     (const Handoff__Assignment__V1__UpdateMemberRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_member_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__update_member_request__pack
+                     (const Handoff__Assignment__V1__UpdateMemberRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_member_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__update_member_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__UpdateMemberRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_member_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__UpdateMemberRequest *
+       handoff__assignment__v1__update_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__UpdateMemberRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__update_member_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__update_member_request__free_unpacked
+                     (Handoff__Assignment__V1__UpdateMemberRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__update_member_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__delete_member_request__init
+                     (Handoff__Assignment__V1__DeleteMemberRequest         *message)
+{
+  static const Handoff__Assignment__V1__DeleteMemberRequest init_value = HANDOFF__ASSIGNMENT__V1__DELETE_MEMBER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__delete_member_request__get_packed_size
+                     (const Handoff__Assignment__V1__DeleteMemberRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_member_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__delete_member_request__pack
+                     (const Handoff__Assignment__V1__DeleteMemberRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_member_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__delete_member_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__DeleteMemberRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_member_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__DeleteMemberRequest *
+       handoff__assignment__v1__delete_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__DeleteMemberRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__delete_member_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__delete_member_request__free_unpacked
+                     (Handoff__Assignment__V1__DeleteMemberRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_member_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__create_group_request__init
+                     (Handoff__Assignment__V1__CreateGroupRequest         *message)
+{
+  static const Handoff__Assignment__V1__CreateGroupRequest init_value = HANDOFF__ASSIGNMENT__V1__CREATE_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__create_group_request__get_packed_size
+                     (const Handoff__Assignment__V1__CreateGroupRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__create_group_request__pack
+                     (const Handoff__Assignment__V1__CreateGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__create_group_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__CreateGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__create_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__CreateGroupRequest *
+       handoff__assignment__v1__create_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__CreateGroupRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__create_group_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__create_group_request__free_unpacked
+                     (Handoff__Assignment__V1__CreateGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__create_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__update_group_request__init
+                     (Handoff__Assignment__V1__UpdateGroupRequest         *message)
+{
+  static const Handoff__Assignment__V1__UpdateGroupRequest init_value = HANDOFF__ASSIGNMENT__V1__UPDATE_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__update_group_request__get_packed_size
+                     (const Handoff__Assignment__V1__UpdateGroupRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__update_group_request__pack
+                     (const Handoff__Assignment__V1__UpdateGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__update_group_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__UpdateGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__UpdateGroupRequest *
+       handoff__assignment__v1__update_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__UpdateGroupRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__update_group_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__update_group_request__free_unpacked
+                     (Handoff__Assignment__V1__UpdateGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__update_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__delete_group_request__init
+                     (Handoff__Assignment__V1__DeleteGroupRequest         *message)
+{
+  static const Handoff__Assignment__V1__DeleteGroupRequest init_value = HANDOFF__ASSIGNMENT__V1__DELETE_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__delete_group_request__get_packed_size
+                     (const Handoff__Assignment__V1__DeleteGroupRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__delete_group_request__pack
+                     (const Handoff__Assignment__V1__DeleteGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__delete_group_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__DeleteGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__DeleteGroupRequest *
+       handoff__assignment__v1__delete_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__DeleteGroupRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__delete_group_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__delete_group_request__free_unpacked
+                     (Handoff__Assignment__V1__DeleteGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__permission_change__init
+                     (Handoff__Assignment__V1__PermissionChange         *message)
+{
+  static const Handoff__Assignment__V1__PermissionChange init_value = HANDOFF__ASSIGNMENT__V1__PERMISSION_CHANGE__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__permission_change__get_packed_size
+                     (const Handoff__Assignment__V1__PermissionChange *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__permission_change__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__permission_change__pack
+                     (const Handoff__Assignment__V1__PermissionChange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__permission_change__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__permission_change__pack_to_buffer
+                     (const Handoff__Assignment__V1__PermissionChange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__permission_change__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__PermissionChange *
+       handoff__assignment__v1__permission_change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__PermissionChange *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__permission_change__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__permission_change__free_unpacked
+                     (Handoff__Assignment__V1__PermissionChange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__permission_change__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__list_permission_changes_request__init
+                     (Handoff__Assignment__V1__ListPermissionChangesRequest         *message)
+{
+  static const Handoff__Assignment__V1__ListPermissionChangesRequest init_value = HANDOFF__ASSIGNMENT__V1__LIST_PERMISSION_CHANGES_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__list_permission_changes_request__get_packed_size
+                     (const Handoff__Assignment__V1__ListPermissionChangesRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__list_permission_changes_request__pack
+                     (const Handoff__Assignment__V1__ListPermissionChangesRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__list_permission_changes_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ListPermissionChangesRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ListPermissionChangesRequest *
+       handoff__assignment__v1__list_permission_changes_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ListPermissionChangesRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__list_permission_changes_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__list_permission_changes_request__free_unpacked
+                     (Handoff__Assignment__V1__ListPermissionChangesRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__list_permission_changes_response__init
+                     (Handoff__Assignment__V1__ListPermissionChangesResponse         *message)
+{
+  static const Handoff__Assignment__V1__ListPermissionChangesResponse init_value = HANDOFF__ASSIGNMENT__V1__LIST_PERMISSION_CHANGES_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__list_permission_changes_response__get_packed_size
+                     (const Handoff__Assignment__V1__ListPermissionChangesResponse *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__list_permission_changes_response__pack
+                     (const Handoff__Assignment__V1__ListPermissionChangesResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__list_permission_changes_response__pack_to_buffer
+                     (const Handoff__Assignment__V1__ListPermissionChangesResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ListPermissionChangesResponse *
+       handoff__assignment__v1__list_permission_changes_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ListPermissionChangesResponse *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__list_permission_changes_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__list_permission_changes_response__free_unpacked
+                     (Handoff__Assignment__V1__ListPermissionChangesResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__list_permission_changes_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor handoff__assignment__v1__agent__field_descriptors[6] =
 {
   {
     "name",
@@ -429,6 +1239,18 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__agent__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "organization_administrator",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__Agent, organization_administrator),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__agent__field_indices_by_name[] = {
   3,   /* field[3] = active */
@@ -436,11 +1258,12 @@ static const unsigned handoff__assignment__v1__agent__field_indices_by_name[] = 
   2,   /* field[2] = email */
   4,   /* field[4] = memberships */
   0,   /* field[0] = name */
+  5,   /* field[5] = organization_administrator */
 };
 static const ProtobufCIntRange handoff__assignment__v1__agent__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__agent__descriptor =
 {
@@ -450,7 +1273,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__agent__descriptor =
   "Handoff__Assignment__V1__Agent",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__Agent),
-  5,
+  6,
   handoff__assignment__v1__agent__field_descriptors,
   handoff__assignment__v1__agent__field_indices_by_name,
   1,  handoff__assignment__v1__agent__number_ranges,
@@ -487,7 +1310,7 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__member__role__descriptor 
   handoff__assignment__v1__member__role__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__member__field_descriptors[9] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__member__field_descriptors[11] =
 {
   {
     "service",
@@ -597,13 +1420,39 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__member__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "name",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__Member, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "controls_assignable",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__Member, controls_assignable),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__member__field_indices_by_name[] = {
   1,   /* field[1] = agent */
   2,   /* field[2] = agent_display_name */
   7,   /* field[7] = assignable */
+  10,   /* field[10] = controls_assignable */
   5,   /* field[5] = forward_right */
   8,   /* field[8] = groups */
+  9,   /* field[9] = name */
   3,   /* field[3] = role */
   0,   /* field[0] = service */
   4,   /* field[4] = ticket_right */
@@ -612,7 +1461,7 @@ static const unsigned handoff__assignment__v1__member__field_indices_by_name[] =
 static const ProtobufCIntRange handoff__assignment__v1__member__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__member__descriptor =
 {
@@ -622,14 +1471,14 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__member__descriptor =
   "Handoff__Assignment__V1__Member",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__Member),
-  9,
+  11,
   handoff__assignment__v1__member__field_descriptors,
   handoff__assignment__v1__member__field_indices_by_name,
   1,  handoff__assignment__v1__member__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__member__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__group__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__group__field_descriptors[4] =
 {
   {
     "name",
@@ -667,8 +1516,21 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__group__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "active",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__Group, active),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__group__field_indices_by_name[] = {
+  3,   /* field[3] = active */
   2,   /* field[2] = agents */
   1,   /* field[1] = display_name */
   0,   /* field[0] = name */
@@ -676,7 +1538,7 @@ static const unsigned handoff__assignment__v1__group__field_indices_by_name[] = 
 static const ProtobufCIntRange handoff__assignment__v1__group__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__group__descriptor =
 {
@@ -686,7 +1548,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__group__descriptor =
   "Handoff__Assignment__V1__Group",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__Group),
-  3,
+  4,
   handoff__assignment__v1__group__field_descriptors,
   handoff__assignment__v1__group__field_indices_by_name,
   1,  handoff__assignment__v1__group__number_ranges,
@@ -959,5 +1821,1072 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__list_groups_response__
   handoff__assignment__v1__list_groups_response__field_indices_by_name,
   1,  handoff__assignment__v1__list_groups_response__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__list_groups_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__create_agent_request__field_descriptors[2] =
+{
+  {
+    "agent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CreateAgentRequest, agent),
+    &handoff__assignment__v1__agent__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "password",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CreateAgentRequest, password),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__create_agent_request__field_indices_by_name[] = {
+  0,   /* field[0] = agent */
+  1,   /* field[1] = password */
+};
+static const ProtobufCIntRange handoff__assignment__v1__create_agent_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__create_agent_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.CreateAgentRequest",
+  "CreateAgentRequest",
+  "Handoff__Assignment__V1__CreateAgentRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__CreateAgentRequest),
+  2,
+  handoff__assignment__v1__create_agent_request__field_descriptors,
+  handoff__assignment__v1__create_agent_request__field_indices_by_name,
+  1,  handoff__assignment__v1__create_agent_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__create_agent_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__update_agent_request__field_descriptors[2] =
+{
+  {
+    "agent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateAgentRequest, agent),
+    &handoff__assignment__v1__agent__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateAgentRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__update_agent_request__field_indices_by_name[] = {
+  0,   /* field[0] = agent */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange handoff__assignment__v1__update_agent_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__update_agent_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.UpdateAgentRequest",
+  "UpdateAgentRequest",
+  "Handoff__Assignment__V1__UpdateAgentRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__UpdateAgentRequest),
+  2,
+  handoff__assignment__v1__update_agent_request__field_descriptors,
+  handoff__assignment__v1__update_agent_request__field_indices_by_name,
+  1,  handoff__assignment__v1__update_agent_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__update_agent_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__list_agents_request__field_descriptors[2] =
+{
+  {
+    "page_size",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListAgentsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListAgentsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__list_agents_request__field_indices_by_name[] = {
+  0,   /* field[0] = page_size */
+  1,   /* field[1] = page_token */
+};
+static const ProtobufCIntRange handoff__assignment__v1__list_agents_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__list_agents_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ListAgentsRequest",
+  "ListAgentsRequest",
+  "Handoff__Assignment__V1__ListAgentsRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ListAgentsRequest),
+  2,
+  handoff__assignment__v1__list_agents_request__field_descriptors,
+  handoff__assignment__v1__list_agents_request__field_indices_by_name,
+  1,  handoff__assignment__v1__list_agents_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__list_agents_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__list_agents_response__field_descriptors[2] =
+{
+  {
+    "agents",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__ListAgentsResponse, n_agents),
+    offsetof(Handoff__Assignment__V1__ListAgentsResponse, agents),
+    &handoff__assignment__v1__agent__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListAgentsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__list_agents_response__field_indices_by_name[] = {
+  0,   /* field[0] = agents */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange handoff__assignment__v1__list_agents_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__list_agents_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ListAgentsResponse",
+  "ListAgentsResponse",
+  "Handoff__Assignment__V1__ListAgentsResponse",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ListAgentsResponse),
+  2,
+  handoff__assignment__v1__list_agents_response__field_descriptors,
+  handoff__assignment__v1__list_agents_response__field_indices_by_name,
+  1,  handoff__assignment__v1__list_agents_response__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__list_agents_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__held_tickets__choice__enum_values_by_number[4] =
+{
+  { "CHOICE_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__HELD_TICKETS__CHOICE__CHOICE_UNSPECIFIED", 0 },
+  { "KEEP", "HANDOFF__ASSIGNMENT__V1__HELD_TICKETS__CHOICE__KEEP", 1 },
+  { "UNASSIGN", "HANDOFF__ASSIGNMENT__V1__HELD_TICKETS__CHOICE__UNASSIGN", 2 },
+  { "HAND_TO_GROUP", "HANDOFF__ASSIGNMENT__V1__HELD_TICKETS__CHOICE__HAND_TO_GROUP", 3 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__held_tickets__choice__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__held_tickets__choice__enum_values_by_name[4] =
+{
+  { "CHOICE_UNSPECIFIED", 0 },
+  { "HAND_TO_GROUP", 3 },
+  { "KEEP", 1 },
+  { "UNASSIGN", 2 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__held_tickets__choice__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.HeldTickets.Choice",
+  "Choice",
+  "Handoff__Assignment__V1__HeldTickets__Choice",
+  "handoff.assignment.v1",
+  4,
+  handoff__assignment__v1__held_tickets__choice__enum_values_by_number,
+  4,
+  handoff__assignment__v1__held_tickets__choice__enum_values_by_name,
+  1,
+  handoff__assignment__v1__held_tickets__choice__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__held_tickets__field_descriptors[2] =
+{
+  {
+    "choice",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__HeldTickets, choice),
+    &handoff__assignment__v1__held_tickets__choice__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "groups",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Assignment__V1__HeldTickets, n_groups),
+    offsetof(Handoff__Assignment__V1__HeldTickets, groups),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__held_tickets__field_indices_by_name[] = {
+  0,   /* field[0] = choice */
+  1,   /* field[1] = groups */
+};
+static const ProtobufCIntRange handoff__assignment__v1__held_tickets__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__held_tickets__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.HeldTickets",
+  "HeldTickets",
+  "Handoff__Assignment__V1__HeldTickets",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__HeldTickets),
+  2,
+  handoff__assignment__v1__held_tickets__field_descriptors,
+  handoff__assignment__v1__held_tickets__field_indices_by_name,
+  1,  handoff__assignment__v1__held_tickets__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__held_tickets__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__deactivate_agent_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeactivateAgentRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_tickets",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeactivateAgentRequest, held_tickets),
+    &handoff__assignment__v1__held_tickets__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "deactivate_triggers",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeactivateAgentRequest, deactivate_triggers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__deactivate_agent_request__field_indices_by_name[] = {
+  2,   /* field[2] = deactivate_triggers */
+  1,   /* field[1] = held_tickets */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__deactivate_agent_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__deactivate_agent_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.DeactivateAgentRequest",
+  "DeactivateAgentRequest",
+  "Handoff__Assignment__V1__DeactivateAgentRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__DeactivateAgentRequest),
+  3,
+  handoff__assignment__v1__deactivate_agent_request__field_descriptors,
+  handoff__assignment__v1__deactivate_agent_request__field_indices_by_name,
+  1,  handoff__assignment__v1__deactivate_agent_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__deactivate_agent_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__activate_agent_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ActivateAgentRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__activate_agent_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__activate_agent_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__activate_agent_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ActivateAgentRequest",
+  "ActivateAgentRequest",
+  "Handoff__Assignment__V1__ActivateAgentRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ActivateAgentRequest),
+  1,
+  handoff__assignment__v1__activate_agent_request__field_descriptors,
+  handoff__assignment__v1__activate_agent_request__field_indices_by_name,
+  1,  handoff__assignment__v1__activate_agent_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__activate_agent_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__set_password_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SetPasswordRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "password",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SetPasswordRequest, password),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__set_password_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = password */
+};
+static const ProtobufCIntRange handoff__assignment__v1__set_password_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__set_password_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.SetPasswordRequest",
+  "SetPasswordRequest",
+  "Handoff__Assignment__V1__SetPasswordRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__SetPasswordRequest),
+  2,
+  handoff__assignment__v1__set_password_request__field_descriptors,
+  handoff__assignment__v1__set_password_request__field_indices_by_name,
+  1,  handoff__assignment__v1__set_password_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__set_password_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__change_password_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ChangePasswordRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "current_password",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ChangePasswordRequest, current_password),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_password",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ChangePasswordRequest, new_password),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__change_password_request__field_indices_by_name[] = {
+  1,   /* field[1] = current_password */
+  0,   /* field[0] = name */
+  2,   /* field[2] = new_password */
+};
+static const ProtobufCIntRange handoff__assignment__v1__change_password_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__change_password_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ChangePasswordRequest",
+  "ChangePasswordRequest",
+  "Handoff__Assignment__V1__ChangePasswordRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ChangePasswordRequest),
+  3,
+  handoff__assignment__v1__change_password_request__field_descriptors,
+  handoff__assignment__v1__change_password_request__field_indices_by_name,
+  1,  handoff__assignment__v1__change_password_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__change_password_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__create_member_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CreateMemberRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "member",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CreateMemberRequest, member),
+    &handoff__assignment__v1__member__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__create_member_request__field_indices_by_name[] = {
+  1,   /* field[1] = member */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__assignment__v1__create_member_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__create_member_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.CreateMemberRequest",
+  "CreateMemberRequest",
+  "Handoff__Assignment__V1__CreateMemberRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__CreateMemberRequest),
+  2,
+  handoff__assignment__v1__create_member_request__field_descriptors,
+  handoff__assignment__v1__create_member_request__field_indices_by_name,
+  1,  handoff__assignment__v1__create_member_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__create_member_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__update_member_request__field_descriptors[2] =
+{
+  {
+    "member",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateMemberRequest, member),
+    &handoff__assignment__v1__member__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateMemberRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__update_member_request__field_indices_by_name[] = {
+  0,   /* field[0] = member */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange handoff__assignment__v1__update_member_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__update_member_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.UpdateMemberRequest",
+  "UpdateMemberRequest",
+  "Handoff__Assignment__V1__UpdateMemberRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__UpdateMemberRequest),
+  2,
+  handoff__assignment__v1__update_member_request__field_descriptors,
+  handoff__assignment__v1__update_member_request__field_indices_by_name,
+  1,  handoff__assignment__v1__update_member_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__update_member_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__delete_member_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeleteMemberRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_tickets",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeleteMemberRequest, held_tickets),
+    &handoff__assignment__v1__held_tickets__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "deactivate_triggers",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeleteMemberRequest, deactivate_triggers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__delete_member_request__field_indices_by_name[] = {
+  2,   /* field[2] = deactivate_triggers */
+  1,   /* field[1] = held_tickets */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__delete_member_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__delete_member_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.DeleteMemberRequest",
+  "DeleteMemberRequest",
+  "Handoff__Assignment__V1__DeleteMemberRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__DeleteMemberRequest),
+  3,
+  handoff__assignment__v1__delete_member_request__field_descriptors,
+  handoff__assignment__v1__delete_member_request__field_indices_by_name,
+  1,  handoff__assignment__v1__delete_member_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__delete_member_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__create_group_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CreateGroupRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CreateGroupRequest, group),
+    &handoff__assignment__v1__group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__create_group_request__field_indices_by_name[] = {
+  1,   /* field[1] = group */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__assignment__v1__create_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__create_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.CreateGroupRequest",
+  "CreateGroupRequest",
+  "Handoff__Assignment__V1__CreateGroupRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__CreateGroupRequest),
+  2,
+  handoff__assignment__v1__create_group_request__field_descriptors,
+  handoff__assignment__v1__create_group_request__field_indices_by_name,
+  1,  handoff__assignment__v1__create_group_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__create_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__update_group_request__field_descriptors[2] =
+{
+  {
+    "group",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateGroupRequest, group),
+    &handoff__assignment__v1__group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateGroupRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__update_group_request__field_indices_by_name[] = {
+  0,   /* field[0] = group */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange handoff__assignment__v1__update_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__update_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.UpdateGroupRequest",
+  "UpdateGroupRequest",
+  "Handoff__Assignment__V1__UpdateGroupRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__UpdateGroupRequest),
+  2,
+  handoff__assignment__v1__update_group_request__field_descriptors,
+  handoff__assignment__v1__update_group_request__field_indices_by_name,
+  1,  handoff__assignment__v1__update_group_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__update_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__delete_group_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeleteGroupRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "deactivate",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeleteGroupRequest, deactivate),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__delete_group_request__field_indices_by_name[] = {
+  1,   /* field[1] = deactivate */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__delete_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__delete_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.DeleteGroupRequest",
+  "DeleteGroupRequest",
+  "Handoff__Assignment__V1__DeleteGroupRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__DeleteGroupRequest),
+  2,
+  handoff__assignment__v1__delete_group_request__field_descriptors,
+  handoff__assignment__v1__delete_group_request__field_indices_by_name,
+  1,  handoff__assignment__v1__delete_group_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__delete_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__permission_change__field_descriptors[8] =
+{
+  {
+    "create_time",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "actor",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, actor),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "service",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, service),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, group),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "field",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, field),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "before",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, before),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "after",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__PermissionChange, after),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__permission_change__field_indices_by_name[] = {
+  1,   /* field[1] = actor */
+  7,   /* field[7] = after */
+  3,   /* field[3] = agent */
+  6,   /* field[6] = before */
+  0,   /* field[0] = create_time */
+  5,   /* field[5] = field */
+  4,   /* field[4] = group */
+  2,   /* field[2] = service */
+};
+static const ProtobufCIntRange handoff__assignment__v1__permission_change__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__permission_change__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.PermissionChange",
+  "PermissionChange",
+  "Handoff__Assignment__V1__PermissionChange",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__PermissionChange),
+  8,
+  handoff__assignment__v1__permission_change__field_descriptors,
+  handoff__assignment__v1__permission_change__field_indices_by_name,
+  1,  handoff__assignment__v1__permission_change__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__permission_change__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__list_permission_changes_request__field_descriptors[3] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListPermissionChangesRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListPermissionChangesRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListPermissionChangesRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__list_permission_changes_request__field_indices_by_name[] = {
+  1,   /* field[1] = page_size */
+  2,   /* field[2] = page_token */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__assignment__v1__list_permission_changes_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__list_permission_changes_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ListPermissionChangesRequest",
+  "ListPermissionChangesRequest",
+  "Handoff__Assignment__V1__ListPermissionChangesRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ListPermissionChangesRequest),
+  3,
+  handoff__assignment__v1__list_permission_changes_request__field_descriptors,
+  handoff__assignment__v1__list_permission_changes_request__field_indices_by_name,
+  1,  handoff__assignment__v1__list_permission_changes_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__list_permission_changes_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__list_permission_changes_response__field_descriptors[2] =
+{
+  {
+    "permission_changes",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__ListPermissionChangesResponse, n_permission_changes),
+    offsetof(Handoff__Assignment__V1__ListPermissionChangesResponse, permission_changes),
+    &handoff__assignment__v1__permission_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ListPermissionChangesResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__list_permission_changes_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = permission_changes */
+};
+static const ProtobufCIntRange handoff__assignment__v1__list_permission_changes_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__list_permission_changes_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ListPermissionChangesResponse",
+  "ListPermissionChangesResponse",
+  "Handoff__Assignment__V1__ListPermissionChangesResponse",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ListPermissionChangesResponse),
+  2,
+  handoff__assignment__v1__list_permission_changes_response__field_descriptors,
+  handoff__assignment__v1__list_permission_changes_response__field_indices_by_name,
+  1,  handoff__assignment__v1__list_permission_changes_response__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__list_permission_changes_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

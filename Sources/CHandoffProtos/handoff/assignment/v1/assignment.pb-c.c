@@ -526,7 +526,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__verify_credential_requ
   (ProtobufCMessageInit) handoff__assignment__v1__verify_credential_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[10] =
+static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[24] =
 {
   { "KeepTicket", &handoff__assignment__v1__keep_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ForwardTicket", &handoff__assignment__v1__forward_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -535,20 +535,48 @@ static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_servi
   { "GetAgent", &handoff__assignment__v1__get_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
   { "ListMembers", &handoff__assignment__v1__list_members_request__descriptor, &handoff__assignment__v1__list_members_response__descriptor },
   { "ListGroups", &handoff__assignment__v1__list_groups_request__descriptor, &handoff__assignment__v1__list_groups_response__descriptor },
+  { "CreateAgent", &handoff__assignment__v1__create_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "ListAgents", &handoff__assignment__v1__list_agents_request__descriptor, &handoff__assignment__v1__list_agents_response__descriptor },
+  { "UpdateAgent", &handoff__assignment__v1__update_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "DeactivateAgent", &handoff__assignment__v1__deactivate_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "ActivateAgent", &handoff__assignment__v1__activate_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "SetPassword", &handoff__assignment__v1__set_password_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ChangePassword", &handoff__assignment__v1__change_password_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateMember", &handoff__assignment__v1__create_member_request__descriptor, &handoff__assignment__v1__member__descriptor },
+  { "UpdateMember", &handoff__assignment__v1__update_member_request__descriptor, &handoff__assignment__v1__member__descriptor },
+  { "DeleteMember", &handoff__assignment__v1__delete_member_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateGroup", &handoff__assignment__v1__create_group_request__descriptor, &handoff__assignment__v1__group__descriptor },
+  { "UpdateGroup", &handoff__assignment__v1__update_group_request__descriptor, &handoff__assignment__v1__group__descriptor },
+  { "DeleteGroup", &handoff__assignment__v1__delete_group_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListPermissionChanges", &handoff__assignment__v1__list_permission_changes_request__descriptor, &handoff__assignment__v1__list_permission_changes_response__descriptor },
   { "CreateTrigger", &handoff__assignment__v1__create_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "GetTrigger", &handoff__assignment__v1__get_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "ListTriggers", &handoff__assignment__v1__list_triggers_request__descriptor, &handoff__assignment__v1__list_triggers_response__descriptor },
 };
 const unsigned handoff__assignment__v1__assignment_service__method_indices_by_name[] = {
-  7,        /* CreateTrigger */
+  11,        /* ActivateAgent */
+  13,        /* ChangePassword */
+  7,        /* CreateAgent */
+  17,        /* CreateGroup */
+  14,        /* CreateMember */
+  21,        /* CreateTrigger */
+  10,        /* DeactivateAgent */
+  19,        /* DeleteGroup */
+  16,        /* DeleteMember */
   1,        /* ForwardTicket */
   4,        /* GetAgent */
-  8,        /* GetTrigger */
+  22,        /* GetTrigger */
   0,        /* KeepTicket */
+  8,        /* ListAgents */
   6,        /* ListGroups */
   5,        /* ListMembers */
-  9,        /* ListTriggers */
+  20,        /* ListPermissionChanges */
+  23,        /* ListTriggers */
   2,        /* RunTriggers */
+  12,        /* SetPassword */
+  9,        /* UpdateAgent */
+  18,        /* UpdateGroup */
+  15,        /* UpdateMember */
   3         /* VerifyCredential */
 };
 const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__descriptor =
@@ -558,7 +586,7 @@ const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__de
   "AssignmentService",
   "Handoff__Assignment__V1__AssignmentService",
   "handoff.assignment.v1",
-  10,
+  24,
   handoff__assignment__v1__assignment_service__method_descriptors,
   handoff__assignment__v1__assignment_service__method_indices_by_name
 };
@@ -618,13 +646,125 @@ void handoff__assignment__v1__assignment_service__list_groups(ProtobufCService *
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
   service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__assignment__v1__assignment_service__create_agent(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__CreateAgentRequest *input,
+                                                               Handoff__Assignment__V1__Agent_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__list_agents(ProtobufCService *service,
+                                                              const Handoff__Assignment__V1__ListAgentsRequest *input,
+                                                              Handoff__Assignment__V1__ListAgentsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__update_agent(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__UpdateAgentRequest *input,
+                                                               Handoff__Assignment__V1__Agent_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__deactivate_agent(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__DeactivateAgentRequest *input,
+                                                                   Handoff__Assignment__V1__Agent_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__activate_agent(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__ActivateAgentRequest *input,
+                                                                 Handoff__Assignment__V1__Agent_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__set_password(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__SetPasswordRequest *input,
+                                                               Google__Protobuf__Empty_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__change_password(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__ChangePasswordRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__create_member(ProtobufCService *service,
+                                                                const Handoff__Assignment__V1__CreateMemberRequest *input,
+                                                                Handoff__Assignment__V1__Member_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__update_member(ProtobufCService *service,
+                                                                const Handoff__Assignment__V1__UpdateMemberRequest *input,
+                                                                Handoff__Assignment__V1__Member_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__delete_member(ProtobufCService *service,
+                                                                const Handoff__Assignment__V1__DeleteMemberRequest *input,
+                                                                Google__Protobuf__Empty_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__create_group(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__CreateGroupRequest *input,
+                                                               Handoff__Assignment__V1__Group_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__update_group(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__UpdateGroupRequest *input,
+                                                               Handoff__Assignment__V1__Group_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__delete_group(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__DeleteGroupRequest *input,
+                                                               Google__Protobuf__Empty_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__list_permission_changes(ProtobufCService *service,
+                                                                          const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
+                                                                          Handoff__Assignment__V1__ListPermissionChangesResponse_Closure closure,
+                                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__assignment__v1__assignment_service__create_trigger(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__CreateTriggerRequest *input,
                                                                  Handoff__Assignment__V1__Trigger_Closure closure,
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__get_trigger(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -632,7 +772,7 @@ void handoff__assignment__v1__assignment_service__get_trigger(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__list_triggers(ProtobufCService *service,
                                                                 const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -640,7 +780,7 @@ void handoff__assignment__v1__assignment_service__list_triggers(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
                                                         Handoff__Assignment__V1__AssignmentService_ServiceDestroy destroy)

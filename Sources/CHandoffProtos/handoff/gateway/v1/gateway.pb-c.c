@@ -391,7 +391,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[29] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[43] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -411,6 +411,20 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "GetAgent", &handoff__assignment__v1__get_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
   { "ListMembers", &handoff__assignment__v1__list_members_request__descriptor, &handoff__assignment__v1__list_members_response__descriptor },
   { "ListGroups", &handoff__assignment__v1__list_groups_request__descriptor, &handoff__assignment__v1__list_groups_response__descriptor },
+  { "CreateAgent", &handoff__assignment__v1__create_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "ListAgents", &handoff__assignment__v1__list_agents_request__descriptor, &handoff__assignment__v1__list_agents_response__descriptor },
+  { "UpdateAgent", &handoff__assignment__v1__update_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "DeactivateAgent", &handoff__assignment__v1__deactivate_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "ActivateAgent", &handoff__assignment__v1__activate_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "SetPassword", &handoff__assignment__v1__set_password_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ChangePassword", &handoff__assignment__v1__change_password_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateMember", &handoff__assignment__v1__create_member_request__descriptor, &handoff__assignment__v1__member__descriptor },
+  { "UpdateMember", &handoff__assignment__v1__update_member_request__descriptor, &handoff__assignment__v1__member__descriptor },
+  { "DeleteMember", &handoff__assignment__v1__delete_member_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateGroup", &handoff__assignment__v1__create_group_request__descriptor, &handoff__assignment__v1__group__descriptor },
+  { "UpdateGroup", &handoff__assignment__v1__update_group_request__descriptor, &handoff__assignment__v1__group__descriptor },
+  { "DeleteGroup", &handoff__assignment__v1__delete_group_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListPermissionChanges", &handoff__assignment__v1__list_permission_changes_request__descriptor, &handoff__assignment__v1__list_permission_changes_response__descriptor },
   { "CreateTrigger", &handoff__assignment__v1__create_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "GetTrigger", &handoff__assignment__v1__get_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "ListTriggers", &handoff__assignment__v1__list_triggers_request__descriptor, &handoff__assignment__v1__list_triggers_response__descriptor },
@@ -424,34 +438,48 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "DetectPersonalData", &handoff__masking__v1__detect_personal_data_request__descriptor, &handoff__masking__v1__detect_personal_data_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
+  22,        /* ActivateAgent */
+  24,        /* ChangePassword */
   4,        /* CompleteTicket */
-  24,        /* CreateMasks */
+  18,        /* CreateAgent */
+  28,        /* CreateGroup */
+  38,        /* CreateMasks */
+  25,        /* CreateMember */
   0,        /* CreateTicket */
-  18,        /* CreateTrigger */
-  28,        /* DetectPersonalData */
+  32,        /* CreateTrigger */
+  21,        /* DeactivateAgent */
+  30,        /* DeleteGroup */
+  27,        /* DeleteMember */
+  42,        /* DetectPersonalData */
   14,        /* ForwardTicket */
   15,        /* GetAgent */
   8,        /* GetCounters */
   9,        /* GetService */
   1,        /* GetTicket */
-  19,        /* GetTrigger */
+  33,        /* GetTrigger */
   13,        /* KeepTicket */
+  19,        /* ListAgents */
   5,        /* ListEntries */
   6,        /* ListEvents */
   17,        /* ListGroups */
-  23,        /* ListLayouts */
-  22,        /* ListMailMessages */
-  27,        /* ListMasks */
+  37,        /* ListLayouts */
+  36,        /* ListMailMessages */
+  41,        /* ListMasks */
   16,        /* ListMembers */
+  31,        /* ListPermissionChanges */
   12,        /* ListProcessingTypes */
   10,        /* ListServices */
   11,        /* ListSubmissionTypes */
   2,        /* ListTickets */
-  20,        /* ListTriggers */
-  21,        /* PreviewAnswer */
+  34,        /* ListTriggers */
+  35,        /* PreviewAnswer */
   3,        /* ProcessTicket */
-  26,        /* RevealMask */
-  25,        /* UnmaskText */
+  40,        /* RevealMask */
+  23,        /* SetPassword */
+  39,        /* UnmaskText */
+  20,        /* UpdateAgent */
+  29,        /* UpdateGroup */
+  26,        /* UpdateMember */
   7         /* VerifyHistory */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
@@ -461,7 +489,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  29,
+  43,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -609,13 +637,125 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__CreateAgentRequest *input,
+                                                         Handoff__Assignment__V1__Agent_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
+                                                        const Handoff__Assignment__V1__ListAgentsRequest *input,
+                                                        Handoff__Assignment__V1__ListAgentsResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__UpdateAgentRequest *input,
+                                                         Handoff__Assignment__V1__Agent_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
+                                                             const Handoff__Assignment__V1__DeactivateAgentRequest *input,
+                                                             Handoff__Assignment__V1__Agent_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__ActivateAgentRequest *input,
+                                                           Handoff__Assignment__V1__Agent_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__SetPasswordRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
+                                                            const Handoff__Assignment__V1__ChangePasswordRequest *input,
+                                                            Google__Protobuf__Empty_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
+                                                          const Handoff__Assignment__V1__CreateMemberRequest *input,
+                                                          Handoff__Assignment__V1__Member_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
+                                                          const Handoff__Assignment__V1__UpdateMemberRequest *input,
+                                                          Handoff__Assignment__V1__Member_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
+                                                          const Handoff__Assignment__V1__DeleteMemberRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__CreateGroupRequest *input,
+                                                         Handoff__Assignment__V1__Group_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__UpdateGroupRequest *input,
+                                                         Handoff__Assignment__V1__Group_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__DeleteGroupRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
+                                                                    const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
+                                                                    Handoff__Assignment__V1__ListPermissionChangesResponse_Closure closure,
+                                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
                                                            Handoff__Assignment__V1__Trigger_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -623,7 +763,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -631,7 +771,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -639,7 +779,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -647,7 +787,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -655,7 +795,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -663,7 +803,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -671,7 +811,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -679,7 +819,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -687,7 +827,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -695,7 +835,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

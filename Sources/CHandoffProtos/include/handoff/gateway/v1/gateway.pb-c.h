@@ -312,6 +312,62 @@ struct Handoff__Gateway__V1__HandoffService_Service
                       const Handoff__Assignment__V1__ListGroupsRequest *input,
                       Handoff__Assignment__V1__ListGroupsResponse_Closure closure,
                       void *closure_data);
+  void (*create_agent)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Assignment__V1__CreateAgentRequest *input,
+                       Handoff__Assignment__V1__Agent_Closure closure,
+                       void *closure_data);
+  void (*list_agents)(Handoff__Gateway__V1__HandoffService_Service *service,
+                      const Handoff__Assignment__V1__ListAgentsRequest *input,
+                      Handoff__Assignment__V1__ListAgentsResponse_Closure closure,
+                      void *closure_data);
+  void (*update_agent)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Assignment__V1__UpdateAgentRequest *input,
+                       Handoff__Assignment__V1__Agent_Closure closure,
+                       void *closure_data);
+  void (*deactivate_agent)(Handoff__Gateway__V1__HandoffService_Service *service,
+                           const Handoff__Assignment__V1__DeactivateAgentRequest *input,
+                           Handoff__Assignment__V1__Agent_Closure closure,
+                           void *closure_data);
+  void (*activate_agent)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Assignment__V1__ActivateAgentRequest *input,
+                         Handoff__Assignment__V1__Agent_Closure closure,
+                         void *closure_data);
+  void (*set_password)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Assignment__V1__SetPasswordRequest *input,
+                       Google__Protobuf__Empty_Closure closure,
+                       void *closure_data);
+  void (*change_password)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Assignment__V1__ChangePasswordRequest *input,
+                          Google__Protobuf__Empty_Closure closure,
+                          void *closure_data);
+  void (*create_member)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Assignment__V1__CreateMemberRequest *input,
+                        Handoff__Assignment__V1__Member_Closure closure,
+                        void *closure_data);
+  void (*update_member)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Assignment__V1__UpdateMemberRequest *input,
+                        Handoff__Assignment__V1__Member_Closure closure,
+                        void *closure_data);
+  void (*delete_member)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Assignment__V1__DeleteMemberRequest *input,
+                        Google__Protobuf__Empty_Closure closure,
+                        void *closure_data);
+  void (*create_group)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Assignment__V1__CreateGroupRequest *input,
+                       Handoff__Assignment__V1__Group_Closure closure,
+                       void *closure_data);
+  void (*update_group)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Assignment__V1__UpdateGroupRequest *input,
+                       Handoff__Assignment__V1__Group_Closure closure,
+                       void *closure_data);
+  void (*delete_group)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Assignment__V1__DeleteGroupRequest *input,
+                       Google__Protobuf__Empty_Closure closure,
+                       void *closure_data);
+  void (*list_permission_changes)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                  const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
+                                  Handoff__Assignment__V1__ListPermissionChangesResponse_Closure closure,
+                                  void *closure_data);
   void (*create_trigger)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Assignment__V1__CreateTriggerRequest *input,
                          Handoff__Assignment__V1__Trigger_Closure closure,
@@ -382,6 +438,20 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## get_agent,\
       function_prefix__ ## list_members,\
       function_prefix__ ## list_groups,\
+      function_prefix__ ## create_agent,\
+      function_prefix__ ## list_agents,\
+      function_prefix__ ## update_agent,\
+      function_prefix__ ## deactivate_agent,\
+      function_prefix__ ## activate_agent,\
+      function_prefix__ ## set_password,\
+      function_prefix__ ## change_password,\
+      function_prefix__ ## create_member,\
+      function_prefix__ ## update_member,\
+      function_prefix__ ## delete_member,\
+      function_prefix__ ## create_group,\
+      function_prefix__ ## update_group,\
+      function_prefix__ ## delete_group,\
+      function_prefix__ ## list_permission_changes,\
       function_prefix__ ## create_trigger,\
       function_prefix__ ## get_trigger,\
       function_prefix__ ## list_triggers,\
@@ -465,6 +535,62 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
                                                         Handoff__Assignment__V1__ListGroupsResponse_Closure closure,
                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__CreateAgentRequest *input,
+                                                         Handoff__Assignment__V1__Agent_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
+                                                        const Handoff__Assignment__V1__ListAgentsRequest *input,
+                                                        Handoff__Assignment__V1__ListAgentsResponse_Closure closure,
+                                                        void *closure_data);
+void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__UpdateAgentRequest *input,
+                                                         Handoff__Assignment__V1__Agent_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
+                                                             const Handoff__Assignment__V1__DeactivateAgentRequest *input,
+                                                             Handoff__Assignment__V1__Agent_Closure closure,
+                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__ActivateAgentRequest *input,
+                                                           Handoff__Assignment__V1__Agent_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__SetPasswordRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
+                                                            const Handoff__Assignment__V1__ChangePasswordRequest *input,
+                                                            Google__Protobuf__Empty_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
+                                                          const Handoff__Assignment__V1__CreateMemberRequest *input,
+                                                          Handoff__Assignment__V1__Member_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
+                                                          const Handoff__Assignment__V1__UpdateMemberRequest *input,
+                                                          Handoff__Assignment__V1__Member_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
+                                                          const Handoff__Assignment__V1__DeleteMemberRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__CreateGroupRequest *input,
+                                                         Handoff__Assignment__V1__Group_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__UpdateGroupRequest *input,
+                                                         Handoff__Assignment__V1__Group_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
+                                                         const Handoff__Assignment__V1__DeleteGroupRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
+                                                                    const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
+                                                                    Handoff__Assignment__V1__ListPermissionChangesResponse_Closure closure,
+                                                                    void *closure_data);
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
                                                            Handoff__Assignment__V1__Trigger_Closure closure,
