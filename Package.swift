@@ -59,6 +59,7 @@ let foundations: [Target] = [
   // Apart from ServiceKit, which therefore knows no database.
   library("ServiceDatabase", ["Postgres", "ServiceKit", "EventLoop"]),
   library("Outbound", ["EventLoop", "CCurl"]),
+  library("PersonalData", []),
 ]
 
 // One library a service; a service never imports another one.
@@ -83,7 +84,10 @@ let services: [Target] = [
     exclude: ["Migrations"]),
   library(
     "Masking",
-    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit", "Crypto"],
+    [
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit", "Crypto",
+      "PersonalData",
+    ],
     exclude: ["Migrations"]),
   // Sees tickets through the other daemons only, so it does without the ledger.
   library(
@@ -170,9 +174,10 @@ let testTargets: [Target] = [
   tests(
     "MaskingTests",
     [
-      "Masking", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC",
-      "EventLoop",
+      "Masking", "PersonalData", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit",
+      "Postgres", "RPC", "EventLoop", "Crypto",
     ]),
+  tests("PersonalDataTests", ["PersonalData", "HandoffTestKit"]),
   tests(
     "MailTests",
     [

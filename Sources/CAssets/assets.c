@@ -25,6 +25,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Assignment/Migrations/0010_log_permissions.sql"
 #include "embed_asset.h"
+#define ASSET "../Masking/Migrations/0011_mask_every_copy.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -1,132 +1,135 @@
 import EventLoop
+import PersonalData
 import Postgres
 import ServiceKit
 import TicketLedger
 
-/// SQL of the vault, and of the texts that masks change.
+/// SQL of the vault.
 struct MaskStore: Sendable {
   let pool: PostgresPool
 
-  /// The masks of a ticket that are on, in no particular order.
-  func activeMasks(_ service: ServiceID, _ ticket: TicketID, deadline: Deadline) async throws -> [MaskRecord] {
-    try await ServiceError.translating {
-      try await pool.query(
-        """
-        SELECT \(fragment: MaskRecord.columns) FROM mask AS m
-        WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.unmask_time IS NULL
-        """, deadline: deadline
-      ).map(MaskRecord.init)
-    }
-  }
-
   /// One mask of a ticket, on or taken off.
-  func mask(_ id: MaskID, _ service: ServiceID, _ ticket: TicketID, deadline: Deadline) async throws -> MaskRecord? {
+  func mask(_ id: MaskID, of ticket: TicketLink, deadline: Deadline) async throws -> MaskRecord? {
     try await ServiceError.translating {
       try await pool.query(
         """
         SELECT \(fragment: MaskRecord.columns) FROM mask AS m
-        WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.id = \(id)
+        JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id AND p.number = 0
+        WHERE m.service_id = \(ticket.serviceID) AND m.ticket_id = \(ticket.ticketID) AND m.id = \(id)
         """, deadline: deadline
-      ).first.map(MaskRecord.init)
+      ).first.flatMap(MaskRecord.init)
     }
   }
 
   /// Masks of a ticket after an id, oldest first, those that were taken off too.
   func masks(
-    _ service: ServiceID, _ ticket: TicketID, after id: MaskID, limit: Int64, deadline: Deadline
+    of ticket: TicketLink, after id: MaskID, limit: Int64, deadline: Deadline
   ) async throws -> [MaskRecord] {
     try await ServiceError.translating {
       try await pool.query(
         """
         SELECT \(fragment: MaskRecord.columns) FROM mask AS m
-        WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.id > \(id)
+        JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id AND p.number = 0
+        WHERE m.service_id = \(ticket.serviceID) AND m.ticket_id = \(ticket.ticketID) AND m.id > \(id)
         ORDER BY m.id LIMIT \(limit)
         """, deadline: deadline
-      ).map(MaskRecord.init)
-    }
-  }
-
-  /// Texts of entries of a ticket; an id that is no entry of it is missing in the answer.
-  func entryTexts(
-    _ ids: [EntryID], _ service: ServiceID, _ ticket: TicketID, deadline: Deadline
-  ) async throws -> [EntryID: String] {
-    try await ServiceError.translating {
-      let rows = try await pool.query(
-        """
-        SELECT id, body FROM ticket_entry
-        WHERE service_id = \(service) AND ticket_id = \(ticket) AND id = ANY(\(ids.map(\.rawValue)))
-        """, deadline: deadline)
-      var texts: [EntryID: String] = [:]
-      for row in rows { texts[EntryID(try row.int64(0))] = try row.string(1) }
-      return texts
+      ).compactMap(MaskRecord.init)
     }
   }
 
   /// Texts of all entries of a ticket, oldest first.
-  func allEntryTexts(
-    _ service: ServiceID, _ ticket: TicketID, deadline: Deadline
-  ) async throws -> [(id: EntryID, text: String)] {
+  func allEntryTexts(of ticket: TicketLink, deadline: Deadline) async throws -> [(id: EntryID, text: String)] {
     try await ServiceError.translating {
       try await pool.query(
         """
-        SELECT id, body FROM ticket_entry WHERE service_id = \(service) AND ticket_id = \(ticket)
-        ORDER BY id LIMIT 1000
+        SELECT id, body FROM ticket_entry
+        WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID) ORDER BY id LIMIT 1000
         """, deadline: deadline
       ).map { (EntryID(try $0.int64(0)), try $0.string(1)) }
     }
   }
 
+  /// Texts of entries of a ticket; an id that is no entry of it is missing in the answer.
+  static func entryTexts(_ ids: [EntryID], of ticket: TicketID, _ service: ServiceID) -> Query {
+    """
+    SELECT id, body FROM ticket_entry
+    WHERE service_id = \(service) AND ticket_id = \(ticket) AND id = ANY(\(ids))
+    """
+  }
+
   /// Takes ids for masks to be, which their seals must know.
-  func newMaskIDs(_ count: Int, deadline: Deadline) async throws -> [MaskID] {
-    try await ServiceError.translating {
-      try await pool.query(
-        "SELECT nextval('mask_id_seq') FROM generate_series(1, \(Int64(count)))", deadline: deadline
-      ).map { MaskID(try $0.int64(0)) }
-    }
+  static func newIDs(_ count: Int) -> Query {
+    "SELECT nextval('mask_id_seq') FROM generate_series(1, \(Int64(count)))"
   }
 
-  /// Writes an entry's text.
-  static func setEntry(_ id: EntryID, _ text: String, _ service: ServiceID) -> Query {
-    "UPDATE ticket_entry SET body = \(text) WHERE service_id = \(service) AND id = \(id)"
+  /// The places of all masks that lie on texts of tickets.
+  static func activePlaces(on tickets: [TicketLink]) -> Query {
+    """
+    SELECT \(fragment: MaskPlace.columns)
+    FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS t (service_id, id)
+    JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
+    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
+    """
   }
 
-  /// Writes a ticket's title, and its copies in the event log's value table.
-  static func setTitle(_ old: String, _ new: String, _ service: ServiceID, _ ticket: TicketID) -> [Query] {
+  /// The places of one mask of a ticket; none when it was taken off.
+  static func activePlaces(of mask: MaskID, on ticket: TicketID, _ service: ServiceID) -> Query {
+    """
+    SELECT \(fragment: MaskPlace.columns) FROM mask AS m
+    JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id AND p.is_on
+    WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.id = \(mask) ORDER BY p.number
+    """
+  }
+
+  /// A place to be, with its sealed original.
+  struct Sealed: Sendable {
+    let place: VaultPlace
+    let start: Int
+    let original: [UInt8]
+    let keyID: String
+  }
+
+  /// Adds masks of a ticket and their places.
+  static func insert(_ ids: [MaskID], _ places: [Sealed], on ticket: TicketRecord, by agent: AgentID?) -> [Query] {
     [
-      "UPDATE ticket SET title = \(new) WHERE service_id = \(service) AND id = \(ticket)",
       """
-      UPDATE ticket_event_value SET
-        before_text = CASE WHEN before_text = \(old) THEN \(new) ELSE before_text END,
-        after_text = CASE WHEN after_text = \(old) THEN \(new) ELSE after_text END
-      WHERE service_id = \(service) AND ticket_id = \(ticket) AND field = 'title'
-        AND (before_text = \(old) OR after_text = \(old))
+      INSERT INTO mask (service_id, id, ticket_id, masked_by, mask_time)
+      SELECT \(ticket.serviceID), id, \(ticket.id), \(agent), \(ticket.readTime) FROM unnest(\(ids)) AS id
+      """,
+      """
+      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
+        span_start, span_length, sealed_original, key_id)
+      SELECT \(ticket.serviceID), v.* FROM unnest(\(places.map(\.place.mask)), \(places.map(\.place.number)),
+        \(places.map(\.place.address.ticket.serviceID)), \(places.map(\.place.address.ticket.ticketID)),
+        \(places.map(\.place.address.copy.name)), \(places.map(\.place.address.row)),
+        \(places.map { Int32($0.start) }), \(places.map { Int32($0.place.asteriskCount) }),
+        \(places.map(\.original)), \(places.map(\.keyID))) AS v
       """,
     ]
   }
 
-  /// Adds a mask.
-  static func insert(
-    _ place: VaultPlace, start: Int, sealed: [UInt8], keyID: String, by agent: AgentID
-  ) -> Query {
-    """
-    INSERT INTO mask (service_id, id, ticket_id, place, entry_id, span_start, span_length, sealed_original, key_id,
-      masked_by)
-    VALUES (\(place.service), \(place.mask), \(place.ticket), \(place.entry == nil ? "TITLE" : "ENTRY"),
-      \(place.entry?.rawValue ?? 0), \(Int32(start)), \(Int32(place.asteriskCount)), \(sealed), \(keyID),
-      \(agent.rawValue))
-    """
+  /// Moves places whose text changed before them.
+  static func move(_ moved: [(place: MaskPlace, start: Int)]) -> [Query] {
+    guard !moved.isEmpty else { return [] }
+    return [
+      """
+      UPDATE mask_place AS p SET span_start = v.start
+      FROM unnest(\(moved.map(\.place.owner.serviceID)), \(moved.map(\.place.mask)), \(moved.map(\.place.number)),
+        \(moved.map { Int32($0.start) })) AS v (service_id, mask_id, number, start)
+      WHERE p.service_id = v.service_id AND p.mask_id = v.mask_id AND p.number = v.number
+      """
+    ]
   }
 
-  /// Moves a mask whose text changed before it.
-  static func move(_ id: MaskID, to start: Int, _ service: ServiceID) -> Query {
-    "UPDATE mask SET span_start = \(Int32(start)) WHERE service_id = \(service) AND id = \(id)"
-  }
-
-  /// Notes that a mask was taken off; its sealed original stays as a record of what was hidden.
-  static func takeOff(_ id: MaskID, _ service: ServiceID, by agent: AgentID) -> Query {
-    """
-    UPDATE mask SET unmasked_by = \(agent.rawValue), unmask_time = now()
-    WHERE service_id = \(service) AND id = \(id)
-    """
+  /// Takes a mask off: what remains is where it was, by whom and when.
+  static func takeOff(_ id: MaskID, _ service: ServiceID, by agent: AgentID) -> [Query] {
+    [
+      "UPDATE mask SET unmasked_by = \(agent), unmask_time = now() WHERE service_id = \(service) AND id = \(id)",
+      "DELETE FROM mask_place WHERE service_id = \(service) AND mask_id = \(id) AND number > 0",
+      """
+      UPDATE mask_place SET is_on = false, sealed_original = NULL
+      WHERE service_id = \(service) AND mask_id = \(id) AND number = 0
+      """,
+    ]
   }
 }

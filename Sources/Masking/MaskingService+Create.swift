@@ -1,13 +1,16 @@
 import EventLoop
 package import HandoffAPI
+import PersonalData
 import Postgres
 import Protobuf
 package import RPC
+import RPCProtos
 import ServiceKit
 import TicketLedger
 
 extension MaskingService {
-  /// Puts asterisks over up to ``spansMax`` spans of a ticket's texts and seals what stood there.
+  /// Puts asterisks over up to ``spansMax`` spans of a ticket's texts and over every copy of their words, and seals
+  /// what stood there.
   ///
   /// All spans are masked, with one event, or none. With a request id the call is safe to repeat.
   ///
@@ -22,111 +25,195 @@ extension MaskingService {
     let spans = try RequestedSpans(request.spans, of: name)
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
-    let written = try await ledger.perform(
-      on: name, access: access, version: request.version, idempotency: claim, deadline: call.deadline
-    ) { ticket in
-      try await masking(spans, on: ticket, name, access, by: agent, deadline: call.deadline)
+    let service = access.service.id
+    var masked: [Mask] = []
+    var titleAndCustomer: [String: String] = [:]
+    let written = try await ledger.performLinked(
+      on: name, access: access, version: request.version, idempotency: claim,
+      reading: [MaskStore.entryTexts(spans.entries, of: name.id, service), MaskStore.newIDs(spans.count)],
+      deadline: call.deadline
+    ) { tickets, rows, transaction in
+      let requested = try spans.read(from: tickets.own, entries: try rows[0].map { (try $0.value(0), try $0.value(1)) })
+      let ids = try rows[1].map { MaskID(try $0.int64(0)) }
+      let plan = try await plan(requested, on: tickets, transaction)
+      masked = masks(of: plan, ids, name, by: agent, at: tickets.own.readTime)
+      titleAndCustomer = plan.ownFields(of: tickets.own)
+      return try change(plan, ids, on: tickets, name, access, by: agent)
     }
-    var masks: [Mask] = []
-    for id in written.resultIDs {
-      let record = try await store.mask(
-        MaskID(id), written.ticket.serviceID, written.ticket.id, deadline: call.deadline)
-      if let record { masks.append(message(record, name)) }
-    }
-    return CreateMasksResponse(masks: masks, ticket: try await current(written.ticket, deadline: call.deadline))
+    if written.isRepeat { masked = try await earlierMasks(written, name, call.deadline) }
+    var ticket = written.ticket
+    ticket.replace(titleAndCustomer)
+    return CreateMasksResponse(masks: masked, ticket: try await ledger.message(for: ticket, deadline: call.deadline))
   }
 
-  /// Works out what masking changes: the texts, the new masks, and where the earlier ones stand afterwards.
-  private func masking(
-    _ spans: RequestedSpans, on ticket: TicketRecord, _ name: TicketName, _ access: Access, by agent: AgentID,
-    deadline: Deadline
-  ) async throws -> TicketChange {
-    let outcome = try access.outcome(of: .mask, on: ticket)
-    let texts = try await store.entryTexts(spans.entries, ticket.serviceID, ticket.id, deadline: deadline)
-    let earlier = try await store.activeMasks(ticket.serviceID, ticket.id, deadline: deadline)
-    let ids = try await store.newMaskIDs(spans.count, deadline: deadline)
-    var event = EventDraft(.masked, by: access.ledgerActor, outcome: outcome, on: ticket)
-    event.notes = ids.map { CodeChange("mask", "", MaskName(ticket: name, id: $0).description) }
-    var companions: [Query] = []
-    for part in spans.parts {
-      guard let text = part.entry == nil ? ticket.title : part.entry.flatMap({ texts[$0] }) else {
-        throw ServiceError(.entryNotFound)
+  /// Finds every copy of the spans' words and works out what becomes of it.
+  private func plan(
+    _ requested: [RequestedSpan], on tickets: LinkedTickets, _ transaction: PostgresTransaction
+  ) async throws -> MaskingPlan {
+    let links = tickets.all.map(\.link)
+    let rows = try await transaction.batch([
+      CopyStore.texts(of: links, reachedBy: requested.map(\.field), holding: requested.map(\.words)),
+      MaskStore.activePlaces(on: links),
+    ])
+    let earlier = Dictionary(grouping: try rows[1].compactMap(MaskPlace.init), by: \.address)
+    var plan = MaskingPlan(requested)
+    var records: Set<String> = []
+    for stored in try rows[0].compactMap(CopyStore.storedText) {
+      // Two tickets of one customer lead to the same record.
+      if stored.address.copy.relation == .record,
+        !records.insert("\(stored.address.copy.name)/\(stored.address.row)").inserted
+      {
+        continue
       }
-      let neighbours = earlier.filter { $0.entry == part.entry }
-      let masked: MaskedText.Masked
       do throws(MaskRefusal) {
-        masked = try MaskedText.masking(text, part.spans.map(\.span), earlier: neighbours.map(\.span))
+        try plan.add(stored, earlier: earlier[stored.address] ?? [])
       } catch {
-        throw Self.refusal(error, part)
+        throw error.error
       }
-      if let entry = part.entry {
-        companions.append(MaskStore.setEntry(entry, masked.text, ticket.serviceID))
-      } else {
-        companions += MaskStore.setTitle(text, masked.text, ticket.serviceID, ticket.id)
-      }
-      for (mask, span) in zip(neighbours, masked.earlier) where mask.span != span {
-        companions.append(MaskStore.move(mask.id, to: span.start, ticket.serviceID))
-      }
-      for piece in masked.pieces {
-        let place = VaultPlace(
-          service: ticket.serviceID, ticket: ticket.id, mask: ids[part.spans[piece.index].index], entry: part.entry,
-          asteriskCount: piece.asterisks.length)
-        companions.append(
-          MaskStore.insert(
-            place, start: piece.asterisks.start, sealed: try keys.seal(piece.original, for: place),
-            keyID: keys.currentID, by: agent))
-      }
+    }
+    guard plan.newPlaces.count <= MaskingPlan.placesMax else {
+      throw ServiceError.invalid(
+        "spans",
+        "stand in more than \(MaskingPlan.placesMax) places of the ticket; mask longer words, or fewer at once")
+    }
+    return plan
+  }
+
+  /// The change that writes a plan: texts, masks with their seals, and an event on every ticket whose texts change.
+  private func change(
+    _ plan: MaskingPlan, _ ids: [MaskID], on tickets: LinkedTickets, _ name: TicketName, _ access: Access,
+    by agent: AgentID
+  ) throws -> LinkedChange {
+    let outcome = try access.outcome(of: .mask, on: tickets.own)
+    var event = EventDraft(.masked, by: access.ledgerActor, outcome: outcome, on: tickets.own)
+    event.notes = ids.map { CodeChange("mask", "", $0.description) } + plan.leftCopies(of: tickets.own.link)
+    var sealed: [MaskStore.Sealed] = []
+    for (place, new) in plan.numbered(ids, on: tickets.own.link) {
+      sealed.append(
+        MaskStore.Sealed(
+          place: place, start: new.asterisks.start, original: try keys.seal(new.original, for: place),
+          keyID: keys.currentID))
     }
     var change = TicketChange(event)
-    change.companions = companions
+    change.companions =
+      plan.changes.map { CopyStore.set($0.before, to: $0.after) } + MaskStore.move(plan.moved)
+      + MaskStore.insert(ids, sealed, on: tickets.own, by: agent)
     change.resultIDs = ids.map(\.rawValue)
-    return change
+    var linked = LinkedChange(change)
+    for other in tickets.others where plan.changes.contains(where: { $0.before.address.ticket == other.link }) {
+      var event = EventDraft(.masked, by: access.ledgerActor)
+      event.notes = [CodeChange("masked_with", "", tickets.own.link.description)] + plan.leftCopies(of: other.link)
+      linked.others.append((other, TicketChange(event)))
+    }
+    return linked
   }
 
-  private static func refusal(_ refusal: MaskRefusal, _ part: RequestedSpans.Part) -> ServiceError {
-    switch refusal {
-    case .outsideText(let index):
-      return .invalid("spans[\(part.spans[index].index)]", "does not lie inside the text")
-    case .overlaps(let index):
-      let field = "spans[\(part.spans[index].index)]"
-      return ServiceError(
-        .maskOverlap, violations: [FieldViolation(field, "overlaps another span or what is masked already")])
+  private func masks(
+    of plan: MaskingPlan, _ ids: [MaskID], _ name: TicketName, by agent: AgentID, at time: Instant
+  ) -> [Mask] {
+    plan.newPlaces.filter(\.isAsked).sorted { $0.index < $1.index }.map { new in
+      Mask(
+        name: MaskName(ticket: name, id: ids[new.index]).description,
+        span: new.address.span(new.asterisks, of: name), maskedBy: AgentName(id: agent).description,
+        maskTime: Timestamp(time))
+    }
+  }
+
+  private func earlierMasks(_ written: Written, _ name: TicketName, _ deadline: Deadline) async throws -> [Mask] {
+    var masks: [Mask] = []
+    for id in written.resultIDs {
+      let record = try await store.mask(MaskID(id), of: written.ticket.link, deadline: deadline)
+      if let record { masks.append(message(record, name)) }
+    }
+    return masks
+  }
+}
+
+extension MaskingPlan {
+  /// Copies noted in an event when they have left Handoff already; more are told by the last note.
+  private static let leftMax = 20
+
+  /// The places with their numbers: 0 for the span that was asked for, then its copies.
+  func numbered(_ ids: [MaskID], on owner: TicketLink) -> [(VaultPlace, NewPlace)] {
+    var copies = [Int32](repeating: 0, count: ids.count)
+    return newPlaces.map { new in
+      if !new.isAsked { copies[new.index] += 1 }
+      return (
+        VaultPlace(
+          owner: owner, mask: ids[new.index], number: new.isAsked ? 0 : copies[new.index], address: new.address,
+          asteriskCount: new.asterisks.length), new
+      )
+    }
+  }
+
+  /// Notes of the copies on a ticket that masks come too late for.
+  func leftCopies(of ticket: TicketLink) -> [CodeChange] {
+    let left = changes.filter { $0.before.hasLeft && $0.before.address.ticket == ticket }
+      .map { "\($0.before.address.copy.table)/\($0.before.address.row)" }
+    var names: [String] = []
+    for name in left where !names.contains(name) { names.append(name) }
+    var notes = names.prefix(Self.leftMax).map { CodeChange("left_before", "", $0) }
+    if names.count > Self.leftMax {
+      notes.append(CodeChange("left_before_more", "", String(names.count - Self.leftMax)))
+    }
+    return notes
+  }
+
+  /// The new texts of a ticket's own row, by field.
+  func ownFields(of ticket: TicketRecord) -> [String: String] {
+    var fields: [String: String] = [:]
+    for change in changes where change.before.address.ticket == ticket.link {
+      if change.before.address.copy.relation == .original, let field = change.before.address.field, field != "entry" {
+        fields[field] = change.after
+      }
+    }
+    return fields
+  }
+}
+
+extension TicketRecord {
+  /// Takes over texts that were written beside the ledger's own statement.
+  mutating func replace(_ fields: [String: String]) {
+    title = fields["title"] ?? title
+    customerName = fields["customer.display_name"] ?? customerName
+    customerEmail = fields["customer.email"] ?? customerEmail
+    customerPhone = fields["customer.phone"] ?? customerPhone
+  }
+
+  /// The text of one of the ticket's own fields.
+  func text(of field: String) -> String? {
+    switch field {
+    case "title": title
+    case "customer.display_name": customerName
+    case "customer.email": customerEmail
+    case "customer.phone": customerPhone
+    default: nil
     }
   }
 }
 
-/// The spans of a request, sorted by the text in which they lie.
-struct RequestedSpans: Sendable {
-  /// The spans of one text, each with its index in the request.
-  struct Part: Sendable {
-    /// Nil: the title.
-    let entry: EntryID?
-    var spans: [(index: Int, span: ScalarSpan)]
+extension TextAddress {
+  /// A span of this text as the API names it.
+  func span(_ span: ScalarSpan, of ticket: TicketName) -> TextSpan {
+    let entry = Int64(row).map { EntryName(ticket: ticket, id: EntryID($0)).description }
+    let isEntry = field == "entry"
+    return TextSpan(
+      entry: isEntry ? entry ?? "" : "", start: Int32(span.start), length: Int32(span.length),
+      field: isEntry ? "" : field ?? "")
   }
+}
 
-  private(set) var parts: [Part] = []
-  let count: Int
-
-  /// Reads the spans of a request.
-  ///
-  /// - Throws: REQUEST_INVALID when there are none or too many; ENTRY_NOT_FOUND for an entry of another ticket.
-  init(_ spans: [TextSpan], of ticket: TicketName) throws(ServiceError) {
-    guard (1...MaskingService.spansMax).contains(spans.count) else {
-      throw .invalid("spans", "must hold 1 to \(MaskingService.spansMax) spans")
-    }
-    count = spans.count
-    for (index, span) in spans.enumerated() {
-      let entry = try EntryName.optional(span.entry, field: "spans[\(index)].entry")
-      if let entry, entry.ticket != ticket { throw ServiceError(.entryNotFound) }
-      let wanted = (index, ScalarSpan(start: Int(span.start), length: Int(span.length)))
-      if let known = parts.firstIndex(where: { $0.entry == entry?.id }) {
-        parts[known].spans.append(wanted)
-      } else {
-        parts.append(Part(entry: entry?.id, spans: [wanted]))
-      }
+extension MaskRefusal {
+  /// The refusal as callers see it.
+  var error: ServiceError {
+    switch self {
+    case .outsideText(let index): .invalid("spans[\(index)]", "does not lie inside the text")
+    case .splitsCharacter(let index):
+      .invalid("spans[\(index)]", "begins or ends inside a character; take the whole character in")
+    case .overlaps(let index):
+      ServiceError(
+        .maskOverlap,
+        violations: [FieldViolation("spans[\(index)]", "overlaps another span or what is masked already")])
     }
   }
-
-  /// The entries that have spans.
-  var entries: [EntryID] { parts.compactMap(\.entry) }
 }

@@ -1,5 +1,6 @@
 import EventLoop
 package import HandoffAPI
+import PersonalData
 import Postgres
 import Protobuf
 package import RPC
@@ -10,28 +11,35 @@ extension MaskingService {
   /// Longest reason, in characters.
   static let reasonCharactersMax = 200
 
-  /// Puts the original of a mask back into the text for everybody, and answers with the ticket.
+  /// Puts the original of a mask back, for everybody and in every copy that masking changed, and answers with the
+  /// ticket.
   ///
   /// Needs the unmask right and a reason of 1 to ``reasonCharactersMax`` characters, of which the event says only that
   /// it was given. With a request id the call is safe to repeat.
   ///
   /// - Throws: MASK_NOT_FOUND, also for a mask taken off before; SECURITY_SERVICE_OFF, PERMISSION_DENIED,
-  ///   REQUEST_INVALID, STALE_VERSION; INTERNAL when the text or the vault is damaged.
+  ///   REQUEST_INVALID, STALE_VERSION; MASK_KEY_LOST, MASK_DAMAGED, and then nothing is changed.
   package func unmaskText(_ request: UnmaskTextRequest, _ call: CallContext) async throws -> Ticket {
     let name = try MaskName(request.name, field: "name")
-    let access = try await ledger.access(call, ticket: name.ticket)
-    try access.require(.unmask)
+    let access = try await unmaskAccess(name, reason: request.reason, call)
     let agent = try access.agent().agentID
-    try Self.requireSecurity(access)
-    _ = try CanonicalText.line(request.reason, field: "reason", charactersMax: Self.reasonCharactersMax)
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
-    let written = try await ledger.perform(
-      on: name.ticket, access: access, version: request.version, idempotency: claim, deadline: call.deadline
-    ) { ticket in
-      try await unmasking(name, on: ticket, access, by: agent, deadline: call.deadline)
+    var ownFields: [String: String] = [:]
+    let written = try await ledger.performLinked(
+      on: name.ticket, access: access, version: request.version, idempotency: claim,
+      reading: [MaskStore.activePlaces(of: name.id, on: name.ticket.id, access.service.id)], deadline: call.deadline
+    ) { tickets, rows, transaction in
+      let places = try rows[0].compactMap(MaskPlace.init)
+      guard !places.isEmpty else { throw ServiceError(.maskNotFound) }
+      let opened = try places.map { (place: $0, original: try keys.open($0)) }
+      let plan = try await plan(opened, transaction)
+      ownFields = plan.ownFields(of: tickets.own)
+      return try change(plan, name, on: tickets, access, by: agent)
     }
-    return try await current(written.ticket, deadline: call.deadline)
+    var ticket = written.ticket
+    ticket.replace(ownFields)
+    return try await ledger.message(for: ticket, deadline: call.deadline)
   }
 
   /// Shows the original of a mask to the caller alone; the text keeps its asterisks.
@@ -39,20 +47,16 @@ extension MaskingService {
   /// Needs the unmask right and a reason. That it was seen, and by whom, is written down before the original leaves;
   /// the ticket's version stays.
   ///
-  /// - Throws: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID.
+  /// - Throws: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
   package func revealMask(_ request: RevealMaskRequest, _ call: CallContext) async throws -> RevealMaskResponse {
     let name = try MaskName(request.name, field: "name")
-    let access = try await ledger.access(call, ticket: name.ticket)
-    try access.require(.unmask)
-    _ = try access.agent()
-    try Self.requireSecurity(access)
-    _ = try CanonicalText.line(request.reason, field: "reason", charactersMax: Self.reasonCharactersMax)
+    let access = try await unmaskAccess(name, reason: request.reason, call)
     let ticket = try await ledger.ticket(name.ticket, access: access, deadline: call.deadline)
-    let mask = try await activeMask(name, on: ticket, deadline: call.deadline)
-    let original = try keys.open(
-      mask.sealedOriginal, keyID: mask.keyID, for: mask.place(ticket.serviceID, ticket.id))
+    let mask = try await store.mask(name.id, of: ticket.link, deadline: call.deadline)
+    guard let mask, !mask.isTakenOff else { throw ServiceError(.maskNotFound) }
+    let original = try keys.open(mask.place)
     var event = EventDraft(.maskRevealed, by: access.ledgerActor)
-    event.notes = [CodeChange("mask", "", name.description)]
+    event.notes = [CodeChange("mask", "", name.id.description), CodeChange("reason", "", "GIVEN")]
     var change = TicketChange(event)
     change.isSilent = true
     // Nobody sees an original without a trace: the event is written before the text is handed out.
@@ -60,51 +64,59 @@ extension MaskingService {
     return RevealMaskResponse(text: original)
   }
 
-  private func activeMask(
-    _ name: MaskName, on ticket: TicketRecord, deadline: Deadline
-  ) async throws -> MaskRecord {
-    let mask = try await store.mask(name.id, ticket.serviceID, ticket.id, deadline: deadline)
-    guard let mask, !mask.isTakenOff else { throw ServiceError(.maskNotFound) }
-    return mask
+  /// Who asks for an original, with the right to it and a reason.
+  private func unmaskAccess(_ name: MaskName, reason: String, _ call: CallContext) async throws -> Access {
+    let access = try await ledger.access(call, ticket: name.ticket)
+    try access.require(.unmask)
+    _ = try access.agent()
+    try Self.requireSecurity(access)
+    _ = try CanonicalText.line(reason, field: "reason", charactersMax: Self.reasonCharactersMax)
+    return access
   }
 
-  private func unmasking(
-    _ name: MaskName, on ticket: TicketRecord, _ access: Access, by agent: AgentID, deadline: Deadline
-  ) async throws -> TicketChange {
-    let outcome = try access.outcome(of: .mask, on: ticket)
-    let mask = try await activeMask(name, on: ticket, deadline: deadline)
-    let others = try await store.activeMasks(ticket.serviceID, ticket.id, deadline: deadline)
-      .filter { $0.entry == mask.entry && $0.id != mask.id }
-    let text: String
-    if let entry = mask.entry {
-      let texts = try await store.entryTexts([entry], ticket.serviceID, ticket.id, deadline: deadline)
-      guard let found = texts[entry] else { throw ServiceError(.entryNotFound) }
-      text = found
-    } else {
-      text = ticket.title
-    }
-    let original = try keys.open(
-      mask.sealedOriginal, keyID: mask.keyID, for: mask.place(ticket.serviceID, ticket.id))
-    guard
-      let whole = MaskedText.unmasking(text, mask.span, original: original, others: others.map(\.span))
-    else {
-      throw ServiceError(
-        .internal, cause: VaultDamage(description: "mask \(mask.id) does not stand on asterisks"))
-    }
-    var companions: [Query] = [MaskStore.takeOff(mask.id, ticket.serviceID, by: agent)]
-    if let entry = mask.entry {
-      companions.append(MaskStore.setEntry(entry, whole.text, ticket.serviceID))
-    } else {
-      companions += MaskStore.setTitle(text, whole.text, ticket.serviceID, ticket.id)
-    }
-    for (other, span) in zip(others, whole.others) where other.span != span {
-      companions.append(MaskStore.move(other.id, to: span.start, ticket.serviceID))
-    }
-    var event = EventDraft(.unmasked, by: access.ledgerActor, outcome: outcome, on: ticket)
-    event.notes = [CodeChange("mask", name.description, ""), CodeChange("reason", "", "GIVEN")]
+  private func plan(
+    _ opened: [(place: MaskPlace, original: String)], _ transaction: PostgresTransaction
+  ) async throws -> UnmaskingPlan {
+    let addresses = Array(Set(opened.map(\.place.address)).filter { $0.copy.relation != .record })
+    let tickets = Array(Set(opened.map(\.place.address.ticket)))
+    let rows = try await transaction.batch([MaskStore.activePlaces(on: tickets)] + CopyStore.texts(at: addresses))
+    let wanted = Set(addresses)
+    let texts = try rows.dropFirst().joined().compactMap(CopyStore.storedText).filter { wanted.contains($0.address) }
+    return UnmaskingPlan(opened, texts: texts, earlier: try rows[0].compactMap(MaskPlace.init))
+  }
+
+  private func change(
+    _ plan: UnmaskingPlan, _ name: MaskName, on tickets: LinkedTickets, _ access: Access, by agent: AgentID
+  ) throws -> LinkedChange {
+    let outcome = try access.outcome(of: .mask, on: tickets.own)
+    var event = EventDraft(.unmasked, by: access.ledgerActor, outcome: outcome, on: tickets.own)
+    event.notes = [CodeChange("mask", name.id.description, ""), CodeChange("reason", "", "GIVEN")]
+    if !plan.gone.isEmpty { event.notes.append(CodeChange("changed_since", "", String(plan.gone.count))) }
     var change = TicketChange(event)
-    change.companions = companions
-    change.resultIDs = [mask.id.rawValue]
-    return change
+    change.companions =
+      plan.changes.map { CopyStore.set($0.before, to: $0.after) }
+      + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved)
+      + MaskStore.takeOff(name.id, tickets.own.serviceID, by: agent)
+    change.resultIDs = [name.id.rawValue]
+    var linked = LinkedChange(change)
+    for other in tickets.others where plan.changes.contains(where: { $0.before.address.ticket == other.link }) {
+      var event = EventDraft(.unmasked, by: access.ledgerActor)
+      event.notes = [CodeChange("masked_with", tickets.own.link.description, "")]
+      linked.others.append((other, TicketChange(event)))
+    }
+    return linked
+  }
+}
+
+extension UnmaskingPlan {
+  /// The new texts of a ticket's own row, by field.
+  func ownFields(of ticket: TicketRecord) -> [String: String] {
+    var fields: [String: String] = [:]
+    for change in changes where change.before.address.ticket == ticket.link {
+      if change.before.address.copy.relation == .original, let field = change.before.address.field, field != "entry" {
+        fields[field] = change.after
+      }
+    }
+    return fields
   }
 }

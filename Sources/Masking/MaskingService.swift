@@ -1,5 +1,6 @@
 import EventLoop
 package import HandoffAPI
+import PersonalData
 import Postgres
 package import RPC
 import RPCProtos
@@ -39,11 +40,11 @@ package struct MaskingService: MaskingServiceProvider {
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "masks/\(ticket.id)")
     let records = try await store.masks(
-      ticket.serviceID, ticket.id, after: MaskID(page.after), limit: Int64(page.size) + 1, deadline: call.deadline)
+      of: ticket.link, after: MaskID(page.after), limit: Int64(page.size) + 1, deadline: call.deadline)
     let shown = records.prefix(page.size)
     return ListMasksResponse(
       masks: shown.map { message($0, name) },
-      nextPageToken: records.count > page.size ? page.token(after: shown.last?.id.rawValue ?? 0) : "")
+      nextPageToken: records.count > page.size ? page.token(after: shown.last?.place.mask.rawValue ?? 0) : "")
   }
 
   /// Points out what looks like personal data in the title and all entries of a ticket, and changes nothing.
@@ -57,7 +58,7 @@ package struct MaskingService: MaskingServiceProvider {
     try access.require(.ticket)
     try Self.requireSecurity(access)
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
-    let entries = try await store.allEntryTexts(ticket.serviceID, ticket.id, deadline: call.deadline)
+    let entries = try await store.allEntryTexts(of: ticket.link, deadline: call.deadline)
     var findings = PersonalDataScanner.findings(in: ticket.title).map { Finding($0, entry: "") }
     for entry in entries {
       let entryName = EntryName(ticket: name, id: entry.id).description
@@ -71,18 +72,10 @@ package struct MaskingService: MaskingServiceProvider {
     guard access.service.hasSecurity else { throw ServiceError(.securityServiceOff) }
   }
 
-  /// The ticket as it stands now: masks change texts beside the ledger's own write, so its record is not enough.
-  func current(_ ticket: TicketRecord, deadline: Deadline) async throws -> Ticket {
-    let record = try await ledger.ticket(ticket.id, of: ticket.serviceID, deadline: deadline)
-    return try await ledger.message(for: record, deadline: deadline)
-  }
-
   func message(_ record: MaskRecord, _ ticket: TicketName) -> Mask {
     Mask(
-      name: MaskName(ticket: ticket, id: record.id).description,
-      span: TextSpan(
-        entry: record.entry.map { EntryName(ticket: ticket, id: $0).description } ?? "",
-        start: Int32(record.span.start), length: Int32(record.span.length)),
+      name: MaskName(ticket: ticket, id: record.place.mask).description,
+      span: record.place.address.span(record.place.span, of: ticket),
       maskedBy: record.maskedBy.map { AgentName(id: $0).description } ?? "",
       maskTime: Timestamp(record.maskTime),
       unmaskedBy: record.unmaskedBy.map { AgentName(id: $0).description } ?? "",

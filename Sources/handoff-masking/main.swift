@@ -10,7 +10,7 @@ let description = ServiceDescription(
   rules: [CommonKeys.databaseRule])
 
 await runService(description) { process in
-  let keys = try VaultKeys(directory: process.config[VaultKeys.directory])
+  let keys = try VaultKeys(directory: process.config[VaultKeys.directory], metrics: process.metrics)
   let pool = try await process.openDatabase()
   let masking = MaskingService(ledger: TicketLedger(process, pool: pool), keys: keys)
   return ServiceParts(

@@ -13,7 +13,7 @@ import TicketLedger
 @Suite("Masking a ticket's texts")
 struct MaskingServiceTests {
   private static let secret = "010-0000-1234"
-  private static let inquiry = "연락처는 010-0000-1234, 메일은 hong@example.com 입니다."
+  private static let inquiry = "연락처는 010-0000-1234, 메일은 hong@example.com 입니다. n\u{304}"
 
   private let desk: Desk
   private let masking: MaskingService
@@ -25,7 +25,7 @@ struct MaskingServiceTests {
     let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
     // The daemon's own database role: a missing grant fails here.
     masking = MaskingService(
-      ledger: try desk.ledger(as: "handoff_masking"), keys: try VaultKeys(directory: directory))
+      ledger: try desk.ledger(as: "handoff_masking"), keys: try VaultKeys(directory: directory, metrics: Metrics()))
     try FileManager.default.removeItem(atPath: directory)
     let made = try await desk.newTicket(title: "전화 010-0000-1234", inquiry: Self.inquiry)
     ticket = made.name
@@ -58,7 +58,7 @@ struct MaskingServiceTests {
     #expect(masked.masks.count == 3)
     #expect(masked.ticket?.title == "전화 *************")
     #expect(masked.ticket?.titleMasks.count == 1)
-    #expect(try await body() == "연락처는 *************, 메일은 **************** 입니다.")
+    #expect(try await body() == "연락처는 *************, 메일은 **************** 입니다. n\u{304}")
     let copies = try await desk.number(
       """
       SELECT (SELECT count(*) FROM ticket WHERE title LIKE \("%" + Self.secret + "%"))
@@ -75,7 +75,7 @@ struct MaskingServiceTests {
   func unmask() async throws {
     let first = try await mask(5, 13)
     let second = try await mask(24, 16)
-    #expect(try await body() == "연락처는 *************, 메일은 **************** 입니다.")
+    #expect(try await body() == "연락처는 *************, 메일은 **************** 입니다. n\u{304}")
     for mask in [first.masks[0], second.masks[0]] {
       let request = UnmaskTextRequest(name: mask.name, reason: "고객이 다시 전화함")
       _ = try await masking.unmaskText(request, call("UnmaskText"))
@@ -123,12 +123,12 @@ struct MaskingServiceTests {
 
   /// A refused request and the reason it is refused with.
   enum Refused: String, CaseIterable {
-    case outside, empty, overlap, none, otherTicket, staleVersion, stranger, noAgent
+    case outside, empty, overlap, splitting, tooMany, noField, none, otherTicket, staleVersion, stranger, noAgent
     case noUnmaskRight, noReason, unknownMask
 
     var reason: Reason {
       switch self {
-      case .outside, .empty, .none, .noReason: .requestInvalid
+      case .outside, .empty, .none, .noReason, .splitting, .tooMany, .noField: .requestInvalid
       case .overlap: .maskOverlap
       case .otherTicket: .entryNotFound
       case .staleVersion: .staleVersion
@@ -149,6 +149,10 @@ struct MaskingServiceTests {
       case .outside: request.spans[0].length = 9_999
       case .empty: request.spans[0].length = 0
       case .overlap: request.spans.append(TextSpan(entry: entry, start: 10, length: 1))
+      // The last letter of the inquiry is an "e" with an accent of its own.
+      case .splitting: request.spans = [TextSpan(entry: entry, start: 46, length: 1)]
+      case .tooMany: request.spans = Array(repeating: request.spans[0], count: 10_000)
+      case .noField: request.spans[0] = TextSpan(start: 0, length: 1, field: "state")
       case .none: request.spans = []
       case .otherTicket: request.spans[0].entry = "services/care/tickets/1/entries/2"
       case .staleVersion: request.version = 99
@@ -182,12 +186,12 @@ struct MaskingServiceTests {
     let second = try await mask(24, 13)
     _ = try await desk.database.pool.query(
       """
-      UPDATE mask SET sealed_original = (SELECT sealed_original FROM mask ORDER BY id LIMIT 1)
-      WHERE id = (SELECT max(id) FROM mask)
+      UPDATE mask_place SET sealed_original = (SELECT sealed_original FROM mask_place ORDER BY mask_id LIMIT 1)
+      WHERE mask_id = (SELECT max(id) FROM mask)
       """, deadline: desk.deadline)
     let request = RevealMaskRequest(name: second.masks[0].name, reason: "x")
     await #expect { try await masking.revealMask(request, call("RevealMask")) } throws: {
-      ($0 as? ServiceError)?.reason == .internal
+      ($0 as? ServiceError)?.reason == .maskDamaged
     }
     #expect(first.masks[0].name != second.masks[0].name)
   }

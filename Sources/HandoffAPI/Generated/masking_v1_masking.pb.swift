@@ -6,21 +6,25 @@ package import RPCProtos
 
 /// A span of one of a ticket's texts, by Unicode scalars of the text as it is returned.
 package struct TextSpan: Message {
-  /// `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title.
+  /// `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title or in another field.
   package var entry: String = ""
   /// First scalar, from 0.
   package var start: Int32 = 0
   /// Number of scalars, at least 1.
   package var length: Int32 = 0
+  /// The field that the span is in, when it is in no entry: `customer.display_name`, `customer.email`,
+  /// `customer.phone`, or `title`. Empty: the title.
+  package var field: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(entry: String = "", start: Int32 = 0, length: Int32 = 0) {
+  package init(entry: String = "", start: Int32 = 0, length: Int32 = 0, field: String = "") {
     self.entry = entry
     self.start = start
     self.length = length
+    self.field = field
   }
 
   /// The type `handoff.masking.v1.TextSpan`.
@@ -36,6 +40,7 @@ package struct TextSpan: Message {
     entry = CFields.string(c.pointee.entry)
     start = c.pointee.start
     length = c.pointee.length
+    field = CFields.string(c.pointee.field)
   }
 
   /// Writes a `Handoff__Masking__V1__TextSpan` into the arena.
@@ -47,6 +52,9 @@ package struct TextSpan: Message {
     }
     c.pointee.start = start
     c.pointee.length = length
+    if !field.isEmpty {
+      c.pointee.field = try arena.string(field, "handoff.masking.v1.TextSpan.field")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }

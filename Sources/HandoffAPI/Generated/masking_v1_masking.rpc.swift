@@ -6,19 +6,27 @@ package import RPC
 package protocol MaskingServiceProvider: Sendable {
   /// Replaces spans of a ticket's texts by asterisks, on screen and in the database, and seals the originals.
   ///
+  /// The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored
+  /// and
+  /// waiting mails, and on tickets that an escalation ties to this one. A mail that was sent cannot be called back;
+  /// the
+  /// event names it (`left_before`). Words of one character are masked where they were asked for only.
   /// Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF,
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   func createMasks(_ request: CreateMasksRequest, _ call: CallContext) async throws -> CreateMasksResponse
 
-  /// Puts the original of a mask back. Needs the unmask right and a reason; it is written down who did it and why.
+  /// Puts the original of a mask back, in every copy. Needs the unmask right and a reason; it is written down who did
+  /// it
+  /// and that a reason was given.
   ///
-  /// Errors: MASK_NOT_FOUND, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: MASK_NOT_FOUND, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST,
+  /// MASK_DAMAGED.
   /// With a `request_id` it is safe to repeat.
   func unmaskText(_ request: UnmaskTextRequest, _ call: CallContext) async throws -> Ticket
 
-  /// Shows the original of a mask once, without putting it back; it is written down who saw it and why.
+  /// Shows the original of a mask once, without putting it back; it is written down who saw it.
   ///
-  /// Errors: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
   func revealMask(_ request: RevealMaskRequest, _ call: CallContext) async throws -> RevealMaskResponse
 
   /// Lists the masks of a ticket, oldest first; those that were taken off too.
@@ -71,23 +79,31 @@ package struct MaskingServiceClient: Sendable {
 
   /// Replaces spans of a ticket's texts by asterisks, on screen and in the database, and seals the originals.
   ///
+  /// The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored
+  /// and
+  /// waiting mails, and on tickets that an escalation ties to this one. A mail that was sent cannot be called back;
+  /// the
+  /// event names it (`left_before`). Words of one character are masked where they were asked for only.
   /// Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF,
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   package func createMasks(_ request: CreateMasksRequest, _ options: CallOptions) async throws -> CreateMasksResponse {
     try await channel.unary("/handoff.masking.v1.MaskingService/CreateMasks", request, options)
   }
 
-  /// Puts the original of a mask back. Needs the unmask right and a reason; it is written down who did it and why.
+  /// Puts the original of a mask back, in every copy. Needs the unmask right and a reason; it is written down who did
+  /// it
+  /// and that a reason was given.
   ///
-  /// Errors: MASK_NOT_FOUND, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: MASK_NOT_FOUND, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST,
+  /// MASK_DAMAGED.
   /// With a `request_id` it is safe to repeat.
   package func unmaskText(_ request: UnmaskTextRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.masking.v1.MaskingService/UnmaskText", request, options)
   }
 
-  /// Shows the original of a mask once, without putting it back; it is written down who saw it and why.
+  /// Shows the original of a mask once, without putting it back; it is written down who saw it.
   ///
-  /// Errors: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
   package func revealMask(_ request: RevealMaskRequest, _ options: CallOptions) async throws -> RevealMaskResponse {
     try await channel.unary("/handoff.masking.v1.MaskingService/RevealMask", request, options)
   }

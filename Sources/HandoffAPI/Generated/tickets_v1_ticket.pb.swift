@@ -280,6 +280,8 @@ package struct Ticket: Message {
   package var resolveTime: Timestamp?
   /// When it was completed; absent before.
   package var completeTime: Timestamp?
+  /// Masked spans of the customer's data on this ticket; `field` says of which.
+  package var customerMasks: [TextMask] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -309,7 +311,8 @@ package struct Ticket: Message {
     createTime: Timestamp? = nil,
     updateTime: Timestamp? = nil,
     resolveTime: Timestamp? = nil,
-    completeTime: Timestamp? = nil
+    completeTime: Timestamp? = nil,
+    customerMasks: [TextMask] = []
   ) {
     self.name = name
     self.title = title
@@ -335,6 +338,7 @@ package struct Ticket: Message {
     self.updateTime = updateTime
     self.resolveTime = resolveTime
     self.completeTime = completeTime
+    self.customerMasks = customerMasks
   }
 
   /// The type `handoff.tickets.v1.Ticket`.
@@ -371,6 +375,7 @@ package struct Ticket: Message {
     updateTime = CFields.message(c.pointee.update_time)
     resolveTime = CFields.message(c.pointee.resolve_time)
     completeTime = CFields.message(c.pointee.complete_time)
+    customerMasks = CFields.messages(c.pointee.customer_masks, c.pointee.n_customer_masks)
   }
 
   /// Writes a `Handoff__Tickets__V1__Ticket` into the arena.
@@ -442,6 +447,11 @@ package struct Ticket: Message {
       c.pointee.complete_time = try completeTime.makeCMessage(arena).assumingMemoryBound(
         to: Google__Protobuf__Timestamp.self)
     }
+    if !customerMasks.isEmpty {
+      c.pointee.n_customer_masks = customerMasks.count
+      c.pointee.customer_masks = try arena.messages(customerMasks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
+    }
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -510,15 +520,18 @@ package struct TextMask: Message {
   package var start: Int32 = 0
   /// Number of asterisks.
   package var length: Int32 = 0
+  /// The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email` or `customer.phone`.
+  package var field: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(name: String = "", start: Int32 = 0, length: Int32 = 0) {
+  package init(name: String = "", start: Int32 = 0, length: Int32 = 0, field: String = "") {
     self.name = name
     self.start = start
     self.length = length
+    self.field = field
   }
 
   /// The type `handoff.tickets.v1.TextMask`.
@@ -534,6 +547,7 @@ package struct TextMask: Message {
     name = CFields.string(c.pointee.name)
     start = c.pointee.start
     length = c.pointee.length
+    field = CFields.string(c.pointee.field)
   }
 
   /// Writes a `Handoff__Tickets__V1__TextMask` into the arena.
@@ -545,6 +559,9 @@ package struct TextMask: Message {
     }
     c.pointee.start = start
     c.pointee.length = length
+    if !field.isEmpty {
+      c.pointee.field = try arena.string(field, "handoff.tickets.v1.TextMask.field")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -48,6 +48,8 @@ package struct MailDelivery: Sendable {
 
   /// What is kept of an order's time to note what became of it.
   private static let timeKeptForRecording: Duration = .seconds(15)
+  /// How often a mail is written anew at once when its ticket changes meanwhile.
+  private static let renderingsMax = 5
 
   private let ledger: TicketLedger
   private let store: MailStore
@@ -82,6 +84,14 @@ package struct MailDelivery: Sendable {
       return .givenUp("the order cannot be read: \(error)")
     }
     if !prepared.skipReason.isEmpty { return try await skip(order, reason: prepared.skipReason, deadline) }
+    for _ in 0..<Self.renderingsMax {
+      if let verdict = try await attempt(order, prepared, deadline) { return verdict }
+    }
+    return .again("the ticket was changed again and again while its mail was written")
+  }
+
+  /// Writes the mail from the ticket as it is now and sends it; nil when the ticket was changed in between.
+  private func attempt(_ order: Order, _ prepared: PreparedAnswer, _ deadline: Deadline) async throws -> Verdict? {
     let known = try await store.facts(
       of: order.ticket, in: order.service, entry: EntryID(prepared.entryId), agent: nil, deadline: deadline)
     guard let known, let text = known.answerText else { return .givenUp("the ticket or its answer is gone") }
@@ -92,9 +102,14 @@ package struct MailDelivery: Sendable {
     let mail = try await compose(order, prepared, known, text, recipient, deadline)
     let attempt = MailStore.Attempt(
       service: order.service, ticket: order.ticket, entry: EntryID(prepared.entryId),
-      eventSequence: order.eventSequence, messageID: mail.messageID, recipient: recipient.address,
-      subject: mail.subject, text: mail.text)
-    guard let begun = try await store.begin(attempt, deadline: deadline) else { return .done }
+      eventSequence: order.eventSequence, ticketVersion: known.ticketVersion, messageID: mail.messageID,
+      recipient: recipient.address, subject: mail.subject, text: mail.text)
+    let begun: MailStore.Begun
+    switch try await store.begin(attempt, deadline: deadline) {
+    case .begun(let new): begun = new
+    case .sentBefore: return .done
+    case .outdated: return nil
+    }
     do {
       let words = try await transport.send(
         try await envelope(mail), deadline: deadline.shortened(by: Self.timeKeptForRecording))

@@ -15,6 +15,8 @@ extension MailStore {
     var answeredAt: String
     /// The same, in seconds since 1970.
     var answerSeconds: Int64
+    /// The version of the ticket that was read.
+    var ticketVersion: Int64
   }
 
   /// Reads what a mail tells about a ticket; nil when there is no such ticket.
@@ -32,7 +34,7 @@ extension MailStore {
         to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
         s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),
         to_char(coalesce(e.create_time, now()) AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
-        floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint
+        floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version
       FROM ticket t
       JOIN service s ON s.id = t.service_id
       LEFT JOIN agent_group g ON g.service_id = t.service_id AND g.id = t.group_id
@@ -67,7 +69,7 @@ extension MailStore {
     facts.senderAddress = try row.string(14)
     return Facts(
       facts: facts, answerText: try row.optionalString(15), agentName: try row.string(16),
-      answeredAt: try row.string(17), answerSeconds: try row.int64(18))
+      answeredAt: try row.string(17), answerSeconds: try row.int64(18), ticketVersion: try row.int64(19))
   }
 
   /// The name of a processing type; nil when the service has none of this id.

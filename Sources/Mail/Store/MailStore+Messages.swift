@@ -74,6 +74,8 @@ extension MailStore {
     let entry: EntryID
     /// The event that asked for the mail.
     let eventSequence: Int32
+    /// The version of the ticket from which its words were made.
+    let ticketVersion: Int64
     let messageID: String
     let recipient: String
     let subject: String
@@ -87,23 +89,42 @@ extension MailStore {
     let attempt: Int32
   }
 
+  /// What may follow from an attempt to send.
+  enum Beginning: Sendable {
+    case begun(Begun)
+    /// It was sent already and must not be sent again.
+    case sentBefore
+    /// The ticket was changed since its words were read: they may have been masked.
+    case outdated
+  }
+
   /// Notes that a mail is about to be sent, once more if it was tried before.
   ///
-  /// - Returns: nil when it was sent already and must not be sent again.
-  func begin(_ attempt: Attempt, deadline: Deadline) async throws -> Begun? {
+  /// The ticket stays as it was read until the mail is written down, so no words are kept that a mask covers meanwhile.
+  func begin(_ attempt: Attempt, deadline: Deadline) async throws -> Beginning {
     let rows = try await query(
       """
+      WITH current AS (
+        SELECT service_id, id FROM ticket
+        WHERE service_id = \(attempt.service) AND id = \(attempt.ticket) AND version = \(attempt.ticketVersion)
+        FOR SHARE)
       INSERT INTO mail_message (service_id, ticket_id, entry_id, event_sequence, state, message_id, recipient, subject,
         body, attempt_count)
-      VALUES (\(attempt.service), \(attempt.ticket), \(attempt.entry), \(attempt.eventSequence), 'QUEUED',
-        \(attempt.messageID), \(attempt.recipient), \(attempt.subject), \(attempt.text), 1)
+      SELECT service_id, id, \(attempt.entry), \(attempt.eventSequence), 'QUEUED',
+        \(attempt.messageID), \(attempt.recipient), \(attempt.subject), \(attempt.text), 1 FROM current
       ON CONFLICT ON CONSTRAINT mail_message_event_key DO UPDATE
       SET state = 'QUEUED', attempt_count = mail_message.attempt_count + 1, recipient = excluded.recipient,
         subject = excluded.subject, body = excluded.body
       WHERE mail_message.state <> 'SENT'
       RETURNING id, attempt_count
       """, deadline: deadline)
-    return try rows.first.map { Begun(id: try $0.int64(0), attempt: try $0.int32(1)) }
+    if let row = rows.first { return .begun(Begun(id: try row.int64(0), attempt: try row.int32(1))) }
+    let sent = try await query(
+      """
+      SELECT 1 FROM mail_message WHERE service_id = \(attempt.service) AND ticket_id = \(attempt.ticket)
+        AND event_sequence = \(attempt.eventSequence) AND state = 'SENT'
+      """, deadline: deadline)
+    return sent.isEmpty ? .outdated : .sentBefore
   }
 
   /// Keeps what the mail server said about an attempt that is to be repeated.

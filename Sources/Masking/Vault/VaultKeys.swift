@@ -9,6 +9,7 @@ package import ServiceKit
 /// originals.
 package struct VaultKeys: Sendable {
   private let keys: [String: AEADKey]
+  private let failures: Metric<Counter>
   /// Id of the key that seals.
   package let currentID: String
 
@@ -23,7 +24,10 @@ package struct VaultKeys: Sendable {
   /// Reads the keys of a directory, and makes the first one when there is none.
   ///
   /// - Throws: ``StartupError`` that says which file is wrong and how to mend it.
-  package init(directory: String) throws(StartupError) {
+  package init(directory: String, metrics: Metrics) throws(StartupError) {
+    failures = metrics.counter(
+      "handoff_masking_seals_refused_total", "Sealed originals that did not open, by why: key_lost or damaged.",
+      labels: ["why"])
     try Self.prepare(directory)
     var names = try Self.keyNames(in: directory)
     if names.isEmpty {
@@ -48,22 +52,29 @@ package struct VaultKeys: Sendable {
   /// Seals an original for one place.
   func seal(_ original: String, for place: VaultPlace) throws -> [UInt8] {
     guard let key = keys[currentID] else { throw ServiceError(.internal) }
-    return try key.seal(Array(original.utf8), associatedData: place.associatedData(keyID: currentID))
+    var bytes = Array(original.utf8)
+    defer { wipe(&bytes) }
+    return try key.seal(bytes, associatedData: place.associatedData(keyID: currentID))
   }
 
-  /// Opens what was sealed for a place.
+  /// Opens the original of a mask's place.
   ///
-  /// - Throws: INTERNAL when the key is missing, or the seal was made for another place or changed.
-  func open(_ sealed: [UInt8], keyID: String, for place: VaultPlace) throws -> String {
-    guard let key = keys[keyID] else {
-      throw ServiceError(.internal, cause: VaultDamage(description: "vault key \(keyID) is missing"))
+  /// - Throws: MASK_KEY_LOST when the key is missing; MASK_DAMAGED when the seal was made for another place or changed.
+  func open(_ place: MaskPlace) throws -> String {
+    guard let key = keys[place.keyID] else {
+      failures.with("key_lost").add()
+      throw ServiceError(.maskKeyLost, metadata: ["key": place.keyID])
     }
     do {
-      let bytes = try key.open(sealed, associatedData: place.associatedData(keyID: keyID))
+      var bytes = try key.open(
+        place.sealedOriginal, associatedData: place.vaultPlace.associatedData(keyID: place.keyID))
+      defer { wipe(&bytes) }
       guard let text = String(validating: bytes, as: UTF8.self) else { throw VaultDamage(description: "no text") }
       return text
     } catch {
-      throw ServiceError(.internal, cause: VaultDamage(description: "mask \(place.mask) does not open: \(error)"))
+      failures.with("damaged").add()
+      throw ServiceError(
+        .maskDamaged, cause: VaultDamage(description: "mask \(place.mask)/\(place.number) does not open: \(error)"))
     }
   }
 

@@ -30,6 +30,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case bannedWords = "BANNED_WORDS"
   case maskOverlap = "MASK_OVERLAP"
   case securityServiceOff = "SECURITY_SERVICE_OFF"
+  case maskKeyLost = "MASK_KEY_LOST"
   case inUse = "IN_USE"
 
   case staleVersion = "STALE_VERSION"
@@ -53,6 +54,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case databaseUnavailable = "DATABASE_UNAVAILABLE"
   case deadlineExceeded = "DEADLINE_EXCEEDED"
   case unimplemented = "UNIMPLEMENTED"
+  case maskDamaged = "MASK_DAMAGED"
   case `internal` = "INTERNAL"
 }
 
@@ -124,6 +126,9 @@ extension Reason {
     case .maskOverlap: .init(.failedPrecondition, 409, .reread, "the span overlaps a mask; read the entry again")
     case .securityServiceOff:
       .init(.failedPrecondition, 409, .no, "the service does not use masking; switch it on in the settings")
+    case .maskKeyLost:
+      .init(
+        .failedPrecondition, 409, .no, "the key that sealed this is not there; ask the operator to put it back")
     case .inUse: .init(.failedPrecondition, 409, .no, "other resources use this one; change them first")
 
     case .staleVersion: .init(.aborted, 409, .reread, "someone changed it meanwhile; read it again, then decide")
@@ -153,6 +158,8 @@ extension Reason {
     case .deadlineExceeded:
       .init(.deadlineExceeded, 504, .backoff, "time ran out; the act may have happened: read before trying again")
     case .unimplemented: .init(.unimplemented, 501, .no, "this is not offered here")
+    case .maskDamaged:
+      .init(.internal, 500, .no, "what was sealed here was changed and does not open; report it to the operator")
     case .internal: .init(.internal, 500, .no, "internal error; report the request id to the operator")
     }
   }

@@ -40,14 +40,6 @@ enum EventChain {
   /// Bytes of a salt.
   static let saltByteCount = 16
 
-  /// Hash of a text with a salt; the chain covers it in place of the text, which masking may change.
-  static func hash(of text: String, salt: [UInt8]) -> [UInt8] {
-    var encoder = ChainEncoder()
-    encoder.append(salt)
-    encoder.append(text)
-    return SHA256.hash(encoder.bytes)
-  }
-
   /// Hash of an event, of its values by field name, and of the entries that were made with it in the order made.
   static func hash(
     _ event: EventRecord, values: [EventValueRecord], entries: [EntryRecord], of ticket: (ServiceID, TicketID),

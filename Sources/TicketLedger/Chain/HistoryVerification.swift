@@ -123,6 +123,11 @@ struct HistoryExamination {
     return Dictionary(try rows.map { try EntryRecord($0) }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
+  private func isTrue(_ value: EventValueRecord) -> Bool {
+    (masks.hide("before_text", of: value) || key.isTrue(value.before, value.beforeHash, value.salt))
+      && (masks.hide("after_text", of: value) || key.isTrue(value.after, value.afterHash, value.salt))
+  }
+
   private mutating func examine(
     _ event: EventRecord, _ changes: [CodeChange], _ values: [EventValueRecord], _ known: [EntryID: EntryRecord]
   ) throws(Found) {
@@ -142,10 +147,10 @@ struct HistoryExamination {
     guard event.hash == hash else {
       throw fault(expected, "event \(expected), or what it made, is not as it was written")
     }
-    for value in values where !masks.hide(field: value.field) && !value.isTrue {
+    for value in values where !isTrue(value) {
       throw fault(expected, "the value of \(value.field) at event \(expected) is not as it was written")
     }
-    for entry in made where !masks.hide(entry: entry.id) && !entry.isTrue {
+    for entry in made where !masks.hide(entry: entry.id) && !key.isTrue(entry.body, entry.bodyHash, entry.bodySalt) {
       throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
     }
     for change in changes { codes[change.field] = change.after }
@@ -164,43 +169,21 @@ struct HistoryExamination {
   }
 }
 
-/// Where a ticket's texts are masked now: there a text differs from what was hashed, rightly.
+/// Which of a ticket's texts are masked now: there a text differs from what was hashed, rightly.
 private struct ActiveMasks {
-  private var entries: Set<Int64> = []
-  private var isTitleMasked = false
-  private var isCustomerMasked = false
+  private var texts: Set<String> = []
 
   init() {}
 
   init(_ ticket: TicketRecord, _ transaction: PostgresTransaction) async throws {
-    let rows = try await transaction.query(
-      """
-      SELECT DISTINCT place, entry_id FROM mask
-      WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.id) AND unmask_time IS NULL
-      """)
-    for row in rows {
-      switch try row.string(0) {
-      case "ENTRY": entries.insert(try row.int64(1))
-      case "TITLE": isTitleMasked = true
-      default: isCustomerMasked = true
-      }
-    }
+    let columns = ["ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text"]
+    let rows = try await transaction.query(TicketLedger.storedMasks([ticket.link], columns))
+    for mask in try rows.map({ try StoredMask($0) }) { texts.insert("\(mask.column)/\(mask.row)") }
   }
 
-  func hide(entry: EntryID) -> Bool { entries.contains(entry.rawValue) }
+  func hide(entry: EntryID) -> Bool { texts.contains("ticket_entry.body/\(entry)") }
 
-  func hide(field: String) -> Bool { field == "title" ? isTitleMasked : isCustomerMasked }
-}
-
-extension EntryRecord {
-  /// Whether the text is the one that was hashed.
-  fileprivate var isTrue: Bool { EventChain.hash(of: body, salt: bodySalt) == bodyHash }
-}
-
-extension EventValueRecord {
-  /// Whether both texts are the ones that were hashed.
-  fileprivate var isTrue: Bool {
-    before.map { EventChain.hash(of: $0, salt: salt) } == beforeHash
-      && after.map { EventChain.hash(of: $0, salt: salt) } == afterHash
+  func hide(_ column: String, of value: EventValueRecord) -> Bool {
+    texts.contains("ticket_event_value.\(column)/\(value.sequence)/\(value.field)")
   }
 }

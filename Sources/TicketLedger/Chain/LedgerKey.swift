@@ -1,7 +1,8 @@
 package import Crypto
 
-/// The key that seals the head of every event chain. The database never has it, so whoever edits the database cannot
-/// seal anew.
+/// The key that seals the head of every event chain and hashes the texts that the chain covers. The database never has
+/// it: whoever edits the database cannot seal anew, and whoever reads it cannot find out a masked phone number by
+/// hashing every number there is.
 package struct LedgerKey: Sendable {
   /// Bytes of a key.
   package static let byteCount = 32
@@ -21,6 +22,20 @@ package struct LedgerKey: Sendable {
     guard var bytes = Hex.decode(digits) else { return nil }
     defer { wipe(&bytes) }
     self.init(SecretBytes(bytes))
+  }
+
+  /// Hash of a text with a salt; the chain covers it in place of the text, which masking may change.
+  func hash(of text: String, salt: [UInt8]) -> [UInt8] {
+    var encoder = ChainEncoder()
+    encoder.append("text")
+    encoder.append(salt)
+    encoder.append(text)
+    return code.authenticate(encoder.bytes)
+  }
+
+  /// Whether a text is the one that was hashed; no text has no hash.
+  func isTrue(_ text: String?, _ hash: [UInt8]?, _ salt: [UInt8]) -> Bool {
+    text.map { self.hash(of: $0, salt: salt) } == hash
   }
 
   /// The seal of a chain's head, 32 bytes.

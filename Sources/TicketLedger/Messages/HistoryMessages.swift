@@ -57,7 +57,7 @@ extension TicketLedger {
           name: EntryName(ticket: ticketName, id: entry.id).description,
           kind: Entry.Kind(rawValue: entry.kind.number), act: Entry.Act(rawValue: entry.act.number),
           author: try await message(for: entry.actor, deadline), text: entry.body,
-          masks: (masks[entry.id] ?? []).map { $0.message(on: ticketName) }, createTime: Timestamp(entry.createTime)))
+          masks: masks[entry.id] ?? [], createTime: Timestamp(entry.createTime)))
     }
     return messages
   }
@@ -134,7 +134,9 @@ extension TicketLedger {
         return ProcessingTypeName(service: service.code, id: ProcessingTypeID(id)).description
       case "entry":
         return EntryName(ticket: TicketName(service: service.code, id: ticket.id), id: EntryID(id)).description
-      case "source_ticket", "target_ticket":
+      case "mask":
+        return MaskName(ticket: TicketName(service: service.code, id: ticket.id), id: MaskID(id)).description
+      case "source_ticket", "target_ticket", "masked_with":
         guard let other = Int64(code.split(separator: "/").first ?? "") else { return code }
         return try await name(of: TicketLink(serviceID: ServiceID(other), ticketID: TicketID(id)), deadline)
       default: return code
@@ -147,17 +149,16 @@ extension TicketLedger {
   /// Only a text with an asterisk can be masked: most histories cost no question.
   private func masks(
     of entries: [EntryRecord], _ ticket: TicketRecord, _ deadline: Deadline
-  ) async throws -> [EntryID: [MaskRecord]] {
+  ) async throws -> [EntryID: [TextMask]] {
     let suspects = entries.filter { $0.body.utf8.contains(UInt8(ascii: "*")) }
     guard !suspects.isEmpty else { return [:] }
-    return try await ServiceError.translating {
-      let rows = try await pool.query(
-        """
-        SELECT m.id, m.ticket_id, m.entry_id, m.span_start, m.span_length FROM mask AS m
-        WHERE m.service_id = \(ticket.serviceID) AND m.ticket_id = \(ticket.id) AND m.unmask_time IS NULL
-          AND m.entry_id = ANY(\(suspects.map(\.id))) ORDER BY m.entry_id, m.span_start
-        """, deadline: deadline)
-      return Dictionary(grouping: try rows.map { try MaskRecord($0) }, by: \.entryID)
+    let ids = Set(suspects.map(\.id))
+    let masks = try await storedMasks(on: [ticket.link], in: ["ticket_entry.body"], deadline: deadline)
+    var byEntry: [EntryID: [TextMask]] = [:]
+    for (mask, message) in try await messages(for: masks, deadline) {
+      guard let id = Int64(mask.row), ids.contains(EntryID(id)) else { continue }
+      byEntry[EntryID(id), default: []].append(message)
     }
+    return byEntry
   }
 }

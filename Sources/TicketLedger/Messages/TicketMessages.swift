@@ -16,7 +16,7 @@ extension TicketLedger {
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func messages(for tickets: [TicketRecord], deadline: Deadline) async throws -> [Ticket] {
-    let masks = try await titleMasks(of: tickets, deadline: deadline)
+    let masks = try await fieldMasks(of: tickets, deadline: deadline)
     var messages: [Ticket] = []
     messages.reserveCapacity(tickets.count)
     for ticket in tickets {
@@ -25,9 +25,9 @@ extension TicketLedger {
       message.agentDisplayName = try await name(of: ticket.agentID, deadline)
       message.sourceTicket = try await name(of: ticket.source, deadline)
       message.targetTicket = try await name(of: ticket.target, deadline)
-      message.titleMasks = (masks[ticket.id] ?? []).map {
-        $0.message(on: TicketName(service: service.code, id: ticket.id))
-      }
+      let fieldMasks = masks[ticket.id] ?? []
+      message.titleMasks = fieldMasks.filter { $0.field == "title" }
+      message.customerMasks = fieldMasks.filter { $0.field != "title" }
       messages.append(message)
     }
     return messages
@@ -44,44 +44,21 @@ extension TicketLedger {
     return TicketName(service: service.code, id: link.ticketID).description
   }
 
-  /// Only a title with an asterisk can be masked: most tickets cost no question.
-  private func titleMasks(
+  /// Only a text with an asterisk can be masked: most tickets cost no question.
+  private func fieldMasks(
     of tickets: [TicketRecord], deadline: Deadline
-  ) async throws -> [TicketID: [MaskRecord]] {
-    let suspects = tickets.filter { $0.title.utf8.contains(UInt8(ascii: "*")) }
-    guard !suspects.isEmpty else { return [:] }
-    return try await ServiceError.translating {
-      let rows = try await pool.query(
-        """
-        SELECT m.id, m.ticket_id, m.entry_id, m.span_start, m.span_length FROM mask AS m
-        JOIN unnest(\(suspects.map(\.serviceID)), \(suspects.map(\.id))) AS s (service_id, ticket_id)
-          ON m.service_id = s.service_id AND m.ticket_id = s.ticket_id
-        WHERE m.place = 'TITLE' AND m.unmask_time IS NULL ORDER BY m.span_start
-        """, deadline: deadline)
-      return Dictionary(grouping: try rows.map { try MaskRecord($0) }, by: \.ticketID)
+  ) async throws -> [TicketID: [TextMask]] {
+    let suspects = tickets.filter { ticket in
+      [ticket.title, ticket.customerName, ticket.customerEmail, ticket.customerPhone].contains {
+        $0.utf8.contains(UInt8(ascii: "*"))
+      }
     }
-  }
-}
-
-/// Where asterisks stand for something else.
-struct MaskRecord {
-  let id: MaskID
-  let ticketID: TicketID
-  let entryID: EntryID
-  let start: Int32
-  let length: Int32
-
-  init(_ row: Row) throws(PostgresError) {
-    id = try row.value(0)
-    ticketID = try row.value(1)
-    entryID = try row.value(2)
-    start = try row.value(3)
-    length = try row.value(4)
+    let masks = try await storedMasks(on: suspects.map(\.link), in: Self.fieldColumns, deadline: deadline)
+    return Dictionary(grouping: try await messages(for: masks, deadline), by: \.mask.ticket.ticketID)
+      .mapValues { $0.map(\.message) }
   }
 
-  func message(on ticket: TicketName) -> TextMask {
-    TextMask(name: MaskName(ticket: ticket, id: id).description, start: start, length: length)
-  }
+  private static let fieldColumns = TextCopies.all.filter { $0.table == "ticket" }.map(\.name)
 }
 
 extension Ticket {

@@ -68,6 +68,9 @@ package struct TicketRecord: Sendable, Equatable {
   /// The database's clock when the row was read; the time of what is written on it.
   package var readTime: Instant
 
+  /// Its ids.
+  package var link: TicketLink { TicketLink(serviceID: serviceID, ticketID: id) }
+
   /// Whether it answers a consultation ticket.
   package var isEscalated: Bool { source != nil }
 

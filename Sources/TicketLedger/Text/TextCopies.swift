@@ -1,79 +1,123 @@
-/// A column that can hold a customer's words.
-package struct TextCopy: Sendable, Hashable {
-  /// How a text of the column relates to a span that is masked in one of a ticket's texts.
+/// A column that can hold a customer's words, as a row of the registry: what masking needs to know of it, and all that
+/// it knows. A new column that is entered here is read, masked and restored like the others, without further code.
+package struct TextCopy: Sendable {
+  /// How the column's text relates to a text that is masked.
   package enum Relation: Sendable, Hashable {
-    /// It is the text itself: an entry's body, the title, or a customer's field on the ticket.
+    /// It is a text itself, the one that ``TextCopy/field`` names: spans of it can be masked.
     case original
-    /// It is the whole text as it was at some time: the same characters at the same places, if it is equal.
+    /// It is a whole text as it was at some time; the row's column ``TextCopy/field`` says which.
     case snapshot
-    /// It quotes the text somewhere in between other words: every occurrence of the span's words is the span.
+    /// It holds words of such texts among others.
     case quotation
-    /// It belongs to the customer, not to a ticket, and is masked only when the customer's data is.
-    case customer
+    /// It belongs to the customer and not to a ticket, and is found by exact value: it is taken away whole while a
+    /// ticket's ``TextCopy/field`` is masked.
+    case record
   }
 
   /// The table.
   package let table: String
   /// The column.
   package let column: String
-  /// How its text relates to a masked span.
+  /// How its text relates to a masked text.
   package let relation: Relation
   /// The columns that lead from a ticket to its rows, in this order: service and ticket; for a customer's table,
   /// organization and customer.
   package let keys: [String]
-  /// For `ticket_event_value`, what its `field` must be is told by the span's place; everywhere else the place of the
-  /// text.
+  /// The columns that tell the rows of one ticket apart; their values, joined by `/`, are the row's key.
+  package let rows: [String]
+  /// For an original or a record, the field's name in the API (`title`, `customer.email`; `entry`, of which a ticket
+  /// has many). For a snapshot, the column that holds that name. Nil for a quotation.
+  package let field: String?
+  /// The fields whose masks reach this column. For a snapshot: those that reach the field's original.
   package let places: [String]
+  /// SQL condition on a row `x` whose text has left Handoff already, as a sent mail has; events of masks say so.
+  package let leftWhen: String?
+  /// For a record, what SQL puts in the place of a value that is taken away, and whether a value is one row's alone.
+  package let taken: (value: String, isUnique: Bool)?
+
+  /// Describes a column.
+  package init(
+    table: String, column: String, relation: Relation, keys: [String] = ["service_id", "ticket_id"],
+    rows: [String] = [], field: String? = nil, places: [String] = [], leftWhen: String? = nil,
+    taken: (value: String, isUnique: Bool)? = nil
+  ) {
+    self.table = table
+    self.column = column
+    self.relation = relation
+    self.keys = keys
+    self.rows = rows
+    self.field = field
+    self.places = places
+    self.leftWhen = leftWhen
+    self.taken = taken
+  }
+
+  /// `table.column`, by which the vault names it; no two rows have the same.
+  package var name: String { "\(table).\(column)" }
+}
+
+extension TextCopy: Hashable {
+  /// Rows of one name are the same row.
+  package static func == (left: TextCopy, right: TextCopy) -> Bool { left.name == right.name }
+  /// Hashes the name.
+  package func hash(into hasher: inout Hasher) { hasher.combine(name) }
 }
 
 /// Every place where a customer's words are stored: masking reaches them all, and no other column may hold any.
 package enum TextCopies {
   /// Columns with a customer's words. A new text column is entered here or among ``wordless``.
-  package static let all: [TextCopy] = [
-    TextCopy(
-      table: "ticket", column: "title", relation: .original, keys: ["service_id", "id"], places: ["title"]),
-    TextCopy(
-      table: "ticket", column: "customer_name", relation: .original, keys: ["service_id", "id"],
-      places: ["customer.display_name"]),
-    TextCopy(
-      table: "ticket", column: "customer_email", relation: .original, keys: ["service_id", "id"],
-      places: ["customer.email"]),
-    TextCopy(
-      table: "ticket", column: "customer_phone", relation: .original, keys: ["service_id", "id"],
-      places: ["customer.phone"]),
-    TextCopy(
-      table: "ticket_entry", column: "body", relation: .original, keys: ["service_id", "ticket_id"], places: ["entry"]),
-    TextCopy(
-      table: "ticket_event_value", column: "before_text", relation: .snapshot, keys: ["service_id", "ticket_id"],
-      places: customerPlaces + ["title"]),
-    TextCopy(
-      table: "ticket_event_value", column: "after_text", relation: .snapshot, keys: ["service_id", "ticket_id"],
-      places: customerPlaces + ["title"]),
-    TextCopy(
-      table: "mail_message", column: "subject", relation: .quotation, keys: ["service_id", "ticket_id"],
-      places: customerPlaces + ["title", "entry"]),
-    TextCopy(
-      table: "mail_message", column: "body", relation: .quotation, keys: ["service_id", "ticket_id"],
-      places: customerPlaces + ["title", "entry"]),
-    TextCopy(
-      table: "mail_message", column: "recipient", relation: .quotation, keys: ["service_id", "ticket_id"],
-      places: customerPlaces),
-    // A server's last words may quote the address that it refused.
-    TextCopy(
-      table: "mail_message", column: "server_reply", relation: .quotation, keys: ["service_id", "ticket_id"],
-      places: customerPlaces),
-    TextCopy(
-      table: "customer", column: "display_name", relation: .customer, keys: ["organization_id", "id"],
-      places: ["customer.display_name"]),
-    TextCopy(
-      table: "customer", column: "email", relation: .customer, keys: ["organization_id", "id"],
-      places: ["customer.email"]),
-    TextCopy(
-      table: "customer", column: "phone", relation: .customer, keys: ["organization_id", "id"],
-      places: ["customer.phone"]),
-  ]
+  ///
+  /// What is masked in an entry or the title is masked in every text of people's, but does not change where answers go:
+  /// the customer's name, address and number on the ticket are reached by masks of their own only. Those reach
+  /// everything.
+  package static let all: [TextCopy] =
+    [
+      TextCopy(
+        table: "ticket", column: "title", relation: .original, keys: ["service_id", "id"], field: "title",
+        places: everywhere),
+      TextCopy(
+        table: "ticket", column: "customer_name", relation: .original, keys: ["service_id", "id"],
+        field: "customer.display_name", places: ["customer.display_name"]),
+      TextCopy(
+        table: "ticket", column: "customer_email", relation: .original, keys: ["service_id", "id"],
+        field: "customer.email", places: ["customer.email"]),
+      TextCopy(
+        table: "ticket", column: "customer_phone", relation: .original, keys: ["service_id", "id"],
+        field: "customer.phone", places: ["customer.phone"]),
+      TextCopy(
+        table: "ticket_entry", column: "body", relation: .original, rows: ["id"], field: "entry", places: everywhere),
+      TextCopy(
+        table: "ticket_event_value", column: "before_text", relation: .snapshot, rows: ["sequence", "field"],
+        field: "field"),
+      TextCopy(
+        table: "ticket_event_value", column: "after_text", relation: .snapshot, rows: ["sequence", "field"],
+        field: "field"),
+    ] + mail + customer
 
-  private static let customerPlaces = ["customer.display_name", "customer.email", "customer.phone"]
+  // The stored copy of a sent mail is masked; what left cannot be called back, and the mask's event says that it left.
+  private static let mail: [TextCopy] = ["subject", "body", "recipient", "server_reply"].map { column in
+    TextCopy(
+      table: "mail_message", column: column, relation: .quotation, rows: ["id"],
+      places: column == "recipient" ? customerFields : everywhere, leftWhen: "x.state = 'SENT'")
+  }
+
+  private static let customer: [TextCopy] = ["display_name", "email", "phone"].map { column in
+    TextCopy(
+      table: "customer", column: column, relation: .record, keys: ["organization_id", "id"], rows: ["id"],
+      field: "customer.\(column)", places: ["customer.\(column)"],
+      taken: (column == "display_name" ? "''" : "NULL", column == "email"))
+  }
+
+  private static let customerFields = ["customer.display_name", "customer.email", "customer.phone"]
+  private static let everywhere = customerFields + ["entry", "title"]
+
+  /// The column that is a field's own text; nil for a field that cannot be masked.
+  package static func original(of field: String) -> TextCopy? {
+    all.first { $0.relation == .original && $0.field == field }
+  }
+
+  /// The column with a name (``TextCopy/name``).
+  package static func named(_ name: String) -> TextCopy? { all.first { $0.name == name } }
 
   /// Text columns that hold codes, names given by administrators, or identifiers of ours, by table.
   package static let wordless: [String: [String]] = [
@@ -85,7 +129,7 @@ package enum TextCopies {
     "idempotency_key": ["caller", "method", "request_id"],
     "mail_layout": ["kind", "language", "subject", "body"],
     "mail_message": ["state", "message_id"],
-    "mask": ["place", "field", "key_id"],
+    "mask_place": ["text_column", "row_key", "key_id"],
     "organization": ["code", "display_name"],
     "outbox": ["topic", "lease_holder", "dead_reason"],
     "permission_change": ["actor_name", "field", "before_value", "after_value"],

@@ -11,6 +11,7 @@ struct ChangePlan {
   var after: TicketRecord
   /// The time of everything in the plan.
   let time: Instant
+  private let key: LedgerKey
   var events: [EventRecord] = []
   var values: [EventValueRecord] = []
   var entries: [EntryRecord] = []
@@ -29,10 +30,11 @@ struct ChangePlan {
     let change: Int16
   }
 
-  init(on ticket: TicketRecord, at time: Instant) {
+  init(on ticket: TicketRecord, at time: Instant, key: LedgerKey) {
     before = ticket
     after = ticket
     self.time = time
+    self.key = key
   }
 
   /// Works out a change of a ticket.
@@ -40,7 +42,7 @@ struct ChangePlan {
   /// - Parameter entryIDs: as many as the change has entries without an id.
   init(_ change: TicketChange, on ticket: TicketRecord, entryIDs: [EntryID], key: LedgerKey) {
     precondition(!change.events.isEmpty, "a change without an event")
-    self.init(on: ticket, at: max(change.time ?? ticket.readTime, ticket.updateTime))
+    self.init(on: ticket, at: max(change.time ?? ticket.readTime, ticket.updateTime), key: key)
     var ids = entryIDs[...]
     let first = ticket.eventCount + 1
     for draft in change.events {
@@ -58,18 +60,18 @@ struct ChangePlan {
       after.version += 1
       after.updateTime = time
     }
-    seal(key)
+    seal()
   }
 
   /// Works out a ticket that comes to be; its first event holds every first value.
   ///
   /// - Parameter ticket: the ticket as it is to be, without events and entries.
   init(creating ticket: TicketRecord, _ draft: EventDraft, entryIDs: [EntryID], key: LedgerKey) {
-    self.init(on: ticket, at: ticket.createTime)
+    self.init(on: ticket, at: ticket.createTime, key: key)
     var ids = entryIDs[...]
     let codes = ticket.codes.compactMap { $0.code.isEmpty ? nil : CodeChange($0.field, "", $0.code) }
     append(draft, code: codes, values: [], 0, &ids)
-    seal(key)
+    seal()
   }
 
   /// Records an event, its entries and work, and applies what it sets.
@@ -89,8 +91,8 @@ struct ChangePlan {
       let salt = SecureRandom.bytes(EventChain.saltByteCount)
       return EventValueRecord(
         sequence: sequence, field: field, before: before, after: after, salt: salt,
-        beforeHash: before.map { EventChain.hash(of: $0, salt: salt) },
-        afterHash: after.map { EventChain.hash(of: $0, salt: salt) })
+        beforeHash: before.map { key.hash(of: $0, salt: salt) },
+        afterHash: after.map { key.hash(of: $0, salt: salt) })
     }
     var event = EventRecord(
       sequence: sequence, code: draft.code.rawValue, actor: draft.actor, causeSequence: cause,
@@ -108,7 +110,7 @@ struct ChangePlan {
   }
 
   /// Seals the new head of the chain.
-  mutating func seal(_ key: LedgerKey) {
+  mutating func seal() {
     after.eventSeal = key.seal(after.serviceID, after.id, eventCount: after.eventCount, hash: after.eventHash)
   }
 
@@ -133,7 +135,7 @@ struct ChangePlan {
     let salt = SecureRandom.bytes(EventChain.saltByteCount)
     return EntryRecord(
       id: id, ticketID: after.id, kind: draft.kind, act: draft.act, actor: draft.actor ?? actor, body: draft.body,
-      bodySalt: salt, bodyHash: EventChain.hash(of: draft.body, salt: salt), createTime: time)
+      bodySalt: salt, bodyHash: key.hash(of: draft.original ?? draft.body, salt: salt), createTime: time)
   }
 
   /// Before and after of the fields that hold codes and ids, as the API writes them.

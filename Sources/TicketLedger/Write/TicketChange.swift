@@ -85,6 +85,8 @@ package struct EntryDraft: Sendable {
   package var act: EntryAct
   /// The text in canonical form, at most 50,000 characters.
   package var body: String
+  /// The text before parts of it were masked on arrival: not stored, but what the chain covers. Nil: ``body``.
+  package var original: String?
   /// Who wrote it; nil: the event's actor.
   package var actor: LedgerActor?
 

@@ -547,7 +547,7 @@ void   handoff__masking__v1__finding__free_unpacked
   assert(message->base.descriptor == &handoff__masking__v1__finding__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__masking__v1__text_span__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__masking__v1__text_span__field_descriptors[4] =
 {
   {
     "entry",
@@ -585,16 +585,29 @@ static const ProtobufCFieldDescriptor handoff__masking__v1__text_span__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "field",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__TextSpan, field),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__masking__v1__text_span__field_indices_by_name[] = {
   0,   /* field[0] = entry */
+  3,   /* field[3] = field */
   2,   /* field[2] = length */
   1,   /* field[1] = start */
 };
 static const ProtobufCIntRange handoff__masking__v1__text_span__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__masking__v1__text_span__descriptor =
 {
@@ -604,7 +617,7 @@ const ProtobufCMessageDescriptor handoff__masking__v1__text_span__descriptor =
   "Handoff__Masking__V1__TextSpan",
   "handoff.masking.v1",
   sizeof(Handoff__Masking__V1__TextSpan),
-  3,
+  4,
   handoff__masking__v1__text_span__field_descriptors,
   handoff__masking__v1__text_span__field_indices_by_name,
   1,  handoff__masking__v1__text_span__number_ranges,

@@ -443,7 +443,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__ticket__internal_reason__des
   handoff__tickets__v1__ticket__internal_reason__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[24] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[25] =
 {
   {
     "name",
@@ -733,6 +733,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "customer_masks",
+    40,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__Ticket, n_customer_masks),
+    offsetof(Handoff__Tickets__V1__Ticket, customer_masks),
+    &handoff__tickets__v1__text_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   5,   /* field[5] = agent */
@@ -742,6 +754,7 @@ static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   20,   /* field[20] = create_time */
   13,   /* field[13] = creator */
   12,   /* field[12] = customer */
+  24,   /* field[24] = customer_masks */
   18,   /* field[18] = entry_count */
   4,   /* field[4] = group */
   14,   /* field[14] = internal_reason */
@@ -760,10 +773,11 @@ static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   21,   /* field[21] = update_time */
   3,   /* field[3] = version */
 };
-static const ProtobufCIntRange handoff__tickets__v1__ticket__number_ranges[1 + 1] =
+static const ProtobufCIntRange handoff__tickets__v1__ticket__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 24 }
+  { 40, 24 },
+  { 0, 25 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
 {
@@ -773,10 +787,10 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
   "Handoff__Tickets__V1__Ticket",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Ticket),
-  24,
+  25,
   handoff__tickets__v1__ticket__field_descriptors,
   handoff__tickets__v1__ticket__field_indices_by_name,
-  1,  handoff__tickets__v1__ticket__number_ranges,
+  2,  handoff__tickets__v1__ticket__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__ticket__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -857,7 +871,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket_customer__descript
   (ProtobufCMessageInit) handoff__tickets__v1__ticket_customer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__text_mask__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__text_mask__field_descriptors[4] =
 {
   {
     "name",
@@ -895,8 +909,21 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__text_mask__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "field",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__TextMask, field),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__text_mask__field_indices_by_name[] = {
+  3,   /* field[3] = field */
   2,   /* field[2] = length */
   0,   /* field[0] = name */
   1,   /* field[1] = start */
@@ -904,7 +931,7 @@ static const unsigned handoff__tickets__v1__text_mask__field_indices_by_name[] =
 static const ProtobufCIntRange handoff__tickets__v1__text_mask__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__text_mask__descriptor =
 {
@@ -914,7 +941,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__text_mask__descriptor =
   "Handoff__Tickets__V1__TextMask",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__TextMask),
-  3,
+  4,
   handoff__tickets__v1__text_mask__field_descriptors,
   handoff__tickets__v1__text_mask__field_indices_by_name,
   1,  handoff__tickets__v1__text_mask__number_ranges,

@@ -69,7 +69,7 @@ struct  Handoff__Masking__V1__TextSpan
 {
   ProtobufCMessage base;
   /*
-   * `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title.
+   * `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title or in another field.
    */
   char *entry;
   /*
@@ -80,10 +80,15 @@ struct  Handoff__Masking__V1__TextSpan
    * Number of scalars, at least 1.
    */
   int32_t length;
+  /*
+   * The field that the span is in, when it is in no entry: `customer.display_name`, `customer.email`,
+   * `customer.phone`, or `title`. Empty: the title.
+   */
+  char *field;
 };
 #define HANDOFF__MASKING__V1__TEXT_SPAN__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__text_span__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
 
 
 /*

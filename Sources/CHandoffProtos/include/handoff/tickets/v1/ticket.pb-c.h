@@ -361,10 +361,15 @@ struct  Handoff__Tickets__V1__Ticket
    * When it was completed; absent before.
    */
   Google__Protobuf__Timestamp *complete_time;
+  /*
+   * Masked spans of the customer's data on this ticket; `field` says of which.
+   */
+  size_t n_customer_masks;
+  Handoff__Tickets__V1__TextMask **customer_masks;
 };
 #define HANDOFF__TICKETS__V1__TICKET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__ticket__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, 0,NULL }
 
 
 /*
@@ -413,10 +418,14 @@ struct  Handoff__Tickets__V1__TextMask
    * Number of asterisks.
    */
   int32_t length;
+  /*
+   * The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email` or `customer.phone`.
+   */
+  char *field;
 };
 #define HANDOFF__TICKETS__V1__TEXT_MASK__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__text_mask__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
 
 
 /*

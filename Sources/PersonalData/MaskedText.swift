@@ -19,6 +19,8 @@ package struct ScalarSpan: Equatable, Sendable {
 package enum MaskRefusal: Error, Equatable, Sendable {
   /// The span at this index of the request does not lie inside the text, or is empty.
   case outsideText(index: Int)
+  /// The span at this index begins or ends inside a character (a grapheme cluster, such as a letter with its accent).
+  case splitsCharacter(index: Int)
   /// The span at this index overlaps another span of the request, or asterisks of an earlier mask.
   case overlaps(index: Int)
 }
@@ -59,7 +61,7 @@ package enum MaskedText {
   ) throws(MaskRefusal) -> Masked {
     let scalars = Array(text.unicodeScalars)
     let order = spans.indices.sorted { (spans[$0].start, $0) < (spans[$1].start, $1) }
-    try check(spans, order, earlier, scalarCount: scalars.count)
+    try check(spans, order, earlier, CharacterBounds(text, scalarCount: scalars.count))
     var output = String.UnicodeScalarView()
     var outputCount = 0
     var position = 0
@@ -76,13 +78,22 @@ package enum MaskedText {
       position = span.end
     }
     output.append(contentsOf: scalars[position...])
-    let moved = earlier.map { mask in
-      let shift = pieces.reduce(0) { sum, piece in
-        spans[piece.index].start < mask.start ? sum + piece.asterisks.length - spans[piece.index].length : sum
+    return Masked(text: String(output), pieces: pieces, earlier: moved(earlier, pieces, spans))
+  }
+
+  /// Where earlier masks stand after pieces before them became longer or shorter.
+  private static func moved(_ earlier: [ScalarSpan], _ pieces: [Piece], _ spans: [ScalarSpan]) -> [ScalarSpan] {
+    var result = earlier
+    var next = 0
+    var shift = 0
+    for index in earlier.indices.sorted(by: { earlier[$0].start < earlier[$1].start }) {
+      while next < pieces.count, spans[pieces[next].index].start < earlier[index].start {
+        shift += pieces[next].asterisks.length - spans[pieces[next].index].length
+        next += 1
       }
-      return ScalarSpan(start: mask.start + shift, length: mask.length)
+      result[index].start += shift
     }
-    return Masked(text: String(output), pieces: pieces, earlier: moved)
+    return result
   }
 
   /// Puts an original back.
@@ -110,15 +121,20 @@ package enum MaskedText {
   }
 
   private static func check(
-    _ spans: [ScalarSpan], _ order: [Int], _ earlier: [ScalarSpan], scalarCount: Int
+    _ spans: [ScalarSpan], _ order: [Int], _ earlier: [ScalarSpan], _ bounds: CharacterBounds
   ) throws(MaskRefusal) {
+    let scalarCount = bounds.scalarCount
+    let earlier = earlier.sorted { $0.start < $1.start }
+    var next = 0
     var end = 0
     for index in order {
       let span = spans[index]
       guard span.start >= 0, span.length > 0, span.length <= scalarCount, span.start <= scalarCount - span.length else {
         throw .outsideText(index: index)
       }
-      guard span.start >= end, !earlier.contains(where: { $0.start < span.end && span.start < $0.end }) else {
+      guard bounds.isBound(span.start), bounds.isBound(span.end) else { throw .splitsCharacter(index: index) }
+      while next < earlier.count, earlier[next].end <= span.start { next += 1 }
+      guard span.start >= end, next == earlier.count || earlier[next].start >= span.end else {
         throw .overlaps(index: index)
       }
       end = span.end

@@ -1,5 +1,5 @@
 import HandoffTestKit
-import Masking
+import PersonalData
 import Testing
 
 @Suite("Masking a text and bringing it back")

@@ -1,4 +1,4 @@
-import Masking
+import PersonalData
 import Testing
 
 /// A text and the personal data in it.

@@ -1,0 +1,113 @@
+import EventLoop
+import PersonalData
+import Postgres
+import TicketLedger
+
+/// SQL over every column of the registry of copies: the one place where texts are found and changed, whatever table
+/// holds them.
+enum CopyStore {
+  /// All texts of tickets, in any column that masks of the fields reach, in which any of the words stand. Whether they
+  /// stand there as words is for ``SpanWords`` to say.
+  static func texts(of tickets: [TicketLink], reachedBy fields: [String], holding words: [String]) -> Query {
+    let copies = TextCopies.all.enumerated().filter { _, copy in
+      copy.relation == .snapshot || copy.places.contains(where: fields.contains)
+    }
+    let parts = copies.map { index, copy in
+      """
+      SELECT \(index)::bigint, t.service_id, t.id, \(rowKey(copy)), x.\(copy.column), \(copy.leftWhen ?? "false")
+      FROM tickets AS t \(join(copy))
+      WHERE EXISTS (SELECT 1 FROM words WHERE strpos(lower(x.\(copy.column)), words.text) > 0)
+      """
+    }
+    return """
+      WITH tickets AS (\(fragment: self.tickets(tickets))),
+        words AS (SELECT lower(w) AS text FROM unnest(\(words)) AS w)
+      \(unescaped: parts.joined(separator: "\nUNION ALL\n"))
+      """
+  }
+
+  /// The texts at addresses.
+  static func texts(at addresses: [TextAddress]) -> [Query] {
+    let byCopy = Dictionary(grouping: addresses, by: \.copy)
+    return TextCopies.all.enumerated().compactMap { index, copy in
+      guard let addresses = byCopy[copy] else { return nil }
+      return """
+        SELECT \(unescaped: "\(index)::bigint, t.service_id, t.id, \(rowKey(copy)), x.\(copy.column),"
+        + " \(copy.leftWhen ?? "false")")
+        FROM (SELECT DISTINCT * FROM unnest(\(addresses.map(\.ticket.serviceID)), \(addresses.map(\.ticket.ticketID)))
+          AS t (service_id, id)) AS link
+        JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id \(unescaped: join(copy))
+        WHERE \(unescaped: rowKey(copy)) = ANY(\(Array(Set(addresses.map(\.row)))))
+        """
+    }
+  }
+
+  /// Reads a row of either; nil for a text that is not there.
+  static func storedText(_ row: Row) throws(PostgresError) -> StoredText? {
+    guard let text = try row.optionalString(4) else { return nil }
+    let address = TextAddress(
+      copy: TextCopies.all[try row.int(0)],
+      ticket: TicketLink(serviceID: try row.value(1), ticketID: try row.value(2)), row: try row.value(3))
+    return StoredText(address: address, text: text, hasLeft: try row.bool(5))
+  }
+
+  /// Changes a text; fails, and the transaction with it, when it is not as it was read.
+  static func set(_ stored: StoredText, to text: String) -> Query {
+    let copy = stored.address.copy
+    return """
+      WITH changed AS (
+        UPDATE \(unescaped: copy.table) AS x SET \(unescaped: copy.column) = \(fragment: value(text, of: copy))
+        FROM ticket AS t
+        WHERE t.service_id = \(stored.address.ticket.serviceID) AND t.id = \(stored.address.ticket.ticketID)
+          AND \(unescaped: condition(copy)) AND \(unescaped: rowKey(copy)) = \(stored.address.row)
+          AND x.\(unescaped: copy.column) = \(stored.text)
+        RETURNING 1
+      ) SELECT 1 / count(*) FROM changed
+      """
+  }
+
+  /// Gives a customer's record back what a mask took away, unless it has a new value, or another customer has taken
+  /// this one, since.
+  static func restore(_ address: TextAddress, to text: String) -> Query {
+    let copy = address.copy
+    return """
+      UPDATE \(unescaped: copy.table) AS x SET \(unescaped: copy.column) = \(text)
+      FROM ticket AS t
+      WHERE t.service_id = \(address.ticket.serviceID) AND t.id = \(address.ticket.ticketID)
+        AND \(unescaped: condition(copy)) AND \(unescaped: rowKey(copy)) = \(address.row)
+        AND coalesce(x.\(unescaped: copy.column), '') = ''
+        AND NOT (\(copy.taken?.isUnique ?? false) AND EXISTS (SELECT 1 FROM \(unescaped: copy.table) AS y
+          WHERE y.\(unescaped: copy.keys[0]) = x.\(unescaped: copy.keys[0])
+            AND y.\(unescaped: copy.column) = \(text)))
+      """
+  }
+
+  private static func value(_ text: String, of copy: TextCopy) -> Query {
+    if text.isEmpty, let taken = copy.taken { return Query(unescaped: taken.value) }
+    return "\(text)"
+  }
+
+  private static func tickets(_ links: [TicketLink]) -> Query {
+    """
+    SELECT t.service_id, t.id, t.organization_id, t.customer_id
+    FROM unnest(\(links.map(\.serviceID)), \(links.map(\.ticketID))) AS link (service_id, id)
+    JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id
+    """
+  }
+
+  private static func join(_ copy: TextCopy) -> String { "JOIN \(copy.table) AS x ON \(condition(copy))" }
+
+  private static func condition(_ copy: TextCopy) -> String {
+    copy.relation == .record
+      ? "x.\(copy.keys[0]) = t.organization_id AND x.\(copy.keys[1]) = t.customer_id"
+      : "x.\(copy.keys[0]) = t.service_id AND x.\(copy.keys[1]) = t.id"
+  }
+
+  private static func rowKey(_ copy: TextCopy) -> String {
+    switch copy.rows.count {
+    case 0: "''"
+    case 1: "x.\(copy.rows[0])::text"
+    default: "concat_ws('/', \(copy.rows.map { "x.\($0)" }.joined(separator: ", ")))"
+    }
+  }
+}

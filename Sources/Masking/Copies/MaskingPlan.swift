@@ -1,0 +1,144 @@
+import PersonalData
+import TicketLedger
+
+/// A span that a request masks.
+struct RequestedSpan: Sendable {
+  /// Its place in the request.
+  let index: Int
+  let address: TextAddress
+  let span: ScalarSpan
+  /// The words to be masked.
+  let words: String
+  /// The whole text in which it was asked for.
+  let text: String
+
+  var field: String { address.field ?? "" }
+}
+
+/// Works out what masking changes in every copy. Pure: no SQL, no keys.
+///
+/// The way of a span: in the text where it was asked for it is masked as asked. A text that is equal to that one (a
+/// former title in the event log, the customer's name on the other ticket of an escalation) is masked in the same
+/// spans.
+/// In all texts that masks of its field reach, its words are masked wherever they stand. A customer's record that holds
+/// the words loses its value whole.
+struct MaskingPlan: Sendable {
+  /// Most places that one request may mask.
+  static let placesMax = 5_000
+
+  /// A span of a text that is to be asterisks.
+  struct NewPlace: Sendable {
+    /// Index of the requested span.
+    let index: Int
+    let address: TextAddress
+    let asterisks: ScalarSpan
+    let original: String
+    /// Whether it is the span that was asked for.
+    let isAsked: Bool
+  }
+
+  /// A text and what becomes of it.
+  struct Change: Sendable {
+    let before: StoredText
+    let after: String
+  }
+
+  private(set) var changes: [Change] = []
+  private(set) var newPlaces: [NewPlace] = []
+  /// Earlier masks that stand elsewhere afterwards.
+  private(set) var moved: [(place: MaskPlace, start: Int)] = []
+
+  private let requested: [RequestedSpan]
+  private let words: [(index: Int, field: String, words: SpanWords)]
+
+  /// - Parameter requested: spans whose words were read from their texts.
+  init(_ requested: [RequestedSpan]) {
+    self.requested = requested
+    words = requested.compactMap { span in
+      SpanWords(span.words).map { (span.index, span.field, $0) }
+    }.sorted { ($0.words.length, $1.index) > ($1.words.length, $0.index) }
+  }
+
+  /// Adds a text.
+  ///
+  /// - Parameter earlier: the masks that lie on it.
+  /// - Throws: ``MaskRefusal`` with the index of the requested span.
+  mutating func add(_ stored: StoredText, earlier: [MaskPlace]) throws(MaskRefusal) {
+    let asked = requested.filter { $0.address == stored.address }
+    if stored.address.copy.relation == .record {
+      takeAway(stored)
+      return
+    }
+    let scalars = Array(stored.text.unicodeScalars)
+    var chosen = asked.map { (index: $0.index, span: $0.span) }
+    if asked.isEmpty { chosen = sameSpans(stored) }
+    // Checks what was asked for, before copies of the words are looked for beside it.
+    let check = chosen.map(\.span)
+    do throws(MaskRefusal) {
+      _ = try MaskedText.masking(stored.text, check, earlier: earlier.map(\.span))
+    } catch {
+      guard asked.isEmpty else { throw error.with(chosen.map(\.index)) }
+      chosen = []
+    }
+    chosen += occurrences(in: scalars, of: stored, beside: chosen.map(\.span) + earlier.map(\.span))
+    guard !chosen.isEmpty else { return }
+    let masked = try MaskedText.masking(stored.text, chosen.map(\.span), earlier: earlier.map(\.span))
+    changes.append(Change(before: stored, after: masked.text))
+    newPlaces += masked.pieces.map { piece in
+      NewPlace(
+        index: chosen[piece.index].index, address: stored.address, asterisks: piece.asterisks,
+        original: piece.original, isAsked: piece.index < asked.count)
+    }
+    for (place, span) in zip(earlier, masked.earlier) where place.span != span { moved.append((place, span.start)) }
+  }
+
+  /// The spans of an equal text of the same field.
+  private func sameSpans(_ stored: StoredText) -> [(index: Int, span: ScalarSpan)] {
+    requested.filter { $0.field == stored.address.field && $0.text == stored.text }.map { ($0.index, $0.span) }
+  }
+
+  private func occurrences(
+    in scalars: [Unicode.Scalar], of stored: StoredText, beside taken: [ScalarSpan]
+  ) -> [(index: Int, span: ScalarSpan)] {
+    var isTaken = [Bool](repeating: false, count: scalars.count)
+    for span in taken { for position in span.start..<span.end { isTaken[position] = true } }
+    var bounds: CharacterBounds?
+    var found: [(index: Int, span: ScalarSpan)] = []
+    for (index, field, words) in words where stored.address.isReached(byMasksOf: field) {
+      for occurrence in words.occurrences(in: scalars) {
+        let known = bounds ?? CharacterBounds(stored.text, scalarCount: scalars.count)
+        bounds = known
+        let span = known.covering(occurrence)
+        guard !isTaken[span.start..<span.end].contains(true) else { continue }
+        for position in span.start..<span.end { isTaken[position] = true }
+        found.append((index, span))
+      }
+    }
+    return found
+  }
+
+  private mutating func takeAway(_ stored: StoredText) {
+    let scalars = Array(stored.text.unicodeScalars)
+    let reaching = requested.first { span in
+      guard stored.address.isReached(byMasksOf: span.field) else { return false }
+      return span.text == stored.text || SpanWords(span.words)?.occurrences(in: scalars).isEmpty == false
+    }
+    guard let reaching else { return }
+    changes.append(Change(before: stored, after: ""))
+    newPlaces.append(
+      NewPlace(
+        index: reaching.index, address: stored.address, asterisks: ScalarSpan(start: 0, length: 0),
+        original: stored.text, isAsked: false))
+  }
+}
+
+extension MaskRefusal {
+  /// The same refusal with the request's index in place of the list's.
+  fileprivate func with(_ indices: [Int]) -> MaskRefusal {
+    switch self {
+    case .outsideText(let index): .outsideText(index: indices[index])
+    case .splitsCharacter(let index): .splitsCharacter(index: indices[index])
+    case .overlaps(let index): .overlaps(index: indices[index])
+    }
+  }
+}

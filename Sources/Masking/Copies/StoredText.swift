@@ -1,0 +1,84 @@
+import PersonalData
+import Postgres
+import TicketLedger
+
+/// Where a text is stored: a column of the registry, a ticket, and the row among the ticket's rows.
+struct TextAddress: Hashable, Sendable {
+  let copy: TextCopy
+  let ticket: TicketLink
+  /// The values of the registry's row columns, joined by `/`.
+  let row: String
+
+  /// The address of a text of a ticket's own: of a field, or of an entry.
+  ///
+  /// - Returns: nil when the field cannot be masked.
+  init?(field: String, entry: EntryID?, of ticket: TicketLink) {
+    guard let copy = TextCopies.original(of: field), copy.rows.isEmpty == (entry == nil) else { return nil }
+    self.init(copy: copy, ticket: ticket, row: entry.map(\.description) ?? "")
+  }
+
+  init(copy: TextCopy, ticket: TicketLink, row: String) {
+    self.copy = copy
+    self.ticket = ticket
+    self.row = row
+  }
+
+  /// The field whose text stands there, or stood there once; nil for words among others.
+  var field: String? {
+    switch copy.relation {
+    case .original, .record: copy.field
+    case .snapshot: row.split(separator: "/").last.map(String.init)
+    case .quotation: nil
+    }
+  }
+
+  /// Whether masks of a field reach this text.
+  func isReached(byMasksOf masked: String) -> Bool {
+    guard copy.relation == .snapshot else { return copy.places.contains(masked) }
+    return field.flatMap(TextCopies.original)?.places.contains(masked) ?? true
+  }
+}
+
+/// A text as it is stored now.
+struct StoredText: Sendable {
+  let address: TextAddress
+  let text: String
+  /// Whether it has left Handoff already, as a sent mail has.
+  let hasLeft: Bool
+}
+
+/// A row of `mask_place`: where asterisks of a mask stand.
+struct MaskPlace: Sendable {
+  /// The ticket on which the mask was made.
+  let owner: TicketLink
+  let mask: MaskID
+  /// 0 where the span was masked; copies count from 1.
+  let number: Int32
+  let address: TextAddress
+  var span: ScalarSpan
+  let sealedOriginal: [UInt8]
+  let keyID: String
+
+  static let columns: Query = """
+    p.service_id, m.ticket_id, p.mask_id, p.number, p.text_column, p.ticket_service_id, p.ticket_id, p.row_key, \
+    p.span_start, p.span_length, coalesce(p.sealed_original, ''), p.key_id
+    """
+  static let columnCount = 12
+
+  /// Reads a row that begins with ``columns``; nil when the registry has lost the column.
+  init?(_ row: Row) throws(PostgresError) {
+    owner = TicketLink(serviceID: try row.value(0), ticketID: try row.value(1))
+    mask = try row.value(2)
+    number = try row.value(3)
+    guard let copy = TextCopies.named(try row.string(4)) else { return nil }
+    address = TextAddress(
+      copy: copy, ticket: TicketLink(serviceID: try row.value(5), ticketID: try row.value(6)), row: try row.value(7))
+    span = ScalarSpan(start: Int(try row.int32(8)), length: Int(try row.int32(9)))
+    sealedOriginal = try row.bytes(10)
+    keyID = try row.string(11)
+  }
+
+  var vaultPlace: VaultPlace {
+    VaultPlace(owner: owner, mask: mask, number: number, address: address, asteriskCount: span.length)
+  }
+}

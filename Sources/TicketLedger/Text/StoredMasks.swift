@@ -1,0 +1,76 @@
+package import EventLoop
+import HandoffAPI
+import Postgres
+import ServiceKit
+
+/// Where asterisks of a mask stand in a stored text.
+package struct StoredMask: Sendable, Hashable {
+  /// The mask.
+  package let id: MaskID
+  /// The ticket on which it was made; a copy of its words may stand in another one.
+  package let owner: TicketLink
+  /// The ticket of the text.
+  package let ticket: TicketLink
+  /// The text's column (``TextCopy/name``).
+  package let column: String
+  /// The text's row, as the registry joins it.
+  package let row: String
+  /// First asterisk, by scalars of the text.
+  package let start: Int32
+  /// Number of asterisks.
+  package let length: Int32
+
+  init(_ row: Row) throws(PostgresError) {
+    id = try row.value(0)
+    owner = TicketLink(serviceID: try row.value(1), ticketID: try row.value(2))
+    ticket = TicketLink(serviceID: try row.value(3), ticketID: try row.value(4))
+    column = try row.value(5)
+    self.row = try row.value(6)
+    start = try row.value(7)
+    length = try row.value(8)
+  }
+}
+
+extension TicketLedger {
+  /// The masks that lie on the tickets' texts now, in the order of the texts.
+  ///
+  /// - Parameter columns: of which columns (``TextCopy/name``).
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func storedMasks(
+    on tickets: [TicketLink], in columns: [String], deadline: Deadline
+  ) async throws -> [StoredMask] {
+    guard !tickets.isEmpty else { return [] }
+    return try await ServiceError.translating {
+      try await pool.query(Self.storedMasks(tickets, columns), deadline: deadline).map { try StoredMask($0) }
+    }
+  }
+
+  static func storedMasks(_ tickets: [TicketLink], _ columns: [String]) -> Query {
+    """
+    SELECT p.mask_id, p.service_id, m.ticket_id, p.ticket_service_id, p.ticket_id, p.text_column, p.row_key,
+      p.span_start, p.span_length
+    FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS t (service_id, id)
+    JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
+    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
+    WHERE p.text_column = ANY(\(columns)) ORDER BY p.text_column, p.row_key, p.span_start
+    """
+  }
+
+  /// The API's messages of masks, by their texts' rows.
+  func messages(for masks: [StoredMask], _ deadline: Deadline) async throws -> [(mask: StoredMask, message: TextMask)] {
+    var messages: [(StoredMask, TextMask)] = []
+    messages.reserveCapacity(masks.count)
+    for mask in masks {
+      let service = try await directory.service(id: mask.owner.serviceID, deadline: deadline)
+      let name = MaskName(ticket: TicketName(service: service.code, id: mask.owner.ticketID), id: mask.id)
+      messages.append(
+        (
+          mask,
+          TextMask(
+            name: name.description, start: mask.start, length: mask.length,
+            field: TextCopies.named(mask.column).flatMap { $0.relation == .original ? $0.field : nil } ?? "")
+        ))
+    }
+    return messages
+  }
+}

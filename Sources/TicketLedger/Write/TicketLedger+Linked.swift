@@ -1,0 +1,129 @@
+package import EventLoop
+package import Postgres
+import ServiceKit
+
+/// A ticket and those that an escalation ties to it, locked until the transaction ends.
+package struct LinkedTickets: Sendable {
+  /// The ticket that the act is about.
+  package let own: TicketRecord
+  /// The consultation ticket behind it, and the issue tickets that answer the same consultation ticket; by id.
+  package let others: [TicketRecord]
+
+  /// All of them.
+  package var all: [TicketRecord] { [own] + others }
+}
+
+/// Changes of a ticket and of tickets that an escalation ties to it: all are written or none.
+package struct LinkedChange: Sendable {
+  /// The ticket's change, with its companions.
+  package var change: TicketChange
+  /// Changes of others, without companions or claims.
+  package var others: [(ticket: TicketRecord, change: TicketChange)] = []
+
+  /// Changes one ticket.
+  package init(_ change: TicketChange) { self.change = change }
+}
+
+private struct LinksChanged: Error {}
+
+extension TicketLedger {
+  /// Most tickets that are locked together.
+  package static let linkedMax = 100
+
+  /// Performs an act that must see, unchanged until it is written, more than a ticket's row: the ticket and its linked
+  /// ones are locked first, and what `decide` reads in the transaction stays as it is. Two round trips, and those of
+  /// `decide`.
+  ///
+  /// - Parameters:
+  ///   - version: the version that the caller saw; 0: whatever it is now.
+  ///   - reading: statements that run with the locking, in the same round trip; `decide` gets their rows. They see the
+  ///     database as it is once the locks are held.
+  ///   - decide: may be called several times, and must have no effect but through the transaction.
+  /// - Throws: TICKET_NOT_FOUND, STALE_VERSION, REQUEST_ID_REUSED, CONFLICT, and what `decide` throws.
+  package func performLinked(
+    on name: TicketName, access: Access, version: Int64 = 0, idempotency: IdempotencyClaim? = nil, reading: [Query],
+    deadline: Deadline,
+    decide: (LinkedTickets, [Rows], PostgresTransaction) async throws -> LinkedChange
+  ) async throws -> Written {
+    guard name.service == access.service.code else { throw ServiceError(.ticketNotFound) }
+    let service = access.service.id
+    for _ in 0..<Self.attemptsMax {
+      do {
+        return try await pool.transaction(deadline: deadline) { transaction in
+          var rows = try await transaction.batch(
+            [Self.locking(name.id, service), Self.claimed(idempotency)] + reading)
+          let tickets = try rows.removeFirst().map { try TicketRecord($0) }
+          let earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) }
+          guard let own = tickets.first(where: { $0.id == name.id && $0.serviceID == service }) else {
+            throw ServiceError(.ticketNotFound)
+          }
+          if let earlier, let idempotency {
+            return try await answer(earlier, to: idempotency, seen: own) { try await transaction.query($0) }
+          }
+          try own.require(version: version)
+          // An escalation that was being written while this waited has made a ticket that is not locked yet.
+          let links = Set(tickets.map(\.link))
+          guard tickets.allSatisfy({ $0.target.map(links.contains) ?? true }) else { throw LinksChanged() }
+          let linked = LinkedTickets(own: own, others: tickets.filter { $0.link != own.link })
+          return try await write(
+            try await decide(linked, rows, transaction), on: own, idempotency, transaction, deadline)
+        }
+      } catch is LinksChanged {
+        continue
+      } catch let error as PostgresError {
+        guard error.isClaimed || error.sqlState == ChangePlan.lostRaceState else { throw ServiceError(postgres: error) }
+      }
+    }
+    throw ServiceError(.conflict)
+  }
+
+  private func write(
+    _ linked: LinkedChange, on own: TicketRecord, _ idempotency: IdempotencyClaim?,
+    _ transaction: PostgresTransaction, _ deadline: Deadline
+  ) async throws -> Written {
+    var change = linked.change
+    change.idempotency = idempotency
+    let (plan, resultIDs) = try await plan(change, on: own, deadline: deadline)
+    var statements = [
+      plan.updateStatement(idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .failure)
+    ]
+    var topics = plan.outbox.map(\.topic)
+    for (ticket, change) in linked.others {
+      let (other, _) = try await self.plan(change, on: ticket, deadline: deadline)
+      statements.append(
+        other.updateStatement(nil, resultIDs: [], isSilent: change.isSilent, onLostRace: .failure))
+      topics += other.outbox.map(\.topic)
+    }
+    try await transaction.commit(with: statements + change.companions)
+    hints.announce(topics)
+    return written(plan, resultIDs)
+  }
+
+  /// Locks in the order of ids, so that two acts on linked tickets wait for each other instead of failing.
+  private static func locking(_ id: TicketID, _ service: ServiceID) -> Query {
+    """
+    WITH own AS (
+      SELECT service_id, id, source_service_id, source_ticket_id FROM ticket
+      WHERE service_id = \(service) AND id = \(id)
+    ), family AS (
+      SELECT service_id, id FROM own
+      UNION SELECT source_service_id, source_ticket_id FROM own WHERE source_ticket_id IS NOT NULL
+      UNION SELECT o.service_id, o.id FROM own JOIN ticket AS o
+        ON o.source_service_id = own.service_id AND o.source_ticket_id = own.id
+      UNION SELECT o.service_id, o.id FROM own JOIN ticket AS o
+        ON o.source_service_id = own.source_service_id AND o.source_ticket_id = own.source_ticket_id
+    )
+    SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+    WHERE (t.service_id, t.id) IN (SELECT service_id, id FROM family ORDER BY 2 LIMIT \(Self.linkedMax))
+    ORDER BY t.service_id, t.id FOR NO KEY UPDATE OF t
+    """
+  }
+
+  private static func claimed(_ claim: IdempotencyClaim?) -> Query {
+    guard let claim else { return "SELECT NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint[]" }
+    return """
+      SELECT \(fragment: IdempotencyRecord.columns) FROM idempotency_key AS k
+      WHERE k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
+      """
+  }
+}

@@ -1,0 +1,115 @@
+import HandoffAPI
+import HandoffTestKit
+import LedgerTestKit
+import Masking
+import Postgres
+import ServiceKit
+import Testing
+import TicketLedger
+
+@Suite("Masking every copy")
+struct CopyTests {
+  private let world: MaskingDesk
+  private var desk: Desk { world.desk }
+  private var scan: CopyScan { CopyScan(desk: world.desk) }
+
+  init() async throws { world = try await MaskingDesk.open() }
+
+  @Test("words that stand everywhere a ticket can carry text are nowhere once masked, and all back once unmasked")
+  func leakScan() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    let before = try await scan.texts()
+    let tables = try await scan.tables(holding: MarkedTicket.marker)
+    #expect(
+      tables == [
+        "handoff.customer", "handoff.mail_message", "handoff.ticket", "handoff.ticket_entry",
+        "handoff.ticket_event_value",
+      ])
+    let masks = try await world.mask(ticket.spans, on: ticket.name)
+    #expect(try await scan.tables(holding: MarkedTicket.marker) == [])
+    #expect(try await scan.tables(holding: "marker") == [], "a part of the words is left")
+    #expect(try await world.isIntact(ticket.own))
+    #expect(try await world.isIntact(ticket.issue))
+    for mask in masks.shuffled() { try await world.unmask(mask) }
+    let after = try await scan.texts()
+    for copy in TextCopies.all { #expect(after[copy.name] == before[copy.name], "\(copy.name)") }
+    #expect(try await world.isIntact(ticket.own))
+    #expect(try await world.isIntact(ticket.issue))
+  }
+
+  @Test("both tickets of an escalation get an event, and the event of the masked one names the mail that was sent")
+  func events() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    _ = try await world.mask([ticket.spans[0]], on: ticket.name)
+    let own = try await desk.ledger.ticket(ticket.own.ticketID, of: ticket.own.serviceID, deadline: desk.deadline)
+    let event = try #require(try await desk.ledger.events(of: own, limit: 100, deadline: desk.deadline).last)
+    let sent = try await desk.number("SELECT id FROM mail_message WHERE state = 'SENT'")
+    #expect(event.code == "MASKED")
+    #expect(event.changes.map(\.field) == ["mask", "left_before"])
+    #expect(event.changes.last?.after == "mail_message/\(sent)")
+    let issue = try await desk.ledger.ticket(ticket.issue.ticketID, of: ticket.issue.serviceID, deadline: desk.deadline)
+    let other = try #require(try await desk.ledger.events(of: issue, limit: 100, deadline: desk.deadline).last)
+    #expect(other.code == "MASKED" && other.changes.map(\.after) == [ticket.name.description])
+    #expect(issue.version == 2)
+  }
+
+  @Test("an entry's mask leaves the customer's address on the ticket, so that answers still go there")
+  func addressStays() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    _ = try await world.mask([ticket.spans[0]], on: ticket.name)
+    let rows = try await desk.database.pool.query(
+      "SELECT customer_email, title FROM ticket WHERE id = \(ticket.own.ticketID)", deadline: desk.deadline)
+    #expect(try rows[0].string(0) == MarkedTicket.marker)
+    #expect(try rows[0].string(1) == "*********************** 문의")
+  }
+
+  @Test("masks of a ticket's fields are shown with it, and every asterisk of an entry says whose it is")
+  func masksAreShown() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    let masks = try await world.mask(ticket.spans, on: ticket.name)
+    let record = try await desk.ledger.ticket(ticket.own.ticketID, of: ticket.own.serviceID, deadline: desk.deadline)
+    let message = try await desk.ledger.message(for: record, deadline: desk.deadline)
+    #expect(message.titleMasks.map(\.name) == [masks[0].name])
+    #expect(
+      Set(message.customerMasks.map(\.field)) == ["customer.display_name", "customer.email", "customer.phone"])
+    let entries = try await desk.ledger.entries(of: record, limit: 10, deadline: desk.deadline)
+    let shown = try await desk.ledger.messages(for: entries, of: record, deadline: desk.deadline)
+    #expect(shown[0].text == "메일은 *********************** 이고 *********************** 도 같아요.")
+    #expect(shown[0].masks.map(\.start) == [4, 31])
+    #expect(shown[1].masks.count == 2 && shown[1].masks.allSatisfy { $0.name == masks[0].name })
+  }
+
+  @Test("a customer's address that another customer has taken since is not taken back")
+  func takenAddress() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    let masks = try await world.mask([ticket.spans[2]], on: ticket.name)
+    try await world.run("INSERT INTO customer (organization_id, email) VALUES (1, \(MarkedTicket.marker))")
+    try await world.unmask(masks[0])
+    let count = try await desk.number("SELECT count(*) FROM customer WHERE email = \(MarkedTicket.marker)")
+    #expect(count == 1)
+  }
+
+  @Test("masking's database role can read and change every column of the registry, and no other role reads the vault")
+  func grants() async throws {
+    for copy in TextCopies.all {
+      for right in ["SELECT", "UPDATE"] {
+        let has = try await desk.database.pool.query(
+          "SELECT has_column_privilege('handoff_masking', \("handoff.\(copy.table)"), \(copy.column), \(right))",
+          deadline: desk.deadline)
+        #expect(try has[0].bool(0), "handoff_masking lacks \(right) on \(copy.name)")
+      }
+    }
+    for role in ["tickets", "assignment", "mail", "gateway"] {
+      for column in ["sealed_original", "key_id"] {
+        let has = try await desk.database.pool.query(
+          "SELECT has_column_privilege(\("handoff_\(role)"), 'handoff.mask_place', \(column), 'SELECT')",
+          deadline: desk.deadline)
+        #expect(try !has[0].bool(0), "handoff_\(role) can read \(column)")
+      }
+      let pool = try desk.ledger(as: "handoff_\(role)").pool
+      await #expect(throws: PostgresError.self) {
+        try await pool.query("SELECT sealed_original FROM mask_place", deadline: desk.deadline)
+      }
+    }
+  }
+}
