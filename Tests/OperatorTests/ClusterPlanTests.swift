@@ -17,6 +17,41 @@ struct ClusterPlanTests {
     #expect(!ClusterPlan.daemons.contains { ports[$0.name] == $0.port })
   }
 
+  @Test("no port is one that the system gives to outgoing connections: a daemon that was killed finds it again")
+  func lastingPorts() throws {
+    let text = try String(contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8)
+    let range = text.split { $0.isWhitespace }.compactMap { UInt16($0) }
+    let lasting = ClusterPorts.lasting(outgoing: range[0]...range[1])
+    let ports = try ClusterPorts.choose(edge: 0)
+    for daemon in ClusterPlan.daemons {
+      #expect(lasting.contains(ports[daemon.name]))
+      #expect(lasting.contains(ports["\(daemon.name)-admin"]))
+    }
+    #expect(lasting.contains(ports[ClusterPlan.edgeName]))
+  }
+
+  @Test(
+    "ports are chosen below the outgoing range, above it when there is no room, and anywhere when there is none at all",
+    arguments: [
+      (32_768...60_999, 10_000...32_767), (11_000...60_999, 10_000...10_999), (10_999...60_999, 61_000...65_535),
+      (1024...64_535, 64_536...65_535), (1024...65_535, 10_000...65_535), (1...5000, 10_000...65_535),
+    ] as [(ClosedRange<UInt16>, ClosedRange<UInt16>)])
+  func lastingRange(outgoing: ClosedRange<UInt16>, expected: ClosedRange<UInt16>) {
+    #expect(ClusterPorts.lasting(outgoing: outgoing) == expected)
+  }
+
+  @Test("a cluster keeps its ports from others while their servers are down, and lets them go with itself")
+  func claimedPorts() throws {
+    var first: ClusterPorts? = try ClusterPorts.choose(edge: 0)
+    let port = try #require(first?["gateway"])
+    // Nobody listens there, as between the end of a daemon and its next start.
+    #expect(ClusterPorts.isFree(port))
+    let error = #expect(throws: OperatorError.self) { try ClusterPorts.choose(edge: port) }
+    #expect(error?.message.contains("\(port)") == true)
+    first = nil
+    #expect(try ClusterPorts.choose(edge: port)[ClusterPlan.edgeName] == port)
+  }
+
   @Test("a port that was asked for and is taken is an error")
   func takenPort() throws {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

@@ -25,7 +25,9 @@ struct SupervisorTests {
   init() throws {
     group = try EventLoopGroup.start(count: 1)
     scratch = try Scratch()
-    supervisor = Supervisor(loop: group.next(), logs: scratch.path, owner: .current, notify: notices.hear)
+    // Longer than any child here lives, however slow the machine.
+    supervisor = Supervisor(
+      loop: group.next(), logs: scratch.path, owner: .current, stableAfter: .seconds(3600), notify: notices.hear)
   }
 
   private func shell(_ name: String, _ script: String, stopWithin: Duration = .seconds(10)) -> SupervisedProgram {
@@ -60,6 +62,21 @@ struct SupervisorTests {
       ])
     let log = try String(contentsOfFile: "\(scratch.path)/fragile.log", encoding: .utf8)
     #expect(log.hasPrefix("started\nstarted\n"))
+  }
+
+  @Test("a child that has lived for a while starts over with the shortest delay, however often it died before")
+  func stable() async throws {
+    let supervisor = Supervisor(
+      loop: group.next(), logs: scratch.path, owner: .current, stableAfter: .milliseconds(100), notify: notices.hear)
+    await supervisor.keepRunning()
+    try await supervisor.start(shell("settled", "sleep 0.2; exit 3"))
+    var delays: [Duration] = []
+    for await notice in notices.stream {
+      if case .died(_, _, let delay) = notice { delays.append(delay) }
+      if delays.count == 3 { break }
+    }
+    await supervisor.stopAll()
+    #expect(delays == [.milliseconds(500), .milliseconds(500), .milliseconds(500)])
   }
 
   @Test("a child that dies while the cluster starts is not restarted; its end and last words are kept")

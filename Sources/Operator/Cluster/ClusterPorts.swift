@@ -1,8 +1,11 @@
 import Glibc
 
 /// The loopback ports of a cluster, by the name of who listens: `edge`, `gateway`, `tickets-admin`.
+///
+/// Other clusters keep off them for as long as this value lives.
 struct ClusterPorts: Sendable, Equatable {
   private var numbers: [String: UInt16] = [:]
+  private var claims: [PortClaim] = []
   /// Ports that were taken by somebody else, so that another one was chosen.
   private(set) var moved: [(name: String, from: UInt16)] = []
 
@@ -10,8 +13,7 @@ struct ClusterPorts: Sendable, Equatable {
 
   /// Chooses a free port for everybody: the usual one, or any when that is taken.
   ///
-  /// - Parameter edge: The edge's port that the person asked for; 0 for any port for everybody, so that clusters that
-  ///   start at the same time do not choose the same ones; nil for the usual one.
+  /// - Parameter edge: The edge's port that the person asked for; 0 for any port for everybody; nil for the usual one.
   /// - Throws: `OperatorError` when the port asked for is taken.
   static func choose(edge: UInt16?) throws(OperatorError) -> ClusterPorts {
     var ports = ClusterPorts()
@@ -19,15 +21,14 @@ struct ClusterPorts: Sendable, Equatable {
       try ports.take(edge == 0 ? 0 : daemon.port, for: daemon.name)
       try ports.take(edge == 0 ? 0 : daemon.port + ClusterPlan.adminOffset, for: "\(daemon.name)-admin")
     }
-    if let edge {
-      guard isFree(edge) else {
-        throw OperatorError(
-          "port \(edge) is in use by another program",
-          advice: "Name another one with --port, or --port 0 for any that is free.")
-      }
-      try ports.take(edge, for: ClusterPlan.edgeName)
-    } else {
-      try ports.take(ClusterPlan.edgePort, for: ClusterPlan.edgeName)
+    guard let edge, edge != 0 else {
+      try ports.take(edge ?? ClusterPlan.edgePort, for: ClusterPlan.edgeName)
+      return ports
+    }
+    guard ports.claim(edge, for: ClusterPlan.edgeName) else {
+      throw OperatorError(
+        "port \(edge) is in use by another program",
+        advice: "Name another one with --port, or --port 0 for any that is free.")
     }
     return ports
   }
@@ -39,28 +40,48 @@ struct ClusterPorts: Sendable, Equatable {
   }
 
   private mutating func take(_ wanted: UInt16, for name: String) throws(OperatorError) {
-    if wanted != 0, !numbers.values.contains(wanted), Self.isFree(wanted) {
-      numbers[name] = wanted
-      return
+    if wanted != 0 {
+      if claim(wanted, for: name) { return }
+      moved.append((name, wanted))
     }
-    // The system gives the same port twice when the first is not bound yet, so try until it is a new one.
-    for _ in 0..<100 {
-      guard let port = Self.bind(0) else { break }
-      if !numbers.values.contains(port) {
-        numbers[name] = port
-        if wanted != 0 { moved.append((name, wanted)) }
-        return
-      }
+    let range = Self.lasting(outgoing: Self.outgoing)
+    for _ in 0..<1000 {
+      if claim(.random(in: range), for: name) { return }
     }
-    throw OperatorError("there is no free port on 127.0.0.1")
+    throw OperatorError("there is no free port between \(range.lowerBound) and \(range.upperBound) on 127.0.0.1")
+  }
+
+  private mutating func claim(_ port: UInt16, for name: String) -> Bool {
+    guard let claim = PortClaim(port), Self.isFree(port) else { return false }
+    claims.append(claim)
+    numbers[name] = port
+    return true
+  }
+
+  /// Where a server that was killed finds its port again: outside the range from which the system gives ports to
+  /// outgoing connections, one of which could hold it when the server comes back; below that range unless there is too
+  /// little room.
+  static func lasting(outgoing: ClosedRange<UInt16>) -> ClosedRange<UInt16> {
+    // Under 10,000 lie the ports that programs are known by, ours among them.
+    let (first, room) = (10_000 as UInt16, 1000 as UInt16)
+    if outgoing.lowerBound >= first + room { return first...(outgoing.lowerBound - 1) }
+    if outgoing.upperBound <= .max - room { return max(first, outgoing.upperBound + 1)...(.max) }
+    // Nearly everything is given out: a port that may be taken is better than none.
+    return first...(.max)
+  }
+
+  /// The range of ports for outgoing connections; Linux's usual one when it cannot be read.
+  private static var outgoing: ClosedRange<UInt16> {
+    let text = try? PrivateFile.read("/proc/sys/net/ipv4/ip_local_port_range")
+    let numbers = (text ?? "").split { $0.isWhitespace }.compactMap { UInt16($0) }
+    guard numbers.count == 2, numbers[0] <= numbers[1] else { return 32_768...60_999 }
+    return numbers[0]...numbers[1]
   }
 
   /// Whether nobody listens on the port.
-  static func isFree(_ port: UInt16) -> Bool { port == 0 || bind(port) != nil }
-
-  private static func bind(_ port: UInt16) -> UInt16? {
+  static func isFree(_ port: UInt16) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    guard descriptor >= 0 else { return nil }
+    guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     // As the daemons do: connections of an earlier run that linger do not hold the port.
     var on: Int32 = 1
@@ -69,13 +90,10 @@ struct ClusterPorts: Sendable, Equatable {
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = withUnsafeMutablePointer(to: &address) { pointer in
+    return withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        Glibc.bind(descriptor, address, length) == 0 && listen(descriptor, 1) == 0
-          && getsockname(descriptor, address, &length) == 0
+        bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 && listen(descriptor, 1) == 0
       }
     }
-    return bound ? UInt16(bigEndian: address.sin_port) : nil
   }
 }

@@ -19,9 +19,10 @@ enum UpCommand {
         The data lies in \(directory.path) instead; \(directory.requested) links to it.
         """)
     }
+    let ports = try ClusterPorts.choose(edge: arguments.port)
     let cluster = try Cluster(config, directory, console)
     let (stops, teller) = AsyncStream.makeStream(of: Int.self)
-    let start = Task { try await Self.start(cluster, installation, port: arguments.port) }
+    let start = Task { try await Self.start(cluster, installation, ports) }
     signals.deliver(on: cluster.supervision.next()) { count in
       start.cancel()
       teller.yield(count)
@@ -35,6 +36,8 @@ enum UpCommand {
       console.line("")
     }
     await cluster.stop()
+    // Other clusters keep off the ports until the last daemon has ended.
+    withExtendedLifetime(ports) {}
     unlink(directory.addresses)
     _ = consume lock
     switch result {
@@ -47,13 +50,12 @@ enum UpCommand {
 
   /// From nothing to serving; returns what to show.
   private static func start(
-    _ cluster: Cluster, _ installation: Installation, port: UInt16?
+    _ cluster: Cluster, _ installation: Installation, _ ports: ClusterPorts
   ) async throws -> String {
     let directory = cluster.directory
     let start = MonotonicTime.current
     cluster.console.progress("Data directory: \(directory.requested)")
     try ClusterSecrets.prepare(directory)
-    let ports = try ClusterPorts.choose(edge: port)
     if !ports.moved.isEmpty {
       let list = ports.moved.map { "\($0.name) \(ports[$0.name]) instead of \($0.from)" }.joined(separator: ", ")
       cluster.console.progress("Other programs use the usual ports; these listen elsewhere: \(list)")

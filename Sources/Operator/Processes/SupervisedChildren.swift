@@ -3,10 +3,10 @@ import Glibc
 
 /// The supervisor's state: loop-confined.
 final class SupervisedChildren {
-  /// A child that lived this long starts over with the shortest delay.
-  private static let stableAfter = Duration.seconds(60)
   private static let delayMin = Duration.milliseconds(500)
-  private static let delayMax = Duration.seconds(30)
+  /// An attempt costs a tenth of a second of one core, so there is no need to be rarer; and whatever kept a child from
+  /// starting, the cluster serves soon after that is over.
+  private static let delayMax = Duration.seconds(2)
   private static let lastLinesMax = 12
 
   private final class Child {
@@ -34,13 +34,18 @@ final class SupervisedChildren {
   private let loop: EventLoop
   private let logs: String
   private let owner: ServiceUser
+  private let stableAfter: Duration
   private let notify: @Sendable (SupervisorNotice) -> Void
   private var children: [Child] = []
 
-  init(loop: EventLoop, logs: String, owner: ServiceUser, notify: @escaping @Sendable (SupervisorNotice) -> Void) {
+  init(
+    loop: EventLoop, logs: String, owner: ServiceUser, stableAfter: Duration,
+    notify: @escaping @Sendable (SupervisorNotice) -> Void
+  ) {
     self.loop = loop
     self.logs = logs
     self.owner = owner
+    self.stableAfter = stableAfter
     self.notify = notify
   }
 
@@ -146,7 +151,7 @@ final class SupervisedChildren {
       child.stopped?()
       child.stopped = nil
     } else if keepsRunning {
-      if loop.now.since(child.startTime) >= Self.stableAfter { child.delay = Self.delayMin }
+      if loop.now.since(child.startTime) >= stableAfter { child.delay = Self.delayMin }
       restartLater(child) { .died(name: child.program.name, status: status, delay: $0) }
     }
   }

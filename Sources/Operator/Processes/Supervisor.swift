@@ -42,11 +42,17 @@ final class Supervisor: Sendable {
   private let state: LoopBound<SupervisedChildren>
 
   /// A supervisor on `loop` that writes `<name>.log` files into the directory `logs`, owned by `owner`.
+  ///
+  /// - Parameter stableAfter: a child that lived this long is no child that cannot start: when it dies, it starts over
+  ///   with the shortest delay. Every daemon serves, or has given up, long before.
   init(
-    loop: EventLoop, logs: String, owner: ServiceUser, notify: @escaping @Sendable (SupervisorNotice) -> Void
+    loop: EventLoop, logs: String, owner: ServiceUser, stableAfter: Duration = .seconds(5),
+    notify: @escaping @Sendable (SupervisorNotice) -> Void
   ) {
     self.loop = loop
-    state = LoopBound(SupervisedChildren(loop: loop, logs: logs, owner: owner, notify: notify), loop)
+    let children = SupervisedChildren(
+      loop: loop, logs: logs, owner: owner, stableAfter: stableAfter, notify: notify)
+    state = LoopBound(children, loop)
   }
 
   /// Starts a program as the last of the row. Its death counts as a failure until `keepRunning()` is called.
