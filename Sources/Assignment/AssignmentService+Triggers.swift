@@ -7,17 +7,17 @@ extension AssignmentService {
   private static let nameCharactersMax = 100
   private static let pageSizeDefault = 50
 
-  /// Runs the trigger passes of a ticket that are waiting, if nobody runs them already.
+  /// Runs the trigger passes of a ticket that are waiting, and waits for those that are being run already, so that the
+  /// answer shows what all of them left.
   ///
-  /// - Throws: TICKET_NOT_FOUND.
+  /// - Throws: TICKET_NOT_FOUND; DEADLINE_EXCEEDED, and the passes go on.
   package func runTriggers(_ request: RunTriggersRequest, _ call: CallContext) async throws -> RunTriggersResponse {
     let name = try TicketName(request.name, field: "name")
     let access = try await ledger.access(call, ticket: name)
-    let ticket = try await runner.runWaiting(name.id, of: access.service.id, deadline: call.deadline)
-    guard let ticket else {
+    guard let ticket = try await runner.runWaiting(name.id, of: access.service.id, deadline: call.deadline) else {
       // Having nothing to run is no error, asking about nothing is.
-      _ = try await ledger.ticket(name, access: access, deadline: call.deadline)
-      return RunTriggersResponse()
+      let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
+      return RunTriggersResponse(ticket: try await ledger.message(for: ticket, deadline: call.deadline))
     }
     return RunTriggersResponse(ticket: try await ledger.message(for: ticket, deadline: call.deadline))
   }

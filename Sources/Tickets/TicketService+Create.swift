@@ -32,8 +32,10 @@ extension TicketService {
     var draft = try await draft(wanted, try await facts, access, call)
     draft.idempotency = claim
     let written = try await ledger.create(draft, opening: opened, deadline: call.deadline)
-    if !written.isRepeat, let settled = await afterTriggers(written.ticket, of: service, call) { return settled }
-    return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    guard !written.isRepeat, draft.event.outbox.contains(where: { $0.topic == .triggers }) else {
+      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    }
+    return try await afterTriggers(written.ticket, of: service, call)
   }
 
   /// The ticket to be; makes its customer when the organization does not know them.
@@ -114,13 +116,20 @@ extension TicketService {
     return customer
   }
 
-  /// The ticket as the triggers left it; nil when they were not done in time, or assignment could not be asked: the
-  /// pass is in the outbox, and whoever does it does not need us.
-  private func afterTriggers(_ ticket: TicketRecord, of service: ServiceRecord, _ call: CallContext) async -> Ticket? {
+  /// The ticket as the triggers left it. When they are not done in time, or assignment cannot be asked, it is the
+  /// ticket as it is by then: the pass is in the outbox, and whoever does it does not need us.
+  private func afterTriggers(
+    _ ticket: TicketRecord, of service: ServiceRecord, _ call: CallContext
+  ) async throws -> Ticket {
     var options = call.onward()
     options.deadline = min(options.deadline, .after(triggerPatience))
     let name = TicketName(service: service.code, id: ticket.id)
-    return try? await assignment.runTriggers(RunTriggersRequest(name: name.description), options).ticket
+    if let settled = try? await assignment.runTriggers(RunTriggersRequest(name: name.description), options).ticket {
+      return settled
+    }
+    // What is written is written: a failure to read it again does not make the creation fail.
+    let current = (try? await ledger.ticket(ticket.id, of: service.id, deadline: call.deadline)) ?? ticket
+    return try await ledger.message(for: current, deadline: call.deadline)
   }
 }
 

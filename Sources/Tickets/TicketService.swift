@@ -22,7 +22,7 @@ package struct TicketService: TicketServiceProvider {
   ///   it.
   package init(
     ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
-    triggerPatience: Duration = .milliseconds(250)
+    triggerPatience: Duration = .seconds(1)
   ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)

@@ -13,6 +13,9 @@ package import TicketLedger
 package struct TriggerRunner: Sendable {
   /// How long a pass can take before another daemon takes it over; what a daemon that died has claimed waits as long.
   static let leaseDuration: Duration = .seconds(15)
+  /// Between looks at a pass that somebody else runs: it takes a few milliseconds, or its daemon is busy.
+  private static let pauseMin: Duration = .milliseconds(2)
+  private static let pauseMax: Duration = .milliseconds(50)
 
   private let ledger: TicketLedger
   let store: TriggerStore
@@ -57,14 +60,29 @@ package struct TriggerRunner: Sendable {
       each: { item in await self.attempt(item).verdict })
   }
 
-  /// Runs the passes of a ticket that wait and that nobody runs.
+  /// Runs the passes of a ticket that wait, and waits for those that somebody else runs, in whichever daemon.
   ///
-  /// - Returns: the ticket afterwards; nil when there was nothing to run. Passes that fail are tried again by the
-  ///   worker.
-  /// - Throws: the database's errors as ``ServiceError``.
+  /// - Returns: the ticket as its last pass left it; nil when that was not run here, or nothing was. Passes that fail
+  ///   are tried again by the worker.
+  /// - Throws: DEADLINE_EXCEEDED when somebody else's pass is not over in time; the database's errors as
+  ///   ``ServiceError``.
   func runWaiting(_ ticket: TicketID, of service: ServiceID, deadline: Deadline) async throws -> TicketRecord? {
-    let items = try await outbox.claim(ticket: ticket, of: service, deadline: deadline)
-    guard !items.isEmpty else { return nil }
+    var pause = Self.pauseMin
+    while true {
+      let items = try await outbox.claim(ticket: ticket, of: service, deadline: deadline)
+      guard items.isEmpty else { return try await runToEnd(items) }
+      guard try await outbox.hasWork(ticket: ticket, of: service, deadline: deadline) else { return nil }
+      guard !deadline.hasPassed else { throw ServiceError(.deadlineExceeded) }
+      if let loop = EventLoop.current {
+        try await loop.sleep(for: pause)
+      } else {
+        try await Task.sleep(for: pause)
+      }
+      pause = min(pause * 2, Self.pauseMax)
+    }
+  }
+
+  private func runToEnd(_ items: [OutboxItem]) async throws -> TicketRecord? {
     // Once claimed, nobody else looks at them: so they are run to the end even when the caller stops waiting.
     let work =
       if let loop = EventLoop.current {

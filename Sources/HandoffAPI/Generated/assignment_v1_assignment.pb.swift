@@ -161,7 +161,7 @@ package struct RunTriggersRequest: Message {
 
 /// What the triggers left.
 package struct RunTriggersResponse: Message {
-  /// The ticket after the passes; absent when there was nothing to run or somebody else is running it.
+  /// The ticket after all its passes, whoever ran them; as it is when there were none.
   package var ticket: Ticket?
 
   /// Leaves every field at its default.

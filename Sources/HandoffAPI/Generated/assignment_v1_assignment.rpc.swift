@@ -18,7 +18,7 @@ package protocol AssignmentServiceProvider: Sendable {
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   func forwardTicket(_ request: ForwardTicketRequest, _ call: CallContext) async throws -> Ticket
 
-  /// Runs the trigger passes of a ticket that are waiting, if nobody runs them already.
+  /// Runs the trigger passes of a ticket that are waiting, and waits for those that somebody runs already.
   func runTriggers(_ request: RunTriggersRequest, _ call: CallContext) async throws -> RunTriggersResponse
 
   /// Checks an agent's e-mail and password. Errors: SIGN_IN_FAILED.
@@ -232,7 +232,7 @@ package struct AssignmentServiceClient: Sendable {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/ForwardTicket", request, options)
   }
 
-  /// Runs the trigger passes of a ticket that are waiting, if nobody runs them already.
+  /// Runs the trigger passes of a ticket that are waiting, and waits for those that somebody runs already.
   package func runTriggers(_ request: RunTriggersRequest, _ options: CallOptions) async throws -> RunTriggersResponse {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/RunTriggers", request, options)
   }

@@ -104,6 +104,20 @@ package struct Outbox: Sendable {
       """, deadline)
   }
 
+  /// Whether a ticket has work that is not over: waiting, claimed by somebody, or to be tried again.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func hasWork(ticket: TicketID, of service: ServiceID, deadline: Deadline) async throws -> Bool {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT 1 FROM outbox
+        WHERE service_id = \(service) AND ticket_id = \(ticket) AND topic = \(topic) AND dead_time IS NULL LIMIT 1
+        """, deadline: deadline)
+      return !rows.isEmpty
+    }
+  }
+
   /// Says what became of claimed work. Work whose lease has ended meanwhile is somebody else's and left alone.
   ///
   /// - Throws: the database's errors as ``ServiceError``; the work is then done again when the lease ends.

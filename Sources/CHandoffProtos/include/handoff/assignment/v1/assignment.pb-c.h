@@ -115,7 +115,7 @@ struct  Handoff__Assignment__V1__RunTriggersResponse
 {
   ProtobufCMessage base;
   /*
-   * The ticket after the passes; absent when there was nothing to run or somebody else is running it.
+   * The ticket after all its passes, whoever ran them; as it is when there were none.
    */
   Handoff__Tickets__V1__Ticket *ticket;
 };
