@@ -66,7 +66,8 @@ let foundations: [Target] = [
 let services: [Target] = [
   // It knows the API because a row of the database becomes a `Ticket` there, once for all services.
   library(
-    "TicketLedger", ["HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceKit", "Crypto"],
+    "TicketLedger",
+    ["HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto"],
     exclude: ["Migrations"]),
   library(
     "Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"],
@@ -91,7 +92,8 @@ let services: [Target] = [
     exclude: ["Migrations"]),
   // Sees tickets through the other daemons only, so it does without the ledger.
   library(
-    "Gateway", ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "Postgres", "ServiceKit", "Crypto"],
+    "Gateway",
+    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto"],
     exclude: ["Migrations"]),
 ]
 
@@ -186,8 +188,14 @@ let testTargets: [Target] = [
     ]),
   tests("OperatorTests", ["Operator", "EventLoop"]),
   // Runs the executables beside it; depends on none, so that it tests what was built and not what it links.
-  tests("ClusterTests", ["HandoffTestKit"], exclude: ["clients"]),
+  tests("ClusterTests", ["ClusterTestKit", "HandoffTestKit"], exclude: ["clients"]),
+  // The long proofs; a short run of each is part of every test run.
+  tests("ProofTests", ["ClusterTestKit", "HandoffTestKit"], exclude: ["clients"]),
   tests("TidyTests", []),
+  // A cluster of the built executables, and the stock clients that are run against it.
+  .target(
+    name: "ClusterTestKit", dependencies: ["HandoffTestKit"], path: "Tests/ClusterTestKit",
+    swiftSettings: swiftSettings),
   // A small contact center in a database of its own, for the tests of the services.
   .target(
     name: "LedgerTestKit",

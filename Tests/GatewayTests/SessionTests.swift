@@ -62,4 +62,14 @@ struct SessionTests {
     let found = await reason { _ = try await sessions.agent(authorization: "Bearer t", deadline: desk.deadline) }
     #expect(found == .sessionExpired)
   }
+
+  @Test("without the database a caller is told to try later, and nothing is said of a fault inside")
+  func databaseDown() async throws {
+    let desk = try await Desk.open()
+    let pool = PostgresPool(desk.database.configuration, group: TestLoops.group)
+    let sessions = Sessions(pool: pool, lifetime: .seconds(60))
+    await pool.close()
+    let found = await reason { _ = try await sessions.agent(authorization: "Bearer t", deadline: desk.deadline) }
+    #expect(found == .databaseUnavailable)
+  }
 }

@@ -1,18 +1,15 @@
 package import Postgres
+import ServiceDatabase
 package import ServiceKit
 
 extension ServiceError {
-  /// Says what a database's refusal means to a caller: the one place where SQLSTATEs are read.
-  ///
-  /// Constraints that stand for a rule are told by name; what is left is a fault of ours and becomes INTERNAL.
+  /// Says what a database's refusal means to a caller; constraints that stand for a rule are told by name.
   package init(postgres error: PostgresError) {
-    switch error.sqlState {
-    case "57014": self.init(.deadlineExceeded, cause: error)
-    case "40001", "40P01": self.init(.conflict, cause: error)
-    case "23503": self.init(Self.missingReason(error.constraint ?? ""), cause: error)
-    case _ where error.isUnavailable: self.init(.databaseUnavailable, cause: error)
-    default: self.init(.internal, cause: error)
+    guard error.sqlState == "23503" else {
+      self.init(database: error)
+      return
     }
+    self.init(Self.missingReason(error.constraint ?? ""), cause: error)
   }
 
   /// Runs database work and throws its errors as `ServiceError`s; other errors pass.
