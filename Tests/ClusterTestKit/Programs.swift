@@ -3,48 +3,53 @@ import HandoffTestKit
 import Synchronization
 
 /// Runs blocking work on a thread of its own: the threads that all tests of the process share must not wait.
-func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+package func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
     Thread { continuation.resume(with: Result { try work() }) }.start()
   }
 }
 
 /// Where things are.
-enum Place {
+package enum Place {
   /// The directory of the executables, in which the test runner lies too.
-  static let products: String = {
+  package static let products: String = {
     let runner = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     return URL(filePath: runner).deletingLastPathComponent().path
   }()
 
-  static let project = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().path
+  /// The project's directory.
+  package static let project = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path
 
-  static let clients = "\(project)/Tests/ClusterTests/clients"
+  /// The stock clients, and what they share.
+  package static let clients = "\(project)/Tests/ClusterTests/clients"
 
-  static let handoff = "\(products)/handoff"
+  /// The operator's tool.
+  package static let handoff = "\(products)/handoff"
 
   /// What the project's Python environment brings beside Python, such as grpcurl.
-  static func pythonTool(_ name: String) throws -> String {
+  package static func pythonTool(_ name: String) throws -> String {
     URL(filePath: try TestPython.path()).deletingLastPathComponent().appending(path: name).path
   }
 
   /// This process's environment without what would configure a cluster.
-  static var plainEnvironment: [String: String] {
+  package static var plainEnvironment: [String: String] {
     ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("HANDOFF_") }
   }
 }
 
 /// How a program ended and what it wrote on both streams.
-struct Ended: Sendable {
-  let code: Int32
-  let output: String
+package struct Ended: Sendable {
+  /// The exit status.
+  package let code: Int32
+  /// What it wrote.
+  package let output: String
 }
 
 /// Runs a program to its end.
 ///
 /// - Parameter seconds: After this long it is killed, and the code is 124, as timeout(1) has it.
-func run(
+package func run(
   _ path: String, _ arguments: [String] = [], environment: [String: String] = Place.plainEnvironment,
   directory: String = "/", within seconds: Int = 600
 ) async throws -> Ended {
@@ -67,27 +72,32 @@ func run(
 }
 
 /// Runs a script, which ends with its first command that fails.
-func bash(_ script: String, in directory: String) async throws -> Ended {
+package func bash(_ script: String, in directory: String) async throws -> Ended {
   try await run("/bin/bash", ["-euo", "pipefail", "-c", script], directory: directory)
 }
 
 /// A program that keeps running, and the lines it has written on both streams so far.
-final class RunningProgram: Sendable {
+package final class RunningProgram: Sendable {
   private struct State {
     var output = ""
     var isOver = false
   }
 
   /// What was waited for did not come.
-  struct Missed: Error, CustomStringConvertible {
-    let description: String
+  package struct Missed: Error, CustomStringConvertible {
+    /// What, and what was there instead.
+    package let description: String
+
+    /// An error that says `description`.
+    package init(description: String) { self.description = description }
   }
 
   private let process = Process()
   private let state = Mutex(State())
   private let changed = NSCondition()
 
-  init(_ path: String, _ arguments: [String], environment: [String: String]) throws {
+  /// Starts a program.
+  package init(_ path: String, _ arguments: [String], environment: [String: String]) throws {
     let output = Pipe()
     process.executableURL = URL(filePath: path)
     process.arguments = arguments
@@ -113,15 +123,16 @@ final class RunningProgram: Sendable {
     }.start()
   }
 
-  var pid: Int32 { process.processIdentifier }
+  /// Its process id.
+  package var pid: Int32 { process.processIdentifier }
 
   /// All that was written so far.
-  var output: String { state.withLock { $0.output } }
+  package var output: String { state.withLock { $0.output } }
 
   /// Waits until `text` has been written after the first `offset` characters; returns everything from there on.
   ///
   /// - Throws: ``Missed`` with the output, when the program ends or `seconds` pass before.
-  func wait(for text: String, from offset: Int = 0, within seconds: Double = 600) async throws -> String {
+  package func wait(for text: String, from offset: Int = 0, within seconds: Double = 600) async throws -> String {
     try await onThread { [self] in
       let end = Date(timeIntervalSinceNow: seconds)
       changed.lock()
@@ -138,7 +149,7 @@ final class RunningProgram: Sendable {
   }
 
   /// Sends a signal that ends the program; returns how it ended, minus the signal when that was what ended it.
-  func end(_ signal: Int32 = SIGTERM) async throws -> Ended {
+  package func end(_ signal: Int32 = SIGTERM) async throws -> Ended {
     kill(pid, signal)
     return try await onThread { [self] in
       process.waitUntilExit()

@@ -1,41 +1,69 @@
 import Foundation
 import HandoffTestKit
-import Testing
+package import Testing
 
 /// The stock clients in `clients/`, which report one line for each thing they tried.
-enum PythonClient {
+package enum PythonClient {
   /// Something a client tried.
-  struct Row: Sendable {
-    let name: String
+  package struct Row: Sendable {
+    /// What was tried.
+    package let name: String
     /// Why it failed; nil when it did not.
-    let problem: String?
+    package let problem: String?
+  }
+
+  /// What a client reported.
+  package struct Report: Sendable {
+    /// One row for each thing that it tried.
+    package let rows: [Row]
+    /// All that it wrote.
+    package let output: String
   }
 
   /// Runs a client against a cluster and returns its rows.
   ///
   /// - Throws: ``RunningProgram/Missed`` with the output, when the client itself fails.
-  static func rows(_ client: String, _ cluster: TestCluster, _ arguments: [String] = []) async throws -> [Row] {
-    let environment = Place.plainEnvironment.merging(["PYTHONDONTWRITEBYTECODE": "1"]) { $1 }
+  package static func rows(
+    _ client: String, _ cluster: TestCluster, _ arguments: [String] = []
+  ) async throws -> [Row] {
+    try await report("\(Place.clients)/\(client).py", cluster, arguments).rows
+  }
+
+  /// Runs a client, which may lie anywhere, against a cluster.
+  ///
+  /// - Parameter seconds: after this long it is killed, which is an error.
+  /// - Throws: ``RunningProgram/Missed`` with the output, when the client itself fails.
+  package static func report(
+    _ path: String, _ cluster: TestCluster, _ arguments: [String], within seconds: Int = 600
+  ) async throws -> Report {
+    let environment = Place.plainEnvironment.merging([
+      "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": Place.clients,
+    ]) { $1 }
     let ended = try await run(
-      try TestPython.path(), ["\(Place.clients)/\(client).py", cluster.data] + arguments, environment: environment)
+      try TestPython.path(), [path, cluster.data] + arguments, environment: environment, within: seconds)
     guard ended.code == 0 else {
-      throw RunningProgram.Missed(description: "\(client).py ended with \(ended.code):\n\(ended.output)")
+      throw RunningProgram.Missed(description: "\(path) ended with \(ended.code):\n\(ended.output)")
     }
-    return rows(ended.output)
+    return Report(rows: rows(ended.output), output: ended.output)
   }
 
   /// Records an issue for each row that failed, or when there are fewer than `least`.
-  static func expect(
+  package static func expect(
     _ client: String, _ cluster: TestCluster, _ arguments: [String] = [], rows least: Int,
     sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
     let rows = try await rows(client, cluster, arguments)
+    record(rows, sourceLocation: sourceLocation)
+    #expect(rows.count >= least, "\(client).py reported \(rows.count) rows", sourceLocation: sourceLocation)
+  }
+
+  /// Records an issue for each row that failed.
+  package static func record(_ rows: [Row], sourceLocation: SourceLocation = #_sourceLocation) {
     for row in rows {
       if let problem = row.problem {
         Issue.record("\(row.name):\n\(problem)", sourceLocation: sourceLocation)
       }
     }
-    #expect(rows.count >= least, "\(client).py reported \(rows.count) rows", sourceLocation: sourceLocation)
   }
 
   private static func rows(_ output: String) -> [Row] {

@@ -5,20 +5,18 @@ import Synchronization
 /// A cluster of the real executables, run by `handoff up` in a temporary directory.
 ///
 /// A watchdog outlives the test process and takes the cluster and its data away, however the process ends.
-final class TestCluster: Sendable {
+package final class TestCluster: Sendable {
   /// Its data directory.
-  let data: String
+  package let data: String
   private let environment: [String: String]
   private let running = Mutex<RunningProgram?>(nil)
   private let watchdog: Watchdog
 
   private static let counter = Mutex(0)
-  /// Two clusters that choose their ports at the same time may choose the same ones.
-  private static let startLock = AsyncLock()
   private static let first = Mutex<Task<TestCluster, any Error>?>(nil)
 
   /// The cluster that most tests share, started by the first of them: with a spool for mails.
-  static func shared() async throws -> TestCluster {
+  package static func shared() async throws -> TestCluster {
     let task = first.withLock { task in
       if let task { return task }
       let made = Task {
@@ -33,7 +31,7 @@ final class TestCluster: Sendable {
   }
 
   /// A cluster with its own data; not started yet.
-  init(environment: [String: String] = [:]) throws {
+  package init(environment: [String: String] = [:]) throws {
     let number = Self.counter.withLock { number in
       number += 1
       return number
@@ -47,19 +45,15 @@ final class TestCluster: Sendable {
   }
 
   /// Starts it, and waits until it is running; returns what it printed on the way.
-  func up() async throws -> String {
-    try await Self.startLock.withLock { [self] in
-      let program = try RunningProgram(
-        Place.handoff, ["up", "--data", data, "--port", "0"], environment: environment)
-      try watchdog.watch(program.pid)
-      running.withLock { $0 = program }
-      let output = try await program.wait(for: "Stop: Ctrl-C")
-      return output
-    }
+  package func up() async throws -> String {
+    let program = try RunningProgram(Place.handoff, ["up", "--data", data, "--port", "0"], environment: environment)
+    try watchdog.watch(program.pid)
+    running.withLock { $0 = program }
+    return try await program.wait(for: "Stop: Ctrl-C")
   }
 
   /// `handoff up` of the last start.
-  var program: RunningProgram {
+  package var program: RunningProgram {
     get throws {
       guard let program = running.withLock({ $0 }) else { throw RunningProgram.Missed(description: "not started") }
       return program
@@ -67,15 +61,15 @@ final class TestCluster: Sendable {
   }
 
   /// Runs a command of `handoff` for this cluster.
-  func handoff(_ command: String, _ arguments: [String] = []) async throws -> Ended {
+  package func handoff(_ command: String, _ arguments: [String] = []) async throws -> Ended {
     try await run(Place.handoff, [command, "--data", data] + arguments, environment: environment)
   }
 
   /// The text of a file of the data directory.
-  func read(_ name: String) throws -> String { try String(contentsOfFile: "\(data)/\(name)", encoding: .utf8) }
+  package func read(_ name: String) throws -> String { try String(contentsOfFile: "\(data)/\(name)", encoding: .utf8) }
 
   /// The address of `name` in the cluster: `edge`, `gateway`, `tickets-admin` …
-  func address(_ name: String) throws -> String {
+  package func address(_ name: String) throws -> String {
     for line in try read("addresses").split(separator: "\n") where line.hasPrefix("\(name) ") {
       return String(line.dropFirst(name.count + 1))
     }
@@ -83,14 +77,14 @@ final class TestCluster: Sendable {
   }
 
   /// The daemons and the edge by name, with their process ids.
-  var processes: [String: Int32] {
+  package var processes: [String: Int32] {
     var found: [String: Int32] = [:]
     for (name, pid) in everyProcess where name.hasPrefix("handoff-") || name == "nghttpx" { found[name] = pid }
     return found
   }
 
   /// Every process that works in the data directory, PostgreSQL's included.
-  var everyProcess: [(name: String, pid: Int32)] {
+  package var everyProcess: [(name: String, pid: Int32)] {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     return entries.compactMap { Int32($0) }.compactMap { pid in
       guard let place = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd"),
@@ -132,19 +126,4 @@ private final class Watchdog: Sendable {
     fi
     rm -rf "$2"
     """
-}
-
-/// Lets one task at a time through.
-private actor AsyncLock {
-  private var last: Task<Void, Never>?
-
-  func withLock<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    let before = last
-    let mine = Task {
-      await before?.value
-      return try await work()
-    }
-    last = Task { _ = try? await mine.value }
-    return try await mine.value
-  }
 }

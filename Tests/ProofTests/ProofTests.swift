@@ -1,0 +1,23 @@
+import ClusterTestKit
+import Foundation
+import HandoffTestKit
+import Testing
+
+/// What must hold of a cluster whatever is done to it: a short run of each proof here, a long one with
+/// `HANDOFF_TEST_ALL`. One after the other, because each wants the machine for itself.
+@Suite("proofs", .serialized, .timeLimit(.minutes(180)))
+enum ProofTests {}
+
+/// How long the proofs run.
+enum ProofScale {
+  /// Seconds of acts and blows in one torture: `HANDOFF_PROOF_SECONDS`, or what is usual.
+  static var seconds: Int { given ?? (TestScale.isAll ? 300 : 12) }
+
+  /// The seeds of this run: three in the long proofs.
+  static var seeds: [UInt64] { TestScale.isAll ? (0..<3).map { TestScale.seed + $0 } : [TestScale.seed] }
+
+  private static let given = ProcessInfo.processInfo.environment["HANDOFF_PROOF_SECONDS"].flatMap { Int($0) }
+
+  /// The clients of the proofs.
+  static let clients = "\(Place.project)/Tests/ProofTests/clients"
+}

@@ -1,0 +1,166 @@
+"""Acts at random on a running cluster while it is harmed at random, then says what of it is still true.
+
+    torture.py DIR --seed N --seconds N [--actors N]
+
+It can be run by hand against any cluster of `handoff up`, for as long as one likes; the cluster's demo data stays."""
+
+import argparse
+import collections
+import os
+import random
+import sys
+import threading
+import time
+
+import grpc
+
+from actors import Actor, Book, Staff, unexpected
+from blows import DAEMONS, Blows, processes
+from cluster import Cluster, Protos, Report
+from doors import GRPCDoor, JSONDoor, Proxy
+from verdicts import Verdicts
+
+# Only a cluster that does not recover is waited for so long.
+RECOVERY_SECONDS_MAX = 120
+
+
+class Torture:
+    def __init__(self, options):
+        self.seed, self.seconds = options.seed, options.seconds
+        self.cluster = Cluster(options.directory)
+        self.protos = Protos()
+        # In lower case, as addresses are kept.
+        self.run = f"t{self.seed}x{int(time.time())}"
+        gateway, edge = Proxy(self.cluster.addresses["gateway"]), Proxy(self.cluster.edge)
+        self.proxies = [gateway, edge]
+        self.direct = GRPCDoor(self.protos, self.cluster.addresses["gateway"], "gateway")
+        self.staff = Staff(self.cluster, self.direct)
+        self.book, self.stop = Book(), threading.Event()
+        # Nobody gives the tickets of this service out, so that agents take them.
+        self.cluster.sql(
+            "UPDATE trigger_rule SET is_active = false WHERE service_id = (SELECT id FROM service WHERE code = 'tech')")
+        self.blows = Blows(self.cluster, self.proxies, self.seed)
+        self.actors = [
+            Actor(number, self.run, self.seed, [
+                GRPCDoor(self.protos, gateway.address, "gRPC"), GRPCDoor(self.protos, edge.address, "gRPC, edge"),
+                JSONDoor(self.protos, edge.address, "JSON"),
+            ], self.staff, self.book, self.stop)
+            for number in range(options.actors)]
+        self.recoveries, self.first_acts = [], []
+
+    def go(self):
+        for actor in self.actors:
+            actor.start()
+        begin = time.monotonic()
+        random_ = random.Random(f"storms {self.seed}")
+        while time.monotonic() - begin < self.seconds:
+            left = self.seconds - (time.monotonic() - begin)
+            last = self.blows.storm(min(left, random_.uniform(5, 30)))
+            self.recoveries.append(self.recovery(last))
+            self.first_acts.append(self.first_act(last))
+            # Some acts in peace, so that every storm meets work of every kind.
+            time.sleep(random_.uniform(0, 2))
+        self.stop.set()
+        for actor in self.actors:
+            actor.join(300)
+            if actor.is_alive():
+                self.book.violate(f"{actor.name} does not end")
+        self.acted_seconds = time.monotonic() - begin
+
+    def recovery(self, since):
+        """Seconds from the last blow until every daemon, and the edge, reports SERVING."""
+        addresses = [self.cluster.addresses[name] for name in DAEMONS] + [self.cluster.edge]
+        while not all(self.serves(address) for address in addresses):
+            if time.monotonic() - since > RECOVERY_SECONDS_MAX:
+                self.book.violate(f"not SERVING {RECOVERY_SECONDS_MAX} s after the last blow")
+                break
+            time.sleep(0.02)
+        return time.monotonic() - since
+
+    def serves(self, address):
+        channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        check = self.protos.service("grpc.health.v1.Health").methods_by_name["Check"]
+        answer = self.protos.type(check.output_type.full_name)
+        try:
+            told = channel.unary_unary("/grpc.health.v1.Health/Check", response_deserializer=answer.FromString)(
+                b"", timeout=5)
+            return told.status == answer.DESCRIPTOR.enum_types_by_name["ServingStatus"].values_by_name["SERVING"].number
+        except grpc.RpcError:
+            return False
+        finally:
+            channel.close()
+
+    def first_act(self, since):
+        """Seconds from the last blow until a ticket is created."""
+        Actor(f"{len(self.first_acts)}r", self.run, self.seed, [self.direct], self.staff, self.book, self.stop).create(
+            "services/care")
+        return time.monotonic() - since
+
+    def failed_only_as_allowed(self):
+        others = unexpected(self.book.failures)
+        assert not others and not self.book.violations, "\n".join([f"{others}"] + self.book.violations[:10])
+
+    def nothing_died_for_good(self):
+        names = [name for name, _ in processes(self.cluster.directory)]
+        for program in [f"handoff-{name}" for name in DAEMONS] + ["nghttpx"]:
+            assert names.count(program) == 1, f"{names.count(program)} processes of {program}"
+
+    def table(self, verdicts):
+        acts = sum(len(ticket.acts) for ticket in self.book.tickets)
+        rows = [
+            ("seed", self.seed), ("clients", len(self.actors)), ("seconds of acts and blows", f"{self.acted_seconds:.0f}"),
+            ("blows", sum(self.blows.dealt.values())), ("answered calls", sum(self.book.calls.values())),
+            ("acknowledged acts", acts), ("tickets", len(self.book.tickets)), ("events", verdicts.events_read),
+            ("mails", getattr(verdicts, "mail_count", "–")), ("chains verified", getattr(verdicts, "chain_count", "–")),
+            ("creations answered unassigned", self.book.unassigned_creations),
+            ("acts overtaken by a trigger", self.book.overtaken),
+            ("slowest act, retries included, s", f"{self.book.slowest:.1f}"),
+            ("storms", len(self.recoveries)),
+            ("SERVING after the last blow, s: median, longest", middle(self.recoveries)),
+            ("an act after the last blow, s: median, longest", middle(self.first_acts)),
+        ]
+        kinds = collections.Counter(code for ticket in self.book.tickets for code, _ in ticket.acts)
+        rows += [(f"act: {code}", count) for code, count in sorted(kinds.items())]
+        rows += [(f"race: {name}", count) for name, count in sorted(self.book.races.items())]
+        rows += [(f"blow: {name}", count) for name, count in sorted(self.blows.dealt.items())]
+        rows += [
+            (f"failed: {status} {reason or ''}".rstrip(), count)
+            for (status, reason), count in sorted(self.book.failures.items(), key=str)]
+        print("\n| what | number |\n|---|---|")
+        for name, value in rows:
+            print(f"| {name} | {value} |")
+
+
+def middle(numbers):
+    numbers = sorted(numbers)
+    return f"{numbers[len(numbers) // 2]:.1f}, {numbers[-1]:.1f}" if numbers else "–"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--actors", type=int, default=6)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    torture = Torture(options)
+    torture.go()
+    report = Report()
+    verdicts = Verdicts(torture.cluster, torture.direct, torture.staff, torture.book, torture.run)
+    report.row("nothing that was begun is left undone", verdicts.settled)
+    report.row("calls failed only with UNAVAILABLE, DEADLINE_EXCEEDED or ABORTED", torture.failed_only_as_allowed)
+    report.row("every acknowledged act is there once", verdicts.acts)
+    report.row("every acknowledged text is there once", verdicts.texts)
+    report.row("no ticket has two holders, and no history a break", verdicts.holders)
+    report.row("every mail that should exist exists once", verdicts.mails)
+    report.row("the event chains verify", verdicts.chains)
+    report.row("the counters equal a recount", verdicts.counters)
+    report.row("every process runs once", torture.nothing_died_for_good)
+    torture.table(verdicts)
+    sys.stdout.flush()
+    # Threads of stock channels must not hold the end up.
+    os._exit(0)
+
+
+main()
