@@ -95,6 +95,8 @@ struct PrivatePostgres: Sendable {
       // Queries are short; compiling them costs more than it saves.
       "jit": "off",
       "idle_in_transaction_session_timeout": "60s",
+      // After a crash each of more than a thousand files would be flushed by itself, which takes seconds.
+      "recovery_init_sync_method": "syncfs",
       "wal_compression": "on",
     ]
     let arguments = settings.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
