@@ -31,7 +31,9 @@ package final class TestCluster: Sendable {
   }
 
   /// A cluster with its own data; not started yet.
-  package init(environment: [String: String] = [:]) throws {
+  ///
+  /// - Parameter megabytes: gives the data a file system of this size; only root can.
+  package init(environment: [String: String] = [:], megabytes: Int? = nil) throws {
     let number = Self.counter.withLock { number in
       number += 1
       return number
@@ -39,6 +41,14 @@ package final class TestCluster: Sendable {
     let base = "/tmp/handoff-cluster-\(getpid())-\(number)"
     try FileManager.default.createDirectory(
       atPath: base, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+    if let megabytes {
+      let mount = Process()
+      mount.executableURL = URL(filePath: "/bin/mount")
+      mount.arguments = ["-t", "tmpfs", "-o", "size=\(megabytes)m,mode=0755", "tmpfs", base]
+      try mount.run()
+      mount.waitUntilExit()
+      guard mount.terminationStatus == 0 else { throw RunningProgram.Missed(description: "\(base) is not mounted") }
+    }
     data = "\(base)/data"
     self.environment = Place.plainEnvironment.merging(environment) { $1 }
     watchdog = try Watchdog(data: data, base: base)
@@ -76,10 +86,12 @@ package final class TestCluster: Sendable {
     throw RunningProgram.Missed(description: "there is no address of \(name)")
   }
 
-  /// The daemons and the edge by name, with their process ids.
+  /// The daemons and the edge by name, with their process ids; of the edge's two processes the first.
   package var processes: [String: Int32] {
     var found: [String: Int32] = [:]
-    for (name, pid) in everyProcess where name.hasPrefix("handoff-") || name == "nghttpx" { found[name] = pid }
+    for (name, pid) in everyProcess where name.hasPrefix("handoff-") || name == "nghttpx" {
+      found[name] = min(pid, found[name] ?? pid)
+    }
     return found
   }
 
@@ -124,6 +136,7 @@ private final class Watchdog: Sendable {
       kill -TERM "$pid"
       timeout 60 tail --pid="$pid" -f /dev/null || kill -KILL "$pid"
     fi
+    umount -q "$1/mail" "$2"
     rm -rf "$2"
     """
 }

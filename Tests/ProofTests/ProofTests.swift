@@ -1,6 +1,7 @@
 import ClusterTestKit
 import Foundation
 import HandoffTestKit
+import Synchronization
 import Testing
 
 /// What must hold of a cluster whatever is done to it: a short run of each proof here, a long one with
@@ -10,8 +11,8 @@ enum ProofTests {}
 
 /// How long the proofs run.
 enum ProofScale {
-  /// Seconds of acts and blows in one torture: `HANDOFF_PROOF_SECONDS`, or what is usual.
-  static var seconds: Int { given ?? (TestScale.isAll ? 300 : 12) }
+  /// Seconds of acts and blows in one torture, and of broken bytes: `HANDOFF_PROOF_SECONDS`, or what is usual.
+  static var seconds: Int { given ?? (TestScale.isAll ? 240 : 10) }
 
   /// The seeds of this run: three in the long proofs.
   static var seeds: [UInt64] { TestScale.isAll ? (0..<3).map { TestScale.seed + $0 } : [TestScale.seed] }
@@ -20,4 +21,23 @@ enum ProofScale {
 
   /// The clients of the proofs.
   static let clients = "\(Place.project)/Tests/ProofTests/clients"
+}
+
+/// The cluster that the proofs share: each leaves it serving.
+enum ProofCluster {
+  private static let first = Mutex<Task<TestCluster, any Error>?>(nil)
+
+  static func shared() async throws -> TestCluster {
+    let task = first.withLock { task in
+      if let task { return task }
+      let made = Task {
+        let cluster = try TestCluster()
+        _ = try await cluster.up()
+        return cluster
+      }
+      task = made
+      return made
+    }
+    return try await task.value
+  }
 }
