@@ -88,10 +88,12 @@ struct Cluster: Sendable {
         for: daemon.name, port: ports[daemon.name], supervisor, logs: directory.logs)
       console.progress("handoff-\(daemon.name) is serving")
     }
+    // Two processes: the second ends at once when the first is gone, and both at a SIGQUIT when all calls are
+    // answered. One process alone would ignore that signal.
     let edge = Program(
       installation.edge, ClusterPlan.edgeArguments(ports), directory: directory.path, user: directory.user)
     try await supervisor.start(
-      SupervisedProgram(name: ClusterPlan.edgeName, program: edge, stopWithin: .seconds(5)))
+      SupervisedProgram(name: ClusterPlan.edgeName, program: edge, stopSignal: SIGQUIT, stopWithin: .seconds(10)))
     try await readiness.wait(
       for: ClusterPlan.edgeName, port: ports[ClusterPlan.edgeName], supervisor, logs: directory.logs)
     // Who answered may have been somebody else's server, which took the port just before ours could.

@@ -83,8 +83,6 @@ enum ClusterPlan {
       "--backend=127.0.0.1,\(ports[gatewayName]);;proto=h2",
       "--workers=1",
       "--no-ocsp",
-      // One process: it ends with `handoff up`, however that ends.
-      "--single-process",
       // The gateway counts failed sign-ins by address, which must not be the client's invention.
       "--add-x-forwarded-for",
       "--strip-incoming-x-forwarded-for",
