@@ -169,6 +169,58 @@ import Testing
     await task.value
   }
 
+  @Test("a piece that takes long holds up none of the others", .timeLimit(.minutes(5)))
+  func slowPiece() async throws {
+    let fixture = try await Fixture.make()
+    let slow = try await fixture.ticket().id
+    let done = Mutex<Set<TicketID>>([])
+    let (released, release) = AsyncStream.makeStream(of: Void.self)
+    let worker = OutboxWorker(
+      outbox(fixture), pool: fixture.pool, pollInterval: .milliseconds(50),
+      failed: { Issue.record("the worker failed: \($0)") },
+      each: { item in
+        if item.ticketID == slow { for await _ in released {} }
+        _ = done.withLock { $0.insert(item.ticketID) }
+        return .done
+      })
+    let task = Task { await worker.run(on: TestLoops.group.next()) }
+    // More than are claimed at once.
+    for _ in 0..<(2 * Outbox.claimMax) { _ = try await fixture.ticket() }
+    while try await fixture.count("outbox") > 1 { await Task.yield() }
+    #expect(done.withLock { $0.count } == 2 * Outbox.claimMax && !done.withLock { $0.contains(slow) })
+    release.finish()
+    while try await fixture.count("outbox") > 0 { await Task.yield() }
+    task.cancel()
+    await task.value
+  }
+
+  @Test("a piece under way stays its worker's, and is given back when that is told to end", .timeLimit(.minutes(5)))
+  func renewal() async throws {
+    let fixture = try await Fixture.make()
+    _ = try await fixture.ticket()
+    let outbox = Outbox(topic: .triggers, pool: fixture.pool, holder: "tests", leaseDuration: .milliseconds(900))
+    let worker = OutboxWorker(
+      outbox, pool: fixture.pool, failed: { Issue.record("the worker failed: \($0)") },
+      each: { _ in
+        try await TestLoops.group.next().sleep(for: .seconds(3600))
+        return .done
+      })
+    let task = Task { await worker.run(on: TestLoops.group.next()) }
+    var leases: Set<String> = []
+    while leases.count < 4 {
+      let rows = try await fixture.pool.query(
+        "SELECT lease_time::text FROM outbox WHERE lease_time IS NOT NULL", deadline: fixture.deadline)
+      for row in rows { leases.insert(try row.string(0)) }
+      await Task.yield()
+    }
+    task.cancel()
+    await task.value
+    let row = try await fixture.pool.query(
+      "SELECT lease_holder IS NULL, due_time > clock_timestamp(), attempt_count FROM outbox",
+      deadline: fixture.deadline)[0]
+    #expect(try row.bool(0) && row.bool(1))
+  }
+
   @Test("a change with work hints at it, once it is committed")
   func hints() async throws {
     let fixture = try await Fixture.make()

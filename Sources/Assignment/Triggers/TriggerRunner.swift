@@ -11,8 +11,10 @@ package import TicketLedger
 /// A pass leaves the outbox in the same transaction as what it writes. Whoever loses its lease on the way writes
 /// nothing.
 package struct TriggerRunner: Sendable {
-  /// How long a pass can take before another daemon takes it over; what a daemon that died has claimed waits as long.
-  static let leaseDuration: Duration = .seconds(15)
+  /// How long a pass that a daemon claimed and did not end waits for another one.
+  static let leaseDuration: Duration = .seconds(5)
+  /// How long a pass may take.
+  private static let workDuration: Duration = .seconds(15)
   /// Between looks at a pass that somebody else runs: it takes a few milliseconds, or its daemon is busy.
   private static let pauseMin: Duration = .milliseconds(2)
   private static let pauseMax: Duration = .milliseconds(50)
@@ -33,7 +35,7 @@ package struct TriggerRunner: Sendable {
     // Unique over all daemons: two of them can have the same process id in their containers.
     outbox = Outbox(
       topic: .triggers, pool: ledger.pool, holder: "assignment-\(Hex.encode(SecureRandom.bytes(6)))",
-      leaseDuration: Self.leaseDuration)
+      leaseDuration: Self.leaseDuration, workDuration: Self.workDuration)
     passes = metrics.counter(
       "handoff_trigger_passes_total", "Trigger passes that have ended: fired, idle (no trigger fired) or failed.",
       labels: ["result"])

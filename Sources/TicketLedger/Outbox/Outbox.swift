@@ -17,7 +17,7 @@ package struct OutboxItem: Sendable {
   package let payload: [UInt8]
   /// 1 at the first attempt.
   package let attempt: Int32
-  /// When the lease ends and somebody else may take the work; finish before.
+  /// When the work is to be over.
   package let deadline: Deadline
   let leaseHolder: String
 
@@ -56,8 +56,11 @@ package struct Outbox: Sendable {
 
   /// Whose work it is.
   package let topic: OutboxTopic
-  /// How long a claim holds by the database's clock; longer than the work takes.
+  /// How long a claim holds by the database's clock unless it is renewed: so long waits what a process that died had
+  /// claimed.
   package let leaseDuration: Duration
+  /// How long a piece of work may take.
+  package let workDuration: Duration
   /// How failed work is tried again.
   package let backoff: Backoff
   private let pool: PostgresPool
@@ -67,13 +70,14 @@ package struct Outbox: Sendable {
   ///
   /// - Parameter holder: this process, for operators who look at the table.
   package init(
-    topic: OutboxTopic, pool: PostgresPool, holder: String, leaseDuration: Duration = .seconds(60),
-    backoff: Backoff = Backoff()
+    topic: OutboxTopic, pool: PostgresPool, holder: String, leaseDuration: Duration = .seconds(15),
+    workDuration: Duration = .seconds(60), backoff: Backoff = Backoff()
   ) {
     self.topic = topic
     self.pool = pool
     self.holder = holder
     self.leaseDuration = leaseDuration
+    self.workDuration = workDuration
     self.backoff = backoff
   }
 
@@ -124,10 +128,12 @@ package struct Outbox: Sendable {
   package func settle(_ results: [(OutboxItem, OutboxVerdict)], deadline: Deadline) async throws {
     let done = results.filter { $0.1 == .done }.map { $0.0 }
     try await ServiceError.translating {
-      if let first = done.first {
+      if !done.isEmpty {
         _ = try await pool.query(
-          "DELETE FROM outbox WHERE id = ANY(\(done.map(\.id))) AND lease_holder = \(first.leaseHolder)",
-          deadline: deadline)
+          """
+          DELETE FROM outbox AS o USING unnest(\(done.map(\.id)), \(done.map(\.leaseHolder))) AS d (id, holder)
+          WHERE o.id = d.id AND o.lease_holder = d.holder
+          """, deadline: deadline)
       }
       for (item, verdict) in results {
         switch verdict {
@@ -146,6 +152,24 @@ package struct Outbox: Sendable {
             """, deadline: deadline)
         }
       }
+    }
+  }
+
+  /// Keeps claimed work for another lease, less what has been taken over meanwhile or has run out of time.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func renew(_ items: [OutboxItem], deadline: Deadline) async throws {
+    let items = items.filter { !$0.deadline.hasPassed }
+    guard !items.isEmpty else { return }
+    try await ServiceError.translating {
+      _ = try await pool.query(
+        """
+        UPDATE outbox AS o
+        SET lease_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
+          due_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond'
+        FROM unnest(\(items.map(\.id)), \(items.map(\.leaseHolder))) AS h (id, holder)
+        WHERE o.id = h.id AND o.lease_holder = h.holder
+        """, deadline: deadline)
     }
   }
 
@@ -173,7 +197,7 @@ package struct Outbox: Sendable {
   private func claim(_ chosen: Query, _ deadline: Deadline) async throws -> [OutboxItem] {
     let number = Self.claims.wrappingAdd(1, ordering: .relaxed).newValue
     let holder = "\(holder)/\(number)"
-    let ends = Deadline.after(leaseDuration)
+    let ends = Deadline.after(workDuration)
     return try await ServiceError.translating {
       let rows = try await pool.query(
         """

@@ -4,27 +4,33 @@ import ServiceKit
 
 /// Does a topic's work: claims what is due, hands it to the handler, settles it, and goes on until cancelled.
 ///
-/// Woken by hints and, because hints can be lost, by the clock.
+/// Up to ``Outbox/claimMax`` pieces are done side by side, and each makes room for the next one when it is over, so
+/// that a slow one holds nobody up. The lease of a piece is renewed while it is under way: it can be short, and what a
+/// worker that died had claimed is soon taken over. Woken by hints and, because hints can be lost, by the clock.
 package struct OutboxWorker: Sendable {
-  /// Does claimed work and says what became of each piece, in the same order. Runs on the worker's loop; must end
-  /// before the items' deadline. A crash in the middle means that the work is done again: it is to be idempotent.
-  package typealias Handler = @Sendable ([OutboxItem]) async -> [OutboxVerdict]
+  /// Does one piece of claimed work and says what became of it. Must end before the item's deadline. What it throws
+  /// makes the piece fail for now, with the error's reason. A crash in the middle means that the work is done again: it
+  /// is to be idempotent.
+  package typealias Handler = @Sendable (OutboxItem) async throws -> OutboxVerdict
 
   /// The topic's rows.
   package let outbox: Outbox
+  /// For the last results of a worker that is told to end.
+  private static let lastSettlingTimeout: Duration = .seconds(5)
+
   private let pool: PostgresPool
   private let pollInterval: Duration
   private let handler: Handler
   private let failed: @Sendable (any Error) -> Void
 
-  /// Describes a worker whose handler takes whole batches.
+  /// Describes a worker.
   ///
   /// - Parameters:
   ///   - pollInterval: how long work can wait at most when its hint was lost.
   ///   - failed: told when the database could not be asked or told; the worker goes on.
   package init(
     _ outbox: Outbox, pool: PostgresPool, pollInterval: Duration = .seconds(1),
-    failed: @escaping @Sendable (any Error) -> Void, handler: @escaping Handler
+    failed: @escaping @Sendable (any Error) -> Void, each handler: @escaping Handler
   ) {
     self.outbox = outbox
     self.pool = pool
@@ -33,82 +39,94 @@ package struct OutboxWorker: Sendable {
     self.handler = handler
   }
 
-  /// Describes a worker whose handler takes one piece of work; those of a batch are done side by side. What the handler
-  /// throws makes the piece fail for now, with the error's reason.
-  package init(
-    _ outbox: Outbox, pool: PostgresPool, pollInterval: Duration = .seconds(1),
-    failed: @escaping @Sendable (any Error) -> Void,
-    each handler: @escaping @Sendable (OutboxItem) async throws -> OutboxVerdict
-  ) {
-    self.init(outbox, pool: pool, pollInterval: pollInterval, failed: failed) { items in
-      await withTaskGroup(of: Answer.self) { group in
-        for (index, item) in items.enumerated() {
-          group.addTask {
-            do {
-              return Answer(index: index, verdict: try await handler(item))
-            } catch {
-              // An unknown error's own words may quote data.
-              let reason = (error as? ServiceError)?.reason.rawValue ?? "\(type(of: error))"
-              return Answer(index: index, verdict: .failed(reason))
-            }
-          }
-        }
-        var verdicts = [OutboxVerdict](repeating: .failed("no verdict"), count: items.count)
-        for await answer in group { verdicts[answer.index] = answer.verdict }
-        return verdicts
-      }
-    }
-  }
-
-  /// What became of one piece of a batch. A struct, because the optimizer of Swift 6.3 mixes up the parts of a tuple
-  /// that a child task returns: the release build then reads an index that is none.
-  private struct Answer: Sendable {
-    let index: Int
-    let verdict: OutboxVerdict
-  }
-
-  /// Works until cancelled.
+  /// Works on `loop` until cancelled. What is under way then is cancelled too, and given back for another attempt.
   package func run(on loop: EventLoop) async {
-    let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let bench = OutboxBench()
     await withTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: loop) {
-        for await _ in pool.listen(channel: outbox.topic.channel) { wake.yield() }
+        for await _ in pool.listen(channel: outbox.topic.channel) { bench.wake() }
       }
       group.addTask(executorPreference: loop) {
         while !Task.isCancelled {
-          wake.yield()
+          bench.wake()
           do { try await loop.sleep(for: pollInterval) } catch { break }
         }
-        wake.finish()
+        bench.close()
       }
-      group.addTask(executorPreference: loop) {
-        for await _ in wakes { await drain() }
-      }
+      group.addTask(executorPreference: loop) { await renewLeases(bench, loop) }
+      group.addTask(executorPreference: loop) { await work(bench, loop) }
       await group.waitForAll()
     }
   }
 
-  /// Does one batch of due work.
+  /// Does one batch of due work; for tests and tools. No lease is renewed.
   ///
   /// - Returns: how many pieces were claimed.
   /// - Throws: the database's errors as ``ServiceError``.
   package func runOnce(deadline: Deadline) async throws -> Int {
     let items = try await outbox.claim(deadline: deadline)
     guard !items.isEmpty else { return 0 }
-    let verdicts = await handler(items)
-    precondition(verdicts.count == items.count, "a handler that does not say what became of each piece")
-    try await outbox.settle(Array(zip(items, verdicts)), deadline: deadline)
+    let bench = OutboxBench()
+    await withDiscardingTaskGroup { group in
+      for item in items { group.addTask { bench.finish(item, await verdict(on: item)) } }
+    }
+    try await outbox.settle(bench.takeFinished(), deadline: deadline)
     return items.count
   }
 
-  private func drain() async {
+  private func work(_ bench: OutboxBench, _ loop: EventLoop) async {
+    await withDiscardingTaskGroup { group in
+      for await _ in bench.signals {
+        await settle(bench, deadline: .after(outbox.leaseDuration))
+        for item in await claim(bench) {
+          group.addTask(executorPreference: loop) { bench.finish(item, await verdict(on: item)) }
+        }
+      }
+    }
+    // Not as a part of this task, which is cancelled.
+    await Task { await settle(bench, deadline: .after(Self.lastSettlingTimeout)) }.value
+  }
+
+  private func claim(_ bench: OutboxBench) async -> [OutboxItem] {
+    let room = bench.takeRoom()
+    guard room > 0 else { return [] }
+    do {
+      let items = try await outbox.claim(limit: room, deadline: .after(outbox.leaseDuration))
+      return bench.begin(items, mayBeMore: items.count == room)
+    } catch {
+      if !Task.isCancelled { failed(error) }
+      return []
+    }
+  }
+
+  private func verdict(on item: OutboxItem) async -> OutboxVerdict {
+    do {
+      return try await handler(item)
+    } catch {
+      // An unknown error's own words may quote data.
+      return .failed((error as? ServiceError)?.reason.rawValue ?? "\(type(of: error))")
+    }
+  }
+
+  private func settle(_ bench: OutboxBench, deadline: Deadline) async {
+    let finished = bench.takeFinished()
+    guard !finished.isEmpty else { return }
+    do {
+      try await outbox.settle(finished, deadline: deadline)
+    } catch {
+      if !Task.isCancelled { failed(error) }
+    }
+  }
+
+  private func renewLeases(_ bench: OutboxBench, _ loop: EventLoop) async {
+    // Twice may fail before the lease ends.
+    let pause = outbox.leaseDuration / 3
     while !Task.isCancelled {
+      do { try await loop.sleep(for: pause) } catch { return }
       do {
-        let claimed = try await runOnce(deadline: .after(outbox.leaseDuration))
-        if claimed < Outbox.claimMax { return }
+        try await outbox.renew(bench.underway, deadline: .after(pause))
       } catch {
         if !Task.isCancelled { failed(error) }
-        return
       }
     }
   }

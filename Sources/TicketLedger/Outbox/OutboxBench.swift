@@ -1,0 +1,70 @@
+import Synchronization
+
+/// What a running worker has under way, shared by its tasks.
+final class OutboxBench: Sendable {
+  private struct State {
+    var underway: [Int64: OutboxItem] = [:]
+    var finished: [(OutboxItem, OutboxVerdict)] = []
+    /// Whether there may be work that was not claimed.
+    var isWoken = false
+  }
+
+  /// One element after each change; changes that come while nobody looks are one.
+  let signals: AsyncStream<Void>
+  private let signal: AsyncStream<Void>.Continuation
+  private let state = Mutex(State())
+
+  init() {
+    (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// There may be work.
+  func wake() {
+    state.withLock { $0.isWoken = true }
+    signal.yield()
+  }
+
+  /// There are no further signals.
+  func close() { signal.finish() }
+
+  /// How many pieces can be begun, when there may be work; 0: none.
+  func takeRoom() -> Int {
+    state.withLock { state in
+      let room = Outbox.claimMax - state.underway.count
+      guard state.isWoken, room > 0 else { return 0 }
+      state.isWoken = false
+      return room
+    }
+  }
+
+  /// Pieces were claimed; returns those to begin. One that is under way here, because its lease was not renewed in
+  /// time, is not begun a second time.
+  func begin(_ items: [OutboxItem], mayBeMore: Bool) -> [OutboxItem] {
+    state.withLock { state in
+      let new = items.filter { state.underway[$0.id] == nil }
+      for item in new { state.underway[item.id] = item }
+      if mayBeMore { state.isWoken = true }
+      return new
+    }
+  }
+
+  /// A piece is over, and is to be settled.
+  func finish(_ item: OutboxItem, _ verdict: OutboxVerdict) {
+    state.withLock { state in
+      state.underway[item.id] = nil
+      state.finished.append((item, verdict))
+    }
+    signal.yield()
+  }
+
+  /// What is over and was not taken yet.
+  func takeFinished() -> [(OutboxItem, OutboxVerdict)] {
+    state.withLock { state in
+      defer { state.finished = [] }
+      return state.finished
+    }
+  }
+
+  /// What is under way.
+  var underway: [OutboxItem] { state.withLock { Array($0.underway.values) } }
+}
