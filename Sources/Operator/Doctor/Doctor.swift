@@ -91,7 +91,7 @@ struct Doctor: Sendable {
     for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
       guard let port = addresses.port(of: name) else { continue }
       findings.append(
-        await readiness.isServing(port: port)
+        await readiness.isServing(port: port, within: .seconds(10))
           ? .ok("\(name) serves at 127.0.0.1:\(port)")
           : .bad("\(name) does not serve at 127.0.0.1:\(port)", "See \(directory.requested)/logs/\(name).log"))
     }
