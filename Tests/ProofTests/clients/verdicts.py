@@ -1,6 +1,7 @@
 """What must hold after the harm: the acknowledged acts, recounted from the database, the API and the spool."""
 
 import collections
+import concurrent.futures
 import json
 import re
 
@@ -131,9 +132,13 @@ class Verdicts:
             names += [f"services/{code}/tickets/{id_}" for id_, in self.cluster.sql(
                 "SELECT t.id FROM ticket AS t JOIN service AS s ON s.id = t.service_id"
                 f" WHERE s.code = '{code}' AND t.title NOT LIKE '{self.run}-%' ORDER BY t.id LIMIT 50")]
-        for name in names:
-            verdict = self.door.call("VerifyHistory", {"name": name}, self.staff.tokens[self.staff.admin], 60)
-            assert verdict.intact, f"{name}: {verdict.finding} at {verdict.first_bad_sequence}"
+
+        def verify(name):
+            return self.door.call("VerifyHistory", {"name": name}, self.staff.tokens[self.staff.admin], 60)
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for name, verdict in zip(names, pool.map(verify, names)):
+                assert verdict.intact, f"{name}: {verdict.finding} at {verdict.first_bad_sequence}"
         self.chain_count = len(names)
 
     def counters(self):
