@@ -125,9 +125,14 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
   /// Calls `fire` once when `time` is reached. Loop-confined.
   package func schedule(at time: MonotonicTime, _ fire: @escaping () -> Void) -> LoopTimer {
     checkIsolated()
-    let timer = LoopTimer(due: time, order: timers.nextOrder(), loop: self, fire: fire)
-    timers.insert(timer)
+    let timer = LoopTimer(self, isReusable: false, fire: fire)
+    timer.start(at: time)
     return timer
+  }
+
+  /// A timer that can be started many times, with `LoopTimer.start`. Loop-confined.
+  package func timer(_ fire: @escaping () -> Void) -> LoopTimer {
+    LoopTimer(self, isReusable: true, fire: fire)
   }
 
   /// Calls `work` once when this turn's events, timers and jobs are done, before the loop polls again: the place to
@@ -175,11 +180,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
       precondition(count >= 0, "epoll_wait failed on the loop's own descriptor")
       turnTime = .current
       for index in 0..<Int(count) { deliver(events[index]) }
-      while let timer = timers.popDue(at: turnTime) {
-        let fire = timer.fire
-        timer.fire = nil
-        fire?()
-      }
+      while let timer = timers.popDue(at: turnTime) { timer.fired() }
       takeInbox()
       runJobs()
       runHooks()

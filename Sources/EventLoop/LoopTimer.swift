@@ -1,53 +1,84 @@
-/// A single-shot timer of one loop; loop-confined, like the object that holds it.
+/// A timer of one loop; loop-confined, like the object that holds it.
+///
+/// One made by `EventLoop.schedule` fires once. One made by `EventLoop.timer` can be started again and again; starting
+/// and pausing it costs nothing as a rule, since it stays where it is in the heap until the time that it had there.
 package final class LoopTimer {
-  let due: MonotonicTime
-  let order: UInt64
-  var fire: (() -> Void)?
-  var heapIndex = -1
+  /// The time by which the heap orders it; never after ``due`` while it is going to fire.
+  fileprivate(set) var key: MonotonicTime
+  fileprivate(set) var due: MonotonicTime
+  fileprivate(set) var order: UInt64 = 0
+  fileprivate(set) var isActive = false
+  fileprivate var heapIndex = -1
+  private var fire: (() -> Void)?
+  private let isReusable: Bool
   private unowned let loop: EventLoop
 
-  init(due: MonotonicTime, order: UInt64, loop: EventLoop, fire: @escaping () -> Void) {
-    self.due = due
-    self.order = order
+  init(_ loop: EventLoop, isReusable: Bool, fire: @escaping () -> Void) {
+    key = MonotonicTime(nanoseconds: 0)
+    due = key
     self.loop = loop
+    self.isReusable = isReusable
     self.fire = fire
   }
 
-  /// Prevents the timer from firing and lets go of its closure; harmless when it fired or was cancelled before.
+  /// Starts a timer that does not run, or moves one that does.
+  package func start(at time: MonotonicTime) {
+    due = time
+    isActive = true
+    if heapIndex >= 0 {
+      if time >= key { return }
+      loop.timers.remove(self)
+    }
+    loop.timers.insert(self)
+  }
+
+  /// Prevents a timer from firing until it is started again.
+  package func pause() { isActive = false }
+
+  /// Prevents the timer from ever firing again and lets go of its closure; harmless when repeated.
   package func cancel() {
     fire = nil
-    guard heapIndex >= 0 else { return }
-    loop.timers.remove(self)
+    isActive = false
+    if heapIndex >= 0 { loop.timers.remove(self) }
   }
 
   /// Whether the timer is still going to fire.
-  package var isPending: Bool { heapIndex >= 0 }
+  package var isPending: Bool { isActive }
+
+  func fired() {
+    isActive = false
+    let fire = self.fire
+    if !isReusable { self.fire = nil }
+    fire?()
+  }
 }
 
-/// A binary heap of timers by due time, then by order of scheduling; a timer knows its place, so cancelling is
-/// O(log n).
+/// A binary heap of timers by time, then by order of scheduling; a timer knows its place, so cancelling is O(log n).
 struct TimerHeap {
   private var timers: [LoopTimer] = []
   private var scheduled: UInt64 = 0
 
   var isEmpty: Bool { timers.isEmpty }
-  var earliest: MonotonicTime? { timers.first?.due }
-
-  mutating func nextOrder() -> UInt64 {
-    scheduled &+= 1
-    return scheduled
-  }
+  /// When to look next; there may turn out to be nothing to fire then.
+  var earliest: MonotonicTime? { timers.first?.key }
 
   mutating func insert(_ timer: LoopTimer) {
+    scheduled &+= 1
+    timer.order = scheduled
+    timer.key = timer.due
     timer.heapIndex = timers.count
     timers.append(timer)
     siftUp(timer.heapIndex)
   }
 
   mutating func popDue(at now: MonotonicTime) -> LoopTimer? {
-    guard let first = timers.first, first.due <= now else { return nil }
-    remove(first)
-    return first
+    while let first = timers.first, first.key <= now {
+      remove(first)
+      guard first.isActive else { continue }
+      if first.due <= now { return first }
+      insert(first)
+    }
+    return nil
   }
 
   mutating func remove(_ timer: LoopTimer) {
@@ -62,7 +93,7 @@ struct TimerHeap {
   }
 
   private static func precedes(_ left: LoopTimer, _ right: LoopTimer) -> Bool {
-    left.due == right.due ? left.order < right.order : left.due < right.due
+    left.key == right.key ? left.order < right.order : left.key < right.key
   }
 
   private mutating func siftUp(_ start: Int) {

@@ -40,6 +40,8 @@ package struct HTTP2Headers: Sendable {
   ///
   /// - Parameter isSecret: the value is never put into a compression table, so that its size tells nothing
   ///   (RFC 7541 §7.1.3).
+  // A literal is a `String` before it is a `StaticString`; it is to be the latter here.
+  @_disfavoredOverload
   package mutating func append(_ name: StaticString, _ value: String, isSecret: Bool = false) {
     let value = copy(value)
     fields.append(Field(name: .fixed(name), value: value, flags: Self.uncopied(true, false) | Self.secrecy(isSecret)))

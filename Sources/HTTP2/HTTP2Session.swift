@@ -28,6 +28,7 @@ package final class HTTP2Session {
   @exclusivity(unchecked) unowned(unsafe) var headerStream: HTTP2Stream?
   @exclusivity(unchecked) unowned(unsafe) var firstStream: HTTP2Stream?
   @exclusivity(unchecked) var spareStreams: [HTTP2Stream] = []
+  @exclusivity(unchecked) var closedStreams: [HTTP2Stream] = []
   @exclusivity(unchecked) var unproductiveFrames: TokenBucket
   @exclusivity(unchecked) var now: UInt64 = 0
   @exclusivity(unchecked) var isAbandoned = false
@@ -41,7 +42,7 @@ package final class HTTP2Session {
   private var bytesStagedEver = false
 
   // Closed streams whose objects nobody kept are used again, up to this many.
-  static let spareStreamsMax = 64
+  static let spareStreamsMax = 128
 
   /// Sets up the session and queues its preface and SETTINGS.
   ///
@@ -76,6 +77,7 @@ package final class HTTP2Session {
     let taken = nghttp2_session_mem_recv(handle, start, bytes.count)
     active = nil
     withExtendedLifetime(delegate) {}
+    reclaimStreams()
     if taken < 0 { throw fail(Int32(truncatingIfNeeded: taken)) }
     if let failure { throw failure }
     // The library has no bound of its own for what it queues for a peer that does not read.
@@ -97,6 +99,7 @@ package final class HTTP2Session {
     defer {
       active = nil
       withExtendedLifetime(delegate) {}
+      reclaimStreams()
     }
     var isInsideHeaders = false
     while output.count < bytesMax || isInsideHeaders {

@@ -266,10 +266,20 @@ extension HTTP2Session {
   }
 
   func release(_ stream: Unmanaged<HTTP2Stream>) {
-    var owned = stream.takeRetainedValue()
+    let owned = stream.takeRetainedValue()
     owned.context = nil
-    guard spareStreams.count < Self.spareStreamsMax, isKnownUniquelyReferenced(&owned) else { return }
-    owned.prepareForReuse()
-    spareStreams.append(owned)
+    if closedStreams.count < Self.spareStreamsMax { closedStreams.append(owned) }
+  }
+
+  /// Makes closed streams ready for use again. Not in the callback that reports their end: those who hold a stream
+  /// while they are told so would pass for owners of it.
+  func reclaimStreams() {
+    while !closedStreams.isEmpty {
+      let isUnowned = isKnownUniquelyReferenced(&closedStreams[closedStreams.count - 1])
+      let stream = closedStreams.removeLast()
+      guard isUnowned, spareStreams.count < Self.spareStreamsMax else { continue }
+      stream.prepareForReuse()
+      spareStreams.append(stream)
+    }
   }
 }

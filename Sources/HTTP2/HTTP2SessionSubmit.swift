@@ -122,6 +122,15 @@ extension HTTP2Session {
     try check(nghttp2_session_terminate_session(handle, code.rawValue))
   }
 
+  /// Visits the open streams. `visit` may reset them, which closes none at once.
+  package func forEachStream(_ visit: (HTTP2Stream) -> Void) {
+    var next = firstStream
+    while let stream = next {
+      next = stream.next
+      visit(stream)
+    }
+  }
+
   /// Requests that can be opened now without waiting for the peer (client side).
   package var streamCapacity: Int {
     let peer = nghttp2_session_get_remote_settings(handle, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)

@@ -53,6 +53,33 @@ struct EventLoopTests {
     #expect(order == [4, 1, 3, 6, 0, 5])
   }
 
+  @Test("starts a timer again and again, earlier or later, and does not fire it while it is paused")
+  func timersAgain() async throws {
+    let group = try EventLoopGroup.start(count: 1)
+    defer { group.shutdown() }
+    let loop = group.loops[0]
+    let fired = await Task(executorPreference: loop) {
+      await withUnsafeContinuation { (done: UnsafeContinuation<[Int], Never>) in
+        let log = Log()
+        let begin = loop.now
+        func after(_ milliseconds: Int) -> MonotonicTime { begin.advanced(by: .milliseconds(milliseconds)) }
+        let paused = loop.timer { log.entries.append(-1) }
+        paused.start(at: after(1))
+        paused.pause()
+        let again = loop.timer { log.entries.append(loop.now >= after(5 + 5 * log.entries.count) ? 1 : -2) }
+        again.start(at: after(40))
+        again.start(at: after(5))
+        // Where it then stands in the heap is before its new time.
+        _ = loop.schedule(at: after(5)) { again.start(at: after(10)) }
+        _ = loop.schedule(at: after(30)) {
+          again.cancel()
+          done.resume(returning: log.entries)
+        }
+      }
+    }.value
+    #expect(fired == [1, 1])
+  }
+
   @Test("keeps the timer heap whole whatever is cancelled", arguments: [1, 7, 64, 333])
   func timerHeap(count: Int) async throws {
     let group = try EventLoopGroup.start(count: 1)

@@ -50,6 +50,9 @@ final class RawClient: HTTP2SessionDelegate {
     return stream
   }
 
+  /// Bytes of the answer's body so far.
+  func bodyBytes(_ stream: HTTP2Stream) -> Int { answers[ObjectIdentifier(stream)]?.body.count ?? 0 }
+
   /// Sends bytes as they are.
   func send(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { Socket.send(fd, $0) } }
 

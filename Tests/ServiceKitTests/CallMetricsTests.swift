@@ -11,7 +11,7 @@ struct CallMetricsTests {
 
   func outcome(_ status: StatusCode, http: Int? = nil, error: (any Error)? = nil) -> CallOutcome {
     CallOutcome(
-      status: status, httpStatus: http, error: error, duration: .milliseconds(2), bytesReceived: 10, bytesSent: 20)
+      status: status, httpStatus: http, error: error, nanoseconds: 2_000_000, bytesReceived: 10, bytesSent: 20)
   }
 
   @Test("calls are counted by method and code, and a path that nobody offers makes no label")
@@ -20,8 +20,9 @@ struct CallMetricsTests {
     let service = RPCService(
       name: "handoff.tickets.v1.TicketService", methods: [.raw("GetTicket") { request, _ in request }])
     let interceptor = CallMetrics(metrics, services: [service])
-    interceptor.finished(CallerTests.call([]), outcome(.ok))
-    interceptor.finished(CallerTests.call([]), outcome(.notFound))
+    let known = CallerTests.call([], handlerID: service.methods[0].id)
+    interceptor.finished(known, outcome(.ok))
+    interceptor.finished(known, outcome(.notFound))
     interceptor.finished(CallerTests.call([], "\"}\n", "Evil"), outcome(.unimplemented))
     interceptor.finished(CallerTests.call([], "BREW"), outcome(.ok, http: 418))
     let lines = Set(metrics.exposition().split(separator: "\n").map(String.init))

@@ -12,12 +12,13 @@ struct CallerTests {
 
   static func tokens(_ text: String) throws -> CallerTokens { try CallerTokens(Secret(Array(text.utf8))) }
 
-  static func call(_ metadata: [(String, String)], _ method: String = "GetTicket", _ service: String = "TicketService")
-    -> CallContext
-  {
+  static func call(
+    _ metadata: [(String, String)], _ method: String = "GetTicket", _ service: String = "TicketService",
+    handlerID: Int = -1
+  ) -> CallContext {
     CallContext(
-      service: service, method: method, path: "/handoff.tickets.v1.\(service)/\(method)", metadata: Metadata(metadata),
-      deadline: .never, peer: "in-process")
+      service: service, method: method, path: "/handoff.tickets.v1.\(service)/\(method)", handlerID: handlerID,
+      metadata: Metadata(metadata), deadline: .never, peer: "in-process")
   }
 
   static func proof(_ caller: String, _ token: String = token) -> [(String, String)] {

@@ -20,7 +20,9 @@ class Connection {
   private let outboundBytesMax: Int
   /// Streams answered before their request had ended; they are reset when the answer is out.
   private var answeredEarly: [HTTP2Stream] = []
-  private lazy var flushAtEndOfTurn: () -> Void = { [weak self] in self?.flush() }
+  /// Holds the connection, like its watch, until it closes. A weak reference would make every use of the connection by
+  /// others slower, since reference counts then move to a place of their own.
+  private var flushAtEndOfTurn: (() -> Void)?
 
   /// Streams that nobody reads fill their own window long before they fill the connection's and hold up the others.
   static func setWindows(_ configuration: inout HTTP2Configuration) {
@@ -45,6 +47,7 @@ class Connection {
   /// Starts to watch the socket and sends the preface. The loop's watch keeps the connection alive until it closes.
   func open() {
     watch = loop.watch(fd, .read) { told in self.ready(told) }
+    flushAtEndOfTurn = { self.flush() }
     planFlush()
   }
 
@@ -62,7 +65,7 @@ class Connection {
 
   /// Has the output written at the end of this turn.
   func planFlush() {
-    guard !isFlushPlanned, !isClosed else { return }
+    guard !isFlushPlanned, !isClosed, let flushAtEndOfTurn else { return }
     isFlushPlanned = true
     loop.atEndOfTurn(flushAtEndOfTurn)
   }
@@ -79,6 +82,7 @@ class Connection {
     _ = session.withOutput { $0.isEmpty ? .wouldBlock : Socket.send(fd, $0) }
     watch?.cancel()
     watch = nil
+    flushAtEndOfTurn = nil
     Socket.close(fd)
     session.abandonStreams(code)
     answeredEarly = []

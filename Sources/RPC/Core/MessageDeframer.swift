@@ -71,13 +71,18 @@ struct MessageDeframer: ~Copyable {
     let payload = UnsafeRawBufferPointer(rebasing: buffer.readable.dropFirst(Self.prefixBytes))
     if isCompressed {
       let message = try Gzip.inflate(payload, bytesMax: messageBytesMax)
-      buffer.clear(keepingAtMost: 0)
+      clear()
       try message.withUnsafeBytes { try body($0) }
     } else {
       try body(payload)
-      buffer.clear(keepingAtMost: 0)
+      clear()
     }
   }
+
+  /// Forgets what is there, and gives back memory that a small message does not need.
+  mutating func clear() { buffer.clear(keepingAtMost: Self.keptBytes) }
+
+  private static let keptBytes = 512
 
   private func prefix() throws(RPCError) -> (isCompressed: Bool, length: Int)? {
     guard buffer.count >= Self.prefixBytes else { return nil }

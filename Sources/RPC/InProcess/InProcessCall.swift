@@ -59,7 +59,7 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
     }
   }
 
-  override func transmitHeaders(_ metadata: Metadata) { receiver.begin(metadata) }
+  override func transmitHeaders(_ metadata: Metadata?) { receiver.begin(metadata ?? Metadata()) }
 
   override func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     receiver.receive(
@@ -69,8 +69,9 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
       })
   }
 
-  override func transmitStatus(_ error: RPCError?, trailers: Metadata) {
+  override func transmitStatus(_ error: RPCError?, trailers: Metadata?) {
     var error = error
+    let trailers = trailers ?? Metadata()
     error?.metadata = trailers
     receiver.finish(error, trailers)
   }

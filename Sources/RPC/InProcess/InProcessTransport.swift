@@ -15,7 +15,7 @@ package final class InProcessTransport: RPCTransport {
     let routes = RouteTable(services)
     self.routes = routes
     cores = group.loops.map { loop in
-      LoopBound(ServerCore(routes: routes, interceptors: interceptors, limits: limits, http: nil), loop)
+      LoopBound(ServerCore(on: loop, routes: routes, interceptors: interceptors, limits: limits, http: nil), loop)
     }
   }
 
@@ -82,8 +82,7 @@ package final class InProcessTransport: RPCTransport {
       return waiter.fail(RPCError(.unimplemented, "no method \(path)"))
     }
     let context = CallContext(
-      service: route.service, method: route.handler.name, path: route.path, metadata: options.metadata,
-      deadline: options.deadline, peer: "in-process")
+      target: route.target, metadata: options.metadata, deadline: options.deadline, peer: "in-process")
     let work: @Sendable () -> Void = {
       let call = InProcessCall(
         loop: core.loop, context: context, handler: route.handler, core: core.value, waiter: waiter)

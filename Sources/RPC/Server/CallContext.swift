@@ -1,14 +1,29 @@
 package import EventLoop
 import Synchronization
 
-/// What a handler knows about the call it serves; one per call.
-package final class CallContext: Sendable {
+/// What a call is addressed to. One for all calls of a method, so that a call holds one reference instead of strings.
+package final class CallTarget: Sendable {
   /// The service's simple name, such as `TicketService`; empty for a plain HTTP request.
   package let service: String
   /// The method's simple name, such as `GetTicket`; for a plain HTTP request its method, such as `GET`.
   package let method: String
   /// The request's path, `/package.Service/Method`.
   package let path: String
+  /// The number of the handler, unique in the process; -1 for a plain HTTP request.
+  package let handlerID: Int
+
+  init(service: String, method: String, path: String, handlerID: Int) {
+    self.service = service
+    self.method = method
+    self.path = path
+    self.handlerID = handlerID
+  }
+}
+
+/// What a handler knows about the call it serves; one per call.
+package final class CallContext: Sendable {
+  /// What is called.
+  package let target: CallTarget
   /// What the caller sent beside its message.
   package let metadata: Metadata
   /// When the caller stops waiting; the handler's task is cancelled then.
@@ -22,41 +37,53 @@ package final class CallContext: Sendable {
     var trailers = Metadata()
     var requestID: String?
   }
-  private let changes = Mutex(Changes())
+  // Nil until there is something in it: most calls have nothing.
+  private let changes = Mutex<Changes?>(nil)
 
-  /// Describes a call as its transport has read it; `service` and `method` are simple names, `path` is the whole one.
-  package init(
-    service: String, method: String, path: String, metadata: Metadata, deadline: Deadline, peer: String
-  ) {
-    self.service = service
-    self.method = method
-    self.path = path
+  init(target: CallTarget, metadata: Metadata, deadline: Deadline, peer: String) {
+    self.target = target
     self.metadata = metadata
     self.deadline = deadline
     self.peer = peer
   }
 
+  /// Describes a call as its transport has read it; `service` and `method` are simple names, `path` is the whole one.
+  package convenience init(
+    service: String, method: String, path: String, handlerID: Int = -1, metadata: Metadata, deadline: Deadline,
+    peer: String
+  ) {
+    let target = CallTarget(service: service, method: method, path: path, handlerID: handlerID)
+    self.init(target: target, metadata: metadata, deadline: deadline, peer: peer)
+  }
+
+  /// The service's simple name, such as `TicketService`; empty for a plain HTTP request.
+  package var service: String { target.service }
+  /// The method's simple name, such as `GetTicket`; for a plain HTTP request its method, such as `GET`.
+  package var method: String { target.method }
+  /// The request's path, `/package.Service/Method`.
+  package var path: String { target.path }
+
   /// The identity of the calling process, set by the interceptor that checked it.
   package var caller: String? {
-    get { changes.withLock { $0.caller } }
-    set { changes.withLock { $0.caller = newValue } }
+    get { changes.withLock { $0?.caller } }
+    set { change { $0.caller = newValue } }
   }
 
   /// Sets the metadata to send before the first message; without effect once that is sent.
-  package func setInitialMetadata(_ metadata: Metadata) { changes.withLock { $0.initialMetadata = metadata } }
+  package func setInitialMetadata(_ metadata: Metadata) { change { $0.initialMetadata = metadata } }
 
   /// Adds a field to the metadata sent with the status. A name ending in `-bin` is refused here.
-  package func addTrailer(_ name: String, _ value: String) { changes.withLock { _ = $0.trailers.add(name, value) } }
+  package func addTrailer(_ name: String, _ value: String) { change { $0.trailers.add(name, value) } }
 
   /// Adds a field of bytes, with a name ending in `-bin`, to the metadata sent with the status.
   package func addTrailer(_ name: String, binary value: [UInt8]) {
-    changes.withLock { _ = $0.trailers.add(name, binary: value) }
+    change { $0.trailers.add(name, binary: value) }
   }
 
   /// The id under which every process of the system logs this request: the caller's `x-request-id` when that is 1 to 64
   /// characters of `[0-9A-Za-z._-]`, else one made here.
   package var requestID: String {
-    changes.withLock { changes in
+    change { changes in
       if let known = changes.requestID { return known }
       let made = metadata["x-request-id"].flatMap(RequestID.checked) ?? RequestID.make()
       changes.requestID = made
@@ -81,8 +108,21 @@ package final class CallContext: Sendable {
     return CallOptions(deadline: deadline.shortened(by: Self.timeKeptPerHop), metadata: metadata)
   }
 
-  func takeInitialMetadata() -> Metadata { changes.withLock { $0.initialMetadata } }
-  func takeTrailers() -> Metadata { changes.withLock { $0.trailers } }
+  /// What a handler has set to be sent first; nil when there is nothing.
+  var initialMetadata: Metadata? { changes.withLock { $0?.initialMetadata } }
+  /// What a handler has set to be sent with the status; nil when there is nothing.
+  var trailers: Metadata? { changes.withLock { $0?.trailers } }
+
+  @discardableResult
+  private func change<Result>(_ act: (inout Changes) -> Result) -> Result {
+    changes.withLock { changes in
+      var changed = changes ?? Changes()
+      // Not kept twice while it changes, which would copy it.
+      changes = nil
+      defer { changes = changed }
+      return act(&changed)
+    }
+  }
 }
 
 /// Ids of requests, as they appear in logs.

@@ -4,6 +4,7 @@ import EventLoop
 // @unchecked: as `ServedStream`.
 class HTTPCall: ServedStream, @unchecked Sendable {
   private var status = 0
+  private var work: (request: HTTPRequest, handler: any HTTPHandler)?
 
   /// Moves the response headers, which are the whole answer when `isWhole`.
   func transmitHeaders(_ status: Int, _ headers: [(name: String, value: String)], isWhole: Bool) {
@@ -24,10 +25,16 @@ class HTTPCall: ServedStream, @unchecked Sendable {
 
   func serve(_ request: HTTPRequest, _ handler: any HTTPHandler) {
     startClock()
-    start { [self] in
-      await handler.respond(to: request, HTTPResponseWriter(self), context)
-      if status == 0 { respond(status: 500, headers: [], body: []) } else { end() }
-    }
+    work = (request, handler)
+    start()
+  }
+
+  override func serve() async {
+    guard let (request, handler) = work else { return }
+    work = nil
+    guard !isOver else { return }
+    await handler.respond(to: request, HTTPResponseWriter(self), context)
+    if status == 0 { respond(status: 500, headers: [], body: []) } else { end() }
   }
 
   func respond(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {

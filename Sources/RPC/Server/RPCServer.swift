@@ -27,7 +27,7 @@ package final class RPCServer: Sendable {
     let acceptor = LoopBound(Acceptor(connectionsMax: configuration.limits.connectionsMax), group.loops[0])
     loops = group.loops.map { loop in
       let core = ServerCore(
-        routes: routes, interceptors: interceptors, limits: configuration.limits, http: http,
+        on: loop, routes: routes, interceptors: interceptors, limits: configuration.limits, http: http,
         status: configuration.status)
       let closed: () -> Void = { acceptor.loop.execute { acceptor.value.connectionClosed() } }
       return LoopBound(ServerLoop(loop, core: core, connectionClosed: closed), loop)

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A service as a server offers it: usually made by generated code from an implementation.
 package struct RPCService: Sendable {
   /// The full name, such as `handoff.tickets.v1.TicketService`.
@@ -26,6 +28,8 @@ package struct RPCMethodHandler: Sendable {
   package let name: String
   /// The shape of its calls.
   package let kind: Kind
+  /// Unique in the process and ascending as handlers are made, so that a table can hold something for each.
+  package let id: Int
   /// Whether only the cluster's own daemons may call it, as the proto option `(handoff.type.v1.internal)` says.
   package let isInternal: Bool
   /// Starts the handler's task. `request` is the one message of a call whose client sends one, else empty, and valid
@@ -40,7 +44,10 @@ package struct RPCMethodHandler: Sendable {
     self.kind = kind
     self.isInternal = isInternal
     self.begin = begin
+    id = Self.made.wrappingAdd(1, ordering: .relaxed).oldValue
   }
+
+  private static let made = Atomic<Int>(0)
 
   var takesOneRequest: Bool { kind == .unary || kind == .serverStreaming }
 }

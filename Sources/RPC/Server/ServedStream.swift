@@ -5,15 +5,16 @@ import EventLoop
 // @unchecked: loop-confined; what handlers on other executors call goes through the loop.
 class ServedStream: @unchecked Sendable {
   let loop: EventLoop
-  let context: CallContext
+  private(set) var context: CallContext
   let core: ServerCore
   private(set) var isOver = false
   var bytesReceived = 0
   var bytesSent = 0
-  private var task: Task<Void, Never>?
   private var deadlineTimer: LoopTimer?
   private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
-  private let began: MonotonicTime
+  /// When the request's headers had come.
+  private(set) var began: MonotonicTime
+  private var task: HandlerTask?
 
   init(loop: EventLoop, context: CallContext, core: ServerCore) {
     self.loop = loop
@@ -21,6 +22,24 @@ class ServedStream: @unchecked Sendable {
     self.core = core
     began = loop.now
   }
+
+  /// Makes a stream that is over ready to serve another request.
+  func prepareForReuse(_ context: CallContext) {
+    self.context = context
+    isOver = false
+    bytesReceived = 0
+    bytesSent = 0
+    began = loop.now
+  }
+
+  /// Whether the object may serve another request after this one. It keeps its timer then.
+  var isReusable: Bool { false }
+
+  /// Lets go of what a reusable object keeps.
+  func discard() { deadlineTimer?.cancel() }
+
+  /// Whether the handler begins when the whole request is there.
+  var takesWholeRequest: Bool { true }
 
   /// Bytes that wait for a slow client.
   var outboundBytes: Int { 0 }
@@ -39,20 +58,32 @@ class ServedStream: @unchecked Sendable {
 
   func startClock() {
     guard !context.deadline.isNever else { return }
-    deadlineTimer = loop.schedule(at: context.deadline.time) { [unowned self] in
-      expire()
-      task?.cancel()
-    }
+    let timer =
+      deadlineTimer
+      ?? loop.timer { [unowned self] in
+        expire()
+        task?.cancel()
+      }
+    timer.start(at: context.deadline.time)
+    deadlineTimer = timer
   }
 
-  /// Starts the task that serves the stream.
-  func start(_ body: @escaping @Sendable () async -> Void) {
+  /// Runs the handler, within its task.
+  func serve() async { preconditionFailure("for the kind of stream to override") }
+
+  /// Has the handler run.
+  func start() {
     core.handlersRunning += 1
-    task = Task(executorPreference: loop) { [self] in
-      await body()
-      core.handlersRunning -= 1
-      task = nil
-    }
+    core.handlers.run(self)
+  }
+
+  /// The handler begins, in `task`.
+  func begin(in task: HandlerTask) { self.task = task }
+
+  /// The handler has ended; its task has no more to do with this stream.
+  func served() {
+    core.handlersRunning -= 1
+    task = nil
   }
 
   /// Resumes when no more than the bound waits for the client.
@@ -79,15 +110,22 @@ class ServedStream: @unchecked Sendable {
   /// The last thing of every stream: nothing is sent after it, and the interceptors learn of it.
   func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
     isOver = true
-    deadlineTimer?.cancel()
-    deadlineTimer = nil
-    let writers = waitingWriters
-    waitingWriters = []
-    for writer in writers { writer.resume(throwing: Self.overError) }
+    if isReusable {
+      deadlineTimer?.pause()
+    } else {
+      deadlineTimer?.cancel()
+      deadlineTimer = nil
+    }
+    if !waitingWriters.isEmpty {
+      let writers = waitingWriters
+      waitingWriters = []
+      for writer in writers { writer.resume(throwing: Self.overError) }
+    }
     guard !core.interceptors.isEmpty else { return }
+    let nanoseconds = MonotonicTime.current.nanoseconds - began.nanoseconds
     let outcome = CallOutcome(
-      status: status, httpStatus: httpStatus, error: thrown, duration: MonotonicTime.current.since(began),
-      bytesReceived: bytesReceived, bytesSent: bytesSent)
+      status: status, httpStatus: httpStatus, error: thrown, nanoseconds: nanoseconds, bytesReceived: bytesReceived,
+      bytesSent: bytesSent)
     for interceptor in core.interceptors { interceptor.finished(context, outcome) }
   }
 

@@ -8,18 +8,27 @@ import Protobuf
 /// that is dropped silently, and its suspended sends and reads fail with CANCELLED.
 // @unchecked: as `ServedStream`.
 class ServerCall: ServedStream, @unchecked Sendable {
-  let handler: RPCMethodHandler
+  private(set) var handler: RPCMethodHandler
   /// Messages of a client that may send many.
   lazy var inbox = MessageInbox(loop)
   private(set) var headersSent = false
+  private var body: (@Sendable () async throws -> Void)?
 
   init(loop: EventLoop, context: CallContext, handler: RPCMethodHandler, core: ServerCore) {
     self.handler = handler
     super.init(loop: loop, context: context, core: core)
   }
 
+  func prepareForReuse(_ context: CallContext, handler: RPCMethodHandler) {
+    prepareForReuse(context)
+    self.handler = handler
+    headersSent = false
+  }
+
+  override var takesWholeRequest: Bool { handler.takesOneRequest }
+
   /// Moves the response headers; called once, before anything else is moved, unless the status comes first.
-  func transmitHeaders(_ metadata: Metadata) { preconditionFailure("for the transport to override") }
+  func transmitHeaders(_ metadata: Metadata?) { preconditionFailure("for the transport to override") }
 
   /// Moves one message of `count` bytes, which `write` puts into the room it is given.
   func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
@@ -27,7 +36,7 @@ class ServerCall: ServedStream, @unchecked Sendable {
   }
 
   /// Moves the status, which is the last thing; without headers before it is a "trailers-only" answer.
-  func transmitStatus(_ error: RPCError?, trailers: Metadata) { preconditionFailure("for the transport to override") }
+  func transmitStatus(_ error: RPCError?, trailers: Metadata?) { preconditionFailure("for the transport to override") }
 
   /// Runs the interceptors and starts the clock; false when the call was answered already.
   func admit() -> Bool {
@@ -58,13 +67,20 @@ class ServerCall: ServedStream, @unchecked Sendable {
 
   /// Runs a handler's body as the call's task and ends the call as it ends.
   func run(_ body: @escaping @Sendable () async throws -> Void) {
-    start { [self] in
-      do {
-        try await body()
-        finish(nil, thrown: nil)
-      } catch {
-        fail(error)
-      }
+    self.body = body
+    start()
+  }
+
+  override func serve() async {
+    guard let body else { return }
+    self.body = nil
+    // The client left, or the deadline passed, before it was this call's turn.
+    guard !isOver else { return }
+    do {
+      try await body()
+      finish(nil, thrown: nil)
+    } catch {
+      fail(error)
     }
   }
 
@@ -103,7 +119,7 @@ class ServerCall: ServedStream, @unchecked Sendable {
   func sendHeaders() {
     guard !headersSent, !isOver else { return }
     headersSent = true
-    transmitHeaders(context.takeInitialMetadata())
+    transmitHeaders(context.initialMetadata)
   }
 
   /// Ends the call with the status an error stands for.
@@ -114,8 +130,12 @@ class ServerCall: ServedStream, @unchecked Sendable {
   private func finish(_ error: RPCError?, thrown: (any Error)?) {
     guard !isOver else { return }
     if error == nil { sendHeaders() }
-    var trailers = context.takeTrailers()
-    if let error { trailers.add(contentsOf: error.metadata) }
+    var trailers = context.trailers
+    if let error, !error.metadata.isEmpty {
+      var all = trailers ?? Metadata()
+      all.add(contentsOf: error.metadata)
+      trailers = all
+    }
     transmitStatus(error, trailers: trailers)
     end(error?.code ?? .ok, httpStatus: nil, thrown: thrown)
   }

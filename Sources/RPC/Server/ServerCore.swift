@@ -8,14 +8,20 @@ final class ServerCore {
   let limits: RPCServerLimits
   let http: (any HTTPHandler)?
   let status: @Sendable (any Error) -> RPCError
-  /// Tasks that have not ended, also those whose call is over: a client that resets its streams quickly must not be
+  /// Where the handlers run.
+  let handlers: HandlerTasks
+  /// Calls that are over, whose objects serve further ones.
+  var spareCalls: [HTTP2ServerCall] = []
+  /// Handlers that have not ended, also those whose call is over: a client that resets its streams quickly must not be
   /// able to have any number of them.
   var handlersRunning = 0
 
   init(
-    routes: RouteTable, interceptors: [any ServerInterceptor], limits: RPCServerLimits, http: (any HTTPHandler)?,
+    on loop: EventLoop, routes: RouteTable, interceptors: [any ServerInterceptor], limits: RPCServerLimits,
+    http: (any HTTPHandler)?,
     status: @escaping @Sendable (any Error) -> RPCError = { RPCError(thrown: $0) }
   ) {
+    handlers = HandlerTasks(loop)
     self.routes = routes
     self.interceptors = interceptors
     self.limits = limits
@@ -26,14 +32,20 @@ final class ServerCore {
 
 /// One method at its path.
 final class Route: Sendable {
-  let path: String
-  let service: String
+  let target: CallTarget
   let handler: RPCMethodHandler
+  private let pathBytes: [UInt8]
 
   init(path: String, service: String, handler: RPCMethodHandler) {
-    self.path = path
-    self.service = service
+    target = CallTarget(service: service, method: handler.name, path: path, handlerID: handler.id)
     self.handler = handler
+    pathBytes = Array(path.utf8)
+  }
+
+  var path: String { target.path }
+
+  func isAt(_ path: UnsafeRawBufferPointer) -> Bool {
+    pathBytes.count == path.count && pathBytes.withUnsafeBytes { $0.elementsEqual(path) }
   }
 }
 
@@ -60,7 +72,7 @@ struct RouteTable: Sendable {
   subscript(path: UnsafeRawBufferPointer) -> Route? {
     var index = Self.hash(path) & mask
     while let route = slots[index] {
-      if route.path.utf8.count == path.count, route.path.utf8.elementsEqual(path) { return route }
+      if route.isAt(path) { return route }
       index = (index + 1) & mask
     }
     return nil

@@ -25,7 +25,9 @@ package struct CallOutcome: Sendable {
   /// What the handler threw, for logs: its text may hold more than the client was told.
   package var error: (any Error)?
   /// From the end of the request's headers to the end of the answer's hand-over to the connection.
-  package var duration: Duration
+  package var duration: Duration { .nanoseconds(Int64(clamping: nanoseconds)) }
+  /// The same in nanoseconds, for those who count it.
+  package var nanoseconds: UInt64
   /// Bytes of request messages.
   package var bytesReceived: Int
   /// Bytes of response messages.
@@ -33,12 +35,12 @@ package struct CallOutcome: Sendable {
 
   /// Makes an outcome.
   package init(
-    status: StatusCode, httpStatus: Int?, error: (any Error)?, duration: Duration, bytesReceived: Int, bytesSent: Int
+    status: StatusCode, httpStatus: Int?, error: (any Error)?, nanoseconds: UInt64, bytesReceived: Int, bytesSent: Int
   ) {
     self.status = status
     self.httpStatus = httpStatus
     self.error = error
-    self.duration = duration
+    self.nanoseconds = nanoseconds
     self.bytesReceived = bytesReceived
     self.bytesSent = bytesSent
   }

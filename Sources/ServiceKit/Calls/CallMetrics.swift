@@ -13,7 +13,9 @@ package final class CallMetrics: ServerInterceptor {
   private let handlingSeconds: Metric<Histogram>
   private let httpRequests: Metric<Counter>
   private let httpSeconds: Metric<Histogram>
-  private let methods: [String: Method]
+  /// By the id of the handler, less the first one's.
+  private let methods: [Method?]
+  private let firstID: Int
   private static let httpMethods: Set<String> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
   /// Declares the metrics in `metrics`, with an instrument for each method of `services`.
@@ -24,14 +26,17 @@ package final class CallMetrics: ServerInterceptor {
     let handlingSeconds = metrics.histogram(
       "grpc_server_handling_seconds", "Time from the request's headers to the answer's hand-over.",
       labels: ["grpc_service", "grpc_method"])
-    var methods: [String: Method] = [:]
+    let ids = services.flatMap { $0.methods.map(\.id) }
+    let firstID = ids.min() ?? 0
+    var methods = [Method?](repeating: nil, count: (ids.max() ?? -1) - firstID + 1)
     for service in services {
       for method in service.methods {
-        methods["/\(service.name)/\(method.name)"] = Method(
+        methods[method.id - firstID] = Method(
           ok: handled.with(service.name, method.name, StatusCode.ok.name),
           seconds: handlingSeconds.with(service.name, method.name))
       }
     }
+    self.firstID = firstID
     self.handled = handled
     self.handlingSeconds = handlingSeconds
     self.methods = methods
@@ -49,12 +54,13 @@ package final class CallMetrics: ServerInterceptor {
       httpSeconds.with(method).observe(outcome.duration)
       return
     }
-    guard let method = methods[call.path] else {
+    let index = call.target.handlerID - firstID
+    guard methods.indices.contains(index), let method = methods[index] else {
       // A path that nobody offers: its text comes from outside and makes no label.
       handled.with("unknown", "unknown", outcome.status.name).add()
       return
     }
-    method.seconds.observe(outcome.duration)
+    method.seconds.observe(outcome.nanoseconds)
     if outcome.status == .ok {
       method.ok.add()
     } else {

@@ -4,14 +4,35 @@ import HTTP2
 /// A gRPC call on an HTTP/2 stream.
 // @unchecked: as `ServedStream`.
 final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
-  private let connection: ServerConnection
+  /// Nil when the object waits to be used again.
+  private var connection: ServerConnection?
   /// Nil once the stream has closed.
   private var stream: HTTP2Stream?
   private var deframer: MessageDeframer
   private var bytesUnconsumed = 0
   private var bytesHeld = 0
+  private var handlerHasEnded = false
 
-  init(
+  // What waits of them when a burst is over.
+  private static let spareMax = 512
+
+  /// A call for the stream, in an object that has served another one if there is one.
+  static func make(
+    _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, handler: RPCMethodHandler,
+    encoding: MessageEncoding
+  ) -> HTTP2ServerCall {
+    guard handler.kind == .unary, let spare = connection.core.spareCalls.popLast() else {
+      return HTTP2ServerCall(connection, stream, context: context, handler: handler, encoding: encoding)
+    }
+    spare.prepareForReuse(context, handler: handler)
+    spare.connection = connection
+    spare.stream = stream
+    spare.deframer.encoding = encoding
+    spare.handlerHasEnded = false
+    return spare
+  }
+
+  private init(
     _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, handler: RPCMethodHandler,
     encoding: MessageEncoding
   ) {
@@ -25,7 +46,27 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     }
   }
 
-  override func detach() { stream = nil }
+  // Of a unary call no handler ever sees the object, so nobody can have kept it.
+  override var isReusable: Bool { handler.kind == .unary }
+
+  override func detach() {
+    stream = nil
+    if handlerHasEnded { giveBack() }
+  }
+
+  override func served() {
+    super.served()
+    handlerHasEnded = true
+    if stream == nil { giveBack() }
+  }
+
+  private func giveBack() {
+    guard isReusable else { return }
+    guard core.spareCalls.count < Self.spareMax else { return discard() }
+    connection = nil
+    deframer.clear()
+    core.spareCalls.append(self)
+  }
 
   override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
 
@@ -46,7 +87,8 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     } catch {
       return fail(refusal(error))
     }
-    if connection.holdsTooMuch { fail(RPCServerFault.tooLarge("too many bytes of incomplete requests")) }
+    guard let connection, connection.holdsTooMuch else { return }
+    fail(RPCServerFault.tooLarge("too many bytes of incomplete requests"))
   }
 
   override func receiveEnd() {
@@ -69,16 +111,16 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     return RPCServerFault.tooLarge(error.message)
   }
 
-  override func transmitHeaders(_ metadata: Metadata) {
+  override func transmitHeaders(_ metadata: Metadata?) {
     guard let stream else { return }
-    connection.act { session throws(HTTP2Error) in
-      try session.respond(stream, metadata.isEmpty ? ResponseHeaders.ok : ResponseHeaders.head(metadata))
+    connection?.act { session throws(HTTP2Error) in
+      try session.respond(stream, metadata.map { ResponseHeaders.head($0) } ?? ResponseHeaders.ok)
     }
   }
 
   override func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     guard let stream else { return }
-    connection.act { session throws(HTTP2Error) in
+    connection?.act { session throws(HTTP2Error) in
       let whole = MessageDeframer.prefixBytes + count
       try session.append(capacity: whole, to: stream) { room in
         MessageDeframer.writePrefix(count, to: room)
@@ -88,14 +130,14 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     }
   }
 
-  override func transmitStatus(_ error: RPCError?, trailers: Metadata) {
-    guard let stream else { return }
+  override func transmitStatus(_ error: RPCError?, trailers: Metadata?) {
+    guard let stream, let connection else { return }
     connection.act { session throws(HTTP2Error) in
       if !headersSent {
         var headers = ResponseHeaders.ok
         ResponseHeaders.status(error, trailers: trailers, to: &headers)
         try session.respond(stream, headers, endStream: true)
-      } else if error == nil, trailers.isEmpty {
+      } else if error == nil, trailers == nil {
         try session.finish(stream, trailers: ResponseHeaders.okTrailers)
       } else {
         var headers = HTTP2Headers()
@@ -114,13 +156,14 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
 
   private func holdChanged() {
     let now = isOver ? 0 : deframer.count
-    connection.bytesHeld += now - bytesHeld
+    connection?.bytesHeld += now - bytesHeld
     bytesHeld = now
   }
 
   private func consume(_ count: Int) {
-    guard count > 0, let stream else { return }
+    guard count > 0 else { return }
     bytesUnconsumed -= count
-    connection.act { session throws(HTTP2Error) in try session.consume(stream, count) }
+    guard let stream else { return }
+    connection?.act { session throws(HTTP2Error) in try session.consume(stream, count) }
   }
 }

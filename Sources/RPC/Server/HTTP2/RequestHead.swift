@@ -9,7 +9,9 @@ struct RequestHead {
     case other
   }
 
+  /// Empty for POST.
   private(set) var method: [UInt8] = []
+  private(set) var isPost = false
   private(set) var path: [UInt8] = []
   private(set) var authority: [UInt8] = []
   private(set) var userAgent: [UInt8] = []
@@ -23,6 +25,7 @@ struct RequestHead {
 
   mutating func reset() {
     method.removeAll(keepingCapacity: true)
+    isPost = false
     path.removeAll(keepingCapacity: true)
     authority.removeAll(keepingCapacity: true)
     userAgent.removeAll(keepingCapacity: true)
@@ -34,8 +37,6 @@ struct RequestHead {
     metadata = Metadata()
   }
 
-  var isPost: Bool { method.elementsEqual("POST".utf8) }
-
   mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ routes: RouteTable) {
     switch name.count {
     case 2 where name.matches("te"): return
@@ -45,7 +46,9 @@ struct RequestHead {
       route = routes[value]
       // The route knows its path; keeping an unknown one is for the answer and for plain HTTP.
       if route == nil { path.append(contentsOf: value) }
-    case 7 where name.matches(":method"): method.append(contentsOf: value)
+    case 7 where name.matches(":method"):
+      isPost = value.matches("POST")
+      if !isPost { method.append(contentsOf: value) }
     case 7 where name.matches(":scheme"): return
     case 10 where name.matches(":authority"): authority.append(contentsOf: value)
     case 10 where name.matches("user-agent"): userAgent.append(contentsOf: value)
@@ -56,10 +59,15 @@ struct RequestHead {
       timeout = CallTimeout.parse(value)
       timeoutIsMalformed = timeout == nil
     case 13 where name.matches("grpc-encoding"): encoding = MessageEncoding(value)
+    // libnghttp2 has compared it with the body.
+    case 14 where name.matches("content-length"): return
     case 20 where name.matches("grpc-accept-encoding"): return
     default: metadata.appendRaw(name, value)
     }
   }
+
+  /// The method as text.
+  var methodText: String { isPost ? "POST" : String(decoding: method, as: UTF8.self) }
 
   /// The path as text.
   var pathText: String { route?.path ?? String(decoding: path, as: UTF8.self) }

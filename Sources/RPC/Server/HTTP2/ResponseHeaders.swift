@@ -26,7 +26,7 @@ enum ResponseHeaders {
   }
 
   /// Appends the status fields to a block of headers (trailers-only) or of trailers.
-  static func status(_ error: RPCError?, trailers: Metadata, to headers: inout HTTP2Headers) {
+  static func status(_ error: RPCError?, trailers: Metadata?, to headers: inout HTTP2Headers) {
     headers.append("grpc-status", error?.code.wireText ?? "0")
     if let error, !error.message.isEmpty {
       StatusMessage.encode(error.message).withUnsafeBytes { headers.append("grpc-message", bytes: $0) }
@@ -34,7 +34,7 @@ enum ResponseHeaders {
     if let error, let details = StatusDetails.encode(error) {
       details.withUnsafeBytes { headers.append(StatusDetails.name, bytes: $0) }
     }
-    headers.append(trailers)
+    if let trailers { headers.append(trailers) }
   }
 }
 

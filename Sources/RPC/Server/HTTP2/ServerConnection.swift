@@ -14,8 +14,6 @@ final class ServerConnection: Connection {
   private var hasSettings = false
   private var idleSince: MonotonicTime
   private let opened: MonotonicTime
-  /// Requests of one message, or plain HTTP, that have not ended; the oldest first.
-  private var incomplete: [(stream: HTTP2Stream, since: MonotonicTime)] = []
   private var drain = DrainPhase.none
 
   private enum DrainPhase {
@@ -73,11 +71,11 @@ final class ServerConnection: Connection {
     if let began = headerBlockBegan, now.since(began) >= limits.requestTimeout { return terminate() }
     if session.outputBytes > 0, now.since(lastWriteProgress) >= limits.writeTimeout { return close(.cancel) }
     if let idle = limits.idleTimeout, session.streamCount == 0, now.since(idleSince) >= idle { beginDrain() }
-    incomplete.removeAll { stream, since in
-      guard stream.isOpen, !stream.remoteEnded else { return true }
-      guard now.since(since) >= limits.requestTimeout else { return false }
+    session.forEachStream { stream in
+      guard !stream.remoteEnded, let served = served(stream), served.takesWholeRequest,
+        now.since(served.began) >= limits.requestTimeout
+      else { return }
       act { session throws(HTTP2Error) in try session.reset(stream, .cancel) }
-      return true
     }
   }
 
@@ -105,10 +103,9 @@ extension ServerConnection: HTTP2SessionDelegate {
       return act { session throws(HTTP2Error) in try session.reset(stream, .refusedStream) }
     }
     if head.content == .grpc {
-      openCall(stream, endStream)
+      openCall(stream)
     } else if let http = core.http {
       openHTTP(stream, http)
-      if !endStream { incomplete.append((stream, loop.now)) }
     } else {
       refuse(stream, head.isPost ? "415" : "405")
     }
@@ -145,7 +142,7 @@ extension ServerConnection: HTTP2SessionDelegate {
     stream.context.map { unsafeDowncast($0, to: ServedStream.self) }
   }
 
-  private func openCall(_ stream: HTTP2Stream, _ endStream: Bool) {
+  private func openCall(_ stream: HTTP2Stream) {
     guard head.isPost else { return refuse(stream, "405") }
     guard let route = head.route else {
       return refuse(stream, core.status(RPCServerFault.noMethod(path: head.pathText)))
@@ -157,24 +154,17 @@ extension ServerConnection: HTTP2SessionDelegate {
     }
     guard !head.timeoutIsMalformed else { return refuse(stream, RPCError(.internal, "malformed grpc-timeout")) }
     let deadline = head.timeout.map { Deadline(at: loop.now.advanced(by: $0)) } ?? .never
-    let context = CallContext(
-      service: route.service, method: route.handler.name, path: route.path, metadata: head.metadata,
-      deadline: deadline, peer: peer)
-    let call = HTTP2ServerCall(self, stream, context: context, handler: route.handler, encoding: encoding)
+    let context = CallContext(target: route.target, metadata: head.metadata, deadline: deadline, peer: peer)
+    let call = HTTP2ServerCall.make(self, stream, context: context, handler: route.handler, encoding: encoding)
     stream.context = call
-    guard call.admit() else { return }
-    if !route.handler.takesOneRequest {
-      call.begin(UnsafeRawBufferPointer(start: nil, count: 0))
-    } else if !endStream {
-      incomplete.append((stream, loop.now))
-    }
+    if call.admit(), !route.handler.takesOneRequest { call.begin(UnsafeRawBufferPointer(start: nil, count: 0)) }
   }
 
   private func openHTTP(_ stream: HTTP2Stream, _ handler: any HTTPHandler) {
     var metadata = head.metadata
     if !head.userAgent.isEmpty { metadata.add("user-agent", String(decoding: head.userAgent, as: UTF8.self)) }
     let context = CallContext(
-      service: "", method: String(decoding: head.method, as: UTF8.self), path: head.pathText, metadata: metadata,
+      service: "", method: head.methodText, path: head.pathText, metadata: metadata,
       deadline: Deadline(at: loop.now.advanced(by: core.limits.httpTimeout)), peer: peer)
     let authority = String(decoding: head.authority, as: UTF8.self)
     stream.context = HTTP2HTTPCall(self, stream, context: context, authority: authority, handler: handler)

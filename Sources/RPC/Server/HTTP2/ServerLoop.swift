@@ -46,6 +46,7 @@ final class ServerLoop {
 
   /// Waits until the drain has come to its end; the connections left at the deadline are terminated.
   func finishDrain(_ deadline: Deadline) async {
+    defer { core.handlers.endIdle() }
     guard !connections.isEmpty else { return }
     let timer = loop.schedule(at: deadline.time) { [unowned self] in
       for connection in Array(connections.values) { connection.terminate() }
