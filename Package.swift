@@ -70,7 +70,8 @@ let services: [Target] = [
     ["HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto"],
     exclude: ["Migrations"]),
   library(
-    "Tickets", ["HandoffAPI", "RPC", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"],
+    "Tickets",
+    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"],
     exclude: ["Migrations"]),
   library(
     "Assignment",
@@ -158,7 +159,7 @@ let testTargets: [Target] = [
     "TicketsTests",
     [
       "Tickets", "Assignment", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit", "ServiceKit", "Postgres", "RPC",
-      "Protobuf", "EventLoop", "Crypto",
+      "RPCProtos", "Protobuf", "EventLoop", "Crypto",
     ]),
   tests(
     "AssignmentTests",

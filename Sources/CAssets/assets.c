@@ -27,6 +27,16 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Masking/Migrations/0011_mask_every_copy.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0012_add_service_settings.sql"
+#include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0013_complete_lifecycle.sql"
+#include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0014_create_fields.sql"
+#include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0015_store_field_values.sql"
+#include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0016_create_templates.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

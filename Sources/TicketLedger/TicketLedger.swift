@@ -40,7 +40,8 @@ package final class TicketLedger: Sendable {
     return try await entryIDs.take(count, deadline: deadline).map { EntryID($0) }
   }
 
-  func newTicketID(deadline: Deadline) async throws -> TicketID {
+  /// Takes the id of a ticket to be, for a caller who must know it before it is written.
+  package func newTicketID(deadline: Deadline) async throws -> TicketID {
     TicketID(try await ticketIDs.take(1, deadline: deadline)[0])
   }
 }

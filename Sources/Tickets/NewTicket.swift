@@ -14,6 +14,8 @@ struct NewTicket: Sendable {
   let group: GroupName?
   let agent: AgentID?
   let customer: TicketCustomerDraft
+  let fieldValues: FieldValues
+  let conversation: Conversation
 
   /// Reads a request and notes everything that is wrong with it; what was noted stands here as something harmless.
   ///
@@ -36,6 +38,8 @@ struct NewTicket: Sendable {
     let agent: AgentName? = check.optionalName(request.agent, "agent")
     self.agent = agent?.id
     customer = Self.customer(request.customer ?? TicketCustomer(), &check)
+    fieldValues = FieldValues(request.fieldValues, &check)
+    conversation = Conversation(request, channel, &check)
   }
 
   private static func channel(_ number: Int32, _ isByAgent: Bool, _ check: inout RequestCheck) -> TicketChannel {
@@ -48,7 +52,8 @@ struct NewTicket: Sendable {
     return channel ?? .manual
   }
 
-  private static func isLanguage(_ text: String) -> Bool {
+  /// Whether a text is of the form of an ISO 639-1 code.
+  static func isLanguage(_ text: String) -> Bool {
     text.utf8.count == 2 && text.utf8.allSatisfy { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
   }
 
@@ -59,17 +64,8 @@ struct NewTicket: Sendable {
     draft.name = check.line(
       customer.displayName, "customer.display_name", charactersMax: FieldLimits.customerNameCharactersMax,
       mayBeBlank: true)
-    if !customer.email.isEmpty {
-      let email = ContactData.email(customer.email)
-      check.require(email != nil, "customer.email", "is not a mail address such as name@example.com")
-      draft.email = email ?? ""
-    }
-    if !customer.phone.isEmpty {
-      let phone = ContactData.phone(customer.phone)
-      check.require(
-        phone != nil, "customer.phone", "is not a phone number: 3 to 30 digits, with a leading + when international")
-      draft.phone = phone ?? ""
-    }
+    draft.email = check.email(customer.email, "customer.email")
+    draft.phone = check.phone(customer.phone, "customer.phone")
     return draft
   }
 }

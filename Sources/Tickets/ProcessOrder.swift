@@ -59,6 +59,7 @@ struct ProcessOrder: Sendable {
   /// Nil: unchanged.
   let priority: TicketPriority?
   let version: Int64
+  let fieldValues: FieldValues
 
   /// Reads a request.
   ///
@@ -71,6 +72,7 @@ struct ProcessOrder: Sendable {
     text = check.text(request.text, "text", charactersMax: FieldLimits.answerCharactersMax)
     processingType = check.optionalName(request.processingType, "processing_type")
     priority = check.choice(request.priority.rawValue, "priority", unspecified: nil)
+    fieldValues = FieldValues(request.fieldValues, &check)
     check.version(request.version)
     check.requestID(request.requestId)
     try check.done()

@@ -7,8 +7,10 @@ package import TicketLedger
 ///
 /// Any number of daemons may do it at once; each piece of work happens once.
 package struct TicketJobs: Sendable {
-  /// Tickets looked at by one pass of the completion before it looks again.
+  /// Tickets that the completion looks up at a time.
   static let batchMax = 200
+  /// Tickets that are completed at the same time.
+  private static let concurrencyMax = 8
   /// Longest run of a job.
   private static let runTimeMax: Duration = .seconds(50)
 
@@ -37,7 +39,7 @@ package struct TicketJobs: Sendable {
       every(.seconds(1), "fold_counters", on: group.next()) { deadline in
         _ = try await folder.foldAll(deadline: deadline)
       },
-      every(.seconds(60), "complete_tickets", on: group.next()) { deadline in
+      every(.seconds(5), "complete_tickets", on: group.next()) { deadline in
         _ = try await completeDueTickets(deadline: deadline)
       },
       every(.seconds(300), "remove_old_rows", on: group.next()) { deadline in
@@ -56,15 +58,28 @@ package struct TicketJobs: Sendable {
   /// - Throws: the database's errors as `ServiceError`.
   package func completeDueTickets(deadline: Deadline) async throws -> Int {
     var total = 0
+    var last: DueTicket?
     while !deadline.hasPassed {
-      let due = try await store.dueForCompletion(limit: Self.batchMax, deadline: deadline)
-      var done = 0
-      for ticket in due where try await complete(ticket, deadline) { done += 1 }
-      total += done
-      // Nothing done of a full batch: others are at it, or each of them fails; the next run tries again.
-      if due.count < Self.batchMax || done == 0 { break }
+      // Behind the last one looked at: what could not be completed keeps nothing else waiting.
+      let due = try await store.dueForCompletion(after: last, limit: Self.batchMax, deadline: deadline)
+      total += try await complete(due, deadline)
+      last = due.last
+      if due.count < Self.batchMax { break }
     }
     return total
+  }
+
+  /// Completes tickets, several at a time, and counts those that were completed here.
+  private func complete(_ due: [DueTicket], _ deadline: Deadline) async throws -> Int {
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      var done = 0
+      for (index, ticket) in due.enumerated() {
+        if index >= Self.concurrencyMax, try await group.next() == true { done += 1 }
+        group.addTask { try await complete(ticket, deadline) }
+      }
+      for try await isDone in group where isDone { done += 1 }
+      return done
+    }
   }
 
   /// Removes request ids and work given up whose time is over.

@@ -1,46 +1,132 @@
 import EventLoop
 package import HandoffAPI
+import Postgres
 package import RPC
 import ServiceKit
 import TicketLedger
 
 extension TicketService {
-  /// Adds what the customer wrote to a ticket; a resolved or held ticket is processed again, by whoever held it if they
-  /// still can.
+  /// Adds what the customer wrote to a ticket; a held one is processed again, by whoever held it if they still can,
+  /// and a resolved one as far as the service's reply policy says so. Otherwise a new ticket is opened that is linked
+  /// to it.
   ///
-  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED for a completed or escalated ticket, TEXT_REQUIRED,
+  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED for an escalated issue ticket, TEXT_REQUIRED,
   ///   PERMISSION_DENIED for agents, REQUEST_INVALID, REQUEST_ID_REUSED.
   package func appendInquiry(_ request: AppendInquiryRequest, _ call: CallContext) async throws -> Entry {
     var check = RequestCheck()
     check.name(request.parent, "parent", TicketName.self)
     let text = check.text(request.text, "text", charactersMax: FieldLimits.replyCharactersMax)
+    let channel: TicketChannel? = check.choice(request.channel.rawValue, "channel", unspecified: nil)
+    check.require(
+      channel != .escalation && channel != .manual, "channel", "says how a customer wrote; MANUAL and ESCALATION do not"
+    )
     check.requestID(request.requestId)
     try check.done()
     guard !CanonicalText.isBlank(text) else { throw ServiceError(.textRequired) }
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)
     let claim = try claim(of: request, request.requestId, call, access)
+    let reply = Reply(text: text, channel: channel, access: access, deadline: call.deadline)
     let written = try await ledger.perform(
       on: name, access: access, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      let isHeld = try await hasActiveHolder(ticket, access.service, call.deadline)
-      let outcome = try access.outcome(
-        of: .receiveCustomerReply, on: ticket, hasActiveHolder: isHeld, as: access.member == nil ? .customer : nil)
-      var event = EventDraft(.customerReplied, by: access.ledgerActor, outcome: outcome, on: ticket)
-      event.entries = [EntryDraft(.inquiry, .customerReply, body: text, actor: .customer)]
-      if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
-      return TicketChange(event)
+      try await change(reply, on: ticket)
     }
     guard let id = written.entryIDs.first else { throw ServiceError(.entryNotFound) }
-    let entry = try await ledger.entry(id, of: written.ticket, deadline: call.deadline)
-    return try await ledger.messages(for: [entry], of: written.ticket, deadline: call.deadline)[0]
+    var ticket = written.ticket
+    if written.resultIDs.count > 1 {
+      ticket = try await ledger.ticket(
+        TicketID(written.resultIDs[1]), of: access.service.id, deadline: call.deadline)
+    }
+    let entry = try await ledger.entry(id, of: ticket, deadline: call.deadline)
+    return try await ledger.messages(for: [entry], of: ticket, deadline: call.deadline)[0]
+  }
+
+  private func change(_ reply: Reply, on ticket: TicketRecord) async throws -> TicketChange {
+    let service = reply.access.service
+    let isHeld = try await hasActiveHolder(ticket, service, reply.deadline)
+    let act = CustomerReply.act(
+      on: ticket.standing(in: service, hasActiveHolder: isHeld), policy: service.replyPolicy,
+      reopenDays: service.reopenDays, secondsResolved: ticket.resolveTime.map { ticket.readTime.seconds - $0.seconds })
+    let outcome = try reply.access.outcome(
+      of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.member == nil ? .customer : nil)
+    if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
+    var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
+    event.entries = [EntryDraft(.inquiry, .customerReply, body: reply.text, actor: .customer)]
+    if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
+    var change = TicketChange(event)
+    if let target = ticket.target, let companion = try await copy(reply, to: target) {
+      change.companions = [companion]
+      change.companionTopics = [.triggers]
+    }
+    return change
+  }
+
+  /// A new ticket for the reply, and the note on the ticket that it came to; that one's own view does not change.
+  private func followUp(_ reply: Reply, on ticket: TicketRecord) async throws -> TicketChange {
+    let created = try Self.creation(reply.access, isAssigned: false)
+    let id = try await ledger.newTicketID(deadline: reply.deadline)
+    var draft = TicketDraft(
+      service: reply.access.service, state: created.state, title: ticket.title, channel: reply.channel(after: ticket),
+      by: reply.access.ledgerActor)
+    draft.previousID = ticket.id
+    draft.groupID = ticket.groupID
+    draft.language = ticket.language
+    draft.submissionTypeID = ticket.submissionTypeID
+    draft.customer.id = ticket.customerID
+    draft.customer.name = ticket.customerName
+    draft.customer.email = ticket.customerEmail
+    draft.customer.phone = ticket.customerPhone
+    draft.event.entries = [EntryDraft(.inquiry, .customerReply, body: reply.text, actor: .customer)]
+    if created.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
+    let (statement, entryIDs) = try await ledger.companion(
+      creating: draft, id: id, at: ticket.readTime, deadline: reply.deadline)
+    var event = EventDraft(.followedUp, by: reply.access.ledgerActor)
+    event.notes = [CodeChange("next_ticket", "", id.description)]
+    var change = TicketChange(event)
+    change.isSilent = true
+    change.companions = [statement]
+    change.companionTopics = draft.event.outbox.map(\.topic)
+    change.resultIDs = entryIDs.map(\.rawValue) + [id.rawValue]
+    return change
+  }
+
+  /// What the customer adds while an issue ticket is still open goes there too, for the agents who work on it; nil when
+  /// that one has ended.
+  private func copy(_ reply: Reply, to target: TicketLink) async throws -> Query? {
+    let service = try await ledger.directory.service(id: target.serviceID, deadline: reply.deadline)
+    let issue = try await ledger.ticket(target.ticketID, of: target.serviceID, deadline: reply.deadline)
+    guard
+      case .success(let outcome) = Lifecycle.outcome(
+        of: .receiveSourceReply, on: issue.standing(in: service.kind), by: .system)
+    else { return nil }
+    var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: issue)
+    event.entries = [EntryDraft(.comment, .customerReply, body: reply.text, actor: .customer)]
+    if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
+    return try await ledger.companion(TicketChange(event), on: issue, deadline: reply.deadline)
   }
 
   /// Whether the agent who holds a ticket can still work on it.
-  private func hasActiveHolder(
+  func hasActiveHolder(
     _ ticket: TicketRecord, _ service: ServiceRecord, _ deadline: Deadline
   ) async throws -> Bool {
     guard let agent = ticket.agentID else { return false }
     return try await ledger.directory.member(agent, of: service, deadline: deadline)?.mayWorkOnTickets ?? false
+  }
+}
+
+/// What a customer wrote, and who brings it.
+private struct Reply: Sendable {
+  let text: String
+  /// Nil: not said.
+  let channel: TicketChannel?
+  let access: Access
+  let deadline: Deadline
+
+  /// How the reply came in, for a new ticket: as said, else by mail when mail brings it, else as the ticket did.
+  func channel(after ticket: TicketRecord) -> TicketChannel {
+    if let channel { return channel }
+    if access.actor == .service("mail") { return .email }
+    return ticket.channel == .manual ? .api : ticket.channel
   }
 }

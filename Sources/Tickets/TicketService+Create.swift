@@ -64,16 +64,38 @@ extension TicketService {
     draft.priority = wanted.priority
     draft.language = wanted.language ?? service.language
     draft.submissionTypeID = wanted.submissionType?.id
+    draft.event.fieldValues = try await fieldValues(of: wanted, access, call.deadline)
     draft.customer = try await customer(wanted.customer, facts.customer, service, call.deadline)
     // Who writes a customer's inquiry down has not written it.
     let author: LedgerActor? = access.member == nil ? .customer : nil
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
+    if !wanted.conversation.isEmpty {
+      let id = try await ledger.newTicketID(deadline: call.deadline)
+      draft.id = id
+      draft.companions = wanted.conversation.statements(id, of: service.id)
+    }
     return draft
   }
 
+  /// What a new ticket has in the service's fields.
+  ///
+  /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
+  private func fieldValues(
+    of wanted: NewTicket, _ access: Access, _ deadline: Deadline
+  ) async throws -> [FieldValueChange] {
+    guard wanted.submissionType != nil || !wanted.fieldValues.isEmpty else { return [] }
+    let saving = FieldSaving(
+      catalog: try await fields.catalog(of: access.service.id, deadline: deadline), type: wanted.submissionType?.id,
+      isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator)
+    var check = RequestCheck()
+    let changes = saving.changes(wanted.fieldValues, current: [:], .customerForm, &check)
+    try check.done()
+    return changes
+  }
+
   /// A service creates tickets in the name of customers, an agent in their own.
-  private static func creation(_ access: Access, isAssigned: Bool) throws(ServiceError) -> LifecycleOutcome {
+  static func creation(_ access: Access, isAssigned: Bool) throws(ServiceError) -> LifecycleOutcome {
     let role = access.member == nil ? LifecycleRole.customer : access.lifecycleRole
     let standing = Standing(kind: access.service.kind, state: .unassigned)
     let outcome = Lifecycle.outcome(of: isAssigned ? .createAssigned : .create, on: standing, by: role)

@@ -17,7 +17,8 @@ extension TicketService {
       agentCount: counters.agentCount, receivedToday: counters.receivedToday,
       unassignedToday: counters.unassignedToday, unassignedTotal: counters.unassignedTotal,
       resolvedPercent: counters.resolvedPercent, stateCounts: Self.counts(counters.byState),
-      myStateCounts: Self.counts(counters.mineByState))
+      myStateCounts: Self.counts(counters.mineByState), myCallBackCount: counters.myCallBackCount,
+      myEscalatedCount: counters.myEscalatedCount)
   }
 
   /// Returns a service.
@@ -57,9 +58,10 @@ extension TicketService {
     let name = try ServiceName(request.parent, field: "parent")
     let access = try await ledger.access(call, serviceCode: name.code)
     let nodes = try await store.submissionTypes(of: access.service.id, deadline: call.deadline)
+    let names = try await store.typeNames(of: access.service.id, deadline: call.deadline)
     return ListSubmissionTypesResponse(
       submissionTypes: nodes.map { node in
-        node.message { SubmissionTypeName(service: name.code, id: SubmissionTypeID($0)).description }
+        node.message(names: names[node.id] ?? []) { TypeTree.submission.name(name.code, $0) }
       })
   }
 
@@ -73,9 +75,7 @@ extension TicketService {
     let access = try await ledger.access(call, serviceCode: name.code)
     let nodes = try await store.processingTypes(of: access.service.id, deadline: call.deadline)
     return ListProcessingTypesResponse(
-      processingTypes: nodes.map { node in
-        node.message { ProcessingTypeName(service: name.code, id: ProcessingTypeID($0)).description }
-      })
+      processingTypes: nodes.map { node in node.message { TypeTree.processing.name(name.code, $0) } })
   }
 
   private static func counts(_ counts: [TicketState: Int64]) -> [StateCount] {
@@ -86,17 +86,23 @@ extension TicketService {
 }
 
 extension Service {
-  fileprivate init(_ service: ServiceRecord) {
+  /// The API's message of a service.
+  init(_ service: ServiceRecord) {
     self.init(
       name: service.name.description, displayName: service.displayName, kind: Kind(rawValue: service.kind.number),
       language: service.language, timeZone: service.timeZone, autoCompleteDays: service.autoCompleteDays,
-      securityEnabled: service.hasSecurity)
+      securityEnabled: service.hasSecurity, assigneeOnly: service.isAssigneeOnly,
+      replyPolicy: ReplyPolicy(rawValue: service.replyPolicy.number), reopenDays: service.reopenDays,
+      version: service.version)
   }
 }
 
 extension TypeRecord {
-  fileprivate func message(_ name: (Int64) -> String) -> TypeNode {
+  /// The API's message of a node; `name` makes a resource name of an id.
+  func message(names: [(language: String, displayName: String)] = [], _ name: (Int64) -> String) -> TypeNode {
     TypeNode(
-      name: name(id), parent: parentID.map(name) ?? "", level: level, displayName: displayName, active: isActive)
+      name: name(id), parent: parentID.map(name) ?? "", level: level, displayName: displayName, active: isActive,
+      localizedNames: names.map { LocalizedName(language: $0.language, displayName: $0.displayName) },
+      position: position)
   }
 }

@@ -17,6 +17,8 @@ extension TicketService {
     let set = (menu ?? .all).set
     check.require(
       !set.needsAgent || actor.agentID != nil, "menu", "shows an agent's own tickets, and no agent is asking")
+    check.require(
+      !request.starred || actor.agentID != nil, "starred", "shows an agent's own stars, and no agent is asking")
     let state: TicketState? = check.choice(request.state.rawValue, "state", unspecified: nil)
     let group: GroupName? = check.optionalName(request.group, "group")
     let agent: AgentName? = check.optionalName(request.agent, "agent")
@@ -26,14 +28,15 @@ extension TicketService {
     let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
     try access.require(.ticket)
     if let group, group.service != parent.code { throw ServiceError(.groupNotFound) }
-    let whose = set.needsAgent ? access.claimant : ""
+    let whose = set.needsAgent || request.starred ? "\(access.claimant) \(request.starred)" : ""
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 50,
       scope: "ListTickets \(parent) \(request.menu.rawValue) \(request.state.rawValue) \(request.group)"
         + " \(request.agent) \(whose)")
-    guard let filter = TicketFilter(set, state: state, group: group?.id, agent: agent?.id, for: access) else {
+    guard var filter = TicketFilter(set, state: state, group: group?.id, agent: agent?.id, for: access) else {
       return ListTicketsResponse()
     }
+    filter.isStarred = request.starred
     let found = try await store.tickets(
       filter, before: page.after == 0 ? nil : TicketID(page.after), limit: page.size + 1, deadline: call.deadline)
     let shown = Array(found.prefix(page.size))
@@ -51,6 +54,34 @@ extension TicketService {
     let (_, ticket) = try await reading(name, call)
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "ListEntries \(name)")
+    return try await entries(of: ticket, page, call)
+  }
+
+  /// Lists the history of the consultation ticket behind an issue ticket as it is now, oldest first.
+  ///
+  /// Whoever may see the issue ticket may read it, member of the consultation service or not; nothing else of that
+  /// service is shown. A ticket that was not escalated has none, and neither has one whose source was deleted.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
+  package func listSourceEntries(
+    _ request: ListSourceEntriesRequest, _ call: CallContext
+  ) async throws -> ListEntriesResponse {
+    let name = try TicketName(request.parent, field: "parent")
+    let (_, ticket) = try await reading(name, call)
+    let page = try PageRequest(
+      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "ListSourceEntries \(name)")
+    guard let link = ticket.source else { return ListEntriesResponse() }
+    do {
+      let source = try await ledger.ticket(link.ticketID, of: link.serviceID, deadline: call.deadline)
+      return try await entries(of: source, page, call)
+    } catch let error as ServiceError where error.reason == .ticketNotFound {
+      return ListEntriesResponse()
+    }
+  }
+
+  private func entries(
+    of ticket: TicketRecord, _ page: PageRequest, _ call: CallContext
+  ) async throws -> ListEntriesResponse {
     let found = try await ledger.entries(
       of: ticket, after: EntryID(page.after), limit: page.size + 1, deadline: call.deadline)
     let shown = Array(found.prefix(page.size))
@@ -82,6 +113,8 @@ extension TicketFilter {
     self.init(service: access.service.id)
     isSpam = set.isSpam
     isEscalated = set.isEscalated
+    hasCallBack = set.hasCallBack
+    viewer = access.member?.agentID
     self.state = state
     if let own = set.state.flatMap(TicketState.init(rawValue:)) {
       guard state == nil || state == own else { return nil }

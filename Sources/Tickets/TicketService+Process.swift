@@ -36,6 +36,9 @@ extension TicketService {
     if let type = order.processingType { event.set.processingTypeID = type.id }
     if let priority = order.priority { event.set.priority = priority }
     if case .resolveInternally(let reason) = order.act { event.set.internalReason = .some(reason) }
+    event.fieldValues = try await fieldValues(
+      order.fieldValues, ticket.submissionTypeID, on: ticket, order.act == .resolve ? .agentForm : .asIs, access,
+      call.deadline)
     if outcome.has(.runsTriggers) { event.outbox.append(try .triggers(.processed)) }
     var entryID: EntryID?
     var skipped: String?

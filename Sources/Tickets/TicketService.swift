@@ -9,6 +9,7 @@ package import TicketLedger
 package struct TicketService: TicketServiceProvider {
   let ledger: TicketLedger
   let store: TicketStore
+  let fields: FieldCatalogs
   let mail: MailServiceClient
   let assignment: AssignmentServiceClient
   let triggerPatience: Duration
@@ -26,6 +27,7 @@ package struct TicketService: TicketServiceProvider {
   ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)
+    fields = FieldCatalogs(store: store)
     self.mail = MailServiceClient(mail)
     self.assignment = AssignmentServiceClient(assignment)
     self.triggerPatience = triggerPatience
@@ -77,8 +79,7 @@ package struct TicketService: TicketServiceProvider {
     _ request: VerifyHistoryRequest, _ call: CallContext
   ) async throws -> VerifyHistoryResponse {
     let name = try TicketName(request.name, field: "name")
-    let access = try await ledger.access(call, ticket: name)
-    try access.require(.ticket)
+    let (access, _) = try await reading(name, call)
     let found = try await ledger.verify(name.id, of: access.service.id, deadline: call.deadline)
     return VerifyHistoryResponse(
       intact: found.isIntact, eventCount: found.eventCount, firstBadSequence: found.firstBadSequence,

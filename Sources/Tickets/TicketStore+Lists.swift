@@ -21,6 +21,11 @@ struct TicketFilter: Sendable, Equatable {
   var holder = Holder.anyone
   /// Nil: of any group and of none.
   var groups: [GroupID]?
+  var hasCallBack = false
+  /// Only what the viewer starred.
+  var isStarred = false
+  /// Whose stars are shown; nil: nobody's.
+  var viewer: AgentID?
 
   init(service: ServiceID) { self.service = service }
 }
@@ -34,7 +39,7 @@ extension TicketStore {
   ) async throws -> [TicketRecord] {
     let query = Self.page(filter, before: before ?? TicketID(.max), limit: limit)
     return try await ServiceError.translating {
-      try await pool.query(query, deadline: deadline).map { try TicketRecord($0) }
+      try await pool.query(query, deadline: deadline).map { try TicketRecord(starred: $0) }
     }
   }
 
@@ -44,6 +49,8 @@ extension TicketStore {
   /// taken and merged: PostgreSQL would otherwise sort all of them.
   static func page(_ filter: TicketFilter, before: TicketID, limit: Int) -> Query {
     let conditions = conditions(filter)
+    // Few enough to look at one by one, whatever else is asked of them.
+    if filter.isStarred || filter.hasCallBack { return few(filter, conditions, before: before, limit: limit) }
     if let groups = filter.groups {
       return merged(
         """
@@ -52,7 +59,7 @@ extension TicketStore {
           WHERE \(fragment: conditions) AND t.group_id = g.group_id AND t.id < \(before)
           ORDER BY t.id DESC LIMIT \(limit)
         ) AS run ORDER BY run.id DESC LIMIT \(limit)
-        """, of: filter.service)
+        """, filter)
     }
     if case .agent = filter.holder, filter.state == nil, !filter.isSpam, !filter.isEscalated {
       return merged(
@@ -62,18 +69,36 @@ extension TicketStore {
           WHERE \(fragment: conditions) AND t.state = s.state AND t.id < \(before)
           ORDER BY t.id DESC LIMIT \(limit)
         ) AS run ORDER BY run.id DESC LIMIT \(limit)
-        """, of: filter.service)
+        """, filter)
     }
     return """
-      SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+      SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: filter.viewer)) FROM ticket AS t
       WHERE \(fragment: conditions) AND t.id < \(before) ORDER BY t.id DESC LIMIT \(limit)
       """
   }
 
-  private static func merged(_ ids: Query, of service: ServiceID) -> Query {
+  private static func few(_ filter: TicketFilter, _ conditions: Query, before: TicketID, limit: Int) -> Query {
+    let groups: Query = filter.groups.map { "AND t.group_id = ANY(\($0))" } ?? ""
+    guard filter.isStarred else {
+      return """
+        SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: filter.viewer))
+        FROM ticket AS t WHERE \(fragment: conditions) \(fragment: groups) AND t.id < \(before)
+        ORDER BY t.id DESC LIMIT \(limit)
+        """
+    }
+    return """
+      SELECT \(fragment: TicketRecord.columns), true
+      FROM ticket_star AS x JOIN ticket AS t ON t.service_id = x.service_id AND t.id = x.ticket_id
+      WHERE x.service_id = \(filter.service) AND x.agent_id = \(filter.viewer) AND x.ticket_id < \(before)
+        AND \(fragment: conditions) \(fragment: groups)
+      ORDER BY x.ticket_id DESC LIMIT \(limit)
+      """
+  }
+
+  private static func merged(_ ids: Query, _ filter: TicketFilter) -> Query {
     """
-    SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
-    WHERE t.service_id = \(service) AND t.id = ANY (ARRAY(\(fragment: ids))) ORDER BY t.id DESC
+    SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: filter.viewer)) FROM ticket AS t
+    WHERE t.service_id = \(filter.service) AND t.id = ANY (ARRAY(\(fragment: ids))) ORDER BY t.id DESC
     """
   }
 
@@ -82,7 +107,12 @@ extension TicketStore {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 4)
     sql.appendLiteral("t.service_id = ")
     sql.appendInterpolation(filter.service)
-    if filter.isSpam { sql.appendLiteral(" AND t.is_spam") } else { sql.appendLiteral(" AND NOT t.is_spam") }
+    if filter.hasCallBack { sql.appendLiteral(" AND t.call_back_active") }
+    if filter.isSpam {
+      sql.appendLiteral(" AND t.is_spam AND t.delete_time IS NULL")
+    } else {
+      sql.appendLiteral(" AND NOT t.is_spam")
+    }
     if filter.isEscalated {
       sql.appendLiteral(
         """

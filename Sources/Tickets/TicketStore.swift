@@ -10,6 +10,8 @@ struct TypeRecord: Sendable {
   let level: Int32
   let displayName: String
   let isActive: Bool
+  /// Place among the nodes of the same parent.
+  let position: Int32
 
   init(_ row: Row) throws(PostgresError) {
     id = try row.value(0)
@@ -17,6 +19,7 @@ struct TypeRecord: Sendable {
     level = try row.value(2)
     displayName = try row.value(3)
     isActive = try row.value(4)
+    position = try row.value(5)
   }
 }
 
@@ -29,8 +32,8 @@ struct DueTicket: Sendable {
 
 /// What Tickets asks the database beside the ledger. Errors of the database arrive as `ServiceError`.
 struct TicketStore: Sendable {
-  /// Most nodes of a type tree that are listed.
-  private static let typesMax: Int64 = 5000
+  /// Most nodes of a type tree.
+  static let typesMax: Int64 = 5_000
 
   let pool: PostgresPool
 
@@ -39,13 +42,16 @@ struct TicketStore: Sendable {
     try await types(
       """
       WITH RECURSIVE tree AS (
-        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, ARRAY[y.position::bigint, y.id] AS place
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+          ARRAY[y.position::bigint, y.id] AS place
         FROM submission_type AS y WHERE y.service_id = \(service) AND y.parent_id IS NULL
         UNION ALL
-        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, tree.place || ARRAY[y.position::bigint, y.id]
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+          tree.place || ARRAY[y.position::bigint, y.id]
         FROM submission_type AS y JOIN tree ON y.parent_id = tree.id WHERE y.service_id = \(service)
       )
-      SELECT id, parent_id, level::integer, display_name, is_active FROM tree ORDER BY place LIMIT \(Self.typesMax)
+      SELECT id, parent_id, level::integer, display_name, is_active, position FROM tree ORDER BY place
+      LIMIT \(Self.typesMax)
       """, deadline)
   }
 
@@ -54,13 +60,16 @@ struct TicketStore: Sendable {
     try await types(
       """
       WITH RECURSIVE tree AS (
-        SELECT y.id, y.parent_id, y.level, y.display_name, ARRAY[y.position::bigint, y.id] AS place
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+          ARRAY[y.position::bigint, y.id] AS place
         FROM processing_type AS y WHERE y.service_id = \(service) AND y.parent_id IS NULL
         UNION ALL
-        SELECT y.id, y.parent_id, y.level, y.display_name, tree.place || ARRAY[y.position::bigint, y.id]
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+          tree.place || ARRAY[y.position::bigint, y.id]
         FROM processing_type AS y JOIN tree ON y.parent_id = tree.id WHERE y.service_id = \(service)
       )
-      SELECT id, parent_id, level::integer, display_name, true FROM tree ORDER BY place LIMIT \(Self.typesMax)
+      SELECT id, parent_id, level::integer, display_name, is_active, position FROM tree ORDER BY place
+      LIMIT \(Self.typesMax)
       """, deadline)
   }
 
@@ -86,17 +95,21 @@ struct TicketStore: Sendable {
   }
 
   /// Resolved tickets that have been so for their service's days, the longest first.
-  func dueForCompletion(limit: Int, deadline: Deadline) async throws -> [DueTicket] {
-    try await ServiceError.translating {
+  ///
+  /// - Parameter after: the last one that was looked at; nil: from the first.
+  func dueForCompletion(after last: DueTicket? = nil, limit: Int, deadline: Deadline) async throws -> [DueTicket] {
+    let (time, id) = (last?.resolveTime ?? Instant(microsecondsSinceEpoch: 0), last?.id ?? TicketID(0))
+    return try await ServiceError.translating {
       let rows = try await pool.query(
         """
         SELECT due.service_id, due.id, due.resolve_time FROM service AS s CROSS JOIN LATERAL (
           SELECT t.service_id, t.id, t.resolve_time FROM ticket AS t
           WHERE t.service_id = s.id AND t.state = 'RESOLVED' AND NOT t.is_spam
             AND t.resolve_time <= now() - s.auto_complete_days * interval '1 day'
-          ORDER BY t.resolve_time LIMIT \(limit)
+            AND t.resolve_time >= \(time) AND (t.resolve_time > \(time) OR t.id > \(id))
+          ORDER BY t.resolve_time, t.id LIMIT \(limit)
         ) AS due
-        WHERE s.auto_complete_days > 0 ORDER BY due.resolve_time LIMIT \(limit)
+        WHERE s.auto_complete_days > 0 ORDER BY due.resolve_time, due.id LIMIT \(limit)
         """, deadline: deadline)
       return try rows.map { row in
         DueTicket(serviceID: try row.value(0), id: try row.value(1), resolveTime: try row.value(2))

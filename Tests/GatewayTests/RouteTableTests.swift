@@ -17,7 +17,7 @@ struct RouteTableTests {
     arguments: [
       ("GET", "/v1/services/care/tickets/42", "GetTicket name=services/care/tickets/42"),
       ("POST", "/v1/services/care/tickets/42:keep", "KeepTicket name=services/care/tickets/42"),
-      ("POST", "/v1/services/care/tickets/42%3Akeep", "allowed: GET"),
+      ("POST", "/v1/services/care/tickets/42%3Akeep", "allowed: GET, PATCH, DELETE"),
       ("GET", "/v1/services/care/tickets", "ListTickets parent=services/care"),
       ("POST", "/v1/services/care/tickets", "CreateTicket parent=services/care"),
       ("DELETE", "/v1/services/care/tickets", "allowed: POST, GET"),
@@ -26,6 +26,9 @@ struct RouteTableTests {
       ("GET", "/v1/services/%EC%83%81%EB%8B%B4", "GetService name=services/상담"),
       ("POST", "/v1/session:signIn", "SignIn -="),
       ("POST", "/v1/services/care/tickets/4/masks/9:unmask", "UnmaskText name=services/care/tickets/4/masks/9"),
+      ("PATCH", "/v1/services/care/tickets/42", "UpdateTicket ticket.name=services/care/tickets/42"),
+      ("DELETE", "/v1/services/care/tickets/42", "DeleteTicket name=services/care/tickets/42"),
+      ("PATCH", "/v1/services/care", "UpdateService service.name=services/care"),
       ("GET", "/v1/services/care/tickets/", "not found"),
       ("GET", "/v1/services//tickets", "not found"),
       ("GET", "/v1/services/care/tickets/42:fly", "not found"),

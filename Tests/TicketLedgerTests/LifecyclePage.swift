@@ -11,7 +11,9 @@ enum LifecyclePage {
 
       A ticket of a **consultation** service is an inquiry of a customer. A ticket of an **issue** service is mostly the
       escalation of a consultation ticket; then its answer goes back there and mails nobody. Completed tickets are
-      closed for good, and tickets in the spam box (resolved internally as spam) must be restored before anything else.
+      closed for good: a customer's reply to one opens a new ticket that is linked to it, and so does a reply to a
+      resolved ticket where the service's reply policy says so. Tickets in the spam box (resolved internally as spam)
+      must be restored before anything else.
 
       ```mermaid
       stateDiagram-v2
@@ -24,6 +26,8 @@ enum LifecyclePage {
         PENDING --> RESOLVED: resolve, resolve internally
         PROCESSING --> ESCALATING: escalate
         ESCALATING --> ESCALATION_ANSWERED: issue ticket answered
+        PENDING --> ESCALATING: escalate
+        ESCALATION_ANSWERED --> ESCALATING: escalate anew
         ESCALATION_ANSWERED --> RESOLVED: resolve
         PROCESSING --> DOORAY_ESCALATED: escalate to Dooray!
         DOORAY_ESCALATED --> DOORAY_IN_PROGRESS: task in progress

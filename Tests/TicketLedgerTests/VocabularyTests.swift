@@ -29,6 +29,7 @@ import Testing
     check(ActorKind.self, Actor.Kind.self)
     check(ServiceKind.self, Service.Kind.self)
     check(MemberRole.self, Member.Role.self)
+    check(ReplyPolicy.self, Service.ReplyPolicy.self)
   }
 
   @Test("the CHECK lists of the schema hold exactly the values of the enums")
@@ -52,6 +53,7 @@ import Testing
     #expect(values("ticket_entry_act_known") == EntryAct.allCases.map(\.rawValue))
     #expect(values("ticket_entry_actor_kind_known") == ActorKind.allCases.map(\.rawValue))
     #expect(values("service_kind_known") == ServiceKind.allCases.map(\.rawValue))
+    #expect(values("service_reply_policy_known") == ReplyPolicy.allCases.map(\.rawValue))
     #expect(values("service_member_role_known") == MemberRole.allCases.map(\.rawValue))
     #expect(values("outbox_topic_known") == OutboxTopic.allCases.map(\.rawValue))
     for code in EventCode.allCases {

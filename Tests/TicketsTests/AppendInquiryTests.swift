@@ -10,18 +10,13 @@ import TicketLedger
 @testable import Tickets
 
 @Suite struct AppendInquiryTests {
-  @Test("a customer's reply brings resolved and held tickets back, is added to others, and refused on completed ones")
+  @Test("a customer's reply brings resolved and held tickets back, and is added to others")
   func states() async throws {
     let world = try await TicketWorld()
-    for state in TicketState.allCases {
+    for state in TicketState.allCases where state != .completed {
       let ticket = try await world.ticket(state)
       let name = world.name(ticket)
       let request = AppendInquiryRequest(parent: name, text: "아직도 안 왔어요.")
-      if state == .completed {
-        let error = await refusal { try await world.client.appendInquiry(request, world.by("mail")) }
-        #expect(error?.reason == .transitionNotAllowed)
-        continue
-      }
       let entry = try await world.client.appendInquiry(request, world.by("mail"))
       #expect(entry.kind == .inquiry && entry.act == .customerReply && entry.author?.kind == .customer)
       let after = try await world.client.getTicket(GetTicketRequest(name: name), world.by("mail"))

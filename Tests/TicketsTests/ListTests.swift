@@ -133,7 +133,7 @@ import TicketLedger
   func wrongRequests() async throws {
     let world = try await TicketWorld()
     let request = ListTicketsRequest(
-      parent: "care", menu: .init(rawValue: 12), state: .init(rawValue: 11), group: "x", agent: "y", pageSize: -1)
+      parent: "care", menu: .init(rawValue: 99), state: .init(rawValue: 11), group: "x", agent: "y", pageSize: -1)
     let error = await refusal { try await list(world, request) }
     #expect(error?.violations.map(\.field) == ["parent", "menu", "state", "group", "agent", "page_size"])
     let others = await refusal { try await list(world, ListTicketsRequest(group: "services/other/groups/3")) }

@@ -2,6 +2,7 @@ import HandoffAPI
 import HandoffTestKit
 import Postgres
 import RPC
+import RPCProtos
 import ServiceKit
 import Testing
 import TicketLedger
@@ -34,8 +35,26 @@ import TicketLedger
         await refusal {
           try await client.processTicket(ProcessTicketRequest(name: name, act: .comment, text: "x"), caller)
         },
+        await refusal { try await client.starTicket(StarTicketRequest(name: name), caller) },
+        await refusal { try await client.unstarTicket(UnstarTicketRequest(name: name), caller) },
+        await refusal { try await client.restoreTicket(RestoreTicketRequest(name: name), caller) },
+        await refusal { try await client.deleteTicket(DeleteTicketRequest(name: name), caller) },
+        await refusal { try await client.listSourceEntries(ListSourceEntriesRequest(parent: name), caller) },
+        await refusal {
+          try await client.updateTicket(
+            UpdateTicketRequest(ticket: Ticket(name: name, title: "x"), updateMask: FieldMask(paths: ["title"])), caller
+          )
+        },
+        await refusal {
+          try await client.escalateTicket(
+            EscalateTicketRequest(
+              name: name, targetService: "services/bugs", submissionType: "services/bugs/submissionTypes/20",
+              title: "x", text: "x"), caller)
+        },
       ]
-      #expect(refusals.map { $0?.reason } == Array(repeating: .ticketNotFound, count: 7), "\(name) by \(agent)")
+      #expect(
+        refusals.map { $0?.reason } == Array(repeating: .ticketNotFound, count: refusals.count),
+        "\(name) by \(agent)")
     }
     #expect(try await world.eventCodes(own).count == 2)
   }
@@ -52,8 +71,14 @@ import TicketLedger
         await refusal { try await client.listTickets(ListTicketsRequest(parent: name), caller) },
         await refusal { try await client.listSubmissionTypes(ListSubmissionTypesRequest(parent: name), caller) },
         await refusal { try await client.listProcessingTypes(ListProcessingTypesRequest(parent: name), caller) },
+        await refusal {
+          try await client.updateService(
+            UpdateServiceRequest(service: Service(name: name), updateMask: FieldMask(paths: ["assignee_only"])), caller)
+        },
+        await refusal { try await client.listEscalationTargets(ListEscalationTargetsRequest(parent: name), caller) },
       ]
-      #expect(refusals.map { $0?.reason } == Array(repeating: .serviceNotFound, count: 5), "\(name)")
+      #expect(
+        refusals.map { $0?.reason } == Array(repeating: .serviceNotFound, count: refusals.count), "\(name)")
     }
   }
 

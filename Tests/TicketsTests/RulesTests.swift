@@ -36,7 +36,7 @@ import TicketLedger
   func menuNumbers() {
     #expect(ListMenu(number: 0) == .all)
     #expect(ListMenu(number: 9) == .spam)
-    #expect(ListMenu(number: 10) == nil)
+    #expect(ListMenu(number: 11) == nil)
     #expect(ListMenu(number: -1) == nil)
   }
 }

@@ -200,13 +200,18 @@ final class TicketWorld: Sendable {
     """
     INSERT INTO submission_type (service_id, id, parent_id, level, display_name, position, is_active) VALUES
       (1, 1, NULL, 1, '배송', 2, true), (1, 2, 1, 2, '배송 지연', 1, true), (1, 3, NULL, 1, '환불', 1, true),
-      (1, 4, NULL, 1, '예전 유형', 3, false), (3, 9, NULL, 1, 'Other', 1, true)
+      (1, 4, NULL, 1, '예전 유형', 3, false), (2, 20, NULL, 1, 'Bug', 1, true), (3, 9, NULL, 1, 'Other', 1, true)
     """,
     """
     INSERT INTO processing_type (service_id, id, parent_id, level, display_name, position) VALUES
       (1, 1, NULL, 1, '안내', 1), (1, 2, 1, 2, '배송 안내', 1), (3, 9, NULL, 1, 'Other', 1)
     """,
     "INSERT INTO banned_word (service_id, word) VALUES (1, '절대불가')",
+    // The ids above were not taken from the sequences.
+    """
+    SELECT setval(pg_get_serial_sequence('submission_type', 'id'), 1000),
+      setval(pg_get_serial_sequence('processing_type', 'id'), 1000)
+    """,
   ]
 }
 

@@ -16,6 +16,8 @@
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
+#include "handoff/tickets/v1/field.pb-c.h"
+#include "handoff/tickets/v1/template.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/tickets/v1/tickets.pb-c.h"
 #include "handoff/type/v1/actor.pb-c.h"

@@ -39,8 +39,23 @@ package enum HandoffAPI {
     ListPermissionChangesRequest.descriptor,
     ListPermissionChangesResponse.descriptor,
     Empty.descriptor,
+    Field.descriptor,
+    LocalizedField.descriptor,
+    FieldValue.descriptor,
+    FormField.descriptor,
+    Form.descriptor,
+    TicketForm.descriptor,
+    ListFieldsRequest.descriptor,
+    ListFieldsResponse.descriptor,
+    CreateFieldRequest.descriptor,
+    UpdateFieldRequest.descriptor,
+    DeleteFieldRequest.descriptor,
+    GetFormRequest.descriptor,
+    UpdateFormRequest.descriptor,
+    GetTicketFormRequest.descriptor,
     Actor.descriptor,
     Ticket.descriptor,
+    CallBack.descriptor,
     TicketCustomer.descriptor,
     TextMask.descriptor,
     Entry.descriptor,
@@ -85,19 +100,53 @@ package enum HandoffAPI {
     Finding.descriptor,
     Service.descriptor,
     TypeNode.descriptor,
+    LocalizedName.descriptor,
+    CreateSubmissionTypeRequest.descriptor,
+    UpdateSubmissionTypeRequest.descriptor,
+    DeleteSubmissionTypeRequest.descriptor,
+    CreateProcessingTypeRequest.descriptor,
+    UpdateProcessingTypeRequest.descriptor,
+    DeleteProcessingTypeRequest.descriptor,
     GetServiceRequest.descriptor,
+    UpdateServiceRequest.descriptor,
+    ListEscalationTargetsRequest.descriptor,
+    ListEscalationTargetsResponse.descriptor,
+    EscalationTarget.descriptor,
     ListServicesRequest.descriptor,
     ListServicesResponse.descriptor,
     ListSubmissionTypesRequest.descriptor,
     ListSubmissionTypesResponse.descriptor,
     ListProcessingTypesRequest.descriptor,
     ListProcessingTypesResponse.descriptor,
+    ProtoDuration.descriptor,
+    Template.descriptor,
+    GetTemplateRequest.descriptor,
+    ListTemplatesRequest.descriptor,
+    ListTemplatesResponse.descriptor,
+    CreateTemplateRequest.descriptor,
+    UpdateTemplateRequest.descriptor,
+    DeleteTemplateRequest.descriptor,
+    InsertTemplateRequest.descriptor,
+    InsertTemplateResponse.descriptor,
+    TranscriptLine.descriptor,
+    CallRecord.descriptor,
+    ListTranscriptLinesRequest.descriptor,
+    ListTranscriptLinesResponse.descriptor,
+    GetCallRecordRequest.descriptor,
+    ListCustomerTicketsRequest.descriptor,
     CreateTicketRequest.descriptor,
     GetTicketRequest.descriptor,
     ListTicketsRequest.descriptor,
     ListTicketsResponse.descriptor,
     ProcessTicketRequest.descriptor,
     CompleteTicketRequest.descriptor,
+    UpdateTicketRequest.descriptor,
+    RestoreTicketRequest.descriptor,
+    DeleteTicketRequest.descriptor,
+    StarTicketRequest.descriptor,
+    UnstarTicketRequest.descriptor,
+    EscalateTicketRequest.descriptor,
+    ListSourceEntriesRequest.descriptor,
     AppendInquiryRequest.descriptor,
     ListEntriesRequest.descriptor,
     ListEntriesResponse.descriptor,
@@ -436,6 +485,62 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "UpdateTicket",
+          input: UpdateTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RestoreTicket",
+          input: RestoreTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteTicket",
+          input: DeleteTicketRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "StarTicket",
+          input: StarTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UnstarTicket",
+          input: UnstarTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "EscalateTicket",
+          input: EscalateTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListSourceEntries",
+          input: ListSourceEntriesRequest.descriptor,
+          output: ListEntriesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "AppendInquiry",
           input: AppendInquiryRequest.descriptor,
           output: Entry.descriptor,
@@ -484,6 +589,22 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "UpdateService",
+          input: UpdateServiceRequest.descriptor,
+          output: Service.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListEscalationTargets",
+          input: ListEscalationTargetsRequest.descriptor,
+          output: ListEscalationTargetsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "ListServices",
           input: ListServicesRequest.descriptor,
           output: ListServicesResponse.descriptor,
@@ -503,6 +624,182 @@ package enum HandoffAPI {
           name: "ListProcessingTypes",
           input: ListProcessingTypesRequest.descriptor,
           output: ListProcessingTypesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateSubmissionType",
+          input: CreateSubmissionTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSubmissionType",
+          input: UpdateSubmissionTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteSubmissionType",
+          input: DeleteSubmissionTypeRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateProcessingType",
+          input: CreateProcessingTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateProcessingType",
+          input: UpdateProcessingTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteProcessingType",
+          input: DeleteProcessingTypeRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListFields",
+          input: ListFieldsRequest.descriptor,
+          output: ListFieldsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateField",
+          input: CreateFieldRequest.descriptor,
+          output: Field.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateField",
+          input: UpdateFieldRequest.descriptor,
+          output: Field.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteField",
+          input: DeleteFieldRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetForm",
+          input: GetFormRequest.descriptor,
+          output: Form.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateForm",
+          input: UpdateFormRequest.descriptor,
+          output: Form.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTicketForm",
+          input: GetTicketFormRequest.descriptor,
+          output: TicketForm.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTemplate",
+          input: GetTemplateRequest.descriptor,
+          output: Template.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListTemplates",
+          input: ListTemplatesRequest.descriptor,
+          output: ListTemplatesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateTemplate",
+          input: CreateTemplateRequest.descriptor,
+          output: Template.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateTemplate",
+          input: UpdateTemplateRequest.descriptor,
+          output: Template.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteTemplate",
+          input: DeleteTemplateRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "InsertTemplate",
+          input: InsertTemplateRequest.descriptor,
+          output: InsertTemplateResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListCustomerTickets",
+          input: ListCustomerTicketsRequest.descriptor,
+          output: ListTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListTranscriptLines",
+          input: ListTranscriptLinesRequest.descriptor,
+          output: ListTranscriptLinesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetCallRecord",
+          input: GetCallRecordRequest.descriptor,
+          output: CallRecord.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -580,6 +877,62 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "UpdateTicket",
+          input: UpdateTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RestoreTicket",
+          input: RestoreTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteTicket",
+          input: DeleteTicketRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "StarTicket",
+          input: StarTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UnstarTicket",
+          input: UnstarTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "EscalateTicket",
+          input: EscalateTicketRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListSourceEntries",
+          input: ListSourceEntriesRequest.descriptor,
+          output: ListEntriesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "ListEntries",
           input: ListEntriesRequest.descriptor,
           output: ListEntriesResponse.descriptor,
@@ -620,6 +973,22 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "UpdateService",
+          input: UpdateServiceRequest.descriptor,
+          output: Service.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListEscalationTargets",
+          input: ListEscalationTargetsRequest.descriptor,
+          output: ListEscalationTargetsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "ListServices",
           input: ListServicesRequest.descriptor,
           output: ListServicesResponse.descriptor,
@@ -639,6 +1008,182 @@ package enum HandoffAPI {
           name: "ListProcessingTypes",
           input: ListProcessingTypesRequest.descriptor,
           output: ListProcessingTypesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateSubmissionType",
+          input: CreateSubmissionTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSubmissionType",
+          input: UpdateSubmissionTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteSubmissionType",
+          input: DeleteSubmissionTypeRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateProcessingType",
+          input: CreateProcessingTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateProcessingType",
+          input: UpdateProcessingTypeRequest.descriptor,
+          output: TypeNode.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteProcessingType",
+          input: DeleteProcessingTypeRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListFields",
+          input: ListFieldsRequest.descriptor,
+          output: ListFieldsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateField",
+          input: CreateFieldRequest.descriptor,
+          output: Field.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateField",
+          input: UpdateFieldRequest.descriptor,
+          output: Field.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteField",
+          input: DeleteFieldRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetForm",
+          input: GetFormRequest.descriptor,
+          output: Form.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateForm",
+          input: UpdateFormRequest.descriptor,
+          output: Form.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTicketForm",
+          input: GetTicketFormRequest.descriptor,
+          output: TicketForm.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTemplate",
+          input: GetTemplateRequest.descriptor,
+          output: Template.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListTemplates",
+          input: ListTemplatesRequest.descriptor,
+          output: ListTemplatesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateTemplate",
+          input: CreateTemplateRequest.descriptor,
+          output: Template.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateTemplate",
+          input: UpdateTemplateRequest.descriptor,
+          output: Template.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteTemplate",
+          input: DeleteTemplateRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "InsertTemplate",
+          input: InsertTemplateRequest.descriptor,
+          output: InsertTemplateResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListCustomerTickets",
+          input: ListCustomerTicketsRequest.descriptor,
+          output: ListTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListTranscriptLines",
+          input: ListTranscriptLinesRequest.descriptor,
+          output: ListTranscriptLinesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetCallRecord",
+          input: GetCallRecordRequest.descriptor,
+          output: CallRecord.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

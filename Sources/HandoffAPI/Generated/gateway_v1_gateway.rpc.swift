@@ -81,6 +81,27 @@ package protocol HandoffServiceProvider: Sendable {
   /// Completes a resolved ticket.
   func completeTicket(_ request: CompleteTicketRequest, _ call: CallContext) async throws -> Ticket
 
+  /// Changes what a ticket says of itself.
+  func updateTicket(_ request: UpdateTicketRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Brings a ticket back from the spam box.
+  func restoreTicket(_ request: RestoreTicketRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Deletes a ticket from the spam box, for good.
+  func deleteTicket(_ request: DeleteTicketRequest, _ call: CallContext) async throws -> Empty
+
+  /// Stars a ticket for the calling agent.
+  func starTicket(_ request: StarTicketRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Takes the calling agent's star off a ticket.
+  func unstarTicket(_ request: UnstarTicketRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Escalates a consultation ticket to an issue service.
+  func escalateTicket(_ request: EscalateTicketRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Lists the history of the consultation ticket behind an issue ticket.
+  func listSourceEntries(_ request: ListSourceEntriesRequest, _ call: CallContext) async throws -> ListEntriesResponse
+
   /// Lists the history of a ticket, oldest first.
   func listEntries(_ request: ListEntriesRequest, _ call: CallContext) async throws -> ListEntriesResponse
 
@@ -96,6 +117,15 @@ package protocol HandoffServiceProvider: Sendable {
   /// Returns a service.
   func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service
 
+  /// Changes the settings of a service.
+  func updateService(_ request: UpdateServiceRequest, _ call: CallContext) async throws -> Service
+
+  /// Lists the issue services to which tickets of a service can be escalated.
+  func listEscalationTargets(
+    _ request: ListEscalationTargetsRequest,
+    _ call: CallContext
+  ) async throws -> ListEscalationTargetsResponse
+
   /// Lists the services that the caller belongs to.
   func listServices(_ request: ListServicesRequest, _ call: CallContext) async throws -> ListServicesResponse
 
@@ -110,6 +140,78 @@ package protocol HandoffServiceProvider: Sendable {
     _ request: ListProcessingTypesRequest,
     _ call: CallContext
   ) async throws -> ListProcessingTypesResponse
+
+  /// Adds a submission type.
+  func createSubmissionType(_ request: CreateSubmissionTypeRequest, _ call: CallContext) async throws -> TypeNode
+
+  /// Changes a submission type.
+  func updateSubmissionType(_ request: UpdateSubmissionTypeRequest, _ call: CallContext) async throws -> TypeNode
+
+  /// Deletes a submission type with everything below it.
+  func deleteSubmissionType(_ request: DeleteSubmissionTypeRequest, _ call: CallContext) async throws -> Empty
+
+  /// Adds a processing type.
+  func createProcessingType(_ request: CreateProcessingTypeRequest, _ call: CallContext) async throws -> TypeNode
+
+  /// Changes a processing type.
+  func updateProcessingType(_ request: UpdateProcessingTypeRequest, _ call: CallContext) async throws -> TypeNode
+
+  /// Deletes a processing type with everything below it.
+  func deleteProcessingType(_ request: DeleteProcessingTypeRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the fields that a service adds to its tickets.
+  func listFields(_ request: ListFieldsRequest, _ call: CallContext) async throws -> ListFieldsResponse
+
+  /// Adds a field.
+  func createField(_ request: CreateFieldRequest, _ call: CallContext) async throws -> Field
+
+  /// Changes a field.
+  func updateField(_ request: UpdateFieldRequest, _ call: CallContext) async throws -> Field
+
+  /// Deletes a field.
+  func deleteField(_ request: DeleteFieldRequest, _ call: CallContext) async throws -> Empty
+
+  /// Returns the form of a submission type.
+  func getForm(_ request: GetFormRequest, _ call: CallContext) async throws -> Form
+
+  /// Says which customer fields a submission type asks for.
+  func updateForm(_ request: UpdateFormRequest, _ call: CallContext) async throws -> Form
+
+  /// Returns the form of a ticket with its values.
+  func getTicketForm(_ request: GetTicketFormRequest, _ call: CallContext) async throws -> TicketForm
+
+  /// Returns a template.
+  func getTemplate(_ request: GetTemplateRequest, _ call: CallContext) async throws -> Template
+
+  /// Lists the templates of a service and those that are shared with it.
+  func listTemplates(_ request: ListTemplatesRequest, _ call: CallContext) async throws -> ListTemplatesResponse
+
+  /// Adds a template.
+  func createTemplate(_ request: CreateTemplateRequest, _ call: CallContext) async throws -> Template
+
+  /// Changes a template.
+  func updateTemplate(_ request: UpdateTemplateRequest, _ call: CallContext) async throws -> Template
+
+  /// Deletes a template.
+  func deleteTemplate(_ request: DeleteTemplateRequest, _ call: CallContext) async throws -> Empty
+
+  /// Returns a template's text for a ticket, and counts the use.
+  func insertTemplate(_ request: InsertTemplateRequest, _ call: CallContext) async throws -> InsertTemplateResponse
+
+  /// Lists the other tickets of a ticket's customer, newest first.
+  func listCustomerTickets(
+    _ request: ListCustomerTicketsRequest,
+    _ call: CallContext
+  ) async throws -> ListTicketsResponse
+
+  /// Lists the chat that a ticket came from.
+  func listTranscriptLines(
+    _ request: ListTranscriptLinesRequest,
+    _ call: CallContext
+  ) async throws -> ListTranscriptLinesResponse
+
+  /// Returns the call that a ticket came from.
+  func getCallRecord(_ request: GetCallRecordRequest, _ call: CallContext) async throws -> CallRecord
 
   /// Takes an unassigned ticket for the calling agent.
   func keepTicket(_ request: KeepTicketRequest, _ call: CallContext) async throws -> Ticket
@@ -232,6 +334,27 @@ extension HandoffServiceProvider {
         .unary("CompleteTicket", CompleteTicketRequest.self, Ticket.self) {
           try await self.completeTicket($0, $1)
         },
+        .unary("UpdateTicket", UpdateTicketRequest.self, Ticket.self) {
+          try await self.updateTicket($0, $1)
+        },
+        .unary("RestoreTicket", RestoreTicketRequest.self, Ticket.self) {
+          try await self.restoreTicket($0, $1)
+        },
+        .unary("DeleteTicket", DeleteTicketRequest.self, Empty.self) {
+          try await self.deleteTicket($0, $1)
+        },
+        .unary("StarTicket", StarTicketRequest.self, Ticket.self) {
+          try await self.starTicket($0, $1)
+        },
+        .unary("UnstarTicket", UnstarTicketRequest.self, Ticket.self) {
+          try await self.unstarTicket($0, $1)
+        },
+        .unary("EscalateTicket", EscalateTicketRequest.self, Ticket.self) {
+          try await self.escalateTicket($0, $1)
+        },
+        .unary("ListSourceEntries", ListSourceEntriesRequest.self, ListEntriesResponse.self) {
+          try await self.listSourceEntries($0, $1)
+        },
         .unary("ListEntries", ListEntriesRequest.self, ListEntriesResponse.self) {
           try await self.listEntries($0, $1)
         },
@@ -247,6 +370,12 @@ extension HandoffServiceProvider {
         .unary("GetService", GetServiceRequest.self, Service.self) {
           try await self.getService($0, $1)
         },
+        .unary("UpdateService", UpdateServiceRequest.self, Service.self) {
+          try await self.updateService($0, $1)
+        },
+        .unary("ListEscalationTargets", ListEscalationTargetsRequest.self, ListEscalationTargetsResponse.self) {
+          try await self.listEscalationTargets($0, $1)
+        },
         .unary("ListServices", ListServicesRequest.self, ListServicesResponse.self) {
           try await self.listServices($0, $1)
         },
@@ -255,6 +384,72 @@ extension HandoffServiceProvider {
         },
         .unary("ListProcessingTypes", ListProcessingTypesRequest.self, ListProcessingTypesResponse.self) {
           try await self.listProcessingTypes($0, $1)
+        },
+        .unary("CreateSubmissionType", CreateSubmissionTypeRequest.self, TypeNode.self) {
+          try await self.createSubmissionType($0, $1)
+        },
+        .unary("UpdateSubmissionType", UpdateSubmissionTypeRequest.self, TypeNode.self) {
+          try await self.updateSubmissionType($0, $1)
+        },
+        .unary("DeleteSubmissionType", DeleteSubmissionTypeRequest.self, Empty.self) {
+          try await self.deleteSubmissionType($0, $1)
+        },
+        .unary("CreateProcessingType", CreateProcessingTypeRequest.self, TypeNode.self) {
+          try await self.createProcessingType($0, $1)
+        },
+        .unary("UpdateProcessingType", UpdateProcessingTypeRequest.self, TypeNode.self) {
+          try await self.updateProcessingType($0, $1)
+        },
+        .unary("DeleteProcessingType", DeleteProcessingTypeRequest.self, Empty.self) {
+          try await self.deleteProcessingType($0, $1)
+        },
+        .unary("ListFields", ListFieldsRequest.self, ListFieldsResponse.self) {
+          try await self.listFields($0, $1)
+        },
+        .unary("CreateField", CreateFieldRequest.self, Field.self) {
+          try await self.createField($0, $1)
+        },
+        .unary("UpdateField", UpdateFieldRequest.self, Field.self) {
+          try await self.updateField($0, $1)
+        },
+        .unary("DeleteField", DeleteFieldRequest.self, Empty.self) {
+          try await self.deleteField($0, $1)
+        },
+        .unary("GetForm", GetFormRequest.self, Form.self) {
+          try await self.getForm($0, $1)
+        },
+        .unary("UpdateForm", UpdateFormRequest.self, Form.self) {
+          try await self.updateForm($0, $1)
+        },
+        .unary("GetTicketForm", GetTicketFormRequest.self, TicketForm.self) {
+          try await self.getTicketForm($0, $1)
+        },
+        .unary("GetTemplate", GetTemplateRequest.self, Template.self) {
+          try await self.getTemplate($0, $1)
+        },
+        .unary("ListTemplates", ListTemplatesRequest.self, ListTemplatesResponse.self) {
+          try await self.listTemplates($0, $1)
+        },
+        .unary("CreateTemplate", CreateTemplateRequest.self, Template.self) {
+          try await self.createTemplate($0, $1)
+        },
+        .unary("UpdateTemplate", UpdateTemplateRequest.self, Template.self) {
+          try await self.updateTemplate($0, $1)
+        },
+        .unary("DeleteTemplate", DeleteTemplateRequest.self, Empty.self) {
+          try await self.deleteTemplate($0, $1)
+        },
+        .unary("InsertTemplate", InsertTemplateRequest.self, InsertTemplateResponse.self) {
+          try await self.insertTemplate($0, $1)
+        },
+        .unary("ListCustomerTickets", ListCustomerTicketsRequest.self, ListTicketsResponse.self) {
+          try await self.listCustomerTickets($0, $1)
+        },
+        .unary("ListTranscriptLines", ListTranscriptLinesRequest.self, ListTranscriptLinesResponse.self) {
+          try await self.listTranscriptLines($0, $1)
+        },
+        .unary("GetCallRecord", GetCallRecordRequest.self, CallRecord.self) {
+          try await self.getCallRecord($0, $1)
         },
         .unary("KeepTicket", KeepTicketRequest.self, Ticket.self) {
           try await self.keepTicket($0, $1)
@@ -384,6 +579,44 @@ package struct HandoffServiceClient: Sendable {
     try await channel.unary("/handoff.gateway.v1.HandoffService/CompleteTicket", request, options)
   }
 
+  /// Changes what a ticket says of itself.
+  package func updateTicket(_ request: UpdateTicketRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateTicket", request, options)
+  }
+
+  /// Brings a ticket back from the spam box.
+  package func restoreTicket(_ request: RestoreTicketRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/RestoreTicket", request, options)
+  }
+
+  /// Deletes a ticket from the spam box, for good.
+  package func deleteTicket(_ request: DeleteTicketRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteTicket", request, options)
+  }
+
+  /// Stars a ticket for the calling agent.
+  package func starTicket(_ request: StarTicketRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/StarTicket", request, options)
+  }
+
+  /// Takes the calling agent's star off a ticket.
+  package func unstarTicket(_ request: UnstarTicketRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UnstarTicket", request, options)
+  }
+
+  /// Escalates a consultation ticket to an issue service.
+  package func escalateTicket(_ request: EscalateTicketRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/EscalateTicket", request, options)
+  }
+
+  /// Lists the history of the consultation ticket behind an issue ticket.
+  package func listSourceEntries(
+    _ request: ListSourceEntriesRequest,
+    _ options: CallOptions
+  ) async throws -> ListEntriesResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListSourceEntries", request, options)
+  }
+
   /// Lists the history of a ticket, oldest first.
   package func listEntries(_ request: ListEntriesRequest, _ options: CallOptions) async throws -> ListEntriesResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListEntries", request, options)
@@ -412,6 +645,19 @@ package struct HandoffServiceClient: Sendable {
     try await channel.unary("/handoff.gateway.v1.HandoffService/GetService", request, options)
   }
 
+  /// Changes the settings of a service.
+  package func updateService(_ request: UpdateServiceRequest, _ options: CallOptions) async throws -> Service {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateService", request, options)
+  }
+
+  /// Lists the issue services to which tickets of a service can be escalated.
+  package func listEscalationTargets(
+    _ request: ListEscalationTargetsRequest,
+    _ options: CallOptions
+  ) async throws -> ListEscalationTargetsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListEscalationTargets", request, options)
+  }
+
   /// Lists the services that the caller belongs to.
   package func listServices(
     _ request: ListServicesRequest,
@@ -434,6 +680,146 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> ListProcessingTypesResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListProcessingTypes", request, options)
+  }
+
+  /// Adds a submission type.
+  package func createSubmissionType(
+    _ request: CreateSubmissionTypeRequest,
+    _ options: CallOptions
+  ) async throws -> TypeNode {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateSubmissionType", request, options)
+  }
+
+  /// Changes a submission type.
+  package func updateSubmissionType(
+    _ request: UpdateSubmissionTypeRequest,
+    _ options: CallOptions
+  ) async throws -> TypeNode {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateSubmissionType", request, options)
+  }
+
+  /// Deletes a submission type with everything below it.
+  package func deleteSubmissionType(
+    _ request: DeleteSubmissionTypeRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteSubmissionType", request, options)
+  }
+
+  /// Adds a processing type.
+  package func createProcessingType(
+    _ request: CreateProcessingTypeRequest,
+    _ options: CallOptions
+  ) async throws -> TypeNode {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateProcessingType", request, options)
+  }
+
+  /// Changes a processing type.
+  package func updateProcessingType(
+    _ request: UpdateProcessingTypeRequest,
+    _ options: CallOptions
+  ) async throws -> TypeNode {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateProcessingType", request, options)
+  }
+
+  /// Deletes a processing type with everything below it.
+  package func deleteProcessingType(
+    _ request: DeleteProcessingTypeRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteProcessingType", request, options)
+  }
+
+  /// Lists the fields that a service adds to its tickets.
+  package func listFields(_ request: ListFieldsRequest, _ options: CallOptions) async throws -> ListFieldsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListFields", request, options)
+  }
+
+  /// Adds a field.
+  package func createField(_ request: CreateFieldRequest, _ options: CallOptions) async throws -> Field {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateField", request, options)
+  }
+
+  /// Changes a field.
+  package func updateField(_ request: UpdateFieldRequest, _ options: CallOptions) async throws -> Field {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateField", request, options)
+  }
+
+  /// Deletes a field.
+  package func deleteField(_ request: DeleteFieldRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteField", request, options)
+  }
+
+  /// Returns the form of a submission type.
+  package func getForm(_ request: GetFormRequest, _ options: CallOptions) async throws -> Form {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetForm", request, options)
+  }
+
+  /// Says which customer fields a submission type asks for.
+  package func updateForm(_ request: UpdateFormRequest, _ options: CallOptions) async throws -> Form {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateForm", request, options)
+  }
+
+  /// Returns the form of a ticket with its values.
+  package func getTicketForm(_ request: GetTicketFormRequest, _ options: CallOptions) async throws -> TicketForm {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetTicketForm", request, options)
+  }
+
+  /// Returns a template.
+  package func getTemplate(_ request: GetTemplateRequest, _ options: CallOptions) async throws -> Template {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetTemplate", request, options)
+  }
+
+  /// Lists the templates of a service and those that are shared with it.
+  package func listTemplates(
+    _ request: ListTemplatesRequest,
+    _ options: CallOptions
+  ) async throws -> ListTemplatesResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListTemplates", request, options)
+  }
+
+  /// Adds a template.
+  package func createTemplate(_ request: CreateTemplateRequest, _ options: CallOptions) async throws -> Template {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateTemplate", request, options)
+  }
+
+  /// Changes a template.
+  package func updateTemplate(_ request: UpdateTemplateRequest, _ options: CallOptions) async throws -> Template {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateTemplate", request, options)
+  }
+
+  /// Deletes a template.
+  package func deleteTemplate(_ request: DeleteTemplateRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteTemplate", request, options)
+  }
+
+  /// Returns a template's text for a ticket, and counts the use.
+  package func insertTemplate(
+    _ request: InsertTemplateRequest,
+    _ options: CallOptions
+  ) async throws -> InsertTemplateResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/InsertTemplate", request, options)
+  }
+
+  /// Lists the other tickets of a ticket's customer, newest first.
+  package func listCustomerTickets(
+    _ request: ListCustomerTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> ListTicketsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListCustomerTickets", request, options)
+  }
+
+  /// Lists the chat that a ticket came from.
+  package func listTranscriptLines(
+    _ request: ListTranscriptLinesRequest,
+    _ options: CallOptions
+  ) async throws -> ListTranscriptLinesResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListTranscriptLines", request, options)
+  }
+
+  /// Returns the call that a ticket came from.
+  package func getCallRecord(_ request: GetCallRecordRequest, _ options: CallOptions) async throws -> CallRecord {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetCallRecord", request, options)
   }
 
   /// Takes an unassigned ticket for the calling agent.

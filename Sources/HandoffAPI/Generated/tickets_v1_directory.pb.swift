@@ -2,6 +2,7 @@
 
 import CHandoffProtos
 package import Protobuf
+package import RPCProtos
 
 /// A service of the organization: a help desk of its own, with its own tickets and agents.
 package struct Service: Message {
@@ -36,6 +37,42 @@ package struct Service: Message {
     }
   }
 
+  /// What becomes of a customer's reply to a resolved ticket. A reply to a held ticket always brings it back, and a
+  /// reply
+  /// to a completed one always opens a new ticket.
+  package struct ReplyPolicy: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = ReplyPolicy(rawValue: 0)
+    /// The ticket is processed again.
+    package static let reopen = ReplyPolicy(rawValue: 1)
+    /// The ticket is processed again within `reopen_days`; later a new ticket is opened that is linked to it.
+    package static let reopenWithinDays = ReplyPolicy(rawValue: 2)
+    /// A new ticket is opened that is linked to it.
+    package static let newTicket = ReplyPolicy(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [ReplyPolicy] = [.unspecified, .reopen, .reopenWithinDays, .newTicket]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "REPLY_POLICY_UNSPECIFIED"
+      case 1: "REOPEN"
+      case 2: "REOPEN_WITHIN_DAYS"
+      case 3: "NEW_TICKET"
+      default: nil
+      }
+    }
+  }
+
   /// Resource name: `services/{service}`.
   package var name: String = ""
   /// The name people know.
@@ -50,6 +87,14 @@ package struct Service: Message {
   package var autoCompleteDays: Int32 = 0
   /// Whether personal data can be masked.
   package var securityEnabled: Bool = false
+  /// Whether only the agent who holds a ticket may process it; administrators always may.
+  package var assigneeOnly: Bool = false
+  /// What becomes of a customer's reply to a resolved ticket.
+  package var replyPolicy: Service.ReplyPolicy = Service.ReplyPolicy()
+  /// Days after resolving within which a reply reopens the ticket, for REOPEN_WITHIN_DAYS; 0 otherwise.
+  package var reopenDays: Int32 = 0
+  /// Grows with every change of the settings.
+  package var version: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -62,7 +107,11 @@ package struct Service: Message {
     language: String = "",
     timeZone: String = "",
     autoCompleteDays: Int32 = 0,
-    securityEnabled: Bool = false
+    securityEnabled: Bool = false,
+    assigneeOnly: Bool = false,
+    replyPolicy: Service.ReplyPolicy = Service.ReplyPolicy(),
+    reopenDays: Int32 = 0,
+    version: Int64 = 0
   ) {
     self.name = name
     self.displayName = displayName
@@ -71,6 +120,10 @@ package struct Service: Message {
     self.timeZone = timeZone
     self.autoCompleteDays = autoCompleteDays
     self.securityEnabled = securityEnabled
+    self.assigneeOnly = assigneeOnly
+    self.replyPolicy = replyPolicy
+    self.reopenDays = reopenDays
+    self.version = version
   }
 
   /// The type `handoff.tickets.v1.Service`.
@@ -90,6 +143,10 @@ package struct Service: Message {
     timeZone = CFields.string(c.pointee.time_zone)
     autoCompleteDays = c.pointee.auto_complete_days
     securityEnabled = c.pointee.security_enabled != 0
+    assigneeOnly = c.pointee.assignee_only != 0
+    replyPolicy = Service.ReplyPolicy(rawValue: Int32(truncatingIfNeeded: c.pointee.reply_policy.rawValue))
+    reopenDays = c.pointee.reopen_days
+    version = c.pointee.version
   }
 
   /// Writes a `Handoff__Tickets__V1__Service` into the arena.
@@ -111,6 +168,10 @@ package struct Service: Message {
     }
     c.pointee.auto_complete_days = autoCompleteDays
     c.pointee.security_enabled = securityEnabled ? 1 : 0
+    c.pointee.assignee_only = assigneeOnly ? 1 : 0
+    c.pointee.reply_policy = .init(rawValue: .init(truncatingIfNeeded: replyPolicy.rawValue))
+    c.pointee.reopen_days = reopenDays
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -125,8 +186,12 @@ package struct TypeNode: Message {
   package var level: Int32 = 0
   /// The name people know.
   package var displayName: String = ""
-  /// Inactive submission types are not offered to customers.
+  /// Inactive submission types are not offered to customers; inactive processing types are not offered to agents.
   package var active: Bool = false
+  /// The name in other languages than the service's. Processing types have none.
+  package var localizedNames: [LocalizedName] = []
+  /// Place among the nodes of the same parent, ascending.
+  package var position: Int32 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -137,13 +202,17 @@ package struct TypeNode: Message {
     parent: String = "",
     level: Int32 = 0,
     displayName: String = "",
-    active: Bool = false
+    active: Bool = false,
+    localizedNames: [LocalizedName] = [],
+    position: Int32 = 0
   ) {
     self.name = name
     self.parent = parent
     self.level = level
     self.displayName = displayName
     self.active = active
+    self.localizedNames = localizedNames
+    self.position = position
   }
 
   /// The type `handoff.tickets.v1.TypeNode`.
@@ -161,6 +230,8 @@ package struct TypeNode: Message {
     level = c.pointee.level
     displayName = CFields.string(c.pointee.display_name)
     active = c.pointee.active != 0
+    localizedNames = CFields.messages(c.pointee.localized_names, c.pointee.n_localized_names)
+    position = c.pointee.position
   }
 
   /// Writes a `Handoff__Tickets__V1__TypeNode` into the arena.
@@ -178,6 +249,322 @@ package struct TypeNode: Message {
       c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.TypeNode.display_name")
     }
     c.pointee.active = active ? 1 : 0
+    if !localizedNames.isEmpty {
+      c.pointee.n_localized_names = localizedNames.count
+      c.pointee.localized_names = try arena.messages(localizedNames).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__LocalizedName>?.self)
+    }
+    c.pointee.position = position
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A name in one language.
+package struct LocalizedName: Message {
+  /// ISO 639-1 code.
+  package var language: String = ""
+  /// The name, 1 to 100 characters.
+  package var displayName: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(language: String = "", displayName: String = "") {
+    self.language = language
+    self.displayName = displayName
+  }
+
+  /// The type `handoff.tickets.v1.LocalizedName`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__LocalizedName()
+    handoff__tickets__v1__localized_name__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__LocalizedName`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__LocalizedName.self)
+    language = CFields.string(c.pointee.language)
+    displayName = CFields.string(c.pointee.display_name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__LocalizedName` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__LocalizedName.self)
+    handoff__tickets__v1__localized_name__init(c)
+    if !language.isEmpty {
+      c.pointee.language = try arena.string(language, "handoff.tickets.v1.LocalizedName.language")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.LocalizedName.display_name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to add a node to the tree of submission types.
+package struct CreateSubmissionTypeRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// The node to be: `display_name` is required; `parent` makes it a child, at most four levels below the top.
+  package var submissionType: TypeNode?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", submissionType: TypeNode? = nil) {
+    self.parent = parent
+    self.submissionType = submissionType
+  }
+
+  /// The type `handoff.tickets.v1.CreateSubmissionTypeRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__CreateSubmissionTypeRequest()
+    handoff__tickets__v1__create_submission_type_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__CreateSubmissionTypeRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__CreateSubmissionTypeRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    submissionType = CFields.message(c.pointee.submission_type)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__CreateSubmissionTypeRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__CreateSubmissionTypeRequest.self)
+    handoff__tickets__v1__create_submission_type_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.CreateSubmissionTypeRequest.parent")
+    }
+    if let submissionType {
+      c.pointee.submission_type = try submissionType.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__TypeNode.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change a node of the tree of submission types.
+package struct UpdateSubmissionTypeRequest: Message {
+  /// The node with its new values; `name` says which.
+  package var submissionType: TypeNode?
+  /// What to change: `display_name`, `active`, `localized_names`, `position`.
+  package var updateMask: FieldMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(submissionType: TypeNode? = nil, updateMask: FieldMask? = nil) {
+    self.submissionType = submissionType
+    self.updateMask = updateMask
+  }
+
+  /// The type `handoff.tickets.v1.UpdateSubmissionTypeRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UpdateSubmissionTypeRequest()
+    handoff__tickets__v1__update_submission_type_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UpdateSubmissionTypeRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateSubmissionTypeRequest.self)
+    submissionType = CFields.message(c.pointee.submission_type)
+    updateMask = CFields.message(c.pointee.update_mask)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UpdateSubmissionTypeRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UpdateSubmissionTypeRequest.self)
+    handoff__tickets__v1__update_submission_type_request__init(c)
+    if let submissionType {
+      c.pointee.submission_type = try submissionType.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__TypeNode.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to delete a submission type with everything below it.
+package struct DeleteSubmissionTypeRequest: Message {
+  /// `services/{service}/submissionTypes/{id}`.
+  package var name: String = ""
+  /// Deactivates what tickets or templates use, in place of refusing.
+  package var deactivateIfUsed: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", deactivateIfUsed: Bool = false) {
+    self.name = name
+    self.deactivateIfUsed = deactivateIfUsed
+  }
+
+  /// The type `handoff.tickets.v1.DeleteSubmissionTypeRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DeleteSubmissionTypeRequest()
+    handoff__tickets__v1__delete_submission_type_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DeleteSubmissionTypeRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DeleteSubmissionTypeRequest.self)
+    name = CFields.string(c.pointee.name)
+    deactivateIfUsed = c.pointee.deactivate_if_used != 0
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DeleteSubmissionTypeRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DeleteSubmissionTypeRequest.self)
+    handoff__tickets__v1__delete_submission_type_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.DeleteSubmissionTypeRequest.name")
+    }
+    c.pointee.deactivate_if_used = deactivateIfUsed ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to add a node to the tree of processing types.
+package struct CreateProcessingTypeRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// The node to be: `display_name` is required; `parent` makes it a child, at most four levels below the top.
+  package var processingType: TypeNode?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", processingType: TypeNode? = nil) {
+    self.parent = parent
+    self.processingType = processingType
+  }
+
+  /// The type `handoff.tickets.v1.CreateProcessingTypeRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__CreateProcessingTypeRequest()
+    handoff__tickets__v1__create_processing_type_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__CreateProcessingTypeRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__CreateProcessingTypeRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    processingType = CFields.message(c.pointee.processing_type)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__CreateProcessingTypeRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__CreateProcessingTypeRequest.self)
+    handoff__tickets__v1__create_processing_type_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.CreateProcessingTypeRequest.parent")
+    }
+    if let processingType {
+      c.pointee.processing_type = try processingType.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__TypeNode.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change a node of the tree of processing types.
+package struct UpdateProcessingTypeRequest: Message {
+  /// The node with its new values; `name` says which.
+  package var processingType: TypeNode?
+  /// What to change: `display_name`, `active`, `position`.
+  package var updateMask: FieldMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(processingType: TypeNode? = nil, updateMask: FieldMask? = nil) {
+    self.processingType = processingType
+    self.updateMask = updateMask
+  }
+
+  /// The type `handoff.tickets.v1.UpdateProcessingTypeRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UpdateProcessingTypeRequest()
+    handoff__tickets__v1__update_processing_type_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UpdateProcessingTypeRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateProcessingTypeRequest.self)
+    processingType = CFields.message(c.pointee.processing_type)
+    updateMask = CFields.message(c.pointee.update_mask)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UpdateProcessingTypeRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UpdateProcessingTypeRequest.self)
+    handoff__tickets__v1__update_processing_type_request__init(c)
+    if let processingType {
+      c.pointee.processing_type = try processingType.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__TypeNode.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to delete a processing type with everything below it.
+package struct DeleteProcessingTypeRequest: Message {
+  /// `services/{service}/processingTypes/{id}`.
+  package var name: String = ""
+  /// Deactivates what tickets or templates use, in place of refusing.
+  package var deactivateIfUsed: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", deactivateIfUsed: Bool = false) {
+    self.name = name
+    self.deactivateIfUsed = deactivateIfUsed
+  }
+
+  /// The type `handoff.tickets.v1.DeleteProcessingTypeRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DeleteProcessingTypeRequest()
+    handoff__tickets__v1__delete_processing_type_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DeleteProcessingTypeRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DeleteProcessingTypeRequest.self)
+    name = CFields.string(c.pointee.name)
+    deactivateIfUsed = c.pointee.deactivate_if_used != 0
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DeleteProcessingTypeRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DeleteProcessingTypeRequest.self)
+    handoff__tickets__v1__delete_processing_type_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.DeleteProcessingTypeRequest.name")
+    }
+    c.pointee.deactivate_if_used = deactivateIfUsed ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -214,6 +601,186 @@ package struct GetServiceRequest: Message {
     handoff__tickets__v1__get_service_request__init(c)
     if !name.isEmpty {
       c.pointee.name = try arena.string(name, "handoff.tickets.v1.GetServiceRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change the settings of a service.
+package struct UpdateServiceRequest: Message {
+  /// The service with its new settings; `name` says which.
+  package var service: Service?
+  /// Which settings to change: `display_name`, `language`, `time_zone`, `auto_complete_days`, `assignee_only`,
+  /// `reply_policy`, `reopen_days`.
+  package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(service: Service? = nil, updateMask: FieldMask? = nil, version: Int64 = 0) {
+    self.service = service
+    self.updateMask = updateMask
+    self.version = version
+  }
+
+  /// The type `handoff.tickets.v1.UpdateServiceRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UpdateServiceRequest()
+    handoff__tickets__v1__update_service_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UpdateServiceRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateServiceRequest.self)
+    service = CFields.message(c.pointee.service)
+    updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UpdateServiceRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UpdateServiceRequest.self)
+    handoff__tickets__v1__update_service_request__init(c)
+    if let service {
+      c.pointee.service = try service.makeCMessage(arena).assumingMemoryBound(to: Handoff__Tickets__V1__Service.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks where tickets of a service can be escalated to.
+package struct ListEscalationTargetsRequest: Message {
+  /// The consultation service: `services/{service}`.
+  package var parent: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "") {
+    self.parent = parent
+  }
+
+  /// The type `handoff.tickets.v1.ListEscalationTargetsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListEscalationTargetsRequest()
+    handoff__tickets__v1__list_escalation_targets_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListEscalationTargetsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListEscalationTargetsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListEscalationTargetsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListEscalationTargetsRequest.self)
+    handoff__tickets__v1__list_escalation_targets_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.ListEscalationTargetsRequest.parent")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Where tickets can be escalated to.
+package struct ListEscalationTargetsResponse: Message {
+  /// The issue services of the organization, by name. Issue services have none.
+  package var targets: [EscalationTarget] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(targets: [EscalationTarget] = []) {
+    self.targets = targets
+  }
+
+  /// The type `handoff.tickets.v1.ListEscalationTargetsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListEscalationTargetsResponse()
+    handoff__tickets__v1__list_escalation_targets_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListEscalationTargetsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListEscalationTargetsResponse.self)
+    targets = CFields.messages(c.pointee.targets, c.pointee.n_targets)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListEscalationTargetsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListEscalationTargetsResponse.self)
+    handoff__tickets__v1__list_escalation_targets_response__init(c)
+    if !targets.isEmpty {
+      c.pointee.n_targets = targets.count
+      c.pointee.targets = try arena.messages(targets).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__EscalationTarget>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// An issue service, as far as somebody must know it who escalates to it.
+package struct EscalationTarget: Message {
+  /// `services/{service}`.
+  package var service: String = ""
+  /// The name people know.
+  package var displayName: String = ""
+  /// Its submission types, parents before their children.
+  package var submissionTypes: [TypeNode] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(service: String = "", displayName: String = "", submissionTypes: [TypeNode] = []) {
+    self.service = service
+    self.displayName = displayName
+    self.submissionTypes = submissionTypes
+  }
+
+  /// The type `handoff.tickets.v1.EscalationTarget`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__EscalationTarget()
+    handoff__tickets__v1__escalation_target__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__EscalationTarget`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__EscalationTarget.self)
+    service = CFields.string(c.pointee.service)
+    displayName = CFields.string(c.pointee.display_name)
+    submissionTypes = CFields.messages(c.pointee.submission_types, c.pointee.n_submission_types)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__EscalationTarget` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__EscalationTarget.self)
+    handoff__tickets__v1__escalation_target__init(c)
+    if !service.isEmpty {
+      c.pointee.service = try arena.string(service, "handoff.tickets.v1.EscalationTarget.service")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.EscalationTarget.display_name")
+    }
+    if !submissionTypes.isEmpty {
+      c.pointee.n_submission_types = submissionTypes.count
+      c.pointee.submission_types = try arena.messages(submissionTypes).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__TypeNode>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }

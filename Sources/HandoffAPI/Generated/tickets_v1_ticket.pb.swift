@@ -280,6 +280,19 @@ package struct Ticket: Message {
   package var resolveTime: Timestamp?
   /// When it was completed; absent before.
   package var completeTime: Timestamp?
+  /// The name of the service of `source_ticket` as people know it, or empty.
+  package var sourceServiceDisplayName: String = ""
+  /// The name of the service of `target_ticket` as people know it, or empty.
+  package var targetServiceDisplayName: String = ""
+  /// The ticket of the same service that the customer's reply came to when this one was opened for it, or empty.
+  package var previousTicket: String = ""
+  /// When the customer wants to be called back; absent when nobody promised to.
+  package var callBack: CallBack?
+  /// Whether the calling agent has starred it. Each agent has stars of their own.
+  package var starred: Bool = false
+  /// Values to save in the service's fields with UpdateTicket; fields that are not named stay. Never returned:
+  /// GetTicketForm tells what a ticket has, so that lists do not carry it.
+  package var fieldValues: [FieldValue] = []
   /// Masked spans of the customer's data on this ticket; `field` says of which.
   package var customerMasks: [TextMask] = []
 
@@ -312,6 +325,12 @@ package struct Ticket: Message {
     updateTime: Timestamp? = nil,
     resolveTime: Timestamp? = nil,
     completeTime: Timestamp? = nil,
+    sourceServiceDisplayName: String = "",
+    targetServiceDisplayName: String = "",
+    previousTicket: String = "",
+    callBack: CallBack? = nil,
+    starred: Bool = false,
+    fieldValues: [FieldValue] = [],
     customerMasks: [TextMask] = []
   ) {
     self.name = name
@@ -338,6 +357,12 @@ package struct Ticket: Message {
     self.updateTime = updateTime
     self.resolveTime = resolveTime
     self.completeTime = completeTime
+    self.sourceServiceDisplayName = sourceServiceDisplayName
+    self.targetServiceDisplayName = targetServiceDisplayName
+    self.previousTicket = previousTicket
+    self.callBack = callBack
+    self.starred = starred
+    self.fieldValues = fieldValues
     self.customerMasks = customerMasks
   }
 
@@ -375,6 +400,12 @@ package struct Ticket: Message {
     updateTime = CFields.message(c.pointee.update_time)
     resolveTime = CFields.message(c.pointee.resolve_time)
     completeTime = CFields.message(c.pointee.complete_time)
+    sourceServiceDisplayName = CFields.string(c.pointee.source_service_display_name)
+    targetServiceDisplayName = CFields.string(c.pointee.target_service_display_name)
+    previousTicket = CFields.string(c.pointee.previous_ticket)
+    callBack = CFields.message(c.pointee.call_back)
+    starred = c.pointee.starred != 0
+    fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
     customerMasks = CFields.messages(c.pointee.customer_masks, c.pointee.n_customer_masks)
   }
 
@@ -447,11 +478,81 @@ package struct Ticket: Message {
       c.pointee.complete_time = try completeTime.makeCMessage(arena).assumingMemoryBound(
         to: Google__Protobuf__Timestamp.self)
     }
+    if !sourceServiceDisplayName.isEmpty {
+      c.pointee.source_service_display_name = try arena.string(
+        sourceServiceDisplayName, "handoff.tickets.v1.Ticket.source_service_display_name")
+    }
+    if !targetServiceDisplayName.isEmpty {
+      c.pointee.target_service_display_name = try arena.string(
+        targetServiceDisplayName, "handoff.tickets.v1.Ticket.target_service_display_name")
+    }
+    if !previousTicket.isEmpty {
+      c.pointee.previous_ticket = try arena.string(previousTicket, "handoff.tickets.v1.Ticket.previous_ticket")
+    }
+    if let callBack {
+      c.pointee.call_back = try callBack.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__CallBack.self)
+    }
+    c.pointee.starred = starred ? 1 : 0
+    if !fieldValues.isEmpty {
+      c.pointee.n_field_values = fieldValues.count
+      c.pointee.field_values = try arena.messages(fieldValues).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldValue>?.self)
+    }
     if !customerMasks.isEmpty {
       c.pointee.n_customer_masks = customerMasks.count
       c.pointee.customer_masks = try arena.messages(customerMasks).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
     }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A promise to call the customer back.
+package struct CallBack: Message {
+  /// The number to call: digits, with a leading + when international.
+  package var phone: String = ""
+  /// When to call.
+  package var time: Timestamp?
+  /// False once the call is done or no longer wanted. Completing a ticket ends it.
+  package var active: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(phone: String = "", time: Timestamp? = nil, active: Bool = false) {
+    self.phone = phone
+    self.time = time
+    self.active = active
+  }
+
+  /// The type `handoff.tickets.v1.CallBack`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__CallBack()
+    handoff__tickets__v1__call_back__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__CallBack`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__CallBack.self)
+    phone = CFields.string(c.pointee.phone)
+    time = CFields.message(c.pointee.time)
+    active = c.pointee.active != 0
+  }
+
+  /// Writes a `Handoff__Tickets__V1__CallBack` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__CallBack.self)
+    handoff__tickets__v1__call_back__init(c)
+    if !phone.isEmpty {
+      c.pointee.phone = try arena.string(phone, "handoff.tickets.v1.CallBack.phone")
+    }
+    if let time {
+      c.pointee.time = try time.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Timestamp.self)
+    }
+    c.pointee.active = active ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -2,6 +2,7 @@
 
 import CHandoffProtos
 package import Protobuf
+package import RPCProtos
 
 /// Asks for a new ticket.
 package struct CreateTicketRequest: Message {
@@ -27,6 +28,12 @@ package struct CreateTicketRequest: Message {
   package var agent: String = ""
   /// Makes the call safe to repeat: the same id answers as the first call did, for 24 hours. At most 128 characters.
   package var requestId: String = ""
+  /// Values of the service's fields: the customer fields of the submission type and, from agents, agent fields.
+  package var fieldValues: [FieldValue] = []
+  /// The chat that it comes from, with the channel CHAT: at most 1,000 lines.
+  package var transcript: [TranscriptLine] = []
+  /// The call that it comes from, with the channel PHONE.
+  package var callRecord: CallRecord?
 
   /// Leaves every field at its default.
   package init() {}
@@ -43,7 +50,10 @@ package struct CreateTicketRequest: Message {
     submissionType: String = "",
     group: String = "",
     agent: String = "",
-    requestId: String = ""
+    requestId: String = "",
+    fieldValues: [FieldValue] = [],
+    transcript: [TranscriptLine] = [],
+    callRecord: CallRecord? = nil
   ) {
     self.parent = parent
     self.title = title
@@ -56,6 +66,9 @@ package struct CreateTicketRequest: Message {
     self.group = group
     self.agent = agent
     self.requestId = requestId
+    self.fieldValues = fieldValues
+    self.transcript = transcript
+    self.callRecord = callRecord
   }
 
   /// The type `handoff.tickets.v1.CreateTicketRequest`.
@@ -79,6 +92,9 @@ package struct CreateTicketRequest: Message {
     group = CFields.string(c.pointee.group)
     agent = CFields.string(c.pointee.agent)
     requestId = CFields.string(c.pointee.request_id)
+    fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
+    transcript = CFields.messages(c.pointee.transcript, c.pointee.n_transcript)
+    callRecord = CFields.message(c.pointee.call_record)
   }
 
   /// Writes a `Handoff__Tickets__V1__CreateTicketRequest` into the arena.
@@ -115,6 +131,20 @@ package struct CreateTicketRequest: Message {
     }
     if !requestId.isEmpty {
       c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.CreateTicketRequest.request_id")
+    }
+    if !fieldValues.isEmpty {
+      c.pointee.n_field_values = fieldValues.count
+      c.pointee.field_values = try arena.messages(fieldValues).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldValue>?.self)
+    }
+    if !transcript.isEmpty {
+      c.pointee.n_transcript = transcript.count
+      c.pointee.transcript = try arena.messages(transcript).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__TranscriptLine>?.self)
+    }
+    if let callRecord {
+      c.pointee.call_record = try callRecord.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__CallRecord.self)
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -181,6 +211,8 @@ package struct ListTicketsRequest: Message {
     package static let escalated = Menu(rawValue: 8)
     /// The spam box.
     package static let spam = Menu(rawValue: 9)
+    /// I hold it, and promised to call the customer back.
+    package static let myCallBacks = Menu(rawValue: 10)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -202,6 +234,7 @@ package struct ListTicketsRequest: Message {
       .myGroups,
       .escalated,
       .spam,
+      .myCallBacks,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -217,6 +250,7 @@ package struct ListTicketsRequest: Message {
       case 7: "MY_GROUPS"
       case 8: "ESCALATED"
       case 9: "SPAM"
+      case 10: "MY_CALL_BACKS"
       default: nil
       }
     }
@@ -236,6 +270,8 @@ package struct ListTicketsRequest: Message {
   package var pageSize: Int32 = 0
   /// From the page before.
   package var pageToken: String = ""
+  /// Only tickets that the calling agent starred.
+  package var starred: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -248,7 +284,8 @@ package struct ListTicketsRequest: Message {
     group: String = "",
     agent: String = "",
     pageSize: Int32 = 0,
-    pageToken: String = ""
+    pageToken: String = "",
+    starred: Bool = false
   ) {
     self.parent = parent
     self.menu = menu
@@ -257,6 +294,7 @@ package struct ListTicketsRequest: Message {
     self.agent = agent
     self.pageSize = pageSize
     self.pageToken = pageToken
+    self.starred = starred
   }
 
   /// The type `handoff.tickets.v1.ListTicketsRequest`.
@@ -276,6 +314,7 @@ package struct ListTicketsRequest: Message {
     agent = CFields.string(c.pointee.agent)
     pageSize = c.pointee.page_size
     pageToken = CFields.string(c.pointee.page_token)
+    starred = c.pointee.starred != 0
   }
 
   /// Writes a `Handoff__Tickets__V1__ListTicketsRequest` into the arena.
@@ -297,6 +336,7 @@ package struct ListTicketsRequest: Message {
     if !pageToken.isEmpty {
       c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.ListTicketsRequest.page_token")
     }
+    c.pointee.starred = starred ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -403,6 +443,8 @@ package struct ProcessTicketRequest: Message {
   package var version: Int64 = 0
   /// Makes the call safe to repeat.
   package var requestId: String = ""
+  /// Values to save with the act; fields that are not named stay.
+  package var fieldValues: [FieldValue] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -416,7 +458,8 @@ package struct ProcessTicketRequest: Message {
     processingType: String = "",
     priority: Ticket.Priority = Ticket.Priority(),
     version: Int64 = 0,
-    requestId: String = ""
+    requestId: String = "",
+    fieldValues: [FieldValue] = []
   ) {
     self.name = name
     self.act = act
@@ -426,6 +469,7 @@ package struct ProcessTicketRequest: Message {
     self.priority = priority
     self.version = version
     self.requestId = requestId
+    self.fieldValues = fieldValues
   }
 
   /// The type `handoff.tickets.v1.ProcessTicketRequest`.
@@ -446,6 +490,7 @@ package struct ProcessTicketRequest: Message {
     priority = Ticket.Priority(rawValue: Int32(truncatingIfNeeded: c.pointee.priority.rawValue))
     version = c.pointee.version
     requestId = CFields.string(c.pointee.request_id)
+    fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
   }
 
   /// Writes a `Handoff__Tickets__V1__ProcessTicketRequest` into the arena.
@@ -468,6 +513,11 @@ package struct ProcessTicketRequest: Message {
     c.pointee.version = version
     if !requestId.isEmpty {
       c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.ProcessTicketRequest.request_id")
+    }
+    if !fieldValues.isEmpty {
+      c.pointee.n_field_values = fieldValues.count
+      c.pointee.field_values = try arena.messages(fieldValues).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldValue>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -522,6 +572,389 @@ package struct CompleteTicketRequest: Message {
   }
 }
 
+/// Asks to change a ticket.
+package struct UpdateTicketRequest: Message {
+  /// The ticket with its new values; `name` says which.
+  package var ticket: Ticket?
+  /// What to change: `title`, `priority`, `language`, `submission_type`, `processing_type`, `customer.display_name`,
+  /// `customer.email`, `customer.phone`, `call_back`, `field_values`. An absent `call_back` is taken off; an empty
+  /// `processing_type`, too.
+  package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+  /// Makes the call safe to repeat.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(ticket: Ticket? = nil, updateMask: FieldMask? = nil, version: Int64 = 0, requestId: String = "") {
+    self.ticket = ticket
+    self.updateMask = updateMask
+    self.version = version
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.tickets.v1.UpdateTicketRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UpdateTicketRequest()
+    handoff__tickets__v1__update_ticket_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UpdateTicketRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateTicketRequest.self)
+    ticket = CFields.message(c.pointee.ticket)
+    updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UpdateTicketRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UpdateTicketRequest.self)
+    handoff__tickets__v1__update_ticket_request__init(c)
+    if let ticket {
+      c.pointee.ticket = try ticket.makeCMessage(arena).assumingMemoryBound(to: Handoff__Tickets__V1__Ticket.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    c.pointee.version = version
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.UpdateTicketRequest.request_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to bring a ticket back from the spam box.
+package struct RestoreTicketRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var name: String = ""
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+  /// Makes the call safe to repeat.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", version: Int64 = 0, requestId: String = "") {
+    self.name = name
+    self.version = version
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.tickets.v1.RestoreTicketRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__RestoreTicketRequest()
+    handoff__tickets__v1__restore_ticket_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__RestoreTicketRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__RestoreTicketRequest.self)
+    name = CFields.string(c.pointee.name)
+    version = c.pointee.version
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__RestoreTicketRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__RestoreTicketRequest.self)
+    handoff__tickets__v1__restore_ticket_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.RestoreTicketRequest.name")
+    }
+    c.pointee.version = version
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.RestoreTicketRequest.request_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to delete a ticket from the spam box.
+package struct DeleteTicketRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var name: String = ""
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+  /// Makes the call safe to repeat.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", version: Int64 = 0, requestId: String = "") {
+    self.name = name
+    self.version = version
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.tickets.v1.DeleteTicketRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DeleteTicketRequest()
+    handoff__tickets__v1__delete_ticket_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DeleteTicketRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DeleteTicketRequest.self)
+    name = CFields.string(c.pointee.name)
+    version = c.pointee.version
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DeleteTicketRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DeleteTicketRequest.self)
+    handoff__tickets__v1__delete_ticket_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.DeleteTicketRequest.name")
+    }
+    c.pointee.version = version
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.DeleteTicketRequest.request_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to star a ticket.
+package struct StarTicketRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.tickets.v1.StarTicketRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__StarTicketRequest()
+    handoff__tickets__v1__star_ticket_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__StarTicketRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__StarTicketRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__StarTicketRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__StarTicketRequest.self)
+    handoff__tickets__v1__star_ticket_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.StarTicketRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to take a star off.
+package struct UnstarTicketRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.tickets.v1.UnstarTicketRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UnstarTicketRequest()
+    handoff__tickets__v1__unstar_ticket_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UnstarTicketRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UnstarTicketRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UnstarTicketRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UnstarTicketRequest.self)
+    handoff__tickets__v1__unstar_ticket_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.UnstarTicketRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to escalate a ticket.
+package struct EscalateTicketRequest: Message {
+  /// The consultation ticket: `services/{service}/tickets/{id}`.
+  package var name: String = ""
+  /// The issue service: `services/{service}`.
+  package var targetService: String = ""
+  /// What it is about there: `services/{service}/submissionTypes/{id}` of the issue service.
+  package var submissionType: String = ""
+  /// Title of the new ticket: 1 to 200 characters.
+  package var title: String = ""
+  /// What the issue service is asked: 1 to 20,000 characters of plain text.
+  package var text: String = ""
+  /// Left out: the consultation ticket's.
+  package var priority: Ticket.Priority = Ticket.Priority()
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+  /// Makes the call safe to repeat.
+  package var requestId: String = ""
+  /// Values of the customer fields of the submission type there.
+  package var fieldValues: [FieldValue] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    targetService: String = "",
+    submissionType: String = "",
+    title: String = "",
+    text: String = "",
+    priority: Ticket.Priority = Ticket.Priority(),
+    version: Int64 = 0,
+    requestId: String = "",
+    fieldValues: [FieldValue] = []
+  ) {
+    self.name = name
+    self.targetService = targetService
+    self.submissionType = submissionType
+    self.title = title
+    self.text = text
+    self.priority = priority
+    self.version = version
+    self.requestId = requestId
+    self.fieldValues = fieldValues
+  }
+
+  /// The type `handoff.tickets.v1.EscalateTicketRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__EscalateTicketRequest()
+    handoff__tickets__v1__escalate_ticket_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__EscalateTicketRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__EscalateTicketRequest.self)
+    name = CFields.string(c.pointee.name)
+    targetService = CFields.string(c.pointee.target_service)
+    submissionType = CFields.string(c.pointee.submission_type)
+    title = CFields.string(c.pointee.title)
+    text = CFields.string(c.pointee.text)
+    priority = Ticket.Priority(rawValue: Int32(truncatingIfNeeded: c.pointee.priority.rawValue))
+    version = c.pointee.version
+    requestId = CFields.string(c.pointee.request_id)
+    fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__EscalateTicketRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__EscalateTicketRequest.self)
+    handoff__tickets__v1__escalate_ticket_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.EscalateTicketRequest.name")
+    }
+    if !targetService.isEmpty {
+      c.pointee.target_service = try arena.string(
+        targetService, "handoff.tickets.v1.EscalateTicketRequest.target_service")
+    }
+    if !submissionType.isEmpty {
+      c.pointee.submission_type = try arena.string(
+        submissionType, "handoff.tickets.v1.EscalateTicketRequest.submission_type")
+    }
+    if !title.isEmpty {
+      c.pointee.title = try arena.string(title, "handoff.tickets.v1.EscalateTicketRequest.title")
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.tickets.v1.EscalateTicketRequest.text")
+    }
+    c.pointee.priority = .init(rawValue: .init(truncatingIfNeeded: priority.rawValue))
+    c.pointee.version = version
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.EscalateTicketRequest.request_id")
+    }
+    if !fieldValues.isEmpty {
+      c.pointee.n_field_values = fieldValues.count
+      c.pointee.field_values = try arena.messages(fieldValues).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldValue>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the history of the ticket that was escalated.
+package struct ListSourceEntriesRequest: Message {
+  /// The issue ticket: `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+  /// 1 to 200; 0 = 100.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", pageSize: Int32 = 0, pageToken: String = "") {
+    self.parent = parent
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.tickets.v1.ListSourceEntriesRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListSourceEntriesRequest()
+    handoff__tickets__v1__list_source_entries_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListSourceEntriesRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListSourceEntriesRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListSourceEntriesRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListSourceEntriesRequest.self)
+    handoff__tickets__v1__list_source_entries_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.ListSourceEntriesRequest.parent")
+    }
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.ListSourceEntriesRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// Adds a customer's words to a ticket.
 package struct AppendInquiryRequest: Message {
   /// `services/{service}/tickets/{id}`.
@@ -530,15 +963,23 @@ package struct AppendInquiryRequest: Message {
   package var text: String = ""
   /// Makes the call safe to repeat.
   package var requestId: String = ""
+  /// How the reply came in, for a new ticket that is opened for it; left out: as the ticket did.
+  package var channel: Ticket.Channel = Ticket.Channel()
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(parent: String = "", text: String = "", requestId: String = "") {
+  package init(
+    parent: String = "",
+    text: String = "",
+    requestId: String = "",
+    channel: Ticket.Channel = Ticket.Channel()
+  ) {
     self.parent = parent
     self.text = text
     self.requestId = requestId
+    self.channel = channel
   }
 
   /// The type `handoff.tickets.v1.AppendInquiryRequest`.
@@ -554,6 +995,7 @@ package struct AppendInquiryRequest: Message {
     parent = CFields.string(c.pointee.parent)
     text = CFields.string(c.pointee.text)
     requestId = CFields.string(c.pointee.request_id)
+    channel = Ticket.Channel(rawValue: Int32(truncatingIfNeeded: c.pointee.channel.rawValue))
   }
 
   /// Writes a `Handoff__Tickets__V1__AppendInquiryRequest` into the arena.
@@ -569,6 +1011,7 @@ package struct AppendInquiryRequest: Message {
     if !requestId.isEmpty {
       c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.AppendInquiryRequest.request_id")
     }
+    c.pointee.channel = .init(rawValue: .init(truncatingIfNeeded: channel.rawValue))
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -908,6 +1351,10 @@ package struct Counters: Message {
   package var stateCounts: [StateCount] = []
   /// Tickets that the calling agent holds, by state.
   package var myStateCounts: [StateCount] = []
+  /// Tickets that the calling agent holds and promised to call the customer back about.
+  package var myCallBackCount: Int64 = 0
+  /// Tickets that the calling agent holds and that wait for an issue service or for Dooray!.
+  package var myEscalatedCount: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -920,7 +1367,9 @@ package struct Counters: Message {
     unassignedTotal: Int64 = 0,
     resolvedPercent: Int32 = 0,
     stateCounts: [StateCount] = [],
-    myStateCounts: [StateCount] = []
+    myStateCounts: [StateCount] = [],
+    myCallBackCount: Int64 = 0,
+    myEscalatedCount: Int64 = 0
   ) {
     self.agentCount = agentCount
     self.receivedToday = receivedToday
@@ -929,6 +1378,8 @@ package struct Counters: Message {
     self.resolvedPercent = resolvedPercent
     self.stateCounts = stateCounts
     self.myStateCounts = myStateCounts
+    self.myCallBackCount = myCallBackCount
+    self.myEscalatedCount = myEscalatedCount
   }
 
   /// The type `handoff.tickets.v1.Counters`.
@@ -948,6 +1399,8 @@ package struct Counters: Message {
     resolvedPercent = c.pointee.resolved_percent
     stateCounts = CFields.messages(c.pointee.state_counts, c.pointee.n_state_counts)
     myStateCounts = CFields.messages(c.pointee.my_state_counts, c.pointee.n_my_state_counts)
+    myCallBackCount = c.pointee.my_call_back_count
+    myEscalatedCount = c.pointee.my_escalated_count
   }
 
   /// Writes a `Handoff__Tickets__V1__Counters` into the arena.
@@ -969,6 +1422,8 @@ package struct Counters: Message {
       c.pointee.my_state_counts = try arena.messages(myStateCounts).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__StateCount>?.self)
     }
+    c.pointee.my_call_back_count = myCallBackCount
+    c.pointee.my_escalated_count = myEscalatedCount
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -18,6 +18,8 @@ package enum Reason: String, Sendable, CaseIterable {
   case triggerNotFound = "TRIGGER_NOT_FOUND"
   case layoutNotFound = "LAYOUT_NOT_FOUND"
   case typeNotFound = "TYPE_NOT_FOUND"
+  case fieldNotFound = "FIELD_NOT_FOUND"
+  case templateNotFound = "TEMPLATE_NOT_FOUND"
   case customerNotFound = "CUSTOMER_NOT_FOUND"
   case messageNotFound = "MESSAGE_NOT_FOUND"
   case resourceNotFound = "RESOURCE_NOT_FOUND"
@@ -32,6 +34,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case securityServiceOff = "SECURITY_SERVICE_OFF"
   case maskKeyLost = "MASK_KEY_LOST"
   case inUse = "IN_USE"
+  case limitReached = "LIMIT_REACHED"
 
   case staleVersion = "STALE_VERSION"
   case conflict = "CONFLICT"
@@ -110,6 +113,8 @@ extension Reason {
     case .triggerNotFound: .init(.notFound, 404, .no, "there is no such trigger in this service")
     case .layoutNotFound: .init(.notFound, 404, .no, "there is no such mail layout in this service")
     case .typeNotFound: .init(.notFound, 404, .no, "there is no such ticket type in this service")
+    case .fieldNotFound: .init(.notFound, 404, .no, "there is no such field in this service")
+    case .templateNotFound: .init(.notFound, 404, .no, "there is no such template in this service")
     case .customerNotFound: .init(.notFound, 404, .no, "there is no such customer in this organization")
     case .messageNotFound: .init(.notFound, 404, .no, "there is no such mail")
     case .resourceNotFound: .init(.notFound, 404, .no, "there is nothing of this name")
@@ -130,6 +135,9 @@ extension Reason {
       .init(
         .failedPrecondition, 409, .no, "the key that sealed this is not there; ask the operator to put it back")
     case .inUse: .init(.failedPrecondition, 409, .no, "other resources use this one; change them first")
+
+    case .limitReached:
+      .init(.failedPrecondition, 409, .no, "there are as many as there can be; remove some first")
 
     case .staleVersion: .init(.aborted, 409, .reread, "someone changed it meanwhile; read it again, then decide")
     case .conflict: .init(.aborted, 409, .backoff, "it collided with another change; send the same request again")

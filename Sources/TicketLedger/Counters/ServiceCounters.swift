@@ -20,6 +20,16 @@ package struct ServiceCounters: Sendable, Equatable {
   package var byState: [TicketState: Int64]
   /// Tickets that the asking agent holds, by state.
   package var mineByState: [TicketState: Int64]
+  /// Tickets that the asking agent holds and promised a call about; counted up to ``callBacksMax``.
+  package var myCallBackCount: Int64 = 0
+
+  /// Most promised calls of an agent that are counted.
+  static let callBacksMax: Int64 = 10_000
+
+  /// Tickets that the asking agent holds and that wait for an issue service or for Dooray!.
+  package var myEscalatedCount: Int64 {
+    [.escalating, .doorayEscalated, .doorayInProgress].reduce(0) { $0 + (mineByState[$1] ?? 0) }
+  }
 
   /// Share of the last day's tickets that are resolved or completed, rounded; 0 when there are none.
   package var resolvedPercent: Int32 {
@@ -70,9 +80,11 @@ extension TicketLedger {
         SELECT NULL AS state, received_today, unassigned_today, received_day, resolved_day,
           (SELECT count(*) FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
             WHERE m.service_id = \(service.id) AND a.is_active
-              AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR')) FROM board
+              AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR')),
+          (SELECT count(*) FROM (SELECT FROM ticket AS t WHERE t.service_id = \(service.id) AND t.agent_id = \(mine)
+            AND t.call_back_active AND NOT t.is_spam LIMIT \(ServiceCounters.callBacksMax)) AS c) FROM board
         UNION ALL
-        SELECT state, count::bigint, coalesce(mine, 0)::bigint, coalesce(nobody, 0)::bigint, 0, 0 FROM holder
+        SELECT state, count::bigint, coalesce(mine, 0)::bigint, coalesce(nobody, 0)::bigint, 0, 0, 0 FROM holder
         """, deadline: deadline)
     }
     var counters = ServiceCounters(
@@ -91,6 +103,7 @@ extension ServiceCounters {
       receivedLastDay = try row.int64(3)
       resolvedLastDay = try row.int64(4)
       agentCount = try row.int64(5)
+      myCallBackCount = try row.int64(6)
       return
     }
     let (count, mine, nobody) = (try row.int64(1), try row.int64(2), try row.int64(3))

@@ -1,4 +1,4 @@
-import Postgres
+package import Postgres
 package import ServiceKit
 
 /// A service with its settings.
@@ -23,6 +23,12 @@ package struct ServiceRecord: Sendable, Equatable {
   package let autoCompleteDays: Int32
   /// Whether only the holder may process a ticket.
   package let isAssigneeOnly: Bool
+  /// What becomes of a customer's reply to a resolved ticket.
+  package let replyPolicy: ReplyPolicy
+  /// Days within which a reply reopens; 0 for other policies.
+  package let reopenDays: Int32
+  /// Grows with every change of the settings.
+  package let version: Int64
   /// The sender's name of its mails; may be empty.
   package let mailSenderName: String
   /// The sender's address of its mails; may be empty.
@@ -31,12 +37,17 @@ package struct ServiceRecord: Sendable, Equatable {
   /// Its resource name.
   package var name: ServiceName { ServiceName(code: code) }
 
-  static let columns: Query = """
+  /// The columns, for `SELECT \(fragment: ServiceRecord.columns) FROM service AS s`; read by ``init(_:)``.
+  package static let columns: Query = """
     s.id, s.organization_id, s.code, s.kind, s.display_name, s.language, s.time_zone, s.has_security, \
-    s.auto_complete_days, s.assignee_only, s.mail_sender_name, s.mail_sender_address
+    s.auto_complete_days, s.assignee_only, s.mail_sender_name, s.mail_sender_address, s.reply_policy, s.reopen_days, \
+    s.version
     """
 
-  init(_ row: Row) throws(PostgresError) {
+  /// Reads a row of ``columns``.
+  ///
+  /// - Throws: ``PostgresError`` of kind `decoding`.
+  package init(_ row: Row) throws(PostgresError) {
     id = try row.value(0)
     organizationID = try row.value(1)
     code = try row.value(2)
@@ -49,6 +60,9 @@ package struct ServiceRecord: Sendable, Equatable {
     isAssigneeOnly = try row.value(9)
     mailSenderName = try row.value(10)
     mailSenderAddress = try row.value(11)
+    replyPolicy = try row.value(12)
+    reopenDays = try row.value(13)
+    version = try row.value(14)
   }
 }
 

@@ -45,6 +45,13 @@ package final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Se
     }
   }
 
+  /// Has the value of a key loaded anew by whoever asks next; a load under way goes on.
+  package func forget(_ key: Key) {
+    slots.withLock { slots in
+      if case .value = slots[key] { slots[key] = nil }
+    }
+  }
+
   private func step(_ key: Key) -> Step {
     let now = clock()
     return slots.withLock { slots in

@@ -28,6 +28,8 @@ extension TicketLedger {
       let fieldMasks = masks[ticket.id] ?? []
       message.titleMasks = fieldMasks.filter { $0.field == "title" }
       message.customerMasks = fieldMasks.filter { $0.field != "title" }
+      message.sourceServiceDisplayName = try await displayName(of: ticket.source, deadline)
+      message.targetServiceDisplayName = try await displayName(of: ticket.target, deadline)
       messages.append(message)
     }
     return messages
@@ -42,6 +44,22 @@ extension TicketLedger {
     guard let link else { return "" }
     let service = try await directory.service(id: link.serviceID, deadline: deadline)
     return TicketName(service: service.code, id: link.ticketID).description
+  }
+
+  /// The name of a linked ticket's service as people know it.
+  private func displayName(of link: TicketLink?, _ deadline: Deadline) async throws -> String {
+    guard let link else { return "" }
+    return try await directory.service(id: link.serviceID, deadline: deadline).displayName
+  }
+
+  /// The texts of a ticket that are masked somewhere and that a change of its fields would overwrite: by the names of
+  /// its fields (`title`, `customer.email`), and `field/{id}` for those that its service adds.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func maskedFields(of ticket: TicketRecord, deadline: Deadline) async throws -> Set<String> {
+    let masks = try await storedMasks(
+      on: [ticket.link], in: Self.fieldColumns + ["ticket_field_value.value"], deadline: deadline)
+    return Set(masks.map { TextCopies.named($0.column)?.field ?? "field/\($0.row)" })
   }
 
   /// Only a text with an asterisk can be masked: most tickets cost no question.
@@ -89,6 +107,9 @@ extension Ticket {
     updateTime = Timestamp(ticket.updateTime)
     resolveTime = ticket.resolveTime.map { Timestamp($0) }
     completeTime = ticket.completeTime.map { Timestamp($0) }
+    previousTicket = ticket.previousID.map { TicketName(service: service.code, id: $0).description } ?? ""
+    callBack = ticket.callBack.map { CallBack(phone: $0.phone, time: Timestamp($0.time), active: $0.isActive) }
+    starred = ticket.isStarred
   }
 }
 

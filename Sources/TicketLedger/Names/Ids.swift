@@ -73,6 +73,22 @@ package struct ProcessingTypeID: LedgerID {
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
+/// A field that a service adds to its tickets.
+package struct FieldID: LedgerID {
+  /// The key in table `ticket_field`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `ticket_field` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
+/// A template of a service.
+package struct TemplateID: LedgerID {
+  /// The key in table `template`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `template` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
 /// A customer's unique number in the organization.
 package struct CustomerID: LedgerID {
   /// The key in table `customer`.

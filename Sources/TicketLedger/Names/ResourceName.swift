@@ -234,6 +234,50 @@ package struct ProcessingTypeName: ResourceName {
   package var description: String { "services/\(service)/processingTypes/\(id)" }
 }
 
+/// `services/{service}/fields/{id}`.
+package struct FieldName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/fields/{id}"
+  /// The service's code.
+  package let service: String
+  /// The field's id.
+  package let id: FieldID
+  /// Names a field of a service.
+  package init(service: String, id: FieldID) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/fields/") else { return nil }
+    self.init(service: service, id: FieldID(id))
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/fields/\(id)" }
+}
+
+/// `services/{service}/templates/{id}`.
+package struct TemplateName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/templates/{id}"
+  /// The service's code.
+  package let service: String
+  /// The template's id.
+  package let id: TemplateID
+  /// Names a template of a service.
+  package init(service: String, id: TemplateID) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/templates/") else { return nil }
+    self.init(service: service, id: TemplateID(id))
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/templates/\(id)" }
+}
+
 /// `services/{service}/triggers/{id}`.
 package struct TriggerName: ResourceName {
   /// The form that is read and written, for messages.

@@ -49,6 +49,12 @@ package struct TicketRecord: Sendable, Equatable {
   package var source: TicketLink?
   /// The issue ticket that it was escalated to.
   package var target: TicketLink?
+  /// The ticket of the same service that the customer's reply came to when this one was opened for it.
+  package var previousID: TicketID?
+  /// When the customer wants to be called back, if somebody promised it.
+  package var callBack: CallBackRecord?
+  /// When it was deleted from the spam box; only who writes that sees such a ticket.
+  package var deleteTime: Instant?
   /// Number of history entries.
   package var entryCount: Int32
   /// Number of events, which is the sequence of the last one.
@@ -67,6 +73,8 @@ package struct TicketRecord: Sendable, Equatable {
   package var completeTime: Instant?
   /// The database's clock when the row was read; the time of what is written on it.
   package var readTime: Instant
+  /// Whether the reading agent has starred it; no column of the ticket.
+  package var isStarred = false
 
   /// Its ids.
   package var link: TicketLink { TicketLink(serviceID: serviceID, ticketID: id) }
@@ -107,10 +115,10 @@ extension TicketRecord {
     t.organization_id, t.customer_id, t.customer_name, t.customer_email, t.customer_phone, t.creator_agent_id, \
     t.source_service_id, t.source_ticket_id, t.target_service_id, t.target_ticket_id, t.entry_count, \
     t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
-    clock_timestamp()
+    clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time
     """
   /// The number of columns; the caller's own columns follow from here.
-  package static let columnCount = 34
+  package static let columnCount = 39
 
   /// Reads a row that begins with ``columns``.
   ///
@@ -148,6 +156,28 @@ extension TicketRecord {
     resolveTime = try row.value(31)
     completeTime = try row.value(32)
     readTime = try row.value(33)
+    previousID = try row.value(34)
+    callBack = try CallBackRecord(row, 35)
+    deleteTime = try row.value(38)
+  }
+}
+
+extension TicketRecord {
+  /// The column behind ``columns`` that says whether an agent has starred the ticket; nobody has when none is named.
+  package static func isStarred(by viewer: AgentID?) -> Query {
+    guard let viewer else { return "false" }
+    return """
+      EXISTS (SELECT FROM ticket_star AS x
+        WHERE x.service_id = t.service_id AND x.agent_id = \(viewer) AND x.ticket_id = t.id)
+      """
+  }
+
+  /// Reads a row that begins with ``columns`` and ``isStarred(by:)``.
+  ///
+  /// - Throws: ``PostgresError`` of kind `decoding`.
+  package init(starred row: Row) throws(PostgresError) {
+    try self.init(row)
+    isStarred = try row.value(Self.columnCount)
   }
 }
 
@@ -165,6 +195,7 @@ extension TicketState: PostgresDecodable, PostgresBindable {}
 extension TicketPriority: PostgresDecodable, PostgresBindable {}
 extension TicketChannel: PostgresDecodable, PostgresBindable {}
 extension InternalReason: PostgresDecodable, PostgresBindable {}
+extension ReplyPolicy: PostgresDecodable, PostgresBindable {}
 extension ServiceKind: PostgresDecodable, PostgresBindable {}
 extension EntryKind: PostgresDecodable, PostgresBindable {}
 extension EntryAct: PostgresDecodable, PostgresBindable {}

@@ -89,6 +89,14 @@ package enum Lifecycle {
     .init(
       id: "B17c", act: .receiveCustomerReply, kinds: both, origin: .direct, from: [.resolved], spam: true,
       roles: customers, target: .unchanged),
+    // A completed ticket is closed for good; a resolved one, as far as the service's reply policy says so.
+    .init(
+      id: "B17d", act: .followUp, kinds: both, origin: .direct, from: [.resolved, .completed], roles: customers,
+      target: .unchanged, effects: [.opensFollowUpTicket]),
+    // What the customer adds while the issue service works on it; an ended issue ticket is not opened again by it.
+    .init(
+      id: "I17e", act: .receiveSourceReply, kinds: [.issue], origin: .escalated, from: open.subtracting([.resolved]),
+      roles: [.system], target: .unchanged, effects: [.runsTriggers]),
   ]
 
   private static let ending: [LifecycleRule] = [

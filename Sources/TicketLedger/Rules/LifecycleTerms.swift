@@ -50,6 +50,10 @@ package enum LifecycleAct: String, CaseIterable, Sendable {
   case forwardExternallyThenComplete = "FORWARD_EXTERNALLY_THEN_COMPLETE"
   /// The customer writes again.
   case receiveCustomerReply = "RECEIVE_CUSTOMER_REPLY"
+  /// The customer writes again, and a new ticket is opened for it.
+  case followUp = "FOLLOW_UP"
+  /// The customer writes again to the consultation ticket that waits for this one.
+  case receiveSourceReply = "RECEIVE_SOURCE_REPLY"
   /// Its priority, types or fields are changed.
   case saveFields = "SAVE_FIELDS"
   /// Spans of its texts are masked or unmasked.
@@ -201,6 +205,8 @@ package enum LifecycleEffect: String, CaseIterable, Sendable {
   case answersSource = "the consultation ticket is answered"
   /// An issue ticket is created in the chosen service.
   case opensIssueTicket = "an issue ticket is created"
+  /// A new ticket is created for what the customer wrote.
+  case opensFollowUpTicket = "a new ticket is opened that is linked to this one"
   /// A Dooray! task is created.
   case opensDoorayTask = "a Dooray! task is created"
   /// The ticket goes to the spam box; the state before is remembered.

@@ -86,6 +86,16 @@ package enum ServiceKind: String, CaseIterable, Sendable {
   case issue = "ISSUE"
 }
 
+/// What becomes of a customer's reply to a resolved ticket; raw values and order as in the API.
+package enum ReplyPolicy: String, CaseIterable, Sendable {
+  /// The ticket is processed again.
+  case reopen = "REOPEN"
+  /// The ticket is processed again within so many days; later a new one is opened.
+  case reopenWithinDays = "REOPEN_WITHIN_DAYS"
+  /// A new ticket is opened.
+  case newTicket = "NEW_TICKET"
+}
+
 /// What kind of text an entry of the history is; raw values and order as in the API.
 package enum EntryKind: String, CaseIterable, Sendable {
   /// What the customer asked.
@@ -210,6 +220,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case autoCompleted = "AUTO_COMPLETED"
   /// The customer wrote again.
   case customerReplied = "CUSTOMER_REPLIED"
+  /// The customer wrote again, and a new ticket was opened for it.
+  case followedUp = "FOLLOWED_UP"
 }
 
 extension CaseIterable where Self: Equatable, AllCases == [Self] {

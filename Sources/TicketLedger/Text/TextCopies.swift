@@ -85,6 +85,9 @@ package enum TextCopies {
         table: "ticket", column: "customer_phone", relation: .original, keys: ["service_id", "id"],
         field: "customer.phone", places: ["customer.phone"]),
       TextCopy(
+        table: "ticket", column: "call_back_phone", relation: .original, keys: ["service_id", "id"],
+        field: "call_back.phone", places: ["call_back.phone", "customer.phone"]),
+      TextCopy(
         table: "ticket_entry", column: "body", relation: .original, rows: ["id"], field: "entry", places: everywhere),
       TextCopy(
         table: "ticket_event_value", column: "before_text", relation: .snapshot, rows: ["sequence", "field"],
@@ -92,7 +95,16 @@ package enum TextCopies {
       TextCopy(
         table: "ticket_event_value", column: "after_text", relation: .snapshot, rows: ["sequence", "field"],
         field: "field"),
-    ] + mail + customer
+    ] + fields + mail + customer
+
+  private static let fields: [TextCopy] = [
+    TextCopy(
+      table: "ticket_field_value", column: "value", relation: .quotation, rows: ["field_id"], places: everywhere),
+    TextCopy(
+      table: "transcript_line", column: "speaker_name", relation: .quotation, rows: ["number"], places: customerFields),
+    TextCopy(table: "transcript_line", column: "body", relation: .quotation, rows: ["number"], places: everywhere),
+    TextCopy(table: "call_record", column: "phone", relation: .quotation, places: customerFields),
+  ]
 
   // The stored copy of a sent mail is masked; what left cannot be called back, and the mask's event says that it left.
   private static let mail: [TextCopy] = ["subject", "body", "recipient", "server_reply"].map { column in
@@ -125,6 +137,7 @@ package enum TextCopies {
     "agent_departure": ["actor_kind", "actor_name"],
     "agent_group": ["display_name"],
     "banned_word": ["word"],
+    "call_record": ["direction"],
     "credential": ["password_hash"],
     "idempotency_key": ["caller", "method", "request_id"],
     "mail_layout": ["kind", "language", "subject", "body"],
@@ -137,15 +150,21 @@ package enum TextCopies {
     "schema_migration": ["owner", "name", "checksum"],
     "service": [
       "code", "kind", "display_name", "language", "time_zone", "mail_sender_name", "mail_sender_address",
+      "reply_policy",
     ],
     "service_member": ["role"],
     "submission_type": ["display_name"],
+    "submission_type_translation": ["language", "display_name"],
+    "template": ["title", "content", "search_code"],
     "ticket": ["state", "priority", "channel", "language", "internal_reason", "state_before_spam"],
     "ticket_count_change": ["state"],
     "ticket_entry": ["kind", "act", "actor_kind", "actor_name"],
     "ticket_event": ["code", "actor_kind", "actor_name", "changes"],
     "ticket_event_value": ["field"],
+    "ticket_field": ["code", "kind", "audience", "display_name", "description", "options"],
+    "ticket_field_translation": ["language", "display_name", "description"],
     "ticket_holder_count": ["state"],
+    "transcript_line": ["speaker"],
     "trigger_rule": ["display_name", "notice"],
   ]
 }

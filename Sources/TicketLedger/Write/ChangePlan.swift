@@ -15,6 +15,7 @@ struct ChangePlan {
   var events: [EventRecord] = []
   var values: [EventValueRecord] = []
   var entries: [EntryRecord] = []
+  var fieldValues: [FieldValueChange] = []
   var outbox: [OutboxRow] = []
 
   struct OutboxRow {
@@ -55,7 +56,9 @@ struct ChangePlan {
       append(draft, code: codeChanges(draft.set), values: valueChanges(draft.set), cause, &ids)
     }
     if change.isSilent {
-      precondition(entries.isEmpty && Self.isUntouched(before, after), "a silent change that sets or adds something")
+      precondition(
+        entries.isEmpty && fieldValues.isEmpty && Self.isUntouched(before, after),
+        "a silent change that sets or adds something")
     } else {
       after.version += 1
       after.updateTime = time
@@ -87,7 +90,10 @@ struct ChangePlan {
     precondition(
       changes.allSatisfy { CodeChange.isCode($0.field) && CodeChange.isCode($0.before) && CodeChange.isCode($0.after) },
       "an event holds codes and ids only")
-    let changedValues = texts.map { field, before, after in
+    // The chain covers values in the order of their names.
+    let all = texts + draft.fieldValues.map { ("field.\($0.code)", $0.before, $0.after) }
+    let sorted = all.sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }
+    let changedValues = sorted.map { field, before, after in
       let salt = SecureRandom.bytes(EventChain.saltByteCount)
       return EventValueRecord(
         sequence: sequence, field: field, before: before, after: after, salt: salt,
@@ -106,6 +112,7 @@ struct ChangePlan {
     events.append(event)
     values += changedValues
     entries += made
+    fieldValues += draft.fieldValues
     outbox += draft.outbox.map { OutboxRow(topic: $0.topic, eventSequence: sequence, payload: $0.payload) }
   }
 
@@ -160,7 +167,9 @@ struct ChangePlan {
       guard let after, after != before else { return }
       changes.append((field, before, after))
     }
-    // In the order of the field names, which is the order in which the chain covers them.
+    if let callBack = set.callBack, (callBack?.phone ?? "") != (after.callBack?.phone ?? "") {
+      changes.append(("call_back.phone", after.callBack?.phone, callBack?.phone))
+    }
     compare("customer.display_name", after.customerName, set.customerName)
     compare("customer.email", after.customerEmail, set.customerEmail)
     compare("customer.phone", after.customerPhone, set.customerPhone)
@@ -188,6 +197,10 @@ extension TicketRecord {
       ("creator", creatorAgentID?.description ?? ""),
       ("source_ticket", source?.description ?? ""),
       ("target_ticket", target?.description ?? ""),
+      ("previous_ticket", previousID?.description ?? ""),
+      ("call_back.time", callBack?.time.text ?? ""),
+      ("call_back.active", callBack?.isActive == true ? "true" : ""),
+      ("deleted", deleteTime == nil ? "" : "true"),
     ]
   }
 
@@ -212,5 +225,15 @@ extension TicketRecord {
     if let customerEmail = set.customerEmail { self.customerEmail = customerEmail }
     if let customerPhone = set.customerPhone { self.customerPhone = customerPhone }
     if let target = set.target { self.target = target }
+    if let language = set.language { self.language = language }
+    if let callBack = set.callBack { self.callBack = callBack }
+    if set.isDeleted { deleteTime = time }
+  }
+
+  /// Whether setting fields would leave the ticket other than it is.
+  package func isChanged(by set: TicketFields) -> Bool {
+    var next = self
+    next.apply(set, at: updateTime)
+    return next != self
   }
 }

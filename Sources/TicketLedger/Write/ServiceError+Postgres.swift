@@ -26,7 +26,10 @@ extension ServiceError {
     switch constraint {
     case "ticket_group_fkey": .groupNotFound
     case "ticket_agent_fkey", "ticket_creator_fkey": .agentNotFound
-    case "ticket_submission_type_fkey", "ticket_processing_type_fkey": .typeNotFound
+    case "ticket_submission_type_fkey", "ticket_processing_type_fkey", "submission_type_parent_fkey",
+      "processing_type_parent_fkey":
+      .typeNotFound
+    case "ticket_field_value_field_fkey": .fieldNotFound
     case "ticket_customer_fkey": .customerNotFound
     case "ticket_service_fkey": .serviceNotFound
     default: .internal

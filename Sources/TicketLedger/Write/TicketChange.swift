@@ -12,6 +12,8 @@ package struct TicketChange: Sendable {
   package var resultIDs: [Int64]?
   /// Statements of the acting service's own tables that are to be written with the change, in its transaction.
   package var companions: [Query] = []
+  /// Topics of the work that the companions leave in the outbox, to be hinted at after the commit.
+  package var companionTopics: [OutboxTopic] = []
   /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of
   /// the ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
   package var isSilent = false
@@ -58,6 +60,8 @@ package struct EventDraft: Sendable {
   package var notes: [CodeChange] = []
   /// Entries of the history that it makes.
   package var entries: [EntryDraft] = []
+  /// What it sets in the fields that the service adds to its tickets; their before and after are recorded, too.
+  package var fieldValues: [FieldValueChange] = []
   /// Work that follows from it; at most one row of each topic.
   package var outbox: [OutboxDraft] = []
 

@@ -5,6 +5,9 @@ package import ServiceKit
 package struct TicketDraft: Sendable {
   /// The service it belongs to.
   package var service: ServiceRecord
+  /// Its id, when the caller's companions need it beforehand (``TicketLedger/newTicketID(deadline:)``); nil: the ledger
+  /// takes one.
+  package var id: TicketID?
   /// Where it begins: the state of the outcome of `create` or `createAssigned`.
   package var state: TicketState
   /// What it is about, 1 to 200 characters in canonical form.
@@ -23,8 +26,12 @@ package struct TicketDraft: Sendable {
   package var submissionTypeID: SubmissionTypeID?
   /// Who it is from.
   package var customer = TicketCustomerDraft()
-  /// The consultation ticket that it answers, or the completed ticket that it continues.
+  /// The consultation ticket that it answers.
   package var source: TicketLink?
+  /// The ticket of the same service that the customer's reply came to.
+  package var previousID: TicketID?
+  /// The promised call.
+  package var callBack: CallBackRecord?
   /// The CREATED event: its actor, entries (the inquiry first), outbox and notes. What it sets is the draft's.
   package var event: EventDraft
   /// Makes the creation safe to repeat.

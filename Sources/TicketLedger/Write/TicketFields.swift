@@ -32,6 +32,12 @@ package struct TicketFields: Sendable, Equatable {
   package var customerPhone: String?
   /// The issue ticket that it is escalated to.
   package var target: TicketLink??
+  /// ISO 639-1 code of its language.
+  package var language: String?
+  /// The promised call.
+  package var callBack: CallBackRecord??
+  /// Deletes it from the spam box.
+  package var isDeleted = false
 
   /// Sets nothing.
   package init() {}
@@ -41,6 +47,11 @@ package struct TicketFields: Sendable, Equatable {
   package init(_ outcome: LifecycleOutcome, on ticket: TicketRecord) {
     state = outcome.state
     if outcome.state == .unassigned, ticket.agentID != nil { agentID = .some(nil) }
+    if outcome.state == .completed, var promise = ticket.callBack, promise.isActive {
+      promise.isActive = false
+      callBack = .some(promise)
+    }
+    isDeleted = outcome.isRemoval
     if outcome.has(.entersSpamBox) {
       isSpam = true
       stateBeforeSpam = ticket.state

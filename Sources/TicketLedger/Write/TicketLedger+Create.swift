@@ -44,7 +44,7 @@ extension TicketLedger {
     }
     let missing = draft.event.entries.count { $0.id == nil }
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
-    let ticketID = try await newTicketID(deadline: deadline)
+    let ticketID = if let id = draft.id { id } else { try await newTicketID(deadline: deadline) }
     let plan = ChangePlan(
       creating: TicketRecord(draft, id: ticketID, at: time), draft.event, entryIDs: entryIDs, key: key)
     let resultIDs = plan.entries.map(\.id.rawValue)
@@ -65,6 +65,25 @@ extension TicketLedger {
     }
     hints.announce(plan.outbox.map(\.topic))
     return written(plan, resultIDs)
+  }
+
+  /// The statement that creates a ticket, to be a companion of the change that it follows from: both are written or
+  /// neither. The change's ``TicketChange/companionTopics`` take the draft's topics.
+  ///
+  /// - Parameters:
+  ///   - time: when it is received.
+  ///   - id: its id, taken beforehand with ``newTicketID(deadline:)``, because the change refers to it.
+  /// - Returns: the statement, and the ids of the entries that the draft makes.
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func companion(
+    creating draft: TicketDraft, id: TicketID, at time: Instant, deadline: Deadline
+  ) async throws -> (statement: Query, entryIDs: [EntryID]) {
+    precondition(
+      draft.companions.isEmpty && draft.idempotency == nil, "a companion with companions or a claim of its own")
+    let missing = draft.event.entries.count { $0.id == nil }
+    let entryIDs = try await newEntryIDs(missing, deadline: deadline)
+    let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
+    return (plan.insertStatement(nil, resultIDs: []), plan.entries.map(\.id))
   }
 
   private func ready(
@@ -101,6 +120,9 @@ extension TicketRecord {
     creatorAgentID = draft.event.actor.agentID
     source = draft.source
     target = nil
+    previousID = draft.previousID
+    callBack = draft.callBack
+    deleteTime = nil
     entryCount = 0
     eventCount = 0
     eventHash = EventChain.genesis

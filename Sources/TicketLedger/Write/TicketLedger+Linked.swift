@@ -54,7 +54,8 @@ extension TicketLedger {
             [Self.locking(name.id, service), Self.claimed(idempotency)] + reading)
           let tickets = try rows.removeFirst().map { try TicketRecord($0) }
           let earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) }
-          guard let own = tickets.first(where: { $0.id == name.id && $0.serviceID == service }) else {
+          guard let own = tickets.first(where: { $0.id == name.id && $0.serviceID == service }), own.deleteTime == nil
+          else {
             throw ServiceError(.ticketNotFound)
           }
           if let earlier, let idempotency {

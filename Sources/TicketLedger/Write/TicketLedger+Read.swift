@@ -14,46 +14,62 @@ extension TicketLedger {
   /// - Throws: TICKET_NOT_FOUND, also for a ticket of another service than the access is for.
   package func ticket(_ name: TicketName, access: Access, deadline: Deadline) async throws -> TicketRecord {
     guard name.service == access.service.code else { throw ServiceError(.ticketNotFound) }
-    return try await ticket(name.id, of: access.service.id, deadline: deadline)
+    return try await ticket(name.id, of: access.service.id, seenBy: access.member?.agentID, deadline: deadline)
   }
 
   /// Reads a ticket by its ids; for work that was checked when it was ordered.
   ///
   /// - Throws: TICKET_NOT_FOUND.
-  package func ticket(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> TicketRecord {
-    let found = try await read(id, of: service, claim: nil) { query in
+  package func ticket(
+    _ id: TicketID, of service: ServiceID, seenBy viewer: AgentID? = nil, deadline: Deadline
+  ) async throws -> TicketRecord {
+    let found = try await read(id, of: service, seenBy: viewer, claim: nil) { query in
       try await self.pool.query(query, deadline: deadline)
     }
     guard let found else { throw ServiceError(.ticketNotFound) }
     return found.ticket
   }
 
-  /// Reads a ticket together with what is known of a request; nil when there is no such ticket.
+  /// Reads a ticket together with what is known of a request; nil when there is no such ticket, or none any more.
+  ///
+  /// - Parameter viewer: whose star on the ticket is wanted; nil: nobody's.
   func read(
-    _ id: TicketID, of service: ServiceID, claim: IdempotencyClaim?, _ run: (Query) async throws -> Rows
+    _ id: TicketID, of service: ServiceID, seenBy viewer: AgentID? = nil, claim: IdempotencyClaim?,
+    _ run: (Query) async throws -> Rows
   ) async throws -> TicketReading? {
     try await ServiceError.translating {
       guard let claim else {
         let rows = try await run(
           """
-          SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
-          WHERE t.service_id = \(service) AND t.id = \(id)
+          SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)) FROM ticket AS t
+          WHERE t.service_id = \(service) AND t.id = \(id) AND t.delete_time IS NULL
           """)
-        return try rows.first.map { TicketReading(ticket: try TicketRecord($0), earlier: nil) }
+        return try rows.first.map { TicketReading(ticket: try TicketRecord(starred: $0), earlier: nil) }
       }
       let rows = try await run(
         """
-        SELECT \(fragment: TicketRecord.columns), \(fragment: IdempotencyRecord.columns)
+        SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)),
+          \(fragment: IdempotencyRecord.columns)
         FROM ticket AS t
         LEFT JOIN idempotency_key AS k
           ON k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
-        WHERE t.service_id = \(service) AND t.id = \(id)
+        WHERE t.service_id = \(service) AND t.id = \(id) AND t.delete_time IS NULL
         """)
       return try rows.first.map { row in
         TicketReading(
-          ticket: try TicketRecord(row), earlier: try IdempotencyRecord(row, at: TicketRecord.columnCount))
+          ticket: try TicketRecord(starred: row),
+          earlier: try IdempotencyRecord(row, at: TicketRecord.columnCount + 1))
       }
     }
+  }
+
+  /// Whether a request was carried out before; for acts whose ticket cannot be read afterwards.
+  ///
+  /// - Throws: REQUEST_ID_REUSED when the id was used for another request.
+  package func wasCarriedOut(_ claim: IdempotencyClaim, deadline: Deadline) async throws -> Bool {
+    guard let record = try await earlier(claim, deadline: deadline).record else { return false }
+    try record.check(claim)
+    return true
   }
 
   /// What a repeated request is answered with.

@@ -1,6 +1,6 @@
 package import EventLoop
 package import Postgres
-import ServiceKit
+package import ServiceKit
 
 extension TicketLedger {
   /// Reads a ticket, lets the caller decide, and writes what it decided: the whole of an act.
@@ -19,18 +19,18 @@ extension TicketLedger {
   ) async throws -> Written {
     guard name.service == access.service.code else { throw ServiceError(.ticketNotFound) }
     return try await perform(
-      on: name.id, of: access.service.id, version: version, idempotency: idempotency, deadline: deadline,
-      decide: decide)
+      on: name.id, of: access.service.id, seenBy: access.member?.agentID, version: version, idempotency: idempotency,
+      deadline: deadline, decide: decide)
   }
 
   /// Performs an act on a ticket known by its ids; see ``perform(on:access:version:idempotency:deadline:decide:)``.
   package func perform(
-    on id: TicketID, of service: ServiceID, version: Int64 = 0, idempotency: IdempotencyClaim? = nil,
-    deadline: Deadline, decide: (TicketRecord) async throws -> TicketChange
+    on id: TicketID, of service: ServiceID, seenBy viewer: AgentID? = nil, version: Int64 = 0,
+    idempotency: IdempotencyClaim? = nil, deadline: Deadline, decide: (TicketRecord) async throws -> TicketChange
   ) async throws -> Written {
     let run = { (query: Query) in try await self.pool.query(query, deadline: deadline) }
     for _ in 0..<Self.attemptsMax {
-      guard let reading = try await read(id, of: service, claim: idempotency, run) else {
+      guard let reading = try await read(id, of: service, seenBy: viewer, claim: idempotency, run) else {
         throw ServiceError(.ticketNotFound)
       }
       if let earlier = reading.earlier, let idempotency {
@@ -123,7 +123,7 @@ extension TicketLedger {
       guard error.isClaimed || error.sqlState == ChangePlan.lostRaceState else { throw ServiceError(postgres: error) }
       return nil
     }
-    hints.announce(plan.outbox.map(\.topic))
+    hints.announce(plan.outbox.map(\.topic) + change.companionTopics)
     return written(plan, resultIDs)
   }
 

@@ -55,7 +55,8 @@ extension ChangePlan {
       """
       WITH changed AS (INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, \
       title, submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
-      creator_agent_id, source_service_id, source_ticket_id, entry_count, event_count, event_hash, event_seal, \
+      creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone, call_back_time, \
+      call_back_active, entry_count, event_count, event_hash, event_seal, \
       create_time, update_time) VALUES (
       """)
     sql.appendInterpolation(after.serviceID)
@@ -76,6 +77,10 @@ extension ChangePlan {
     sql.next(after.creatorAgentID)
     sql.next(after.source?.serviceID)
     sql.next(after.source?.ticketID)
+    sql.next(after.previousID)
+    sql.next(after.callBack?.phone ?? "")
+    sql.next(after.callBack?.time)
+    sql.next(after.callBack?.isActive ?? false)
     sql.next(after.entryCount)
     sql.next(after.eventCount)
     sql.next(after.eventHash)
@@ -113,6 +118,11 @@ extension ChangePlan {
     assign("customer_phone", before.customerPhone, after.customerPhone)
     assign("target_service_id", before.target?.serviceID, after.target?.serviceID)
     assign("target_ticket_id", before.target?.ticketID, after.target?.ticketID)
+    assign("language", before.language, after.language)
+    assign("call_back_phone", before.callBack?.phone ?? "", after.callBack?.phone ?? "")
+    assign("call_back_time", before.callBack?.time, after.callBack?.time)
+    assign("call_back_active", before.callBack?.isActive ?? false, after.callBack?.isActive ?? false)
+    assign("delete_time", before.deleteTime, after.deleteTime)
     assign("entry_count", before.entryCount, after.entryCount)
     assign("resolve_time", before.resolveTime, after.resolveTime)
     assign("complete_time", before.completeTime, after.completeTime)
@@ -123,6 +133,7 @@ extension ChangePlan {
     appendEvents(&sql)
     if !values.isEmpty { appendValues(&sql) }
     if !entries.isEmpty { appendEntries(&sql) }
+    if !fieldValues.isEmpty { appendFieldValues(&sql) }
     appendCounts(&sql)
     if !outbox.isEmpty { appendOutbox(&sql) }
     guard let claim else { return }
@@ -200,6 +211,25 @@ extension ChangePlan {
       sql.appendLiteral(")")
     }
     sql.appendLiteral(") AS v)")
+  }
+
+  private func appendFieldValues(_ sql: inout Query.Interpolation) {
+    let kept = fieldValues.filter { $0.after != nil }
+    sql.appendLiteral(
+      """
+      , stored AS (INSERT INTO ticket_field_value (service_id, ticket_id, field_id, value) \
+      SELECT c.service_id, c.id, v.* FROM changed AS c, unnest(
+      """)
+    sql.appendInterpolation(kept.map(\.fieldID))
+    sql.next(kept.map { $0.after ?? "" })
+    sql.appendLiteral(
+      """
+      ) AS v ON CONFLICT ON CONSTRAINT ticket_field_value_pkey DO UPDATE SET value = excluded.value), \
+      emptied AS (DELETE FROM ticket_field_value AS d USING changed AS c \
+      WHERE d.service_id = c.service_id AND d.ticket_id = c.id AND d.field_id = ANY (
+      """)
+    sql.appendInterpolation(fieldValues.filter { $0.after == nil }.map(\.fieldID))
+    sql.appendLiteral("))")
   }
 
   private func appendCounts(_ sql: inout Query.Interpolation) {

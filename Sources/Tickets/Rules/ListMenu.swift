@@ -18,6 +18,8 @@ enum ListMenu: Int32, CaseIterable, Sendable {
   case escalated = 8
   /// The spam box.
   case spam = 9
+  /// The caller holds it, and promised to call the customer back.
+  case myCallBacks = 10
 
   /// The menu with a number of the API; a menu that is left out means all; nil for a number that is none.
   init?(number: Int32) { self.init(rawValue: number == 0 ? Self.all.rawValue : number) }
@@ -45,6 +47,8 @@ struct MenuSet: Equatable, Sendable {
   var isEscalated = false
   /// Whether they are in the spam box; no other menu shows what is there.
   var isSpam = false
+  /// Whether a call to the customer is promised.
+  var hasCallBack = false
 
   /// Whether only an agent can ask.
   var needsAgent: Bool { holder == .caller || isOfCallersGroups }
@@ -63,6 +67,7 @@ extension ListMenu {
     case .myGroups: MenuSet(isOfCallersGroups: true)
     case .escalated: MenuSet(isEscalated: true)
     case .spam: MenuSet(isSpam: true)
+    case .myCallBacks: MenuSet(holder: .caller, hasCallBack: true)
     }
   }
 }

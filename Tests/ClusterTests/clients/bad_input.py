@@ -193,7 +193,7 @@ ROWS = [
         json("GET", "/v1/services/care/dropTickets")),
     Row("an unknown service", "METHOD_NOT_FOUND", "UNIMPLEMENTED", 404,
         lambda bad: bad.agent.raw("/no.such.v1.Service/GetTicket", b""), json("GET", "/v7/everything")),
-    Row("a wrong HTTP method", "METHOD_NOT_FOUND", None, 405, None, json("DELETE", "/v1/{ticket}")),
+    Row("a wrong HTTP method", "METHOD_NOT_FOUND", None, 405, None, json("DELETE", "/v1/{ticket}:keep")),
     Row("a method for daemons only", "METHOD_NOT_FOUND", "UNIMPLEMENTED", 404,
         lambda bad: bad.agent.raw("/handoff.tickets.v1.TicketService/AppendInquiry", b""),
         json("POST", "/v1/{ticket}:appendInquiry", {"text": "x"})),

@@ -87,6 +87,14 @@ class EveryRPC:
         kept = self.agent.KeepTicket({"name": waiting[0].name, "group": group, "version": waiting[0].version})
         equal((kept.agent, kept.group, kept.version), (self.me, group, waiting[0].version + 1))
 
+    def new_ticket(self, title):
+        """A ticket that a trigger has given to an agent."""
+        made = self.agent.CreateTicket({
+            "parent": CARE, "title": title, "submissionType": self.types[0].name, "text": "문의드립니다.",
+            "customer": {"displayName": "김하늘", "email": f"{unique('haneul')}@example.com"}})
+        return eventually("the assignment", lambda: (lambda ticket: ticket if ticket.agent else None)(
+            self.agent.GetTicket({"name": made.name})))
+
     def create(self):
         request = {
             "parent": CARE, "title": "환불 문의드립니다", "submissionType": self.types[0].name,
@@ -101,6 +109,109 @@ class EveryRPC:
         self.ticket = eventually("the assignment", lambda: (lambda ticket: ticket if ticket.agent else None)(
             self.agent.GetTicket({"name": self.ticket.name})))
         equal(self.protos.type("handoff.tickets.v1.Ticket").State.Name(self.ticket.state), "PROCESSING")
+
+    def change(self):
+        name = self.ticket.name
+        changed = self.agent.UpdateTicket({
+            "ticket": {"name": name, "priority": "HIGH", "callBack": {
+                "phone": "010-0000-1234", "time": "2031-01-31T09:00:00Z", "active": True}},
+            "updateMask": "priority,callBack", "version": self.ticket.version})
+        equal((changed.priority, changed.call_back.phone), (3, "01000001234"))
+        assert self.agent.StarTicket({"name": name}).starred
+        starred = self.agent.ListTickets({"parent": CARE, "starred": True}).tickets
+        equal([ticket.name for ticket in starred], [name])
+        assert not self.agent.UnstarTicket({"name": name}).starred
+        self.ticket = self.agent.GetTicket({"name": name})
+
+    def spam(self):
+        name = self.new_ticket("당첨을 축하합니다").name
+        dismiss = {"name": name, "act": "RESOLVE_INTERNALLY", "internalReason": "SPAM"}
+        assert self.agent.ProcessTicket(dismiss).spam
+        equal(self.admin.RestoreTicket({"name": name}).state, 2, "PROCESSING")
+        self.agent.ProcessTicket(dismiss)
+        self.admin.DeleteTicket({"name": name})
+        try:
+            self.admin.GetTicket({"name": name})
+        except Failure as failure:
+            equal(failure.reason, "TICKET_NOT_FOUND")
+        else:
+            raise AssertionError("a deleted ticket was found")
+
+    def escalate(self):
+        target = self.agent.ListEscalationTargets({"parent": CARE}).targets[0]
+        name = self.new_ticket("결제 오류").name
+        waiting = self.agent.EscalateTicket({
+            "name": name, "targetService": target.service, "submissionType": target.submission_types[0].name,
+            "title": "결제 오류 확인 요청", "text": "로그를 확인해 주세요."})
+        equal((waiting.state, waiting.target_service_display_name), (4, target.display_name))
+        issue = self.admin.GetTicket({"name": waiting.target_ticket})
+        equal(issue.source_ticket, name)
+        entries = self.admin.ListSourceEntries({"parent": issue.name}).entries
+        equal(entries[0].text, "문의드립니다.")
+
+    def settings(self):
+        service = self.admin.GetService({"name": CARE})
+        changed = self.admin.UpdateService({
+            "service": {"name": CARE, "autoCompleteDays": service.auto_complete_days},
+            "updateMask": "autoCompleteDays", "version": service.version})
+        equal(changed.version, service.version + 1)
+
+    def type_trees(self):
+        for kind, message in (("SubmissionType", "submissionType"), ("ProcessingType", "processingType")):
+            create, update, delete = (getattr(self.admin, verb + kind) for verb in ("Create", "Update", "Delete"))
+            made = create({"parent": CARE, message: {"displayName": unique("유형")}})
+            changed = update({message: {"name": made.name}, "updateMask": "active"})
+            equal((changed.name, changed.active), (made.name, False))
+            delete({"name": made.name})
+
+    def forms(self):
+        code = unique("order").replace("-", "_").lower()[:40]
+        field = self.admin.CreateField({"parent": CARE, "field": {
+            "code": code, "kind": "TEXT", "audience": "CUSTOMER", "displayName": "주문 번호"}})
+        field = self.admin.UpdateField({
+            "field": {"name": field.name, "description": "숫자 10자리"}, "updateMask": "description",
+            "version": field.version})
+        assert field in self.agent.ListFields({"parent": CARE}).fields
+        kind = self.types[0].name
+        form = self.admin.UpdateForm({"submissionType": kind, "customerFields": [field.name]})
+        equal(self.agent.GetForm({"submissionType": kind}).customer_fields, form.customer_fields)
+        name = self.agent.CreateTicket({
+            "parent": CARE, "title": "주문 문의", "submissionType": kind, "text": "문의드립니다.",
+            "fieldValues": [{"code": code, "values": ["0000000001"]}]}).name
+        filled = self.agent.GetTicketForm({"ticket": name}).customer_fields
+        equal([(value.field.code, list(value.values)) for value in filled], [(code, ["0000000001"])])
+        try:
+            self.admin.DeleteField({"name": field.name})
+        except Failure as failure:
+            equal(failure.reason, "IN_USE")
+        else:
+            raise AssertionError("a field in use was deleted")
+        self.admin.DeleteField({"name": field.name, "deactivateIfUsed": True})
+
+    def templates(self):
+        made = self.admin.CreateTemplate({"parent": CARE, "template": {
+            "title": unique("인사"), "content": "#{customerName}님, 안녕하세요."}})
+        made = self.admin.UpdateTemplate({
+            "template": {"name": made.name, "shared": True}, "updateMask": "shared", "version": made.version})
+        equal(self.agent.GetTemplate({"name": made.name}), made)
+        listed = self.agent.ListTemplates({"parent": CARE, "title": made.title}).templates
+        equal(list(listed), [made])
+        inserted = self.agent.InsertTemplate({"name": made.name, "ticket": self.ticket.name})
+        equal(inserted.text, "김하늘님, 안녕하세요.")
+        self.admin.DeleteTemplate({"name": made.name})
+
+    def conversations(self):
+        customer = {"displayName": "김하늘", "email": f"{unique('haneul')}@example.com"}
+        common = {"parent": CARE, "title": "상담", "submissionType": self.types[0].name, "text": "문의",
+                  "customer": customer}
+        chat = self.agent.CreateTicket(dict(common, channel="CHAT", transcript=[
+            {"speaker": "CUSTOMER", "speakerName": "김하늘", "text": "안녕하세요", "time": "2026-01-31T09:00:00Z"}]))
+        call = self.agent.CreateTicket(dict(common, channel="PHONE", callRecord={
+            "direction": "INBOUND", "phone": "010-0000-1234", "startTime": "2026-01-31T09:00:00Z", "duration": "95s"}))
+        equal([line.text for line in self.agent.ListTranscriptLines({"parent": chat.name}).lines], ["안녕하세요"])
+        equal(self.agent.GetCallRecord({"ticket": call.name}).phone, "01000001234")
+        others = self.agent.ListCustomerTickets({"parent": call.name}).tickets
+        equal([ticket.name for ticket in others], [chat.name])
 
     def mask(self):
         name = self.ticket.name
@@ -181,8 +292,10 @@ def main():
     address = {"gateway": cluster.addresses["gateway"], "edge": cluster.edge}[sys.argv[2]]
     tour = EveryRPC(cluster, address)
     report = Report()
-    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.keep, tour.create, tour.mask, tour.answer,
-                 tour.history, tour.sign_out, tour.nothing_left_out):
+    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.keep, tour.create, tour.change,
+                 tour.mask, tour.answer, tour.history, tour.spam, tour.escalate, tour.type_trees, tour.forms,
+                 tour.templates, tour.conversations, tour.settings, tour.sign_out,
+                 tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 
 

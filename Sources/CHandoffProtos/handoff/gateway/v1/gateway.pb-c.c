@@ -391,21 +391,52 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[43] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[74] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
   { "ProcessTicket", &handoff__tickets__v1__process_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "CompleteTicket", &handoff__tickets__v1__complete_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "UpdateTicket", &handoff__tickets__v1__update_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "RestoreTicket", &handoff__tickets__v1__restore_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "DeleteTicket", &handoff__tickets__v1__delete_ticket_request__descriptor, &google__protobuf__empty__descriptor },
+  { "StarTicket", &handoff__tickets__v1__star_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "UnstarTicket", &handoff__tickets__v1__unstar_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "EscalateTicket", &handoff__tickets__v1__escalate_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "ListSourceEntries", &handoff__tickets__v1__list_source_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "ListEntries", &handoff__tickets__v1__list_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "ListEvents", &handoff__tickets__v1__list_events_request__descriptor, &handoff__tickets__v1__list_events_response__descriptor },
   { "VerifyHistory", &handoff__tickets__v1__verify_history_request__descriptor, &handoff__tickets__v1__verify_history_response__descriptor },
   { "GetCounters", &handoff__tickets__v1__get_counters_request__descriptor, &handoff__tickets__v1__counters__descriptor },
   { "GetService", &handoff__tickets__v1__get_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
+  { "UpdateService", &handoff__tickets__v1__update_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
+  { "ListEscalationTargets", &handoff__tickets__v1__list_escalation_targets_request__descriptor, &handoff__tickets__v1__list_escalation_targets_response__descriptor },
   { "ListServices", &handoff__tickets__v1__list_services_request__descriptor, &handoff__tickets__v1__list_services_response__descriptor },
   { "ListSubmissionTypes", &handoff__tickets__v1__list_submission_types_request__descriptor, &handoff__tickets__v1__list_submission_types_response__descriptor },
   { "ListProcessingTypes", &handoff__tickets__v1__list_processing_types_request__descriptor, &handoff__tickets__v1__list_processing_types_response__descriptor },
+  { "CreateSubmissionType", &handoff__tickets__v1__create_submission_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "UpdateSubmissionType", &handoff__tickets__v1__update_submission_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "DeleteSubmissionType", &handoff__tickets__v1__delete_submission_type_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateProcessingType", &handoff__tickets__v1__create_processing_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "UpdateProcessingType", &handoff__tickets__v1__update_processing_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "DeleteProcessingType", &handoff__tickets__v1__delete_processing_type_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListFields", &handoff__tickets__v1__list_fields_request__descriptor, &handoff__tickets__v1__list_fields_response__descriptor },
+  { "CreateField", &handoff__tickets__v1__create_field_request__descriptor, &handoff__tickets__v1__field__descriptor },
+  { "UpdateField", &handoff__tickets__v1__update_field_request__descriptor, &handoff__tickets__v1__field__descriptor },
+  { "DeleteField", &handoff__tickets__v1__delete_field_request__descriptor, &google__protobuf__empty__descriptor },
+  { "GetForm", &handoff__tickets__v1__get_form_request__descriptor, &handoff__tickets__v1__form__descriptor },
+  { "UpdateForm", &handoff__tickets__v1__update_form_request__descriptor, &handoff__tickets__v1__form__descriptor },
+  { "GetTicketForm", &handoff__tickets__v1__get_ticket_form_request__descriptor, &handoff__tickets__v1__ticket_form__descriptor },
+  { "GetTemplate", &handoff__tickets__v1__get_template_request__descriptor, &handoff__tickets__v1__template__descriptor },
+  { "ListTemplates", &handoff__tickets__v1__list_templates_request__descriptor, &handoff__tickets__v1__list_templates_response__descriptor },
+  { "CreateTemplate", &handoff__tickets__v1__create_template_request__descriptor, &handoff__tickets__v1__template__descriptor },
+  { "UpdateTemplate", &handoff__tickets__v1__update_template_request__descriptor, &handoff__tickets__v1__template__descriptor },
+  { "DeleteTemplate", &handoff__tickets__v1__delete_template_request__descriptor, &google__protobuf__empty__descriptor },
+  { "InsertTemplate", &handoff__tickets__v1__insert_template_request__descriptor, &handoff__tickets__v1__insert_template_response__descriptor },
+  { "ListCustomerTickets", &handoff__tickets__v1__list_customer_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
+  { "ListTranscriptLines", &handoff__tickets__v1__list_transcript_lines_request__descriptor, &handoff__tickets__v1__list_transcript_lines_response__descriptor },
+  { "GetCallRecord", &handoff__tickets__v1__get_call_record_request__descriptor, &handoff__tickets__v1__call_record__descriptor },
   { "KeepTicket", &handoff__assignment__v1__keep_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ForwardTicket", &handoff__assignment__v1__forward_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetAgent", &handoff__assignment__v1__get_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
@@ -438,49 +469,80 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "DetectPersonalData", &handoff__masking__v1__detect_personal_data_request__descriptor, &handoff__masking__v1__detect_personal_data_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  22,        /* ActivateAgent */
-  24,        /* ChangePassword */
+  53,        /* ActivateAgent */
+  55,        /* ChangePassword */
   4,        /* CompleteTicket */
-  18,        /* CreateAgent */
-  28,        /* CreateGroup */
-  38,        /* CreateMasks */
-  25,        /* CreateMember */
+  49,        /* CreateAgent */
+  29,        /* CreateField */
+  59,        /* CreateGroup */
+  69,        /* CreateMasks */
+  56,        /* CreateMember */
+  25,        /* CreateProcessingType */
+  22,        /* CreateSubmissionType */
+  37,        /* CreateTemplate */
   0,        /* CreateTicket */
-  32,        /* CreateTrigger */
-  21,        /* DeactivateAgent */
-  30,        /* DeleteGroup */
-  27,        /* DeleteMember */
-  42,        /* DetectPersonalData */
-  14,        /* ForwardTicket */
-  15,        /* GetAgent */
-  8,        /* GetCounters */
-  9,        /* GetService */
+  63,        /* CreateTrigger */
+  52,        /* DeactivateAgent */
+  31,        /* DeleteField */
+  61,        /* DeleteGroup */
+  58,        /* DeleteMember */
+  27,        /* DeleteProcessingType */
+  24,        /* DeleteSubmissionType */
+  39,        /* DeleteTemplate */
+  7,        /* DeleteTicket */
+  73,        /* DetectPersonalData */
+  10,        /* EscalateTicket */
+  45,        /* ForwardTicket */
+  46,        /* GetAgent */
+  43,        /* GetCallRecord */
+  15,        /* GetCounters */
+  32,        /* GetForm */
+  16,        /* GetService */
+  35,        /* GetTemplate */
   1,        /* GetTicket */
-  33,        /* GetTrigger */
-  13,        /* KeepTicket */
-  19,        /* ListAgents */
-  5,        /* ListEntries */
-  6,        /* ListEvents */
-  17,        /* ListGroups */
-  37,        /* ListLayouts */
-  36,        /* ListMailMessages */
-  41,        /* ListMasks */
-  16,        /* ListMembers */
-  31,        /* ListPermissionChanges */
-  12,        /* ListProcessingTypes */
-  10,        /* ListServices */
-  11,        /* ListSubmissionTypes */
+  34,        /* GetTicketForm */
+  64,        /* GetTrigger */
+  40,        /* InsertTemplate */
+  44,        /* KeepTicket */
+  50,        /* ListAgents */
+  41,        /* ListCustomerTickets */
+  12,        /* ListEntries */
+  18,        /* ListEscalationTargets */
+  13,        /* ListEvents */
+  28,        /* ListFields */
+  48,        /* ListGroups */
+  68,        /* ListLayouts */
+  67,        /* ListMailMessages */
+  72,        /* ListMasks */
+  47,        /* ListMembers */
+  62,        /* ListPermissionChanges */
+  21,        /* ListProcessingTypes */
+  19,        /* ListServices */
+  11,        /* ListSourceEntries */
+  20,        /* ListSubmissionTypes */
+  36,        /* ListTemplates */
   2,        /* ListTickets */
-  34,        /* ListTriggers */
-  35,        /* PreviewAnswer */
+  42,        /* ListTranscriptLines */
+  65,        /* ListTriggers */
+  66,        /* PreviewAnswer */
   3,        /* ProcessTicket */
-  40,        /* RevealMask */
-  23,        /* SetPassword */
-  39,        /* UnmaskText */
-  20,        /* UpdateAgent */
-  29,        /* UpdateGroup */
-  26,        /* UpdateMember */
-  7         /* VerifyHistory */
+  6,        /* RestoreTicket */
+  71,        /* RevealMask */
+  54,        /* SetPassword */
+  8,        /* StarTicket */
+  70,        /* UnmaskText */
+  9,        /* UnstarTicket */
+  51,        /* UpdateAgent */
+  30,        /* UpdateField */
+  33,        /* UpdateForm */
+  60,        /* UpdateGroup */
+  57,        /* UpdateMember */
+  26,        /* UpdateProcessingType */
+  17,        /* UpdateService */
+  23,        /* UpdateSubmissionType */
+  38,        /* UpdateTemplate */
+  5,        /* UpdateTicket */
+  14         /* VerifyHistory */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
 {
@@ -489,7 +551,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  43,
+  74,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -533,13 +595,69 @@ void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *se
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__UpdateTicketRequest *input,
+                                                          Handoff__Tickets__V1__Ticket_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__RestoreTicketRequest *input,
+                                                           Handoff__Tickets__V1__Ticket_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__DeleteTicketRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__StarTicketRequest *input,
+                                                        Handoff__Tickets__V1__Ticket_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__UnstarTicketRequest *input,
+                                                          Handoff__Tickets__V1__Ticket_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__EscalateTicketRequest *input,
+                                                            Handoff__Tickets__V1__Ticket_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
+                                                                Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListEntriesRequest *input,
                                                          Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -547,7 +665,7 @@ void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -555,7 +673,7 @@ void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -563,7 +681,7 @@ void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -571,7 +689,23 @@ void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__UpdateServiceRequest *input,
+                                                           Handoff__Tickets__V1__Service_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCService *service,
+                                                                    const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
+                                                                    Handoff__Tickets__V1__ListEscalationTargetsResponse_Closure closure,
+                                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -579,7 +713,7 @@ void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -587,7 +721,7 @@ void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -595,7 +729,183 @@ void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
+                                                                   Google__Protobuf__Empty_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
+                                                                   Google__Protobuf__Empty_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__ListFieldsRequest *input,
+                                                        Handoff__Tickets__V1__ListFieldsResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__CreateFieldRequest *input,
+                                                         Handoff__Tickets__V1__Field_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__UpdateFieldRequest *input,
+                                                         Handoff__Tickets__V1__Field_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
+                                                     const Handoff__Tickets__V1__GetFormRequest *input,
+                                                     Handoff__Tickets__V1__Form_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
+                                                        Handoff__Tickets__V1__Form_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
+                                                            Handoff__Tickets__V1__TicketForm_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
+                                                         Handoff__Tickets__V1__Template_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
+                                                           Handoff__Tickets__V1__ListTemplatesResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
+                                                            Handoff__Tickets__V1__Template_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
+                                                            Handoff__Tickets__V1__Template_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
+                                                            Google__Protobuf__Empty_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
+                                                            Handoff__Tickets__V1__InsertTemplateResponse_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
+                                                                  Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
+                                                                  Handoff__Tickets__V1__ListTranscriptLinesResponse_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
+                                                            Handoff__Tickets__V1__CallRecord_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
@@ -603,7 +913,7 @@ void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ForwardTicketRequest *input,
@@ -611,7 +921,7 @@ void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -619,7 +929,7 @@ void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -627,7 +937,7 @@ void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -635,7 +945,7 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -643,7 +953,7 @@ void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -651,7 +961,7 @@ void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -659,7 +969,7 @@ void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -667,7 +977,7 @@ void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -675,7 +985,7 @@ void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -683,7 +993,7 @@ void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -691,7 +1001,7 @@ void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -699,7 +1009,7 @@ void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -707,7 +1017,7 @@ void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -715,7 +1025,7 @@ void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -723,7 +1033,7 @@ void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -731,7 +1041,7 @@ void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -739,7 +1049,7 @@ void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -747,7 +1057,7 @@ void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -755,7 +1065,7 @@ void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -763,7 +1073,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -771,7 +1081,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -779,7 +1089,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -787,7 +1097,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -795,7 +1105,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -803,7 +1113,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -811,7 +1121,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -819,7 +1129,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -827,7 +1137,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -835,7 +1145,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

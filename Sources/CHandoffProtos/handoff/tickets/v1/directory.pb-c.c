@@ -97,6 +97,321 @@ void   handoff__tickets__v1__type_node__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__type_node__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__localized_name__init
+                     (Handoff__Tickets__V1__LocalizedName         *message)
+{
+  static const Handoff__Tickets__V1__LocalizedName init_value = HANDOFF__TICKETS__V1__LOCALIZED_NAME__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__localized_name__get_packed_size
+                     (const Handoff__Tickets__V1__LocalizedName *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__localized_name__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__localized_name__pack
+                     (const Handoff__Tickets__V1__LocalizedName *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__localized_name__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__localized_name__pack_to_buffer
+                     (const Handoff__Tickets__V1__LocalizedName *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__localized_name__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__LocalizedName *
+       handoff__tickets__v1__localized_name__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__LocalizedName *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__localized_name__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__localized_name__free_unpacked
+                     (Handoff__Tickets__V1__LocalizedName *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__localized_name__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__create_submission_type_request__init
+                     (Handoff__Tickets__V1__CreateSubmissionTypeRequest         *message)
+{
+  static const Handoff__Tickets__V1__CreateSubmissionTypeRequest init_value = HANDOFF__TICKETS__V1__CREATE_SUBMISSION_TYPE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__create_submission_type_request__get_packed_size
+                     (const Handoff__Tickets__V1__CreateSubmissionTypeRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_submission_type_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__create_submission_type_request__pack
+                     (const Handoff__Tickets__V1__CreateSubmissionTypeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_submission_type_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__create_submission_type_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__CreateSubmissionTypeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_submission_type_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__CreateSubmissionTypeRequest *
+       handoff__tickets__v1__create_submission_type_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__CreateSubmissionTypeRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__create_submission_type_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__create_submission_type_request__free_unpacked
+                     (Handoff__Tickets__V1__CreateSubmissionTypeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__create_submission_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__update_submission_type_request__init
+                     (Handoff__Tickets__V1__UpdateSubmissionTypeRequest         *message)
+{
+  static const Handoff__Tickets__V1__UpdateSubmissionTypeRequest init_value = HANDOFF__TICKETS__V1__UPDATE_SUBMISSION_TYPE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__update_submission_type_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_submission_type_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__update_submission_type_request__pack
+                     (const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_submission_type_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__update_submission_type_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_submission_type_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UpdateSubmissionTypeRequest *
+       handoff__tickets__v1__update_submission_type_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UpdateSubmissionTypeRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__update_submission_type_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__update_submission_type_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateSubmissionTypeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__update_submission_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__delete_submission_type_request__init
+                     (Handoff__Tickets__V1__DeleteSubmissionTypeRequest         *message)
+{
+  static const Handoff__Tickets__V1__DeleteSubmissionTypeRequest init_value = HANDOFF__TICKETS__V1__DELETE_SUBMISSION_TYPE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__delete_submission_type_request__get_packed_size
+                     (const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_submission_type_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__delete_submission_type_request__pack
+                     (const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_submission_type_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__delete_submission_type_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_submission_type_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DeleteSubmissionTypeRequest *
+       handoff__tickets__v1__delete_submission_type_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DeleteSubmissionTypeRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__delete_submission_type_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__delete_submission_type_request__free_unpacked
+                     (Handoff__Tickets__V1__DeleteSubmissionTypeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_submission_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__create_processing_type_request__init
+                     (Handoff__Tickets__V1__CreateProcessingTypeRequest         *message)
+{
+  static const Handoff__Tickets__V1__CreateProcessingTypeRequest init_value = HANDOFF__TICKETS__V1__CREATE_PROCESSING_TYPE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__create_processing_type_request__get_packed_size
+                     (const Handoff__Tickets__V1__CreateProcessingTypeRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_processing_type_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__create_processing_type_request__pack
+                     (const Handoff__Tickets__V1__CreateProcessingTypeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_processing_type_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__create_processing_type_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__CreateProcessingTypeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_processing_type_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__CreateProcessingTypeRequest *
+       handoff__tickets__v1__create_processing_type_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__CreateProcessingTypeRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__create_processing_type_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__create_processing_type_request__free_unpacked
+                     (Handoff__Tickets__V1__CreateProcessingTypeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__create_processing_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__update_processing_type_request__init
+                     (Handoff__Tickets__V1__UpdateProcessingTypeRequest         *message)
+{
+  static const Handoff__Tickets__V1__UpdateProcessingTypeRequest init_value = HANDOFF__TICKETS__V1__UPDATE_PROCESSING_TYPE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__update_processing_type_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateProcessingTypeRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_processing_type_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__update_processing_type_request__pack
+                     (const Handoff__Tickets__V1__UpdateProcessingTypeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_processing_type_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__update_processing_type_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateProcessingTypeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_processing_type_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UpdateProcessingTypeRequest *
+       handoff__tickets__v1__update_processing_type_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UpdateProcessingTypeRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__update_processing_type_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__update_processing_type_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateProcessingTypeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__update_processing_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__delete_processing_type_request__init
+                     (Handoff__Tickets__V1__DeleteProcessingTypeRequest         *message)
+{
+  static const Handoff__Tickets__V1__DeleteProcessingTypeRequest init_value = HANDOFF__TICKETS__V1__DELETE_PROCESSING_TYPE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__delete_processing_type_request__get_packed_size
+                     (const Handoff__Tickets__V1__DeleteProcessingTypeRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_processing_type_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__delete_processing_type_request__pack
+                     (const Handoff__Tickets__V1__DeleteProcessingTypeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_processing_type_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__delete_processing_type_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__DeleteProcessingTypeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_processing_type_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DeleteProcessingTypeRequest *
+       handoff__tickets__v1__delete_processing_type_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DeleteProcessingTypeRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__delete_processing_type_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__delete_processing_type_request__free_unpacked
+                     (Handoff__Tickets__V1__DeleteProcessingTypeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_processing_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__get_service_request__init
                      (Handoff__Tickets__V1__GetServiceRequest         *message)
 {
@@ -140,6 +455,186 @@ void   handoff__tickets__v1__get_service_request__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &handoff__tickets__v1__get_service_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__update_service_request__init
+                     (Handoff__Tickets__V1__UpdateServiceRequest         *message)
+{
+  static const Handoff__Tickets__V1__UpdateServiceRequest init_value = HANDOFF__TICKETS__V1__UPDATE_SERVICE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__update_service_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateServiceRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_service_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__update_service_request__pack
+                     (const Handoff__Tickets__V1__UpdateServiceRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_service_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__update_service_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateServiceRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_service_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UpdateServiceRequest *
+       handoff__tickets__v1__update_service_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UpdateServiceRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__update_service_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__update_service_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateServiceRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__update_service_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_escalation_targets_request__init
+                     (Handoff__Tickets__V1__ListEscalationTargetsRequest         *message)
+{
+  static const Handoff__Tickets__V1__ListEscalationTargetsRequest init_value = HANDOFF__TICKETS__V1__LIST_ESCALATION_TARGETS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_escalation_targets_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListEscalationTargetsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_escalation_targets_request__pack
+                     (const Handoff__Tickets__V1__ListEscalationTargetsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_escalation_targets_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListEscalationTargetsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListEscalationTargetsRequest *
+       handoff__tickets__v1__list_escalation_targets_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListEscalationTargetsRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_escalation_targets_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_escalation_targets_request__free_unpacked
+                     (Handoff__Tickets__V1__ListEscalationTargetsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_escalation_targets_response__init
+                     (Handoff__Tickets__V1__ListEscalationTargetsResponse         *message)
+{
+  static const Handoff__Tickets__V1__ListEscalationTargetsResponse init_value = HANDOFF__TICKETS__V1__LIST_ESCALATION_TARGETS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_escalation_targets_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListEscalationTargetsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_escalation_targets_response__pack
+                     (const Handoff__Tickets__V1__ListEscalationTargetsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_escalation_targets_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListEscalationTargetsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListEscalationTargetsResponse *
+       handoff__tickets__v1__list_escalation_targets_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListEscalationTargetsResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_escalation_targets_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_escalation_targets_response__free_unpacked
+                     (Handoff__Tickets__V1__ListEscalationTargetsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_escalation_targets_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__escalation_target__init
+                     (Handoff__Tickets__V1__EscalationTarget         *message)
+{
+  static const Handoff__Tickets__V1__EscalationTarget init_value = HANDOFF__TICKETS__V1__ESCALATION_TARGET__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__escalation_target__get_packed_size
+                     (const Handoff__Tickets__V1__EscalationTarget *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalation_target__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__escalation_target__pack
+                     (const Handoff__Tickets__V1__EscalationTarget *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalation_target__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__escalation_target__pack_to_buffer
+                     (const Handoff__Tickets__V1__EscalationTarget *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalation_target__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__EscalationTarget *
+       handoff__tickets__v1__escalation_target__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__EscalationTarget *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__escalation_target__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__escalation_target__free_unpacked
+                     (Handoff__Tickets__V1__EscalationTarget *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__escalation_target__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   handoff__tickets__v1__list_services_request__init
@@ -442,7 +937,39 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__service__kind__descriptor =
   handoff__tickets__v1__service__kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__service__field_descriptors[7] =
+static const ProtobufCEnumValue handoff__tickets__v1__service__reply_policy__enum_values_by_number[4] =
+{
+  { "REPLY_POLICY_UNSPECIFIED", "HANDOFF__TICKETS__V1__SERVICE__REPLY_POLICY__REPLY_POLICY_UNSPECIFIED", 0 },
+  { "REOPEN", "HANDOFF__TICKETS__V1__SERVICE__REPLY_POLICY__REOPEN", 1 },
+  { "REOPEN_WITHIN_DAYS", "HANDOFF__TICKETS__V1__SERVICE__REPLY_POLICY__REOPEN_WITHIN_DAYS", 2 },
+  { "NEW_TICKET", "HANDOFF__TICKETS__V1__SERVICE__REPLY_POLICY__NEW_TICKET", 3 },
+};
+static const ProtobufCIntRange handoff__tickets__v1__service__reply_policy__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__tickets__v1__service__reply_policy__enum_values_by_name[4] =
+{
+  { "NEW_TICKET", 3 },
+  { "REOPEN", 1 },
+  { "REOPEN_WITHIN_DAYS", 2 },
+  { "REPLY_POLICY_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__tickets__v1__service__reply_policy__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.Service.ReplyPolicy",
+  "ReplyPolicy",
+  "Handoff__Tickets__V1__Service__ReplyPolicy",
+  "handoff.tickets.v1",
+  4,
+  handoff__tickets__v1__service__reply_policy__enum_values_by_number,
+  4,
+  handoff__tickets__v1__service__reply_policy__enum_values_by_name,
+  1,
+  handoff__tickets__v1__service__reply_policy__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__service__field_descriptors[11] =
 {
   {
     "name",
@@ -528,20 +1055,72 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__service__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "assignee_only",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Service, assignee_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reply_policy",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Service, reply_policy),
+    &handoff__tickets__v1__service__reply_policy__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reopen_days",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Service, reopen_days),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Service, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__service__field_indices_by_name[] = {
+  7,   /* field[7] = assignee_only */
   5,   /* field[5] = auto_complete_days */
   1,   /* field[1] = display_name */
   2,   /* field[2] = kind */
   3,   /* field[3] = language */
   0,   /* field[0] = name */
+  9,   /* field[9] = reopen_days */
+  8,   /* field[8] = reply_policy */
   6,   /* field[6] = security_enabled */
   4,   /* field[4] = time_zone */
+  10,   /* field[10] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__service__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__service__descriptor =
 {
@@ -551,14 +1130,14 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__service__descriptor =
   "Handoff__Tickets__V1__Service",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Service),
-  7,
+  11,
   handoff__tickets__v1__service__field_descriptors,
   handoff__tickets__v1__service__field_indices_by_name,
   1,  handoff__tickets__v1__service__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__service__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__type_node__field_descriptors[5] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__type_node__field_descriptors[7] =
 {
   {
     "name",
@@ -620,18 +1199,44 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__type_node__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "localized_names",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__TypeNode, n_localized_names),
+    offsetof(Handoff__Tickets__V1__TypeNode, localized_names),
+    &handoff__tickets__v1__localized_name__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "position",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__TypeNode, position),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__type_node__field_indices_by_name[] = {
   4,   /* field[4] = active */
   3,   /* field[3] = display_name */
   2,   /* field[2] = level */
+  5,   /* field[5] = localized_names */
   0,   /* field[0] = name */
   1,   /* field[1] = parent */
+  6,   /* field[6] = position */
 };
 static const ProtobufCIntRange handoff__tickets__v1__type_node__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__type_node__descriptor =
 {
@@ -641,11 +1246,368 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__type_node__descriptor =
   "Handoff__Tickets__V1__TypeNode",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__TypeNode),
-  5,
+  7,
   handoff__tickets__v1__type_node__field_descriptors,
   handoff__tickets__v1__type_node__field_indices_by_name,
   1,  handoff__tickets__v1__type_node__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__type_node__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__localized_name__field_descriptors[2] =
+{
+  {
+    "language",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__LocalizedName, language),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__LocalizedName, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__localized_name__field_indices_by_name[] = {
+  1,   /* field[1] = display_name */
+  0,   /* field[0] = language */
+};
+static const ProtobufCIntRange handoff__tickets__v1__localized_name__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__localized_name__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.LocalizedName",
+  "LocalizedName",
+  "Handoff__Tickets__V1__LocalizedName",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__LocalizedName),
+  2,
+  handoff__tickets__v1__localized_name__field_descriptors,
+  handoff__tickets__v1__localized_name__field_indices_by_name,
+  1,  handoff__tickets__v1__localized_name__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__localized_name__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_submission_type_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateSubmissionTypeRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "submission_type",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateSubmissionTypeRequest, submission_type),
+    &handoff__tickets__v1__type_node__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__create_submission_type_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  1,   /* field[1] = submission_type */
+};
+static const ProtobufCIntRange handoff__tickets__v1__create_submission_type_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__create_submission_type_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.CreateSubmissionTypeRequest",
+  "CreateSubmissionTypeRequest",
+  "Handoff__Tickets__V1__CreateSubmissionTypeRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__CreateSubmissionTypeRequest),
+  2,
+  handoff__tickets__v1__create_submission_type_request__field_descriptors,
+  handoff__tickets__v1__create_submission_type_request__field_indices_by_name,
+  1,  handoff__tickets__v1__create_submission_type_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__create_submission_type_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_submission_type_request__field_descriptors[2] =
+{
+  {
+    "submission_type",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateSubmissionTypeRequest, submission_type),
+    &handoff__tickets__v1__type_node__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateSubmissionTypeRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__update_submission_type_request__field_indices_by_name[] = {
+  0,   /* field[0] = submission_type */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange handoff__tickets__v1__update_submission_type_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__update_submission_type_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UpdateSubmissionTypeRequest",
+  "UpdateSubmissionTypeRequest",
+  "Handoff__Tickets__V1__UpdateSubmissionTypeRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UpdateSubmissionTypeRequest),
+  2,
+  handoff__tickets__v1__update_submission_type_request__field_descriptors,
+  handoff__tickets__v1__update_submission_type_request__field_indices_by_name,
+  1,  handoff__tickets__v1__update_submission_type_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__update_submission_type_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__delete_submission_type_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteSubmissionTypeRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "deactivate_if_used",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteSubmissionTypeRequest, deactivate_if_used),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__delete_submission_type_request__field_indices_by_name[] = {
+  1,   /* field[1] = deactivate_if_used */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__tickets__v1__delete_submission_type_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__delete_submission_type_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DeleteSubmissionTypeRequest",
+  "DeleteSubmissionTypeRequest",
+  "Handoff__Tickets__V1__DeleteSubmissionTypeRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DeleteSubmissionTypeRequest),
+  2,
+  handoff__tickets__v1__delete_submission_type_request__field_descriptors,
+  handoff__tickets__v1__delete_submission_type_request__field_indices_by_name,
+  1,  handoff__tickets__v1__delete_submission_type_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__delete_submission_type_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_processing_type_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateProcessingTypeRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "processing_type",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateProcessingTypeRequest, processing_type),
+    &handoff__tickets__v1__type_node__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__create_processing_type_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  1,   /* field[1] = processing_type */
+};
+static const ProtobufCIntRange handoff__tickets__v1__create_processing_type_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__create_processing_type_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.CreateProcessingTypeRequest",
+  "CreateProcessingTypeRequest",
+  "Handoff__Tickets__V1__CreateProcessingTypeRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__CreateProcessingTypeRequest),
+  2,
+  handoff__tickets__v1__create_processing_type_request__field_descriptors,
+  handoff__tickets__v1__create_processing_type_request__field_indices_by_name,
+  1,  handoff__tickets__v1__create_processing_type_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__create_processing_type_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_processing_type_request__field_descriptors[2] =
+{
+  {
+    "processing_type",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateProcessingTypeRequest, processing_type),
+    &handoff__tickets__v1__type_node__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateProcessingTypeRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__update_processing_type_request__field_indices_by_name[] = {
+  0,   /* field[0] = processing_type */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange handoff__tickets__v1__update_processing_type_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__update_processing_type_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UpdateProcessingTypeRequest",
+  "UpdateProcessingTypeRequest",
+  "Handoff__Tickets__V1__UpdateProcessingTypeRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UpdateProcessingTypeRequest),
+  2,
+  handoff__tickets__v1__update_processing_type_request__field_descriptors,
+  handoff__tickets__v1__update_processing_type_request__field_indices_by_name,
+  1,  handoff__tickets__v1__update_processing_type_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__update_processing_type_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__delete_processing_type_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteProcessingTypeRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "deactivate_if_used",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteProcessingTypeRequest, deactivate_if_used),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__delete_processing_type_request__field_indices_by_name[] = {
+  1,   /* field[1] = deactivate_if_used */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__tickets__v1__delete_processing_type_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__delete_processing_type_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DeleteProcessingTypeRequest",
+  "DeleteProcessingTypeRequest",
+  "Handoff__Tickets__V1__DeleteProcessingTypeRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DeleteProcessingTypeRequest),
+  2,
+  handoff__tickets__v1__delete_processing_type_request__field_descriptors,
+  handoff__tickets__v1__delete_processing_type_request__field_indices_by_name,
+  1,  handoff__tickets__v1__delete_processing_type_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__delete_processing_type_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__tickets__v1__get_service_request__field_descriptors[1] =
@@ -684,6 +1646,210 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_service_request__desc
   handoff__tickets__v1__get_service_request__field_indices_by_name,
   1,  handoff__tickets__v1__get_service_request__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__get_service_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_service_request__field_descriptors[3] =
+{
+  {
+    "service",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateServiceRequest, service),
+    &handoff__tickets__v1__service__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateServiceRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateServiceRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__update_service_request__field_indices_by_name[] = {
+  0,   /* field[0] = service */
+  1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__update_service_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__update_service_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UpdateServiceRequest",
+  "UpdateServiceRequest",
+  "Handoff__Tickets__V1__UpdateServiceRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UpdateServiceRequest),
+  3,
+  handoff__tickets__v1__update_service_request__field_descriptors,
+  handoff__tickets__v1__update_service_request__field_indices_by_name,
+  1,  handoff__tickets__v1__update_service_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__update_service_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_escalation_targets_request__field_descriptors[1] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListEscalationTargetsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_escalation_targets_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_escalation_targets_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_escalation_targets_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListEscalationTargetsRequest",
+  "ListEscalationTargetsRequest",
+  "Handoff__Tickets__V1__ListEscalationTargetsRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListEscalationTargetsRequest),
+  1,
+  handoff__tickets__v1__list_escalation_targets_request__field_descriptors,
+  handoff__tickets__v1__list_escalation_targets_request__field_indices_by_name,
+  1,  handoff__tickets__v1__list_escalation_targets_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_escalation_targets_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_escalation_targets_response__field_descriptors[1] =
+{
+  {
+    "targets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__ListEscalationTargetsResponse, n_targets),
+    offsetof(Handoff__Tickets__V1__ListEscalationTargetsResponse, targets),
+    &handoff__tickets__v1__escalation_target__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_escalation_targets_response__field_indices_by_name[] = {
+  0,   /* field[0] = targets */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_escalation_targets_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_escalation_targets_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListEscalationTargetsResponse",
+  "ListEscalationTargetsResponse",
+  "Handoff__Tickets__V1__ListEscalationTargetsResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListEscalationTargetsResponse),
+  1,
+  handoff__tickets__v1__list_escalation_targets_response__field_descriptors,
+  handoff__tickets__v1__list_escalation_targets_response__field_indices_by_name,
+  1,  handoff__tickets__v1__list_escalation_targets_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_escalation_targets_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__escalation_target__field_descriptors[3] =
+{
+  {
+    "service",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalationTarget, service),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalationTarget, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "submission_types",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__EscalationTarget, n_submission_types),
+    offsetof(Handoff__Tickets__V1__EscalationTarget, submission_types),
+    &handoff__tickets__v1__type_node__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__escalation_target__field_indices_by_name[] = {
+  1,   /* field[1] = display_name */
+  0,   /* field[0] = service */
+  2,   /* field[2] = submission_types */
+};
+static const ProtobufCIntRange handoff__tickets__v1__escalation_target__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__escalation_target__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.EscalationTarget",
+  "EscalationTarget",
+  "Handoff__Tickets__V1__EscalationTarget",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__EscalationTarget),
+  3,
+  handoff__tickets__v1__escalation_target__field_descriptors,
+  handoff__tickets__v1__escalation_target__field_indices_by_name,
+  1,  handoff__tickets__v1__escalation_target__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__escalation_target__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__tickets__v1__list_services_request__field_descriptors[2] =

@@ -52,6 +52,51 @@ void   handoff__tickets__v1__ticket__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__ticket__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__call_back__init
+                     (Handoff__Tickets__V1__CallBack         *message)
+{
+  static const Handoff__Tickets__V1__CallBack init_value = HANDOFF__TICKETS__V1__CALL_BACK__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__call_back__get_packed_size
+                     (const Handoff__Tickets__V1__CallBack *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__call_back__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__call_back__pack
+                     (const Handoff__Tickets__V1__CallBack *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__call_back__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__call_back__pack_to_buffer
+                     (const Handoff__Tickets__V1__CallBack *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__call_back__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__CallBack *
+       handoff__tickets__v1__call_back__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__CallBack *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__call_back__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__call_back__free_unpacked
+                     (Handoff__Tickets__V1__CallBack *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__call_back__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__ticket_customer__init
                      (Handoff__Tickets__V1__TicketCustomer         *message)
 {
@@ -443,7 +488,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__ticket__internal_reason__des
   handoff__tickets__v1__ticket__internal_reason__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[25] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[31] =
 {
   {
     "name",
@@ -734,6 +779,78 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descri
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "source_service_display_name",
+    25,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, source_service_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "target_service_display_name",
+    26,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, target_service_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "previous_ticket",
+    27,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, previous_ticket),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "call_back",
+    28,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, call_back),
+    &handoff__tickets__v1__call_back__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "starred",
+    29,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, starred),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "field_values",
+    30,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__Ticket, n_field_values),
+    offsetof(Handoff__Tickets__V1__Ticket, field_values),
+    &handoff__tickets__v1__field_value__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "customer_masks",
     40,
     PROTOBUF_C_LABEL_REPEATED,
@@ -749,24 +866,30 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descri
 static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   5,   /* field[5] = agent */
   6,   /* field[6] = agent_display_name */
+  27,   /* field[27] = call_back */
   8,   /* field[8] = channel */
   23,   /* field[23] = complete_time */
   20,   /* field[20] = create_time */
   13,   /* field[13] = creator */
   12,   /* field[12] = customer */
-  24,   /* field[24] = customer_masks */
+  30,   /* field[30] = customer_masks */
   18,   /* field[18] = entry_count */
+  29,   /* field[29] = field_values */
   4,   /* field[4] = group */
   14,   /* field[14] = internal_reason */
   9,   /* field[9] = language */
   0,   /* field[0] = name */
+  26,   /* field[26] = previous_ticket */
   7,   /* field[7] = priority */
   11,   /* field[11] = processing_type */
   22,   /* field[22] = resolve_time */
+  24,   /* field[24] = source_service_display_name */
   16,   /* field[16] = source_ticket */
   15,   /* field[15] = spam */
+  28,   /* field[28] = starred */
   2,   /* field[2] = state */
   10,   /* field[10] = submission_type */
+  25,   /* field[25] = target_service_display_name */
   17,   /* field[17] = target_ticket */
   1,   /* field[1] = title */
   19,   /* field[19] = title_masks */
@@ -776,8 +899,8 @@ static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
 static const ProtobufCIntRange handoff__tickets__v1__ticket__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 40, 24 },
-  { 0, 25 }
+  { 40, 30 },
+  { 0, 31 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
 {
@@ -787,11 +910,75 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
   "Handoff__Tickets__V1__Ticket",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Ticket),
-  25,
+  31,
   handoff__tickets__v1__ticket__field_descriptors,
   handoff__tickets__v1__ticket__field_indices_by_name,
   2,  handoff__tickets__v1__ticket__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__ticket__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__call_back__field_descriptors[3] =
+{
+  {
+    "phone",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CallBack, phone),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CallBack, time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "active",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CallBack, active),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__call_back__field_indices_by_name[] = {
+  2,   /* field[2] = active */
+  0,   /* field[0] = phone */
+  1,   /* field[1] = time */
+};
+static const ProtobufCIntRange handoff__tickets__v1__call_back__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__call_back__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.CallBack",
+  "CallBack",
+  "Handoff__Tickets__V1__CallBack",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__CallBack),
+  3,
+  handoff__tickets__v1__call_back__field_descriptors,
+  handoff__tickets__v1__call_back__field_indices_by_name,
+  1,  handoff__tickets__v1__call_back__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__call_back__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket_customer__field_descriptors[4] =

@@ -277,6 +277,321 @@ void   handoff__tickets__v1__complete_ticket_request__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__complete_ticket_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__update_ticket_request__init
+                     (Handoff__Tickets__V1__UpdateTicketRequest         *message)
+{
+  static const Handoff__Tickets__V1__UpdateTicketRequest init_value = HANDOFF__TICKETS__V1__UPDATE_TICKET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__update_ticket_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateTicketRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_ticket_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__update_ticket_request__pack
+                     (const Handoff__Tickets__V1__UpdateTicketRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_ticket_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__update_ticket_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateTicketRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_ticket_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UpdateTicketRequest *
+       handoff__tickets__v1__update_ticket_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UpdateTicketRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__update_ticket_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__update_ticket_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateTicketRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__update_ticket_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__restore_ticket_request__init
+                     (Handoff__Tickets__V1__RestoreTicketRequest         *message)
+{
+  static const Handoff__Tickets__V1__RestoreTicketRequest init_value = HANDOFF__TICKETS__V1__RESTORE_TICKET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__restore_ticket_request__get_packed_size
+                     (const Handoff__Tickets__V1__RestoreTicketRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__restore_ticket_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__restore_ticket_request__pack
+                     (const Handoff__Tickets__V1__RestoreTicketRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__restore_ticket_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__restore_ticket_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__RestoreTicketRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__restore_ticket_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__RestoreTicketRequest *
+       handoff__tickets__v1__restore_ticket_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__RestoreTicketRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__restore_ticket_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__restore_ticket_request__free_unpacked
+                     (Handoff__Tickets__V1__RestoreTicketRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__restore_ticket_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__delete_ticket_request__init
+                     (Handoff__Tickets__V1__DeleteTicketRequest         *message)
+{
+  static const Handoff__Tickets__V1__DeleteTicketRequest init_value = HANDOFF__TICKETS__V1__DELETE_TICKET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__delete_ticket_request__get_packed_size
+                     (const Handoff__Tickets__V1__DeleteTicketRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_ticket_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__delete_ticket_request__pack
+                     (const Handoff__Tickets__V1__DeleteTicketRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_ticket_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__delete_ticket_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__DeleteTicketRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_ticket_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DeleteTicketRequest *
+       handoff__tickets__v1__delete_ticket_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DeleteTicketRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__delete_ticket_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__delete_ticket_request__free_unpacked
+                     (Handoff__Tickets__V1__DeleteTicketRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__delete_ticket_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__star_ticket_request__init
+                     (Handoff__Tickets__V1__StarTicketRequest         *message)
+{
+  static const Handoff__Tickets__V1__StarTicketRequest init_value = HANDOFF__TICKETS__V1__STAR_TICKET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__star_ticket_request__get_packed_size
+                     (const Handoff__Tickets__V1__StarTicketRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__star_ticket_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__star_ticket_request__pack
+                     (const Handoff__Tickets__V1__StarTicketRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__star_ticket_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__star_ticket_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__StarTicketRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__star_ticket_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__StarTicketRequest *
+       handoff__tickets__v1__star_ticket_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__StarTicketRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__star_ticket_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__star_ticket_request__free_unpacked
+                     (Handoff__Tickets__V1__StarTicketRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__star_ticket_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__unstar_ticket_request__init
+                     (Handoff__Tickets__V1__UnstarTicketRequest         *message)
+{
+  static const Handoff__Tickets__V1__UnstarTicketRequest init_value = HANDOFF__TICKETS__V1__UNSTAR_TICKET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__unstar_ticket_request__get_packed_size
+                     (const Handoff__Tickets__V1__UnstarTicketRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__unstar_ticket_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__unstar_ticket_request__pack
+                     (const Handoff__Tickets__V1__UnstarTicketRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__unstar_ticket_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__unstar_ticket_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UnstarTicketRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__unstar_ticket_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UnstarTicketRequest *
+       handoff__tickets__v1__unstar_ticket_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UnstarTicketRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__unstar_ticket_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__unstar_ticket_request__free_unpacked
+                     (Handoff__Tickets__V1__UnstarTicketRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__unstar_ticket_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__escalate_ticket_request__init
+                     (Handoff__Tickets__V1__EscalateTicketRequest         *message)
+{
+  static const Handoff__Tickets__V1__EscalateTicketRequest init_value = HANDOFF__TICKETS__V1__ESCALATE_TICKET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__escalate_ticket_request__get_packed_size
+                     (const Handoff__Tickets__V1__EscalateTicketRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_ticket_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__escalate_ticket_request__pack
+                     (const Handoff__Tickets__V1__EscalateTicketRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_ticket_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__escalate_ticket_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__EscalateTicketRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_ticket_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__EscalateTicketRequest *
+       handoff__tickets__v1__escalate_ticket_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__EscalateTicketRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__escalate_ticket_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__escalate_ticket_request__free_unpacked
+                     (Handoff__Tickets__V1__EscalateTicketRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_ticket_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_source_entries_request__init
+                     (Handoff__Tickets__V1__ListSourceEntriesRequest         *message)
+{
+  static const Handoff__Tickets__V1__ListSourceEntriesRequest init_value = HANDOFF__TICKETS__V1__LIST_SOURCE_ENTRIES_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_source_entries_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListSourceEntriesRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_source_entries_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_source_entries_request__pack
+                     (const Handoff__Tickets__V1__ListSourceEntriesRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_source_entries_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_source_entries_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListSourceEntriesRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_source_entries_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListSourceEntriesRequest *
+       handoff__tickets__v1__list_source_entries_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListSourceEntriesRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_source_entries_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_source_entries_request__free_unpacked
+                     (Handoff__Tickets__V1__ListSourceEntriesRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_source_entries_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__append_inquiry_request__init
                      (Handoff__Tickets__V1__AppendInquiryRequest         *message)
 {
@@ -727,7 +1042,7 @@ void   handoff__tickets__v1__state_count__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__state_count__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[11] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[14] =
 {
   {
     "parent",
@@ -861,11 +1176,49 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "field_values",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, n_field_values),
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, field_values),
+    &handoff__tickets__v1__field_value__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "transcript",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, n_transcript),
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, transcript),
+    &handoff__tickets__v1__transcript_line__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "call_record",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, call_record),
+    &handoff__tickets__v1__call_record__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__create_ticket_request__field_indices_by_name[] = {
   9,   /* field[9] = agent */
+  13,   /* field[13] = call_record */
   4,   /* field[4] = channel */
   3,   /* field[3] = customer */
+  11,   /* field[11] = field_values */
   8,   /* field[8] = group */
   6,   /* field[6] = language */
   0,   /* field[0] = parent */
@@ -874,11 +1227,12 @@ static const unsigned handoff__tickets__v1__create_ticket_request__field_indices
   7,   /* field[7] = submission_type */
   2,   /* field[2] = text */
   1,   /* field[1] = title */
+  12,   /* field[12] = transcript */
 };
 static const ProtobufCIntRange handoff__tickets__v1__create_ticket_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__create_ticket_request__descriptor =
 {
@@ -888,7 +1242,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__create_ticket_request__de
   "Handoff__Tickets__V1__CreateTicketRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__CreateTicketRequest),
-  11,
+  14,
   handoff__tickets__v1__create_ticket_request__field_descriptors,
   handoff__tickets__v1__create_ticket_request__field_indices_by_name,
   1,  handoff__tickets__v1__create_ticket_request__number_ranges,
@@ -933,7 +1287,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_ticket_request__descr
   (ProtobufCMessageInit) handoff__tickets__v1__get_ticket_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue handoff__tickets__v1__list_tickets_request__menu__enum_values_by_number[10] =
+static const ProtobufCEnumValue handoff__tickets__v1__list_tickets_request__menu__enum_values_by_number[11] =
 {
   { "MENU_UNSPECIFIED", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED", 0 },
   { "ALL", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ALL", 1 },
@@ -945,15 +1299,17 @@ static const ProtobufCEnumValue handoff__tickets__v1__list_tickets_request__menu
   { "MY_GROUPS", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_GROUPS", 7 },
   { "ESCALATED", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED", 8 },
   { "SPAM", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__SPAM", 9 },
+  { "MY_CALL_BACKS", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_CALL_BACKS", 10 },
 };
 static const ProtobufCIntRange handoff__tickets__v1__list_tickets_request__menu__value_ranges[] = {
-{0, 0},{0, 10}
+{0, 0},{0, 11}
 };
-static const ProtobufCEnumValueIndex handoff__tickets__v1__list_tickets_request__menu__enum_values_by_name[10] =
+static const ProtobufCEnumValueIndex handoff__tickets__v1__list_tickets_request__menu__enum_values_by_name[11] =
 {
   { "ALL", 1 },
   { "ESCALATED", 8 },
   { "MENU_UNSPECIFIED", 0 },
+  { "MY_CALL_BACKS", 10 },
   { "MY_COMPLETED", 6 },
   { "MY_GROUPS", 7 },
   { "MY_PENDING", 4 },
@@ -969,15 +1325,15 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__list_tickets_request__menu__
   "Menu",
   "Handoff__Tickets__V1__ListTicketsRequest__Menu",
   "handoff.tickets.v1",
-  10,
+  11,
   handoff__tickets__v1__list_tickets_request__menu__enum_values_by_number,
-  10,
+  11,
   handoff__tickets__v1__list_tickets_request__menu__enum_values_by_name,
   1,
   handoff__tickets__v1__list_tickets_request__menu__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__list_tickets_request__field_descriptors[7] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_tickets_request__field_descriptors[8] =
 {
   {
     "parent",
@@ -1063,6 +1419,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__list_tickets_request
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "starred",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListTicketsRequest, starred),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__list_tickets_request__field_indices_by_name[] = {
   4,   /* field[4] = agent */
@@ -1071,12 +1439,13 @@ static const unsigned handoff__tickets__v1__list_tickets_request__field_indices_
   5,   /* field[5] = page_size */
   6,   /* field[6] = page_token */
   0,   /* field[0] = parent */
+  7,   /* field[7] = starred */
   2,   /* field[2] = state */
 };
 static const ProtobufCIntRange handoff__tickets__v1__list_tickets_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_request__descriptor =
 {
@@ -1086,7 +1455,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_request__des
   "Handoff__Tickets__V1__ListTicketsRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__ListTicketsRequest),
-  7,
+  8,
   handoff__tickets__v1__list_tickets_request__field_descriptors,
   handoff__tickets__v1__list_tickets_request__field_indices_by_name,
   1,  handoff__tickets__v1__list_tickets_request__number_ranges,
@@ -1178,7 +1547,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__process_ticket_request__act_
   handoff__tickets__v1__process_ticket_request__act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__process_ticket_request__field_descriptors[8] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__process_ticket_request__field_descriptors[9] =
 {
   {
     "name",
@@ -1276,9 +1645,22 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__process_ticket_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "field_values",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__ProcessTicketRequest, n_field_values),
+    offsetof(Handoff__Tickets__V1__ProcessTicketRequest, field_values),
+    &handoff__tickets__v1__field_value__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__process_ticket_request__field_indices_by_name[] = {
   1,   /* field[1] = act */
+  8,   /* field[8] = field_values */
   3,   /* field[3] = internal_reason */
   0,   /* field[0] = name */
   5,   /* field[5] = priority */
@@ -1290,7 +1672,7 @@ static const unsigned handoff__tickets__v1__process_ticket_request__field_indice
 static const ProtobufCIntRange handoff__tickets__v1__process_ticket_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__process_ticket_request__descriptor =
 {
@@ -1300,7 +1682,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__process_ticket_request__d
   "Handoff__Tickets__V1__ProcessTicketRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__ProcessTicketRequest),
-  8,
+  9,
   handoff__tickets__v1__process_ticket_request__field_descriptors,
   handoff__tickets__v1__process_ticket_request__field_indices_by_name,
   1,  handoff__tickets__v1__process_ticket_request__number_ranges,
@@ -1371,7 +1753,494 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__complete_ticket_request__
   (ProtobufCMessageInit) handoff__tickets__v1__complete_ticket_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__append_inquiry_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_ticket_request__field_descriptors[4] =
+{
+  {
+    "ticket",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateTicketRequest, ticket),
+    &handoff__tickets__v1__ticket__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateTicketRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateTicketRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateTicketRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__update_ticket_request__field_indices_by_name[] = {
+  3,   /* field[3] = request_id */
+  0,   /* field[0] = ticket */
+  1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__update_ticket_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__update_ticket_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UpdateTicketRequest",
+  "UpdateTicketRequest",
+  "Handoff__Tickets__V1__UpdateTicketRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UpdateTicketRequest),
+  4,
+  handoff__tickets__v1__update_ticket_request__field_descriptors,
+  handoff__tickets__v1__update_ticket_request__field_indices_by_name,
+  1,  handoff__tickets__v1__update_ticket_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__update_ticket_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__restore_ticket_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__RestoreTicketRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__RestoreTicketRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__RestoreTicketRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__restore_ticket_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  2,   /* field[2] = request_id */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__restore_ticket_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__restore_ticket_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.RestoreTicketRequest",
+  "RestoreTicketRequest",
+  "Handoff__Tickets__V1__RestoreTicketRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__RestoreTicketRequest),
+  3,
+  handoff__tickets__v1__restore_ticket_request__field_descriptors,
+  handoff__tickets__v1__restore_ticket_request__field_indices_by_name,
+  1,  handoff__tickets__v1__restore_ticket_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__restore_ticket_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__delete_ticket_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteTicketRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteTicketRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DeleteTicketRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__delete_ticket_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  2,   /* field[2] = request_id */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__delete_ticket_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__delete_ticket_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DeleteTicketRequest",
+  "DeleteTicketRequest",
+  "Handoff__Tickets__V1__DeleteTicketRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DeleteTicketRequest),
+  3,
+  handoff__tickets__v1__delete_ticket_request__field_descriptors,
+  handoff__tickets__v1__delete_ticket_request__field_indices_by_name,
+  1,  handoff__tickets__v1__delete_ticket_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__delete_ticket_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__star_ticket_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__StarTicketRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__star_ticket_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__tickets__v1__star_ticket_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__star_ticket_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.StarTicketRequest",
+  "StarTicketRequest",
+  "Handoff__Tickets__V1__StarTicketRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__StarTicketRequest),
+  1,
+  handoff__tickets__v1__star_ticket_request__field_descriptors,
+  handoff__tickets__v1__star_ticket_request__field_indices_by_name,
+  1,  handoff__tickets__v1__star_ticket_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__star_ticket_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__unstar_ticket_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UnstarTicketRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__unstar_ticket_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__tickets__v1__unstar_ticket_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__unstar_ticket_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UnstarTicketRequest",
+  "UnstarTicketRequest",
+  "Handoff__Tickets__V1__UnstarTicketRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UnstarTicketRequest),
+  1,
+  handoff__tickets__v1__unstar_ticket_request__field_descriptors,
+  handoff__tickets__v1__unstar_ticket_request__field_indices_by_name,
+  1,  handoff__tickets__v1__unstar_ticket_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__unstar_ticket_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__escalate_ticket_request__field_descriptors[9] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "target_service",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, target_service),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "submission_type",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, submission_type),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "title",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, title),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "priority",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, priority),
+    &handoff__tickets__v1__ticket__priority__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "field_values",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, n_field_values),
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, field_values),
+    &handoff__tickets__v1__field_value__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__escalate_ticket_request__field_indices_by_name[] = {
+  8,   /* field[8] = field_values */
+  0,   /* field[0] = name */
+  5,   /* field[5] = priority */
+  7,   /* field[7] = request_id */
+  2,   /* field[2] = submission_type */
+  1,   /* field[1] = target_service */
+  4,   /* field[4] = text */
+  3,   /* field[3] = title */
+  6,   /* field[6] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__escalate_ticket_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_ticket_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.EscalateTicketRequest",
+  "EscalateTicketRequest",
+  "Handoff__Tickets__V1__EscalateTicketRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__EscalateTicketRequest),
+  9,
+  handoff__tickets__v1__escalate_ticket_request__field_descriptors,
+  handoff__tickets__v1__escalate_ticket_request__field_indices_by_name,
+  1,  handoff__tickets__v1__escalate_ticket_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__escalate_ticket_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_source_entries_request__field_descriptors[3] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListSourceEntriesRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListSourceEntriesRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListSourceEntriesRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_source_entries_request__field_indices_by_name[] = {
+  1,   /* field[1] = page_size */
+  2,   /* field[2] = page_token */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_source_entries_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_source_entries_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListSourceEntriesRequest",
+  "ListSourceEntriesRequest",
+  "Handoff__Tickets__V1__ListSourceEntriesRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListSourceEntriesRequest),
+  3,
+  handoff__tickets__v1__list_source_entries_request__field_descriptors,
+  handoff__tickets__v1__list_source_entries_request__field_indices_by_name,
+  1,  handoff__tickets__v1__list_source_entries_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_source_entries_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__append_inquiry_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -1409,8 +2278,21 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__append_inquiry_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "channel",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__AppendInquiryRequest, channel),
+    &handoff__tickets__v1__ticket__channel__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__append_inquiry_request__field_indices_by_name[] = {
+  3,   /* field[3] = channel */
   0,   /* field[0] = parent */
   2,   /* field[2] = request_id */
   1,   /* field[1] = text */
@@ -1418,7 +2300,7 @@ static const unsigned handoff__tickets__v1__append_inquiry_request__field_indice
 static const ProtobufCIntRange handoff__tickets__v1__append_inquiry_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__append_inquiry_request__descriptor =
 {
@@ -1428,7 +2310,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__append_inquiry_request__d
   "Handoff__Tickets__V1__AppendInquiryRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__AppendInquiryRequest),
-  3,
+  4,
   handoff__tickets__v1__append_inquiry_request__field_descriptors,
   handoff__tickets__v1__append_inquiry_request__field_indices_by_name,
   1,  handoff__tickets__v1__append_inquiry_request__number_ranges,
@@ -1818,7 +2700,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__counters__field_descriptors[7] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__counters__field_descriptors[9] =
 {
   {
     "agent_count",
@@ -1904,9 +2786,35 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__counters__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "my_call_back_count",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Counters, my_call_back_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "my_escalated_count",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Counters, my_escalated_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__counters__field_indices_by_name[] = {
   0,   /* field[0] = agent_count */
+  7,   /* field[7] = my_call_back_count */
+  8,   /* field[8] = my_escalated_count */
   6,   /* field[6] = my_state_counts */
   1,   /* field[1] = received_today */
   4,   /* field[4] = resolved_percent */
@@ -1917,7 +2825,7 @@ static const unsigned handoff__tickets__v1__counters__field_indices_by_name[] = 
 static const ProtobufCIntRange handoff__tickets__v1__counters__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__counters__descriptor =
 {
@@ -1927,7 +2835,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__counters__descriptor =
   "Handoff__Tickets__V1__Counters",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Counters),
-  7,
+  9,
   handoff__tickets__v1__counters__field_descriptors,
   handoff__tickets__v1__counters__field_indices_by_name,
   1,  handoff__tickets__v1__counters__number_ranges,
@@ -1985,38 +2893,100 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__state_count__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__state_count__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[14] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[45] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
   { "ProcessTicket", &handoff__tickets__v1__process_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "CompleteTicket", &handoff__tickets__v1__complete_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "UpdateTicket", &handoff__tickets__v1__update_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "RestoreTicket", &handoff__tickets__v1__restore_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "DeleteTicket", &handoff__tickets__v1__delete_ticket_request__descriptor, &google__protobuf__empty__descriptor },
+  { "StarTicket", &handoff__tickets__v1__star_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "UnstarTicket", &handoff__tickets__v1__unstar_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "EscalateTicket", &handoff__tickets__v1__escalate_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "ListSourceEntries", &handoff__tickets__v1__list_source_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "AppendInquiry", &handoff__tickets__v1__append_inquiry_request__descriptor, &handoff__tickets__v1__entry__descriptor },
   { "ListEntries", &handoff__tickets__v1__list_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "ListEvents", &handoff__tickets__v1__list_events_request__descriptor, &handoff__tickets__v1__list_events_response__descriptor },
   { "VerifyHistory", &handoff__tickets__v1__verify_history_request__descriptor, &handoff__tickets__v1__verify_history_response__descriptor },
   { "GetCounters", &handoff__tickets__v1__get_counters_request__descriptor, &handoff__tickets__v1__counters__descriptor },
   { "GetService", &handoff__tickets__v1__get_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
+  { "UpdateService", &handoff__tickets__v1__update_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
+  { "ListEscalationTargets", &handoff__tickets__v1__list_escalation_targets_request__descriptor, &handoff__tickets__v1__list_escalation_targets_response__descriptor },
   { "ListServices", &handoff__tickets__v1__list_services_request__descriptor, &handoff__tickets__v1__list_services_response__descriptor },
   { "ListSubmissionTypes", &handoff__tickets__v1__list_submission_types_request__descriptor, &handoff__tickets__v1__list_submission_types_response__descriptor },
   { "ListProcessingTypes", &handoff__tickets__v1__list_processing_types_request__descriptor, &handoff__tickets__v1__list_processing_types_response__descriptor },
+  { "CreateSubmissionType", &handoff__tickets__v1__create_submission_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "UpdateSubmissionType", &handoff__tickets__v1__update_submission_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "DeleteSubmissionType", &handoff__tickets__v1__delete_submission_type_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateProcessingType", &handoff__tickets__v1__create_processing_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "UpdateProcessingType", &handoff__tickets__v1__update_processing_type_request__descriptor, &handoff__tickets__v1__type_node__descriptor },
+  { "DeleteProcessingType", &handoff__tickets__v1__delete_processing_type_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListFields", &handoff__tickets__v1__list_fields_request__descriptor, &handoff__tickets__v1__list_fields_response__descriptor },
+  { "CreateField", &handoff__tickets__v1__create_field_request__descriptor, &handoff__tickets__v1__field__descriptor },
+  { "UpdateField", &handoff__tickets__v1__update_field_request__descriptor, &handoff__tickets__v1__field__descriptor },
+  { "DeleteField", &handoff__tickets__v1__delete_field_request__descriptor, &google__protobuf__empty__descriptor },
+  { "GetForm", &handoff__tickets__v1__get_form_request__descriptor, &handoff__tickets__v1__form__descriptor },
+  { "UpdateForm", &handoff__tickets__v1__update_form_request__descriptor, &handoff__tickets__v1__form__descriptor },
+  { "GetTicketForm", &handoff__tickets__v1__get_ticket_form_request__descriptor, &handoff__tickets__v1__ticket_form__descriptor },
+  { "GetTemplate", &handoff__tickets__v1__get_template_request__descriptor, &handoff__tickets__v1__template__descriptor },
+  { "ListTemplates", &handoff__tickets__v1__list_templates_request__descriptor, &handoff__tickets__v1__list_templates_response__descriptor },
+  { "CreateTemplate", &handoff__tickets__v1__create_template_request__descriptor, &handoff__tickets__v1__template__descriptor },
+  { "UpdateTemplate", &handoff__tickets__v1__update_template_request__descriptor, &handoff__tickets__v1__template__descriptor },
+  { "DeleteTemplate", &handoff__tickets__v1__delete_template_request__descriptor, &google__protobuf__empty__descriptor },
+  { "InsertTemplate", &handoff__tickets__v1__insert_template_request__descriptor, &handoff__tickets__v1__insert_template_response__descriptor },
+  { "ListCustomerTickets", &handoff__tickets__v1__list_customer_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
+  { "ListTranscriptLines", &handoff__tickets__v1__list_transcript_lines_request__descriptor, &handoff__tickets__v1__list_transcript_lines_response__descriptor },
+  { "GetCallRecord", &handoff__tickets__v1__get_call_record_request__descriptor, &handoff__tickets__v1__call_record__descriptor },
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
-  5,        /* AppendInquiry */
+  12,        /* AppendInquiry */
   4,        /* CompleteTicket */
+  30,        /* CreateField */
+  26,        /* CreateProcessingType */
+  23,        /* CreateSubmissionType */
+  38,        /* CreateTemplate */
   0,        /* CreateTicket */
-  9,        /* GetCounters */
-  10,        /* GetService */
+  32,        /* DeleteField */
+  28,        /* DeleteProcessingType */
+  25,        /* DeleteSubmissionType */
+  40,        /* DeleteTemplate */
+  7,        /* DeleteTicket */
+  10,        /* EscalateTicket */
+  44,        /* GetCallRecord */
+  16,        /* GetCounters */
+  33,        /* GetForm */
+  17,        /* GetService */
+  36,        /* GetTemplate */
   1,        /* GetTicket */
-  6,        /* ListEntries */
-  7,        /* ListEvents */
-  13,        /* ListProcessingTypes */
-  11,        /* ListServices */
-  12,        /* ListSubmissionTypes */
+  35,        /* GetTicketForm */
+  41,        /* InsertTemplate */
+  42,        /* ListCustomerTickets */
+  13,        /* ListEntries */
+  19,        /* ListEscalationTargets */
+  14,        /* ListEvents */
+  29,        /* ListFields */
+  22,        /* ListProcessingTypes */
+  20,        /* ListServices */
+  11,        /* ListSourceEntries */
+  21,        /* ListSubmissionTypes */
+  37,        /* ListTemplates */
   2,        /* ListTickets */
+  43,        /* ListTranscriptLines */
   3,        /* ProcessTicket */
-  8         /* VerifyHistory */
+  6,        /* RestoreTicket */
+  8,        /* StarTicket */
+  9,        /* UnstarTicket */
+  31,        /* UpdateField */
+  34,        /* UpdateForm */
+  27,        /* UpdateProcessingType */
+  18,        /* UpdateService */
+  24,        /* UpdateSubmissionType */
+  39,        /* UpdateTemplate */
+  5,        /* UpdateTicket */
+  15         /* VerifyHistory */
 };
 const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descriptor =
 {
@@ -2025,7 +2995,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  14,
+  45,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -2069,13 +3039,69 @@ void handoff__tickets__v1__ticket_service__complete_ticket(ProtobufCService *ser
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__update_ticket(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__UpdateTicketRequest *input,
+                                                         Handoff__Tickets__V1__Ticket_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__restore_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__RestoreTicketRequest *input,
+                                                          Handoff__Tickets__V1__Ticket_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_ticket(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__DeleteTicketRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__star_ticket(ProtobufCService *service,
+                                                       const Handoff__Tickets__V1__StarTicketRequest *input,
+                                                       Handoff__Tickets__V1__Ticket_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__unstar_ticket(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__UnstarTicketRequest *input,
+                                                         Handoff__Tickets__V1__Ticket_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__escalate_ticket(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__EscalateTicketRequest *input,
+                                                           Handoff__Tickets__V1__Ticket_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_source_entries(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
+                                                               Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__append_inquiry(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__AppendInquiryRequest *input,
                                                           Handoff__Tickets__V1__Entry_Closure closure,
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_entries(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEntriesRequest *input,
@@ -2083,7 +3109,7 @@ void handoff__tickets__v1__ticket_service__list_entries(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -2091,7 +3117,7 @@ void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -2099,7 +3125,7 @@ void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -2107,7 +3133,7 @@ void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -2115,7 +3141,23 @@ void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__UpdateServiceRequest *input,
+                                                          Handoff__Tickets__V1__Service_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
+                                                                   Handoff__Tickets__V1__ListEscalationTargetsResponse_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -2123,7 +3165,7 @@ void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -2131,7 +3173,7 @@ void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -2139,7 +3181,183 @@ void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
+                                                                  Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
+                                                                  Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
+                                                                  Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
+                                                                  Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service,
+                                                       const Handoff__Tickets__V1__ListFieldsRequest *input,
+                                                       Handoff__Tickets__V1__ListFieldsResponse_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__CreateFieldRequest *input,
+                                                        Handoff__Tickets__V1__Field_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__UpdateFieldRequest *input,
+                                                        Handoff__Tickets__V1__Field_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__DeleteFieldRequest *input,
+                                                        Google__Protobuf__Empty_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
+                                                    const Handoff__Tickets__V1__GetFormRequest *input,
+                                                    Handoff__Tickets__V1__Form_Closure closure,
+                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service,
+                                                       const Handoff__Tickets__V1__UpdateFormRequest *input,
+                                                       Handoff__Tickets__V1__Form_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__GetTicketFormRequest *input,
+                                                           Handoff__Tickets__V1__TicketForm_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__GetTemplateRequest *input,
+                                                        Handoff__Tickets__V1__Template_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__ListTemplatesRequest *input,
+                                                          Handoff__Tickets__V1__ListTemplatesResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__CreateTemplateRequest *input,
+                                                           Handoff__Tickets__V1__Template_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__UpdateTemplateRequest *input,
+                                                           Handoff__Tickets__V1__Template_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__DeleteTemplateRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__InsertTemplateRequest *input,
+                                                           Handoff__Tickets__V1__InsertTemplateResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
+                                                                 Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
+                                                                 Handoff__Tickets__V1__ListTranscriptLinesResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__GetCallRecordRequest *input,
+                                                           Handoff__Tickets__V1__CallRecord_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

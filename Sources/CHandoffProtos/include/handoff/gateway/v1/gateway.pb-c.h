@@ -22,6 +22,8 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
+#include "handoff/tickets/v1/field.pb-c.h"
+#include "handoff/tickets/v1/template.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/tickets/v1/tickets.pb-c.h"
 
@@ -260,6 +262,34 @@ struct Handoff__Gateway__V1__HandoffService_Service
                           const Handoff__Tickets__V1__CompleteTicketRequest *input,
                           Handoff__Tickets__V1__Ticket_Closure closure,
                           void *closure_data);
+  void (*update_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Tickets__V1__UpdateTicketRequest *input,
+                        Handoff__Tickets__V1__Ticket_Closure closure,
+                        void *closure_data);
+  void (*restore_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__RestoreTicketRequest *input,
+                         Handoff__Tickets__V1__Ticket_Closure closure,
+                         void *closure_data);
+  void (*delete_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Tickets__V1__DeleteTicketRequest *input,
+                        Google__Protobuf__Empty_Closure closure,
+                        void *closure_data);
+  void (*star_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
+                      const Handoff__Tickets__V1__StarTicketRequest *input,
+                      Handoff__Tickets__V1__Ticket_Closure closure,
+                      void *closure_data);
+  void (*unstar_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Tickets__V1__UnstarTicketRequest *input,
+                        Handoff__Tickets__V1__Ticket_Closure closure,
+                        void *closure_data);
+  void (*escalate_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__EscalateTicketRequest *input,
+                          Handoff__Tickets__V1__Ticket_Closure closure,
+                          void *closure_data);
+  void (*list_source_entries)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
+                              Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
+                              void *closure_data);
   void (*list_entries)(Handoff__Gateway__V1__HandoffService_Service *service,
                        const Handoff__Tickets__V1__ListEntriesRequest *input,
                        Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
@@ -280,6 +310,14 @@ struct Handoff__Gateway__V1__HandoffService_Service
                       const Handoff__Tickets__V1__GetServiceRequest *input,
                       Handoff__Tickets__V1__Service_Closure closure,
                       void *closure_data);
+  void (*update_service)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__UpdateServiceRequest *input,
+                         Handoff__Tickets__V1__Service_Closure closure,
+                         void *closure_data);
+  void (*list_escalation_targets)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                  const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
+                                  Handoff__Tickets__V1__ListEscalationTargetsResponse_Closure closure,
+                                  void *closure_data);
   void (*list_services)(Handoff__Gateway__V1__HandoffService_Service *service,
                         const Handoff__Tickets__V1__ListServicesRequest *input,
                         Handoff__Tickets__V1__ListServicesResponse_Closure closure,
@@ -292,6 +330,94 @@ struct Handoff__Gateway__V1__HandoffService_Service
                                 const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
                                 Handoff__Tickets__V1__ListProcessingTypesResponse_Closure closure,
                                 void *closure_data);
+  void (*create_submission_type)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
+                                 Handoff__Tickets__V1__TypeNode_Closure closure,
+                                 void *closure_data);
+  void (*update_submission_type)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
+                                 Handoff__Tickets__V1__TypeNode_Closure closure,
+                                 void *closure_data);
+  void (*delete_submission_type)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
+                                 Google__Protobuf__Empty_Closure closure,
+                                 void *closure_data);
+  void (*create_processing_type)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
+                                 Handoff__Tickets__V1__TypeNode_Closure closure,
+                                 void *closure_data);
+  void (*update_processing_type)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
+                                 Handoff__Tickets__V1__TypeNode_Closure closure,
+                                 void *closure_data);
+  void (*delete_processing_type)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
+                                 Google__Protobuf__Empty_Closure closure,
+                                 void *closure_data);
+  void (*list_fields)(Handoff__Gateway__V1__HandoffService_Service *service,
+                      const Handoff__Tickets__V1__ListFieldsRequest *input,
+                      Handoff__Tickets__V1__ListFieldsResponse_Closure closure,
+                      void *closure_data);
+  void (*create_field)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__CreateFieldRequest *input,
+                       Handoff__Tickets__V1__Field_Closure closure,
+                       void *closure_data);
+  void (*update_field)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__UpdateFieldRequest *input,
+                       Handoff__Tickets__V1__Field_Closure closure,
+                       void *closure_data);
+  void (*delete_field)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__DeleteFieldRequest *input,
+                       Google__Protobuf__Empty_Closure closure,
+                       void *closure_data);
+  void (*get_form)(Handoff__Gateway__V1__HandoffService_Service *service,
+                   const Handoff__Tickets__V1__GetFormRequest *input,
+                   Handoff__Tickets__V1__Form_Closure closure,
+                   void *closure_data);
+  void (*update_form)(Handoff__Gateway__V1__HandoffService_Service *service,
+                      const Handoff__Tickets__V1__UpdateFormRequest *input,
+                      Handoff__Tickets__V1__Form_Closure closure,
+                      void *closure_data);
+  void (*get_ticket_form)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__GetTicketFormRequest *input,
+                          Handoff__Tickets__V1__TicketForm_Closure closure,
+                          void *closure_data);
+  void (*get_template)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__GetTemplateRequest *input,
+                       Handoff__Tickets__V1__Template_Closure closure,
+                       void *closure_data);
+  void (*list_templates)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__ListTemplatesRequest *input,
+                         Handoff__Tickets__V1__ListTemplatesResponse_Closure closure,
+                         void *closure_data);
+  void (*create_template)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__CreateTemplateRequest *input,
+                          Handoff__Tickets__V1__Template_Closure closure,
+                          void *closure_data);
+  void (*update_template)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__UpdateTemplateRequest *input,
+                          Handoff__Tickets__V1__Template_Closure closure,
+                          void *closure_data);
+  void (*delete_template)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__DeleteTemplateRequest *input,
+                          Google__Protobuf__Empty_Closure closure,
+                          void *closure_data);
+  void (*insert_template)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__InsertTemplateRequest *input,
+                          Handoff__Tickets__V1__InsertTemplateResponse_Closure closure,
+                          void *closure_data);
+  void (*list_customer_tickets)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
+                                Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
+                                void *closure_data);
+  void (*list_transcript_lines)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
+                                Handoff__Tickets__V1__ListTranscriptLinesResponse_Closure closure,
+                                void *closure_data);
+  void (*get_call_record)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Tickets__V1__GetCallRecordRequest *input,
+                          Handoff__Tickets__V1__CallRecord_Closure closure,
+                          void *closure_data);
   void (*keep_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
                       const Handoff__Assignment__V1__KeepTicketRequest *input,
                       Handoff__Tickets__V1__Ticket_Closure closure,
@@ -425,14 +551,45 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## list_tickets,\
       function_prefix__ ## process_ticket,\
       function_prefix__ ## complete_ticket,\
+      function_prefix__ ## update_ticket,\
+      function_prefix__ ## restore_ticket,\
+      function_prefix__ ## delete_ticket,\
+      function_prefix__ ## star_ticket,\
+      function_prefix__ ## unstar_ticket,\
+      function_prefix__ ## escalate_ticket,\
+      function_prefix__ ## list_source_entries,\
       function_prefix__ ## list_entries,\
       function_prefix__ ## list_events,\
       function_prefix__ ## verify_history,\
       function_prefix__ ## get_counters,\
       function_prefix__ ## get_service,\
+      function_prefix__ ## update_service,\
+      function_prefix__ ## list_escalation_targets,\
       function_prefix__ ## list_services,\
       function_prefix__ ## list_submission_types,\
       function_prefix__ ## list_processing_types,\
+      function_prefix__ ## create_submission_type,\
+      function_prefix__ ## update_submission_type,\
+      function_prefix__ ## delete_submission_type,\
+      function_prefix__ ## create_processing_type,\
+      function_prefix__ ## update_processing_type,\
+      function_prefix__ ## delete_processing_type,\
+      function_prefix__ ## list_fields,\
+      function_prefix__ ## create_field,\
+      function_prefix__ ## update_field,\
+      function_prefix__ ## delete_field,\
+      function_prefix__ ## get_form,\
+      function_prefix__ ## update_form,\
+      function_prefix__ ## get_ticket_form,\
+      function_prefix__ ## get_template,\
+      function_prefix__ ## list_templates,\
+      function_prefix__ ## create_template,\
+      function_prefix__ ## update_template,\
+      function_prefix__ ## delete_template,\
+      function_prefix__ ## insert_template,\
+      function_prefix__ ## list_customer_tickets,\
+      function_prefix__ ## list_transcript_lines,\
+      function_prefix__ ## get_call_record,\
       function_prefix__ ## keep_ticket,\
       function_prefix__ ## forward_ticket,\
       function_prefix__ ## get_agent,\
@@ -483,6 +640,34 @@ void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *se
                                                             const Handoff__Tickets__V1__CompleteTicketRequest *input,
                                                             Handoff__Tickets__V1__Ticket_Closure closure,
                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__UpdateTicketRequest *input,
+                                                          Handoff__Tickets__V1__Ticket_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__RestoreTicketRequest *input,
+                                                           Handoff__Tickets__V1__Ticket_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__DeleteTicketRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__StarTicketRequest *input,
+                                                        Handoff__Tickets__V1__Ticket_Closure closure,
+                                                        void *closure_data);
+void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__UnstarTicketRequest *input,
+                                                          Handoff__Tickets__V1__Ticket_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__EscalateTicketRequest *input,
+                                                            Handoff__Tickets__V1__Ticket_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
+                                                                Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
+                                                                void *closure_data);
 void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListEntriesRequest *input,
                                                          Handoff__Tickets__V1__ListEntriesResponse_Closure closure,
@@ -503,6 +688,14 @@ void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *servic
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
                                                         Handoff__Tickets__V1__Service_Closure closure,
                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__UpdateServiceRequest *input,
+                                                           Handoff__Tickets__V1__Service_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCService *service,
+                                                                    const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
+                                                                    Handoff__Tickets__V1__ListEscalationTargetsResponse_Closure closure,
+                                                                    void *closure_data);
 void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListServicesRequest *input,
                                                           Handoff__Tickets__V1__ListServicesResponse_Closure closure,
@@ -515,6 +708,94 @@ void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCServi
                                                                   const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
                                                                   Handoff__Tickets__V1__ListProcessingTypesResponse_Closure closure,
                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
+                                                                   Google__Protobuf__Empty_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
+                                                                   Handoff__Tickets__V1__TypeNode_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
+                                                                   Google__Protobuf__Empty_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__ListFieldsRequest *input,
+                                                        Handoff__Tickets__V1__ListFieldsResponse_Closure closure,
+                                                        void *closure_data);
+void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__CreateFieldRequest *input,
+                                                         Handoff__Tickets__V1__Field_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__UpdateFieldRequest *input,
+                                                         Handoff__Tickets__V1__Field_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
+                                                         Google__Protobuf__Empty_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
+                                                     const Handoff__Tickets__V1__GetFormRequest *input,
+                                                     Handoff__Tickets__V1__Form_Closure closure,
+                                                     void *closure_data);
+void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
+                                                        Handoff__Tickets__V1__Form_Closure closure,
+                                                        void *closure_data);
+void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
+                                                            Handoff__Tickets__V1__TicketForm_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
+                                                         Handoff__Tickets__V1__Template_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
+                                                           Handoff__Tickets__V1__ListTemplatesResponse_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
+                                                            Handoff__Tickets__V1__Template_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
+                                                            Handoff__Tickets__V1__Template_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
+                                                            Google__Protobuf__Empty_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
+                                                            Handoff__Tickets__V1__InsertTemplateResponse_Closure closure,
+                                                            void *closure_data);
+void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
+                                                                  Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
+                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
+                                                                  Handoff__Tickets__V1__ListTranscriptLinesResponse_Closure closure,
+                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
+                                                            Handoff__Tickets__V1__CallRecord_Closure closure,
+                                                            void *closure_data);
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
                                                         Handoff__Tickets__V1__Ticket_Closure closure,

@@ -15,9 +15,11 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/timestamp.pb-c.h"
+#include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/type/v1/actor.pb-c.h"
 
 typedef struct Handoff__Tickets__V1__Ticket Handoff__Tickets__V1__Ticket;
+typedef struct Handoff__Tickets__V1__CallBack Handoff__Tickets__V1__CallBack;
 typedef struct Handoff__Tickets__V1__TicketCustomer Handoff__Tickets__V1__TicketCustomer;
 typedef struct Handoff__Tickets__V1__TextMask Handoff__Tickets__V1__TextMask;
 typedef struct Handoff__Tickets__V1__Entry Handoff__Tickets__V1__Entry;
@@ -362,6 +364,32 @@ struct  Handoff__Tickets__V1__Ticket
    */
   Google__Protobuf__Timestamp *complete_time;
   /*
+   * The name of the service of `source_ticket` as people know it, or empty.
+   */
+  char *source_service_display_name;
+  /*
+   * The name of the service of `target_ticket` as people know it, or empty.
+   */
+  char *target_service_display_name;
+  /*
+   * The ticket of the same service that the customer's reply came to when this one was opened for it, or empty.
+   */
+  char *previous_ticket;
+  /*
+   * When the customer wants to be called back; absent when nobody promised to.
+   */
+  Handoff__Tickets__V1__CallBack *call_back;
+  /*
+   * Whether the calling agent has starred it. Each agent has stars of their own.
+   */
+  protobuf_c_boolean starred;
+  /*
+   * Values to save in the service's fields with UpdateTicket; fields that are not named stay. Never returned:
+   * GetTicketForm tells what a ticket has, so that lists do not carry it.
+   */
+  size_t n_field_values;
+  Handoff__Tickets__V1__FieldValue **field_values;
+  /*
    * Masked spans of the customer's data on this ticket; `field` says of which.
    */
   size_t n_customer_masks;
@@ -369,7 +397,31 @@ struct  Handoff__Tickets__V1__Ticket
 };
 #define HANDOFF__TICKETS__V1__TICKET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__ticket__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0,NULL, 0,NULL }
+
+
+/*
+ * A promise to call the customer back.
+ */
+struct  Handoff__Tickets__V1__CallBack
+{
+  ProtobufCMessage base;
+  /*
+   * The number to call: digits, with a leading + when international.
+   */
+  char *phone;
+  /*
+   * When to call.
+   */
+  Google__Protobuf__Timestamp *time;
+  /*
+   * False once the call is done or no longer wanted. Completing a ticket ends it.
+   */
+  protobuf_c_boolean active;
+};
+#define HANDOFF__TICKETS__V1__CALL_BACK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__call_back__descriptor) \
+    , (char *)protobuf_c_empty_string, NULL, 0 }
 
 
 /*
@@ -549,6 +601,25 @@ Handoff__Tickets__V1__Ticket *
 void   handoff__tickets__v1__ticket__free_unpacked
                      (Handoff__Tickets__V1__Ticket *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__CallBack methods */
+void   handoff__tickets__v1__call_back__init
+                     (Handoff__Tickets__V1__CallBack         *message);
+size_t handoff__tickets__v1__call_back__get_packed_size
+                     (const Handoff__Tickets__V1__CallBack   *message);
+size_t handoff__tickets__v1__call_back__pack
+                     (const Handoff__Tickets__V1__CallBack   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__call_back__pack_to_buffer
+                     (const Handoff__Tickets__V1__CallBack   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__CallBack *
+       handoff__tickets__v1__call_back__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__call_back__free_unpacked
+                     (Handoff__Tickets__V1__CallBack *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__TicketCustomer methods */
 void   handoff__tickets__v1__ticket_customer__init
                      (Handoff__Tickets__V1__TicketCustomer         *message);
@@ -649,6 +720,9 @@ void   handoff__tickets__v1__field_change__free_unpacked
 typedef void (*Handoff__Tickets__V1__Ticket_Closure)
                  (const Handoff__Tickets__V1__Ticket *message,
                   void *closure_data);
+typedef void (*Handoff__Tickets__V1__CallBack_Closure)
+                 (const Handoff__Tickets__V1__CallBack *message,
+                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__TicketCustomer_Closure)
                  (const Handoff__Tickets__V1__TicketCustomer *message,
                   void *closure_data);
@@ -675,6 +749,7 @@ extern const ProtobufCEnumDescriptor    handoff__tickets__v1__ticket__state__des
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__ticket__channel__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__ticket__priority__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__ticket__internal_reason__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__call_back__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__ticket_customer__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__text_mask__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__entry__descriptor;

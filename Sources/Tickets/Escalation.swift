@@ -1,0 +1,66 @@
+import HandoffAPI
+import ServiceKit
+import TicketLedger
+
+/// What a request to escalate a ticket asks for, checked as far as that goes without the database.
+struct Escalation: Sendable {
+  let name: TicketName
+  let targetService: ServiceName
+  let submissionType: SubmissionTypeName
+  let title: String
+  let text: String
+  /// Nil: the consultation ticket's.
+  let priority: TicketPriority?
+  let fieldValues: FieldValues
+  let version: Int64
+
+  /// Reads a request.
+  ///
+  /// - Throws: REQUEST_INVALID with everything that is wrong; TEXT_REQUIRED; TYPE_NOT_FOUND for a type of another
+  ///   service than the target.
+  init(_ request: EscalateTicketRequest) throws(ServiceError) {
+    var check = RequestCheck()
+    check.name(request.name, "name", TicketName.self)
+    check.name(request.targetService, "target_service", ServiceName.self)
+    check.name(request.submissionType, "submission_type", SubmissionTypeName.self)
+    title = check.line(request.title, "title", charactersMax: FieldLimits.titleCharactersMax)
+    text = check.text(request.text, "text", charactersMax: FieldLimits.answerCharactersMax)
+    priority = check.choice(request.priority.rawValue, "priority", unspecified: nil)
+    fieldValues = FieldValues(request.fieldValues, &check)
+    check.version(request.version)
+    check.requestID(request.requestId)
+    try check.done()
+    if CanonicalText.isBlank(text) { throw ServiceError(.textRequired) }
+    name = try TicketName(request.name, field: "name")
+    targetService = try ServiceName(request.targetService, field: "target_service")
+    submissionType = try SubmissionTypeName(request.submissionType, field: "submission_type")
+    version = request.version
+    if submissionType.service != targetService.code { throw ServiceError(.typeNotFound) }
+  }
+
+  /// The issue ticket that answers a consultation ticket.
+  ///
+  /// Customer and promised call are those that the consultation ticket shows: where a text is masked, the asterisks are
+  /// copied.
+  func draft(for ticket: TicketRecord, in target: ServiceRecord, by actor: LedgerActor) throws -> TicketDraft {
+    let standing = Standing(kind: target.kind, state: .unassigned, origin: .escalated)
+    let outcome: LifecycleOutcome
+    switch Lifecycle.outcome(of: .create, on: standing, by: .system) {
+    case .success(let allowed): outcome = allowed
+    case .failure(let refusal): throw refusal.error(of: .create, on: ticket)
+    }
+    var draft = TicketDraft(service: target, state: outcome.state, title: title, channel: .escalation, by: actor)
+    draft.source = TicketLink(serviceID: ticket.serviceID, ticketID: ticket.id)
+    draft.priority = priority ?? ticket.priority
+    draft.submissionTypeID = submissionType.id
+    draft.language = ticket.language
+    draft.customer.id = ticket.customerID
+    draft.customer.name = ticket.customerName
+    draft.customer.email = ticket.customerEmail
+    draft.customer.phone = ticket.customerPhone
+    draft.callBack = ticket.callBack
+    draft.event.entries = [EntryDraft(.inquiry, .escalate, body: text)]
+    if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
+    return draft
+  }
+}

@@ -1,0 +1,118 @@
+import HandoffAPI
+import ServiceKit
+import TicketLedger
+
+/// The field values of a request, in canonical form; whether they fit their fields is for the service's catalog to say.
+struct FieldValues: Sendable {
+  /// Most fields of a request.
+  static let fieldsMax = 300
+
+  private(set) var values: [(code: String, values: [String])] = []
+  var isEmpty: Bool { values.isEmpty }
+
+  /// Nothing is set.
+  init() {}
+
+  /// Reads the values of a request and notes what is wrong with their form.
+  init(_ values: [FieldValue], at list: String = "field_values", _ check: inout RequestCheck) {
+    check.require(values.count <= Self.fieldsMax, list, "must name at most \(Self.fieldsMax) fields")
+    var seen: Set<String> = []
+    for (index, value) in values.prefix(Self.fieldsMax).enumerated() {
+      let field = "\(list)[\(index)]"
+      check.require(Self.isCode(value.code), "\(field).code", "is not the code of a field, such as order_number")
+      check.require(seen.insert(value.code).inserted, "\(field).code", "stands here twice")
+      check.require(value.values.count <= 100, "\(field).values", "must hold at most 100 values")
+      let texts = value.values.prefix(100).enumerated().map { place, text in
+        check.text(text, "\(field).values[\(place)]", charactersMax: FieldKind.textarea.charactersMax)
+      }
+      self.values.append((value.code, texts))
+    }
+  }
+
+  static func isCode(_ text: String) -> Bool {
+    guard (1...40).contains(text.utf8.count), let first = text.utf8.first else { return false }
+    let isLetter = { (byte: UInt8) in byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z") }
+    return isLetter(first)
+      && text.utf8.allSatisfy { isLetter($0) || $0 == UInt8(ascii: "_") || ($0 >= 0x30 && $0 <= 0x39) }
+  }
+}
+
+/// Values that a request wants to save on a ticket, held against the fields of its service.
+struct FieldSaving: Sendable {
+  /// What must be filled.
+  enum Completeness: Sendable {
+    /// The customer's form, because the ticket comes to be or its submission type changes.
+    case customerForm
+    /// The agents' form, because the ticket is resolved.
+    case agentForm
+    /// Nothing but what is there already may not be emptied.
+    case asIs
+  }
+
+  let catalog: FieldCatalog
+  /// The submission type that the ticket will have.
+  let type: SubmissionTypeID?
+  /// An agent with the ticket right saves; else a customer's inquiry comes in.
+  let isByAgent: Bool
+  let isByAdministrator: Bool
+
+  /// What is to be written; everything that is wrong is noted.
+  ///
+  /// - Parameter current: what the ticket has.
+  func changes(
+    _ wanted: FieldValues, current: [FieldID: String], _ completeness: Completeness, _ check: inout RequestCheck
+  ) -> [FieldValueChange] {
+    let form = catalog.customerForm(type)
+    var after = current
+    var changes: [FieldValueChange] = []
+    var named: Set<FieldID> = []
+    for (code, values) in wanted.values {
+      guard let field = catalog.field(code: code), field.isActive, mayFill(field, form) else {
+        check.require(false, "field_values.\(code)", "invalid: is no field of this form")
+        continue
+      }
+      named.insert(field.id)
+      do throws(FieldProblem) {
+        let text = try FieldRules.stored(values, in: field.rule)
+        after[field.id] = text.isEmpty ? nil : text
+        guard current[field.id] ?? "" != text else { continue }
+        changes.append(
+          FieldValueChange(field.id, code: code, before: current[field.id], after: text.isEmpty ? nil : text))
+      } catch {
+        check.require(false, "field_values.\(code)", "\(error.rule.rawValue): \(error.text)")
+        // One problem a field is enough.
+        named.remove(field.id)
+        after[field.id] = "?"
+      }
+    }
+    for field in required(form, completeness, named) where after[field.id] == nil && field.kind != .caption {
+      check.require(false, "field_values.\(field.rule.code)", "required: fill in \(field.displayName)")
+    }
+    return changes
+  }
+
+  /// Whether something must be filled in whatever is saved.
+  func asks(_ completeness: Completeness) -> Bool {
+    !required(catalog.customerForm(type), completeness, []).isEmpty
+  }
+
+  private func mayFill(_ field: FieldRecord, _ form: [FieldRecord]) -> Bool {
+    switch field.audience {
+    case .customer: form.contains { $0.id == field.id }
+    case .agent: isByAgent && (isByAdministrator || !field.isAdministratorsOnly)
+    }
+  }
+
+  private func required(
+    _ form: [FieldRecord], _ completeness: Completeness, _ named: Set<FieldID>
+  ) -> [FieldRecord] {
+    let agents = catalog.agentForm(all: isByAdministrator)
+    switch completeness {
+    case .customerForm:
+      return form.filter(\.rule.isRequired) + agents.filter { $0.rule.isRequired && named.contains($0.id) }
+    case .agentForm:
+      return agents.filter(\.rule.isRequired) + form.filter { $0.rule.isRequired && named.contains($0.id) }
+    case .asIs: return (form + agents).filter { $0.rule.isRequired && named.contains($0.id) }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/// The codes that a template may hold, written `#{name}`; the same words as in mail layouts.
+enum TemplateCode: String, CaseIterable, Sendable {
+  case ticketID = "ticketId"
+  case subject
+  /// What the customer asked last.
+  case inquiry
+  case customerName
+  case customerID = "customerId"
+  case email
+  case phone
+  case submissionType
+  case processingType
+  /// Who inserts the template.
+  case agentName
+  case groupName
+  case serviceName
+  /// When the ticket was received, in the service's time zone.
+  case createdAt
+}
+
+/// A template's text with its codes filled.
+struct TemplateText: Equatable, Sendable {
+  /// What a field's code begins with: `#{field.order_number}`.
+  static let fieldPrefix = "field."
+  private static let nameScalarsMax = 64
+
+  let text: String
+  /// Codes that nobody knows, each once, in the order of the text; they stand there as they are.
+  let unknownCodes: [String]
+
+  /// Fills a text. What a value holds is never filled again.
+  ///
+  /// - Parameter value: the value of a code by its name; nil: there is no such code.
+  init(_ template: String, value: (String) -> String?) {
+    var text = ""
+    var unknown: [String] = []
+    var rest = Substring(template)
+    while let begin = rest.firstRange(of: "#{") {
+      text += rest[..<begin.lowerBound]
+      rest = rest[begin.lowerBound...]
+      guard let name = Self.name(rest.dropFirst(2)) else {
+        text += "#{"
+        rest = rest.dropFirst(2)
+        continue
+      }
+      if let known = value(name) {
+        text += known
+      } else {
+        text += "#{\(name)}"
+        if !unknown.contains(name) { unknown.append(name) }
+      }
+      rest = rest.dropFirst(name.count + 3)
+    }
+    self.text = text + rest
+    unknownCodes = unknown
+  }
+
+  /// The name up to the closing brace; nil when it is none.
+  private static func name(_ text: Substring) -> String? {
+    let name = text.prefix { $0 != "}" && $0 != "\n" && $0 != "{" && $0 != "#" }
+    guard !name.isEmpty, name.unicodeScalars.count <= nameScalarsMax, text[name.endIndex...].first == "}" else {
+      return nil
+    }
+    return String(name)
+  }
+}

@@ -1,0 +1,84 @@
+import EventLoop
+package import HandoffAPI
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Changes what a ticket says of itself; what is as it should be already is not written again.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, TYPE_NOT_FOUND, MASK_OVERLAP,
+  ///   PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
+  package func updateTicket(_ request: UpdateTicketRequest, _ call: CallContext) async throws -> Ticket {
+    let update = try TicketUpdate(request)
+    let access = try await ledger.access(call, ticket: update.name)
+    try access.require(.ticket)
+    try update.requireNames(of: access.service)
+    let claim = try claim(of: request, request.requestId, call, access)
+    do {
+      let written = try await ledger.perform(
+        on: update.name, access: access, version: update.version, idempotency: claim, deadline: call.deadline
+      ) { ticket in
+        try await change(update, on: ticket, access, call.deadline)
+      }
+      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    } catch let unchanged as Unchanged {
+      return try await ledger.message(for: unchanged.ticket, deadline: call.deadline)
+    }
+  }
+
+  private func change(
+    _ update: TicketUpdate, on ticket: TicketRecord, _ access: Access, _ deadline: Deadline
+  ) async throws -> TicketChange {
+    let outcome = try access.outcome(of: .saveFields, on: ticket)
+    let values = try await fieldValues(update, on: ticket, access, deadline)
+    guard ticket.isChanged(by: update.set) || !values.isEmpty else { throw Unchanged(ticket: ticket) }
+    let suspects =
+      update.suspects(on: ticket)
+      + values.filter { $0.before?.utf8.contains(UInt8(ascii: "*")) ?? false }.map { "field/\($0.fieldID)" }
+    if !suspects.isEmpty {
+      let masked = try await ledger.maskedFields(of: ticket, deadline: deadline)
+      guard masked.isDisjoint(with: suspects) else {
+        throw ServiceError(.maskOverlap, "a text that is masked cannot be changed; unmask it first")
+      }
+    }
+    var event = EventDraft(.fieldsSaved, by: access.ledgerActor, set: update.set)
+    event.fieldValues = values
+    if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.changed)] }
+    return TicketChange(event)
+  }
+
+  /// What changes in the service's fields. Another submission type asks for its own.
+  private func fieldValues(
+    _ update: TicketUpdate, on ticket: TicketRecord, _ access: Access, _ deadline: Deadline
+  ) async throws -> [FieldValueChange] {
+    let type = update.submissionType?.id ?? ticket.submissionTypeID
+    guard type != ticket.submissionTypeID || !update.fieldValues.isEmpty else { return [] }
+    return try await fieldValues(
+      update.fieldValues, type, on: ticket, type == ticket.submissionTypeID ? .asIs : .customerForm, access, deadline)
+  }
+
+  /// What saving values changes on a ticket.
+  ///
+  /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
+  func fieldValues(
+    _ wanted: FieldValues, _ type: SubmissionTypeID?, on ticket: TicketRecord,
+    _ completeness: FieldSaving.Completeness, _ access: Access, _ deadline: Deadline
+  ) async throws -> [FieldValueChange] {
+    let saving = FieldSaving(
+      catalog: try await fields.catalog(of: ticket.serviceID, deadline: deadline), type: type,
+      isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator)
+    // The form of most services asks for nothing: then nothing needs to be looked up.
+    guard saving.asks(completeness) || !wanted.isEmpty else { return [] }
+    let current = try await store.fieldValues(of: ticket, deadline: deadline)
+    var check = RequestCheck()
+    let changes = saving.changes(wanted, current: current, completeness, &check)
+    try check.done()
+    return changes
+  }
+}
+
+/// The ticket is already as it should be.
+private struct Unchanged: Error {
+  let ticket: TicketRecord
+}

@@ -1,0 +1,183 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+extension TicketStore {
+  /// Most fields of a service, deleted ones aside.
+  static let fieldsMax: Int64 = 1_000
+
+  /// All fields of a service, and where they are placed, in one round trip.
+  func catalog(of service: ServiceID, deadline: Deadline) async throws -> FieldCatalog {
+    try await ServiceError.translating {
+      let answers = try await pool.transactionBatch(
+        [
+          """
+          SELECT \(fragment: FieldRecord.columns) FROM ticket_field AS f
+          WHERE f.service_id = \(service) AND f.delete_time IS NULL
+          ORDER BY f.audience DESC, f.position, f.id
+          """,
+          """
+          SELECT x.field_id, x.language, x.display_name, x.description FROM ticket_field_translation AS x
+          WHERE x.service_id = \(service) ORDER BY x.field_id, x.language
+          """,
+          """
+          SELECT p.submission_type_id, p.field_id FROM field_placement AS p
+          WHERE p.service_id = \(service) ORDER BY p.submission_type_id, p.position
+          """,
+        ], deadline: deadline)
+      var translations: [FieldID: [(String, String, String)]] = [:]
+      for row in answers[1] {
+        translations[try row.value(0), default: []].append((try row.value(1), try row.value(2), try row.value(3)))
+      }
+      let fields = try answers[0].map { row in
+        var field = try FieldRecord(row)
+        field.translations = (translations[field.id] ?? []).map { ($0.0, $0.1, $0.2) }
+        return field
+      }
+      var placements: [SubmissionTypeID: [FieldID]] = [:]
+      for row in answers[2] { placements[try row.value(0), default: []].append(try row.value(1)) }
+      return FieldCatalog(fields, placements: placements)
+    }
+  }
+
+  /// What a ticket has in its fields.
+  func fieldValues(of ticket: TicketRecord, deadline: Deadline) async throws -> [FieldID: String] {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT w.field_id, w.value FROM ticket_field_value AS w
+        WHERE w.service_id = \(ticket.serviceID) AND w.ticket_id = \(ticket.id)
+        """, deadline: deadline)
+      return Dictionary(
+        try rows.map { (try $0.value(0), try $0.value(1)) }, uniquingKeysWith: { first, _ in first })
+    }
+  }
+
+  /// Adds a field.
+  ///
+  /// - Throws: ALREADY_EXISTS when the code is or was another field's; LIMIT_REACHED.
+  func create(_ field: FieldDraft, in service: ServiceID, deadline: Deadline) async throws -> FieldID {
+    do {
+      return try await pool.transaction(deadline: deadline) { transaction in
+        let rows = try await transaction.query(
+          """
+          INSERT INTO ticket_field (service_id, code, kind, audience, display_name, description, is_required,
+            length_max, options, is_administrators_only, position)
+          SELECT \(service), \(field.code), \(field.kind), \(field.audience), \(field.displayName),
+            \(field.description), \(field.isRequired), \(field.lengthMax), \(field.options),
+            \(field.isAdministratorsOnly), coalesce(\(field.position), (
+              SELECT max(f.position) + 1 FROM ticket_field AS f
+              WHERE f.service_id = \(service) AND f.audience = \(field.audience) AND f.delete_time IS NULL), 1)
+          WHERE (SELECT count(*) FROM ticket_field AS f
+            WHERE f.service_id = \(service) AND f.delete_time IS NULL) < \(Self.fieldsMax)
+          RETURNING id
+          """)
+        guard let row = rows.first else {
+          throw ServiceError(.limitReached, "the service has \(Self.fieldsMax) fields; delete some first")
+        }
+        let id: FieldID = try row.value(0)
+        try await Self.setTranslations(field.translations, of: id, in: service, transaction)
+        return id
+      }
+    } catch let error as PostgresError {
+      guard error.violates("ticket_field_code_key") else { throw ServiceError(postgres: error) }
+      throw ServiceError(.alreadyExists, "the code \(field.code) is or was another field's; choose another")
+    }
+  }
+
+  /// Changes a field.
+  ///
+  /// - Throws: STALE_VERSION; FIELD_NOT_FOUND when it is gone.
+  func update(
+    _ id: FieldID, _ field: FieldDraft, version: Int64, in service: ServiceID, deadline: Deadline
+  ) async throws {
+    try await ServiceError.translating {
+      try await pool.transaction(deadline: deadline) { transaction in
+        let rows = try await transaction.query(
+          """
+          UPDATE ticket_field SET version = version + 1, display_name = \(field.displayName),
+            description = \(field.description), is_required = \(field.isRequired), length_max = \(field.lengthMax),
+            options = \(field.options), is_administrators_only = \(field.isAdministratorsOnly),
+            position = coalesce(\(field.position), position), is_active = \(field.isActive)
+          WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL AND version = \(version)
+          RETURNING id
+          """)
+        guard !rows.isEmpty else { throw ServiceError(.staleVersion) }
+        try await Self.setTranslations(field.translations, of: id, in: service, transaction)
+      }
+    }
+  }
+
+  /// Deletes a field that no ticket has a value in; its code stays taken.
+  ///
+  /// - Returns: false when tickets have values in it.
+  func deleteField(_ id: FieldID, in service: ServiceID, deadline: Deadline) async throws -> Bool {
+    try await ServiceError.translating {
+      try await pool.transaction(deadline: deadline) { transaction in
+        let rows = try await transaction.query(
+          """
+          UPDATE ticket_field SET delete_time = now(), is_active = false, version = version + 1
+          WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL
+            AND NOT EXISTS (SELECT FROM ticket_field_value AS w WHERE w.service_id = \(service) AND w.field_id = \(id))
+          RETURNING id
+          """)
+        guard !rows.isEmpty else { return false }
+        _ = try await transaction.query(
+          "DELETE FROM field_placement WHERE service_id = \(service) AND field_id = \(id)")
+        return true
+      }
+    }
+  }
+
+  /// Takes a field off all forms; its values stay.
+  func deactivateField(_ id: FieldID, in service: ServiceID, deadline: Deadline) async throws {
+    _ = try await ServiceError.translating {
+      try await pool.query(
+        """
+        UPDATE ticket_field SET is_active = false, version = version + 1
+        WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL
+        """, deadline: deadline)
+    }
+  }
+
+  /// Says which customer fields a submission type asks for, in order.
+  ///
+  /// - Throws: TYPE_NOT_FOUND; FIELD_NOT_FOUND.
+  func setForm(
+    _ type: SubmissionTypeID, _ fields: [FieldID], in service: ServiceID, deadline: Deadline
+  ) async throws {
+    do {
+      _ = try await pool.transactionBatch(
+        [
+          // Two administrators at once: one form or the other, not a mixture.
+          """
+          SELECT FROM submission_type AS y WHERE y.service_id = \(service) AND y.id = \(type) FOR UPDATE
+          """,
+          "DELETE FROM field_placement WHERE service_id = \(service) AND submission_type_id = \(type)",
+          """
+          INSERT INTO field_placement (service_id, submission_type_id, field_id, position)
+          SELECT \(service), \(type), o.field_id, o.position
+          FROM unnest(\(fields)) WITH ORDINALITY AS o (field_id, position)
+          """,
+        ], deadline: deadline)
+    } catch let error as PostgresError {
+      if error.violates("field_placement_type_fkey") { throw ServiceError(.typeNotFound) }
+      if error.violates("field_placement_field_fkey") { throw ServiceError(.fieldNotFound) }
+      throw ServiceError(postgres: error)
+    }
+  }
+
+  private static func setTranslations(
+    _ translations: [FieldTranslation], of field: FieldID, in service: ServiceID, _ transaction: PostgresTransaction
+  ) async throws {
+    _ = try await transaction.batch([
+      "DELETE FROM ticket_field_translation WHERE service_id = \(service) AND field_id = \(field)",
+      """
+      INSERT INTO ticket_field_translation (service_id, field_id, language, display_name, description)
+      SELECT \(service), \(field), x.* FROM unnest(\(translations.map(\.language)),
+        \(translations.map(\.displayName)), \(translations.map(\.description))) AS x
+      """,
+    ])
+  }
+}

@@ -1,0 +1,110 @@
+import HandoffAPI
+import Postgres
+import RPCProtos
+import ServiceKit
+import TicketLedger
+
+/// What a request to change a ticket asks for, checked as far as that goes without the database.
+struct TicketUpdate: Sendable {
+  /// The paths that can be changed; a test holds the API's description against them.
+  static let paths: [String] = [
+    "title", "priority", "language", "submission_type", "processing_type", "customer.display_name", "customer.email",
+    "customer.phone", "call_back", "field_values",
+  ]
+
+  let name: TicketName
+  let version: Int64
+  /// What is to be set; state and spam box are not among it.
+  private(set) var set = TicketFields()
+  private(set) var submissionType: SubmissionTypeName?
+  private(set) var processingType: ProcessingTypeName?
+  private(set) var fieldValues = FieldValues()
+
+  /// Reads a request.
+  ///
+  /// - Throws: REQUEST_INVALID with everything that is wrong.
+  init(_ request: UpdateTicketRequest) throws(ServiceError) {
+    var check = RequestCheck()
+    let ticket = request.ticket ?? Ticket()
+    check.name(ticket.name, "ticket.name", TicketName.self)
+    // What is noted as wrong stands here as something harmless.
+    name = TicketName(ticket.name) ?? TicketName(service: "", id: TicketID(0))
+    version = request.version
+    let mask = check.mask(request.updateMask, Self.paths)
+    check.version(request.version)
+    check.requestID(request.requestId)
+    for path in Self.paths where mask.contains(path) { read(path, of: ticket, &check) }
+    if mask.contains("field_values") {
+      fieldValues = FieldValues(ticket.fieldValues, at: "ticket.field_values", &check)
+    }
+    try check.done()
+  }
+
+  private mutating func read(_ path: String, of ticket: Ticket, _ check: inout RequestCheck) {
+    switch path {
+    case "title":
+      set.title = check.line(ticket.title, "ticket.title", charactersMax: FieldLimits.titleCharactersMax)
+    case "priority":
+      set.priority = check.choice(ticket.priority.rawValue, "ticket.priority", unspecified: .normal)
+    case "language":
+      check.require(NewTicket.isLanguage(ticket.language), "ticket.language", "is not an ISO 639-1 code such as ko")
+      set.language = ticket.language
+    case "submission_type":
+      check.require(!ticket.submissionType.isEmpty, "ticket.submission_type", "cannot be taken off; choose another")
+      submissionType = check.optionalName(ticket.submissionType, "ticket.submission_type")
+      set.submissionTypeID = .some(submissionType?.id)
+    case "processing_type":
+      processingType = check.optionalName(ticket.processingType, "ticket.processing_type")
+      set.processingTypeID = .some(processingType?.id)
+    case "field_values": break
+    case "call_back": set.callBack = .some(Self.callBack(ticket.callBack, &check))
+    default: readCustomer(path, of: ticket.customer ?? TicketCustomer(), &check)
+    }
+  }
+
+  private mutating func readCustomer(_ path: String, of customer: TicketCustomer, _ check: inout RequestCheck) {
+    let field = "ticket.\(path)"
+    switch path {
+    case "customer.display_name":
+      set.customerName = check.line(
+        customer.displayName, field, charactersMax: FieldLimits.customerNameCharactersMax, mayBeBlank: true)
+    case "customer.email": set.customerEmail = check.email(customer.email, field)
+    default: set.customerPhone = check.phone(customer.phone, field)
+    }
+  }
+
+  private static func callBack(_ callBack: CallBack?, _ check: inout RequestCheck) -> CallBackRecord? {
+    guard let callBack else { return nil }
+    let phone = check.phone(callBack.phone, "ticket.call_back.phone")
+    check.require(!callBack.phone.isEmpty, "ticket.call_back.phone", "is required: the number to call")
+    let seconds = callBack.time?.seconds ?? 0
+    // Whole seconds of the years that a call can be promised for.
+    check.require(
+      (946_684_800..<4_102_444_800).contains(seconds), "ticket.call_back.time",
+      "is required: a time between the years 2000 and 2100")
+    return CallBackRecord(
+      phone: phone, time: Instant(microsecondsSinceEpoch: seconds.multipliedReportingOverflow(by: 1_000_000).0),
+      isActive: callBack.active)
+  }
+
+  /// Refuses names of another service's things as if they did not exist.
+  ///
+  /// - Throws: TYPE_NOT_FOUND.
+  func requireNames(of service: ServiceRecord) throws(ServiceError) {
+    if let submissionType, submissionType.service != service.code { throw ServiceError(.typeNotFound) }
+    if let processingType, processingType.service != service.code { throw ServiceError(.typeNotFound) }
+  }
+
+  /// The texts that would be changed where asterisks stand, by their fields' names: they may be masked.
+  func suspects(on ticket: TicketRecord) -> [String] {
+    let texts: [(field: String, old: String, new: String?)] = [
+      ("title", ticket.title, set.title), ("customer.display_name", ticket.customerName, set.customerName),
+      ("customer.email", ticket.customerEmail, set.customerEmail),
+      ("customer.phone", ticket.customerPhone, set.customerPhone),
+      ("call_back.phone", ticket.callBack?.phone ?? "", set.callBack.map { $0?.phone ?? "" }),
+    ]
+    return texts.filter { text in
+      text.new != nil && text.new != text.old && text.old.utf8.contains(UInt8(ascii: "*"))
+    }.map(\.field)
+  }
+}

@@ -1,0 +1,146 @@
+import HandoffAPI
+import HandoffTestKit
+import Mail
+import Postgres
+import RPC
+import RPCProtos
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite struct TemplateTests {
+  private func create(
+    _ world: TicketWorld, _ template: Template, in service: String = "services/care",
+    by agent: AgentID = TicketWorld.boss
+  ) async throws -> Template {
+    try await world.client.createTemplate(
+      CreateTemplateRequest(parent: service, template: template), world.by(agent))
+  }
+
+  @Test("inserting fills the codes from the ticket and counts every use; masked text stays masked")
+  func insert() async throws {
+    let world = try await TicketWorld()
+    try await world.run(
+      """
+      INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name, is_administrators_only) VALUES
+        (1, 50, 'order_number', 'TEXT', 'AGENT', '주문', false), (1, 51, 'secret', 'TEXT', 'AGENT', '비밀', true)
+      """)
+    let ticket = try await world.ticket(TicketWorld.Shape(title: "#{agentName} 배송", text: "내 번호는 *** 입니다"))
+    try await world.run(
+      """
+      INSERT INTO ticket_field_value (service_id, ticket_id, field_id, value)
+      VALUES (1, \(ticket.id), 50, 'A-1'), (1, \(ticket.id), 51, 'X')
+      """)
+    let template = try await create(
+      world,
+      Template(
+        title: "인사",
+        content: "#{customerName}님 [#{subject}] #{inquiry} #{agentName} #{serviceName} #{groupName} "
+          + "#{field.order_number} #{nothing} #{field.secret} #{ #{} #{submissionType}."))
+    #expect(template.useCount == 0 && template.version == 1)
+    let request = InsertTemplateRequest(name: template.name, ticket: world.name(ticket))
+    for agent in [TicketWorld.kim, TicketWorld.kim] {
+      let inserted = try await world.client.insertTemplate(request, world.by(agent))
+      #expect(
+        inserted.text == "홍길동님 [#{agentName} 배송] 내 번호는 *** 입니다 김상담 고객센터 배송 A-1 "
+          + "#{nothing} #{field.secret} #{ #{} .")
+      #expect(inserted.unknownCodes == ["nothing", "field.secret"])
+    }
+    let after = try await world.client.getTemplate(GetTemplateRequest(name: template.name), world.by(TicketWorld.kim))
+    #expect(after.useCount == 2 && after.version == 1)
+    #expect(try await world.eventCodes(world.name(ticket)) == ["CREATED"])
+  }
+
+  @Test("a template's codes are those of mail's layouts, less what only an answer has")
+  func codes() {
+    let known = Set(ReplacementCode.allCases.map(\.rawValue))
+    #expect(Set(TemplateCode.allCases.map(\.rawValue)) == known.subtracting(["content", "answeredAt", "status"]))
+  }
+
+  @Test("agents find templates by title, search code and processing type, their own service's and the shared ones")
+  func find() async throws {
+    let world = try await TicketWorld()
+    let type = "services/care/processingTypes/1"
+    let own = try await create(
+      world, Template(title: "배송 안내 Delivery", content: "c", searchCode: "Ship1", processingTypes: [type]))
+    let other = try await create(world, Template(title: "환불", content: "c", searchCode: "refund"))
+    let shared = try await create(
+      world, Template(title: "공통 인사", content: "c", shared: true), in: "services/bugs")
+    let hidden = try await create(world, Template(title: "내부", content: "c"), in: "services/bugs")
+    func find(_ request: ListTemplatesRequest, by agent: AgentID = TicketWorld.kim) async throws -> [String] {
+      var request = request
+      if request.parent.isEmpty { request.parent = "services/care" }
+      request.pageSize = 1
+      var names: [String] = []
+      repeat {
+        let page = try await world.client.listTemplates(request, world.by(agent))
+        names += page.templates.map(\.name)
+        request.pageToken = page.nextPageToken
+      } while !request.pageToken.isEmpty
+      return names
+    }
+    #expect(try await find(ListTemplatesRequest()) == [own.name, other.name, shared.name])
+    #expect(try await find(ListTemplatesRequest(title: "delivery")) == [own.name])
+    #expect(try await find(ListTemplatesRequest(title: "안내")) == [own.name])
+    #expect(try await find(ListTemplatesRequest(title: "%")).isEmpty)
+    #expect(try await find(ListTemplatesRequest(searchCode: "SHIP")) == [own.name])
+    #expect(try await find(ListTemplatesRequest(processingType: type)) == [own.name])
+    #expect(try await find(ListTemplatesRequest(parent: "services/other"), by: TicketWorld.stranger) == [shared.name])
+    let ticket = world.name(try await world.ticket())
+    func insert(_ template: Template) async -> ServiceError? {
+      await refusal {
+        try await world.client.insertTemplate(
+          InsertTemplateRequest(name: template.name, ticket: ticket), world.by(TicketWorld.lee))
+      }
+    }
+    #expect(await insert(shared) == nil)
+    #expect(await insert(hidden)?.reason == .templateNotFound)
+  }
+
+  @Test("administrators change and delete templates; everything wrong is told at once")
+  func administration() async throws {
+    let world = try await TicketWorld()
+    let boss = world.by(TicketWorld.boss)
+    let type = "services/care/processingTypes/2"
+    let made = try await create(
+      world, Template(title: "t", content: "c", searchCode: "abc", processingTypes: [type]))
+    var wanted = made
+    wanted.title = "새 제목"
+    wanted.processingTypes = []
+    let request = UpdateTemplateRequest(
+      template: wanted, updateMask: FieldMask(paths: ["title", "processing_types"]), version: 1)
+    let used = await refusal {
+      try await world.client.deleteProcessingType(DeleteProcessingTypeRequest(name: type), boss)
+    }
+    #expect(used?.reason == .inUse)
+    let changed = try await world.client.updateTemplate(request, boss)
+    #expect(changed.title == "새 제목" && changed.content == "c" && changed.processingTypes.isEmpty)
+    #expect(await refusal { try await world.client.updateTemplate(request, boss) }?.reason == .staleVersion)
+    let taken = await refusal { try await create(world, Template(title: "t", content: "c", searchCode: "ABC")) }
+    #expect(taken?.reason == .alreadyExists)
+    let foreign = await refusal {
+      try await create(
+        world, Template(title: "t", content: "c", processingTypes: ["services/other/processingTypes/9"]))
+    }
+    #expect(foreign?.reason == .typeNotFound)
+    let wrong = await refusal {
+      try await create(
+        world,
+        Template(
+          title: "", content: " ", searchCode: "has space", processingTypes: ["x", "x"]))
+    }
+    #expect(
+      wrong?.violations.map(\.field) == [
+        "template.title", "template.content", "template.search_code", "template.processing_types",
+        "template.processing_types[0]", "template.processing_types[1]",
+      ])
+    #expect(
+      await refusal { try await create(world, Template(title: "t", content: "c"), by: TicketWorld.lee) }?.reason
+        == .permissionDenied)
+    _ = try await world.client.deleteTemplate(DeleteTemplateRequest(name: made.name), boss)
+    let gone = await refusal { try await world.client.deleteTemplate(DeleteTemplateRequest(name: made.name), boss) }
+    #expect(gone?.reason == .templateNotFound)
+  }
+}

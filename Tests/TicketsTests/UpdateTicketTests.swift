@@ -1,0 +1,163 @@
+import HandoffAPI
+import HandoffTestKit
+import Postgres
+import RPC
+import RPCProtos
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite struct UpdateTicketTests {
+  private func update(
+    _ world: TicketWorld, _ ticket: Ticket, _ paths: [String], version: Int64 = 0, by agent: AgentID = TicketWorld.kim
+  ) async throws -> Ticket {
+    try await world.client.updateTicket(
+      UpdateTicketRequest(ticket: ticket, updateMask: FieldMask(paths: paths), version: version), world.by(agent))
+  }
+
+  @Test("what the mask names is saved, the rest stays, and one event tells before and after")
+  func saves() async throws {
+    let world = try await TicketWorld()
+    let before = try await world.ticket()
+    var wanted = Ticket(name: world.name(before), title: " 환불 요청 ", priority: .urgent, language: "ja")
+    wanted.submissionType = "services/care/submissionTypes/2"
+    wanted.processingType = "services/care/processingTypes/2"
+    wanted.customer = TicketCustomer(displayName: "김하늘", email: "Haneul@Example.com", phone: "010-0000-0000")
+    let after = try await update(
+      world, wanted,
+      ["title", "priority", "submission_type", "processing_type", "customer.display_name", "customer.email"])
+    #expect(after.title == "환불 요청" && after.priority == .urgent && after.language == "ko")
+    #expect(after.submissionType == wanted.submissionType && after.processingType == wanted.processingType)
+    #expect(after.customer?.email == "haneul@example.com" && after.customer?.phone.isEmpty == true)
+    #expect(after.version == before.version + 1 && after.state == .processing)
+    let event = try #require(
+      try await world.client.listEvents(ListEventsRequest(parent: after.name), world.by(TicketWorld.kim)).events.last)
+    #expect(event.code == "FIELDS_SAVED")
+    let changes = Dictionary(
+      event.changes.map { ($0.field, "\($0.before) -> \($0.after)") }, uniquingKeysWith: { first, _ in first })
+    #expect(changes["priority"] == "NORMAL -> URGENT")
+    #expect(changes["title"] == "택배가 오지 않아요 -> 환불 요청")
+    #expect(changes["customer.email"] == "hong@example.com -> haneul@example.com")
+    #expect(changes["processing_type"] == " -> services/care/processingTypes/2")
+    #expect(changes.count == 6)
+    #expect(try await world.outbox(before.id).map(\.topic) == [.triggers])
+    // The same again changes nothing, and so writes nothing.
+    #expect(try await update(world, wanted, ["title", "priority"]).version == after.version)
+    let cleared = try await update(world, Ticket(name: after.name), ["processing_type"])
+    #expect(cleared.processingType.isEmpty)
+    let found = try await world.client.verifyHistory(
+      VerifyHistoryRequest(name: after.name), world.by(TicketWorld.kim))
+    #expect(found.intact, "\(found.finding)")
+  }
+
+  @Test("everything wrong with a request is told at once")
+  func violations() async throws {
+    let world = try await TicketWorld()
+    var wrong = Ticket(name: "tickets/1", title: "a\u{7}", priority: .init(rawValue: 9), language: "Korean")
+    wrong.submissionType = "x"
+    wrong.customer = TicketCustomer(displayName: String(repeating: "가", count: 101), email: "x", phone: "y")
+    wrong.callBack = CallBack(phone: "1")
+    let error = await refusal {
+      try await update(world, wrong, TicketUpdate.paths + ["state", "agent"], version: -1)
+    }
+    #expect(
+      error?.violations.map(\.field) == [
+        "ticket.name", "update_mask", "update_mask", "version", "ticket.title", "ticket.priority", "ticket.language",
+        "ticket.submission_type", "ticket.customer.display_name", "ticket.customer.email", "ticket.customer.phone",
+        "ticket.call_back.phone", "ticket.call_back.time",
+      ])
+    let empty = await refusal {
+      try await world.client.updateTicket(UpdateTicketRequest(), world.by(TicketWorld.kim))
+    }
+    #expect(empty?.violations.map(\.field) == ["ticket.name", "update_mask"])
+  }
+
+  @Test("stale writers, closed and spam tickets, and other services' types are refused, and nothing is written")
+  func refusals() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await world.ticket()
+    let name = world.name(ticket)
+    let stale = await refusal {
+      try await update(world, Ticket(name: name, title: "x"), ["title"], version: ticket.version + 1)
+    }
+    #expect(stale?.reason == .staleVersion && stale?.metadata["current_version"] == "\(ticket.version)")
+    for (type, path) in [
+      ("services/other/submissionTypes/9", "submission_type"), ("services/care/submissionTypes/999", "submission_type"),
+    ] {
+      var wanted = Ticket(name: name)
+      wanted.submissionType = type
+      #expect(await refusal { try await update(world, wanted, [path]) }?.reason == .typeNotFound)
+    }
+    let shapes = [TicketWorld.Shape(state: .completed), TicketWorld.Shape(isSpam: true)]
+    for shape in shapes {
+      let closed = try await world.ticket(shape)
+      let error = await refusal { try await update(world, Ticket(name: world.name(closed), title: "x"), ["title"]) }
+      #expect(error?.reason == .transitionNotAllowed)
+    }
+    let guest = await refusal {
+      try await update(world, Ticket(name: name, title: "x"), ["title"], by: TicketWorld.guest)
+    }
+    #expect(guest?.reason == .permissionDenied)
+    #expect(try await world.count("SELECT count(*) FROM ticket_event WHERE ticket_id = \(ticket.id)") == 1)
+  }
+
+  @Test("a masked title is not changed until it is unmasked")
+  func masked() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await world.ticket(TicketWorld.Shape(title: "*** 환불"))
+    let name = world.name(ticket)
+    try await world.run(
+      """
+      WITH made AS (INSERT INTO mask (service_id, ticket_id) VALUES (1, \(ticket.id)) RETURNING id)
+      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, span_start,
+        span_length, sealed_original, key_id)
+      SELECT 1, made.id, 0, 1, \(ticket.id), 'ticket.title', 0, 3, '\\x00', 'k' FROM made
+      """)
+    let error = await refusal { try await update(world, Ticket(name: name, title: "y"), ["title"]) }
+    #expect(error?.reason == .maskOverlap)
+    #expect(try await update(world, Ticket(name: name, title: "y", priority: .low), ["priority"]).priority == .low)
+    try await world.run("UPDATE mask_place SET is_on = false, sealed_original = NULL")
+    #expect(try await update(world, Ticket(name: name, title: "y"), ["title"]).title == "y")
+  }
+
+  @Test("a promised call is on the agent's list and counter until it is done or the ticket is completed")
+  func callBacks() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await world.ticket(.resolved)
+    let name = world.name(ticket)
+    var wanted = Ticket(name: name)
+    wanted.callBack = CallBack(
+      phone: "+82 10-0000-1234", time: Timestamp(seconds: 1_800_000_000, nanos: 5), active: true)
+    let promised = try await update(world, wanted, ["call_back"], by: TicketWorld.lee)
+    #expect(
+      promised.callBack
+        == CallBack(
+          phone: "+821000001234", time: Timestamp(seconds: 1_800_000_000), active: true))
+    func mine(_ agent: AgentID) async throws -> ([String], Int64) {
+      let list = try await world.client.listTickets(
+        ListTicketsRequest(parent: "services/care", menu: .myCallBacks), world.by(agent))
+      let counters = try await world.client.getCounters(
+        GetCountersRequest(parent: "services/care"), world.by(agent))
+      return (list.tickets.map(\.name), counters.myCallBackCount)
+    }
+    #expect(try await mine(TicketWorld.kim) == ([name], 1))
+    #expect(try await mine(TicketWorld.lee) == ([], 0))
+    let events = try await world.client.listEvents(ListEventsRequest(parent: name), world.by(TicketWorld.kim)).events
+    let changes = events.last?.changes.map { "\($0.field)=\($0.after)" }
+    #expect(
+      changes == ["call_back.time=2027-01-15T08:00:00Z", "call_back.active=true", "call_back.phone=+821000001234"])
+    wanted.callBack?.active = false
+    _ = try await update(world, wanted, ["call_back"])
+    #expect(try await mine(TicketWorld.kim) == ([], 0))
+    wanted.callBack?.active = true
+    _ = try await update(world, wanted, ["call_back"])
+    let completed = try await world.client.completeTicket(
+      CompleteTicketRequest(name: name), world.by(TicketWorld.boss))
+    #expect(completed.callBack?.active == false && completed.callBack?.phone == "+821000001234")
+    #expect(try await mine(TicketWorld.kim) == ([], 0))
+    let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: name), world.by(TicketWorld.kim))
+    #expect(found.intact, "\(found.finding)")
+  }
+}
