@@ -89,7 +89,7 @@ import TicketLedger
   /// What lost a race or came at the wrong time is told so, by these reasons and no others.
   private static let expected: Set<Reason> = [
     .transitionNotAllowed, .ticketAlreadyHeld, .staleVersion, .conflict, .permissionDenied, .reasonNotAllowed,
-    .ticketNotFound,
+    .ticketNotFound, .groupNotFound,
   ]
 
   private func act(_ run: Run, on ticket: String, _ random: inout SeededGenerator) async throws {

@@ -71,6 +71,10 @@ enum ClusterPlan {
   static func callerTokenFile(of daemon: Daemon, _ directory: DataDirectory) -> String {
     "\(directory.secrets)/\(daemon.name)-caller-tokens"
   }
+  /// The token by which a daemon proves its name.
+  static func ownTokenFile(of daemon: String, _ directory: DataDirectory) -> String {
+    "\(directory.secrets)/\(daemon)-caller-token"
+  }
   static func ledgerKeyFile(_ directory: DataDirectory) -> String { "\(directory.keys)/ledger-key" }
   static func maskingKeys(_ directory: DataDirectory) -> String { "\(directory.keys)/masking" }
 

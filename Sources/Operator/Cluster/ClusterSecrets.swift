@@ -8,7 +8,7 @@ enum ClusterSecrets {
     _ = try secret("\(directory.keys)/ledger-key", directory)
     var tokens: [(name: String, token: String)] = []
     for daemon in ClusterPlan.daemons {
-      tokens.append((daemon.name, try secret("\(directory.secrets)/\(daemon.name)-caller-token", directory)))
+      tokens.append((daemon.name, try secret(ClusterPlan.ownTokenFile(of: daemon.name, directory), directory)))
     }
     for daemon in ClusterPlan.daemons {
       // A daemon can prove to be itself only; of the others it knows what their tokens look like from outside.

@@ -3,27 +3,48 @@ import FoundationEssentials
 import HandoffAPI
 import Outbound
 import RPC
+import ServiceKit
 
 /// The public API of the running cluster, the way its clients see it: gRPC at the gateway, JSON at the edge.
 struct DemoClient: Sendable {
   let sessions: SessionServiceClient
   let api: HandoffServiceClient
+  /// The tickets daemon itself, which takes what customers reply from the mail daemon.
+  let tickets: TicketServiceClient
   let edge: String
   private let channel: RPCChannel
+  private let ticketsChannel: RPCChannel
+  private let mailToken: String
   private let http: HTTPClient
 
-  init(_ addresses: ClusterAddresses, group: EventLoopGroup) throws(OperatorError) {
-    guard let gateway = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName] else {
+  /// - Parameter mailToken: what proves to the cluster that a call is the mail daemon's.
+  init(_ addresses: ClusterAddresses, mailToken: String, group: EventLoopGroup) throws(OperatorError) {
+    guard let gateway = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName],
+      let ticketsPort = addresses.port(of: "tickets")
+    else {
       throw OperatorError("the addresses of the cluster are not known", advice: "Start it again: handoff up")
     }
     channel = RPCChannel(group: group, target: .tcp("127.0.0.1", gateway))
     sessions = SessionServiceClient(channel)
     api = HandoffServiceClient(channel)
+    ticketsChannel = RPCChannel(group: group, target: .tcp("127.0.0.1", ticketsPort))
+    tickets = TicketServiceClient(ticketsChannel)
+    self.mailToken = mailToken
     http = HTTPClient(pool: BlockingPool(name: "http", threads: 1, queueMax: 16))
     self.edge = edge
   }
 
-  func close() async { await channel.close() }
+  func close() async {
+    await channel.close()
+    await ticketsChannel.close()
+  }
+
+  /// Options of a call as the mail daemon makes it.
+  var asMail: CallOptions {
+    CallOptions(
+      deadline: .after(.seconds(20)),
+      metadata: Metadata([(CallMetadata.caller, "mail"), (CallMetadata.callerToken, mailToken)]))
+  }
 
   /// Options of a call by somebody who is signed in.
   func signedIn(_ token: String) -> CallOptions {

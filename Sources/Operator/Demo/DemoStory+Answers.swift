@@ -63,7 +63,7 @@ extension DemoStory {
   }
 
   /// Waits until the ticket's mail number `count` has left, and looks for personal data in it.
-  private func checkMail(_ count: Int, of ticket: Ticket, says text: String, _ reader: Person) async throws {
+  func checkMail(_ count: Int, of ticket: Ticket, says text: String, _ reader: Person) async throws {
     let mails = try await wait("mail \(count) of \(ticket.name) did not leave within 20 s") {
       try await client.api.listMailMessages(ListMailMessagesRequest(parent: ticket.name), options(reader)).mailMessages
     } until: { mails in

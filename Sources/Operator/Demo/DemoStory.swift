@@ -2,7 +2,8 @@ import EventLoop
 import HandoffAPI
 import RPC
 
-/// The story of one inquiry, from the customer's words to the answer in the customer's mail box.
+/// The story of two inquiries, from the customers' words to the answers in their mail boxes: one is masked, held,
+/// forwarded, resolved and opened again, the other goes to the issue service and back.
 ///
 /// Used by one task, step after step.
 final class DemoStory {
@@ -47,6 +48,8 @@ final class DemoStory {
     try await readLists(ticket, second, resolver)
     try await compareCounters(before, administrator)
     try await readEvents(ticket, holder, resolver, rotation, administrator)
+    try await escalateAndAnswer(second, administrator)
+    try await reopen(ticket, resolver)
   }
 
   /// Begins a step.
@@ -93,7 +96,7 @@ final class DemoStory {
   }
 
   /// Signs in as the agent with this resource name.
-  private func signIn(_ name: String, _ administrator: Person) async throws -> Person {
+  func signIn(_ name: String, _ administrator: Person) async throws -> Person {
     if let person = people[name] { return person }
     let agent = try await client.api.getAgent(GetAgentRequest(name: name), options(administrator))
     step("\(agent.displayName), who holds the ticket, signs in (gRPC)")
@@ -161,7 +164,8 @@ final class DemoStory {
     return (first, second)
   }
 
-  private func assigned(_ ticket: Ticket, _ reader: Person) async throws -> Ticket {
+  /// A ticket once a trigger has given it to somebody.
+  func assigned(_ ticket: Ticket, _ reader: Person) async throws -> Ticket {
     let ticket = try await wait("the trigger did not assign \(ticket.name) within 20 s") {
       try await client.api.getTicket(GetTicketRequest(name: ticket.name), options(reader))
     } until: {
