@@ -11,6 +11,7 @@ package struct AssignmentService: AssignmentServiceProvider {
   let triggers: TriggerStore
   let runner: TriggerRunner
   let passwords: PasswordCheck
+  let records: AssignmentRecords
 
   /// Serves the ledger's tickets, and the agents of its database.
   package init(ledger: TicketLedger, runner: TriggerRunner, passwords: PasswordCheck) {
@@ -19,6 +20,7 @@ package struct AssignmentService: AssignmentServiceProvider {
     self.passwords = passwords
     agents = AgentStore(pool: ledger.pool)
     triggers = runner.store
+    records = AssignmentRecords(pool: ledger.pool)
   }
 
   /// Who may call what: agents act through the door and the operator, daemons ask for what they need.
@@ -29,7 +31,9 @@ package struct AssignmentService: AssignmentServiceProvider {
         "KeepTicket", "ForwardTicket", "GetAgent", "ListMembers", "ListGroups", "CreateTrigger", "GetTrigger",
         "ListTriggers", "CreateAgent", "ListAgents", "UpdateAgent", "DeactivateAgent", "ActivateAgent", "SetPassword",
         "ChangePassword", "CreateMember", "UpdateMember", "DeleteMember", "CreateGroup", "UpdateGroup", "DeleteGroup",
-        "ListPermissionChanges",
+        "ListPermissionChanges", "UpdateTrigger", "ActivateTrigger", "DeactivateTrigger", "DeleteTrigger",
+        "ReorderTriggers", "GetTriggerSettings", "UpdateTriggerSettings", "GetTriggerVocabulary", "ExplainAssignment",
+        "SimulateTriggers",
       ], callers: ["gateway", "operator"]),
     CallerRule("AssignmentService", ["VerifyCredential"], callers: ["gateway"]),
     CallerRule("AssignmentService", ["RunTriggers"], callers: ["tickets"]),

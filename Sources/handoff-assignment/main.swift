@@ -11,10 +11,12 @@ let description = ServiceDescription(
 await runService(description) { process in
   let ledger = TicketLedger(process, pool: try await process.openDatabase())
   let runner = TriggerRunner(ledger: ledger, log: process.log, metrics: process.metrics)
+  let waiting = WaitingTickets(runner, metrics: process.metrics)
   let departures = DepartureWorker(ledger: ledger, log: process.log, metrics: process.metrics)
   let passwords = PasswordCheck()
   process.onShutdown("passwords") { passwords.shutdown() }
   process.onShutdown("triggers", runner.start(on: process.group))
+  process.onShutdown("waiting tickets", waiting.start(on: process.group))
   process.onShutdown("departures", departures.start(on: process.group))
   let service = AssignmentService(ledger: ledger, runner: runner, passwords: passwords)
   return ServiceParts(

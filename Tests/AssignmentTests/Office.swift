@@ -19,6 +19,7 @@ struct Office: Sendable {
   let desk: Desk
   let runner: TriggerRunner
   let departures: DepartureWorker
+  let waiting: WaitingTickets
   let service: AssignmentService
 
   static func open() async throws -> Office {
@@ -31,6 +32,7 @@ struct Office: Sendable {
     let ledger = try desk.ledger(as: "handoff_assignment")
     runner = TriggerRunner(
       ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics())
+    waiting = WaitingTickets(runner, metrics: Metrics())
     departures = DepartureWorker(
       ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics())
     service = AssignmentService(ledger: ledger, runner: runner, passwords: PasswordCheck(parameters: Self.cheap))

@@ -320,22 +320,37 @@ struct TriggerPassTests {
     #expect(try await office.desk.number("SELECT count(*) FROM outbox WHERE dead_time IS NULL") == 1)
   }
 
-  @Test("turns wanted at the same time are taken by one statement, each turn once")
-  func sharedStatement() async throws {
-    let trigger = try await office.trigger([.isNew], .assign(.sequential, [Desk.kim]))
-    let id = try #require(TriggerName(trigger.name)).id
-    let pool = try office.desk.ledger(as: "handoff_assignment").pool
-    let counter = TurnCounter(pool: pool)
-    let cursor = TurnCounter.Cursor(service: ServiceID(1), trigger: id, resultIndex: 0)
-    // Started on one loop, all of them want their turn before the loop sends anything.
-    let turns = try await withTaskExecutorPreference(TestLoops.group.loops[0]) {
-      try await withThrowingTaskGroup(of: Int64.self) { group in
-        for _ in 0..<16 { group.addTask { try await counter.take(cursor) } }
-        return try await group.reduce(into: []) { $0.append($1) }
-      }
+  @Test("tickets that want turns of one cursor at the same time are committed together, each with its turn")
+  func sharedTransaction() async throws {
+    let agents = try await office.hire(11...14)
+    try await office.trigger([.isNew], .assign(.sequential, agents))
+    for _ in 0..<32 { _ = try await office.ticket() }
+    #expect(try await office.runner.worker.runOnce(deadline: office.desk.deadline) == 32)
+    // The first may have gone alone; those that came while it was written went together.
+    let transactions = try await office.desk.number("SELECT count(DISTINCT xmin::text) FROM ticket")
+    #expect(transactions <= 4, "\(transactions) transactions for 32 tickets")
+    for agent in agents {
+      #expect(try await office.desk.number("SELECT count(*) FROM ticket WHERE agent_id = \(agent)") == 8)
     }
-    #expect(turns.sorted() == Array(0..<16))
-    #expect(pool.metrics.queries == 1)
-    #expect(try await counter.take(cursor) == 16)
+    #expect(try await office.desk.number("SELECT turn FROM trigger_cursor") == 32)
+    #expect(try await office.desk.number("SELECT count(*) FROM assignment_record") == 32)
+  }
+
+  @Test("a ticket that cannot be written does not keep those beside it from being written")
+  func poisoned() async throws {
+    try await office.trigger([.isNew], .assign(.sequential, [Desk.kim, Desk.lee]))
+    var names: [TicketName] = []
+    for _ in 0..<6 { names.append(try await office.ticket()) }
+    // Its next event is there already.
+    try await office.execute(
+      """
+      INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, changes, create_time, hash)
+      VALUES (1, \(names[2].id), 2, 'COMMENTED', 'SYSTEM', '[]', now(), '')
+      """)
+    _ = try await office.runner.worker.runOnce(deadline: office.desk.deadline)
+    let assigned = try await office.desk.number("SELECT count(*) FROM ticket WHERE state = 'PROCESSING'")
+    #expect(assigned == 5)
+    #expect(try await office.desk.number("SELECT turn FROM trigger_cursor") == 5)
+    #expect(try await office.desk.number("SELECT count(*) FROM outbox WHERE dead_time IS NULL") == 1)
   }
 }

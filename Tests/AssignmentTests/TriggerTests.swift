@@ -82,6 +82,12 @@ struct TriggerTests {
       }
     }
 
+    static func group(_ group: ConditionGroup, _ field: String) -> Refused {
+      Refused("a group: \(field)", "conditions[0].group\(field)") {
+        $0.conditions = [TriggerCondition(group: group)]
+      }
+    }
+
     static func result(_ result: TriggerResult.Result?, _ fields: String...) -> Refused {
       Refused("\(String(describing: result).prefix(60))", "results[0]") {
         $0.results = [TriggerResult(result: result)]
@@ -124,6 +130,34 @@ struct TriggerTests {
       .condition(.agent, .in, ["agents/4"], "values[0]"),
       .condition(.group, .in, ["services/care/groups/99"], "values[0]"),
       .condition(.group, .in, ["services/tech/groups/3"], "values[0]"),
+      .condition(.sourceService, .in, ["services/tech"], "target"),
+      .condition(.createTime, .before, ["yesterday"], "values[0]"),
+      .condition(.createTime, .after, ["2026-01-31T09:30:00Z", "2026-01-31T09:30:00Z"], "values"),
+      .condition(.state, .changed, ["PENDING"], "values"),
+      .condition(.processingType, .in, ["services/care/processingTypes/99"], "values[0]"),
+      .group(ConditionGroup(kind: .any, conditions: []), ".conditions"),
+      .group(ConditionGroup(conditions: [.isNew]), ".kind"),
+      .group(
+        ConditionGroup(
+          kind: .none,
+          conditions: [.isNew, TriggerCondition(requirement: .required, target: .title, operator: .isEmpty)]),
+        ".conditions[1].requirement"),
+      .group(
+        ConditionGroup(kind: .all, conditions: [TriggerCondition(target: .state, operator: .in, values: ["NEW"])]),
+        ".conditions[0].values[0]"),
+      .group(
+        (0..<4).reduce(ConditionGroup(kind: .all, conditions: [.isNew])) { inner, _ in
+          ConditionGroup(kind: .any, conditions: [TriggerCondition(group: inner)])
+        },
+        ".conditions[0].group.conditions[0].group.conditions[0].group.conditions[0].group"),
+      Refused("a group and a target", "conditions[0]") {
+        $0.conditions = [TriggerCondition(target: .state, group: ConditionGroup(kind: .all, conditions: [.isNew]))]
+      },
+      Refused("too many lines in groups", "conditions") {
+        $0.conditions = [
+          TriggerCondition(group: ConditionGroup(kind: .any, conditions: Array(repeating: .isNew, count: 50)))
+        ]
+      },
       .condition(.submissionType, .in, ["services/tech/submissionTypes/2"], "values[0]"),
       .condition(.submissionType, .in, ["services/care/submissionTypes/2"], "values[0]"),
       .result(nil, ""),
@@ -163,32 +197,42 @@ struct TriggerTests {
 
   @Test("every target of the table can be saved with each of its operators, and with no other")
   func table() async throws {
+    let care = try await office.desk.ledger.directory.service(code: "care", deadline: office.desk.deadline)
+    let tech = try await office.desk.ledger.directory.service(code: "tech", deadline: office.desk.deadline)
     for rule in TriggerTargetRule.all {
       for comparison in TriggerOperator.allCases {
         let value =
-          switch rule.target {
-          case .cause: "CREATED"
-          case .state: "PENDING"
-          case .priority: "HIGH"
-          case .channel: "EMAIL"
-          case .language: "ko"
-          case .submissionType: "services/care/submissionTypes/1"
-          case .group: "services/care/groups/1"
-          case .agent: "agents/1"
-          case .title, .content, .customerName, .customerEmail: "말"
+          switch (rule.target, rule.valueKind) {
+          case (.cause, _): "CREATED"
+          case (.state, _): "PENDING"
+          case (.priority, _): "HIGH"
+          case (.channel, _): "EMAIL"
+          case (.language, _): "ko"
+          case (_, .resource("agents")): "agents/1"
+          case (_, .resource("services")): "services/care"
+          case (_, .resource(let collection)): "services/tech/\(collection)/1"
+          case (_, .time): "2026-01-31T09:30:00Z"
+          case (_, _): "말"
           }
-        let isUnary = comparison == .isEmpty || comparison == .isNotEmpty
-        var trigger = Self.good
-        trigger.conditions = [
-          TriggerCondition(
-            target: .init(rawValue: rule.target.number), operator: .init(rawValue: comparison.number),
-            values: isUnary ? [] : [value])
-        ]
-        var reader = TriggerReader(service: "care")
-        #expect(reader.conditions(trigger.conditions).count == (rule.operators.contains(comparison) ? 1 : 0))
+        let condition = TriggerCondition(
+          target: .init(rawValue: rule.target.number), operator: .init(rawValue: comparison.number),
+          values: comparison.values == .none ? [] : [value])
+        var reader = TriggerReader(service: tech)
+        #expect(reader.conditions([condition]).0.count == (rule.operators.contains(comparison) ? 1 : 0))
         #expect(reader.check.violations.isEmpty == rule.operators.contains(comparison))
+        guard rule.isForIssuesOnly else { continue }
+        var other = TriggerReader(service: care)
+        #expect(other.conditions([condition]).0.isEmpty)
       }
     }
+    let vocabulary = try await office.service.getTriggerVocabulary(
+      GetTriggerVocabularyRequest(name: "services/care/triggerVocabulary"),
+      office.call("GetTriggerVocabulary", by: Desk.boss))
+    let rules = TriggerTargetRule.all.filter { !$0.isForIssuesOnly }
+    #expect(vocabulary.targets.map(\.target.rawValue) == rules.map(\.target.number))
+    #expect(vocabulary.targets.map { $0.operators.map(\.rawValue) } == rules.map { $0.operators.map(\.number) })
+    #expect(vocabulary.targets.first { $0.target == .priority }?.words == ["LOW", "NORMAL", "HIGH", "URGENT"])
+    #expect(vocabulary.targets.first { $0.target == .group }?.collection == "groups")
   }
 
   @Test("settings are for administrators, and a service has a bounded number of triggers")

@@ -22,7 +22,7 @@ extension ClusterTests {
 
     @Test("stock grpcio signs in and calls every RPC of the public API", arguments: ["gateway", "edge"])
     func everyRPC(door: String) async throws {
-      try await PythonClient.expect("every_rpc", try await .shared(), [door], rows: 11)
+      try await PythonClient.expect("every_rpc", try await .shared(), [door], rows: 12)
     }
 
     @Test("stock grpcio calls every daemon, which answers only whom it is to answer")

@@ -154,7 +154,10 @@ extension AgentStore {
     do {
       return try await pool.transaction(deadline: deadline) { transaction in
         let (value, log) = try await change(transaction)
-        if let statement = log.statement { try await transaction.execute(statement) }
+        if let statement = log.statement {
+          // Whoever can be given tickets now may be waited for.
+          _ = try await transaction.batch([statement, "SELECT pg_notify(\(WaitingTickets.channel), '')"])
+        }
         return value
       }
     } catch let error as PostgresError {

@@ -21,21 +21,23 @@ enum TriggerAction: Sendable, Equatable {
 struct ActiveTrigger: Sendable {
   let id: TriggerID
   let name: TriggerName
+  let displayName: String
   let version: Int64
-  let conditions: [TriggerConditionRule]
+  let conditions: ConditionTree
   let actions: [TriggerAction]
 
-  /// Reads a stored trigger.
+  /// Reads a trigger.
   ///
-  /// - Throws: INTERNAL for one that this build does not understand: a newer one may have saved it, and its daemon runs
-  ///   it.
-  init(_ id: TriggerID, version: Int64, conditions: Trigger, results: Trigger, of service: ServiceRecord) throws {
+  /// - Throws: INTERNAL for a stored one that this build does not understand: a newer one may have saved it, and its
+  ///   daemon runs it.
+  init(_ id: TriggerID, _ displayName: String, version: Int64, _ trigger: Trigger, of service: ServiceRecord) throws {
     self.id = id
+    self.displayName = displayName
     self.version = version
     name = TriggerName(service: service.code, id: id)
-    var reader = TriggerReader(service: service.code)
-    self.conditions = reader.conditions(conditions.conditions)
-    actions = reader.actions(results.results)
+    var reader = TriggerReader(service: service)
+    (_, conditions) = reader.conditions(trigger.conditions)
+    actions = reader.actions(trigger.results)
     do {
       try reader.check.done()
     } catch {

@@ -1,100 +1,177 @@
+import EventLoop
+import HandoffAPI
 import Postgres
+import Protobuf
 import ServiceKit
 import TicketLedger
+
+/// What a pass looks at, read before anything is decided.
+struct PassContext: Sendable {
+  let ticket: TicketRecord
+  let service: ServiceRecord
+  let set: TriggerSet
+  let cause: TriggerCause
+  /// The event that the pass follows from.
+  let causeSequence: Int32
+  /// The text of the first inquiry; empty when no condition looks at it.
+  var content = ""
+  /// What that event has changed; empty when no condition looks at it.
+  var changes: [CodeChange] = []
+}
 
 /// What the triggers of a service make of one ticket: the events of one change, each trigger seeing the ticket as the
 /// ones before left it.
 struct TriggerPassPlan {
   /// Gives the turn of a sequential result.
-  typealias TakeTurn = (TurnCounter.Cursor) async throws -> Int64
+  typealias TakeTurn = (TurnCursor) async throws -> Int64
 
-  private let service: ServiceRecord
-  private let set: TriggerSet
-  /// The event that the pass follows from.
-  private let causeSequence: Int32
-  /// The ticket as the triggers have left it so far.
-  private var ticket: TicketRecord
-  private var facts: TicketFacts
-  /// What is to be written; empty when no trigger fired.
-  private(set) var events: [EventDraft] = []
-
-  /// Looks at a ticket.
-  ///
-  /// - Parameter content: the text of the first inquiry; empty when no condition looks at it.
-  init(
-    _ ticket: TicketRecord, content: String, of service: ServiceRecord, _ set: TriggerSet, cause: TriggerCause,
-    causeSequence: Int32
-  ) {
-    self.ticket = ticket
-    self.service = service
-    self.set = set
-    self.causeSequence = causeSequence
-    facts = TicketFacts([
-      .cause: [cause.rawValue], .channel: [ticket.channel.rawValue], .language: [ticket.language],
-      .title: [ticket.title], .content: [content], .customerName: [ticket.customerName],
-      .customerEmail: [ticket.customerEmail],
-    ])
-    updateFacts()
+  /// A trigger that fired.
+  struct Firing {
+    let trigger: ActiveTrigger
+    /// Its events in the plan, TRIGGER_FIRED first.
+    var events: Range<Int>
   }
 
-  /// Runs the triggers from top to bottom: all whose conditions hold, the last assignment wins.
+  /// Most events of one pass; what is beyond is left undone, and said so.
+  static let eventsMax = 200
+
+  private let context: PassContext
+  private let reading: TriggerFacts
+  /// The ticket as the triggers have left it so far.
+  private(set) var ticket: TicketRecord
+  private var matching: TriggerMatching
+  /// What is to be written; empty when no trigger fired.
+  private(set) var events: [EventDraft] = []
+  /// The triggers that fired, in order.
+  private(set) var firings: [Firing] = []
+  /// How assignments were made, by the index of their event.
+  private(set) var records: [(event: Int, record: AssignmentRecord)] = []
+  /// The last assignment for which nobody was found, while the ticket is unassigned.
+  private(set) var wait: (event: Int, cursor: TurnCursor)?
+  /// Whether the pass was stopped because it had grown too long.
+  private(set) var isCut = false
+
+  init(_ context: PassContext) {
+    self.context = context
+    ticket = context.ticket
+    reading = TriggerFacts(service: context.service, set: context.set)
+    matching = TriggerMatching(
+      context.set.program.compiled,
+      on: reading.facts(
+        of: context.ticket, content: context.content, cause: context.cause, changes: context.changes))
+  }
+
+  /// Runs the triggers from top to bottom, each once at most: all whose conditions hold, or the first alone.
   mutating func run(_ takeTurn: TakeTurn) async throws {
-    for trigger in set.triggers where TriggerMatching.fires(trigger.conditions, on: facts) {
-      var fired = EventDraft(.triggerFired, by: .trigger(trigger.name), cause: .sequence(causeSequence))
-      fired.notes = [
-        CodeChange("trigger", "", trigger.name.description), CodeChange("trigger_version", "", String(trigger.version)),
-      ]
-      let cause = EventDraft.Cause.eventOfThisChange(events.count)
-      events.append(fired)
-      for (index, action) in trigger.actions.enumerated() {
-        let event: EventDraft?
-        switch action {
-        case .assign(let mode, let group, let agents):
-          let cursor = TurnCounter.Cursor(service: service.id, trigger: trigger.id, resultIndex: Int32(index))
-          event = try await assignment(mode, group, agents, fired.actor) { try await takeTurn(cursor) }
-        case .setSubmissionType(let type): event = saving(type, fired.actor)
-        case .setPriority(let priority): event = saving(priority, fired.actor)
-        case .setGroup(let group): event = setting(group, fired.actor)
-        }
-        if var event {
-          event.cause = cause
-          append(event)
-        }
+    var place = 0
+    while let index = matching.next(from: place) {
+      guard events.count < Self.eventsMax else {
+        isCut = true
+        return
       }
+      try await fire(context.set.triggers[index], takeTurn)
+      if context.set.program.mode == .firstMatch { return }
+      place = index + 1
     }
   }
 
-  /// Gives the ticket to an agent who is active, can be given tickets and is in the group. When nobody is, an
-  /// unassigned ticket waits in the group for someone to keep it.
-  private func assignment(
-    _ mode: AssignmentMode, _ group: GroupID, _ agents: [AgentID], _ actor: LedgerActor,
-    _ takeTurn: () async throws -> Int64
-  ) async throws -> EventDraft? {
-    guard let outcome = outcome(of: .assignByTrigger) else { return nil }
-    let eligible = agents.filter { set.members[$0]?.contains(group) ?? false }
+  /// The triggers that would fire on the ticket as it is now if its changes started another pass.
+  func heldBack() -> [ActiveTrigger] {
+    guard !firings.isEmpty else { return [] }
+    let changes = zip(context.ticket.codes, ticket.codes).compactMap { before, after in
+      before.code == after.code ? nil : CodeChange(before.field, before.code, after.code)
+    }
+    guard !changes.isEmpty else { return [] }
+    let again = TriggerMatching(
+      context.set.program.compiled,
+      on: reading.facts(of: ticket, content: context.content, cause: .changed, changes: changes))
+    return context.set.triggers.indices.filter { again.fires($0) }.map { context.set.triggers[$0] }
+  }
+
+  /// Gives a ticket that has waited for it to somebody who can take it now; false when there is nobody.
+  mutating func assignWaiting(
+    _ trigger: ActiveTrigger, resultIndex: Int, _ takeTurn: TakeTurn
+  ) async throws -> Bool {
+    guard ticket.state == .unassigned, ticket.agentID == nil, trigger.actions.indices.contains(resultIndex),
+      case .assign(let mode, let group, let agents) = trigger.actions[resultIndex],
+      agents.contains(where: { context.set.obstacle($0, in: group) == nil })
+    else { return false }
+    try await assign(
+      mode, group, agents, trigger, resultIndex, cause: .sequence(context.causeSequence), hasWaited: true, takeTurn)
+    return ticket.agentID != nil
+  }
+
+  private mutating func fire(_ trigger: ActiveTrigger, _ takeTurn: TakeTurn) async throws {
+    let first = events.count
+    var fired = EventDraft(.triggerFired, by: .trigger(trigger.name), cause: .sequence(context.causeSequence))
+    fired.notes = [
+      CodeChange("trigger", "", trigger.name.description), CodeChange("trigger_version", "", String(trigger.version)),
+    ]
+    events.append(fired)
+    for (index, action) in trigger.actions.enumerated() {
+      switch action {
+      case .assign(let mode, let group, let agents):
+        try await assign(
+          mode, group, agents, trigger, index, cause: .eventOfThisChange(first), hasWaited: false, takeTurn)
+      case .setSubmissionType(let type): append(saving(type, fired.actor), cause: first)
+      case .setPriority(let priority): append(saving(priority, fired.actor), cause: first)
+      case .setGroup(let group): append(setting(group, fired.actor), cause: first)
+      }
+    }
+    firings.append(Firing(trigger: trigger, events: first..<events.count))
+  }
+
+  /// Gives the ticket to an agent who can be given it. When nobody can, an unassigned ticket waits in the group for
+  /// someone to keep it, or to become able to take it.
+  private mutating func assign(
+    _ mode: AssignmentMode, _ group: GroupID, _ agents: [AgentID], _ trigger: ActiveTrigger, _ index: Int,
+    cause: EventDraft.Cause, hasWaited: Bool, _ takeTurn: TakeTurn
+  ) async throws {
+    guard let outcome = outcome(of: .assignByTrigger) else { return }
+    let actor = LedgerActor.trigger(trigger.name)
+    let obstacles = agents.map { context.set.obstacle($0, in: group) }
+    let eligible = zip(agents, obstacles).filter { $0.1 == nil }.map { $0.0 }
+    let cursor = TurnCursor(service: context.service.id, trigger: trigger.id, resultIndex: Int32(index))
+    var turn: Int64 = 0
     let chosen: AgentID?
     switch mode {
     case .specific: chosen = eligible.first
     case .random: chosen = eligible.randomElement()
-    // Nobody there takes no turn.
     case .sequential:
-      chosen = eligible.isEmpty ? nil : Rotation.pick(turn: try await takeTurn(), from: eligible) { _ in true }
+      // Nobody there takes no turn.
+      if !eligible.isEmpty { turn = try await takeTurn(cursor) }
+      chosen = Rotation.pick(turn: turn, from: eligible)
     }
-    guard let chosen else {
-      var failed = EventDraft(.assignmentFailed, by: actor)
-      if ticket.state == .unassigned, set.groups.contains(group) { failed.set.groupID = .some(group) }
-      return failed
+    let record = AssignmentRecord(
+      trigger: trigger.name.description, triggerVersion: trigger.version, triggerDisplayName: trigger.displayName,
+      mode: AssignResult.Mode(rawValue: mode.number),
+      group: GroupName(service: context.service.code, id: group).description,
+      candidates: zip(agents, obstacles).map { agent, obstacle in
+        .init(
+          agent: AgentName(id: agent).description, obstacle: .init(rawValue: obstacle?.number ?? 0))
+      },
+      agent: chosen.map { AgentName(id: $0).description } ?? "", turn: turn, waited: hasWaited)
+    records.append((events.count, record))
+    var event: EventDraft
+    if let chosen {
+      event = EventDraft(.assigned, by: actor, outcome: outcome, on: ticket)
+      event.set.agentID = .some(chosen)
+      event.set.groupID = .some(group)
+      wait = nil
+    } else {
+      event = EventDraft(.assignmentFailed, by: actor)
+      if ticket.state == .unassigned, context.set.groups.contains(group) {
+        event.set.groupID = .some(group)
+        wait = (events.count, cursor)
+      }
     }
-    var event = EventDraft(.assigned, by: actor, outcome: outcome, on: ticket)
-    event.set.agentID = .some(chosen)
-    event.set.groupID = .some(group)
-    return event
+    event.cause = cause
+    append(event)
   }
 
   private func saving(_ type: SubmissionTypeID, _ actor: LedgerActor) -> EventDraft? {
-    guard outcome(of: .saveFields) != nil, ticket.submissionTypeID != type, set.parents.keys.contains(type) else {
-      return nil
-    }
+    guard outcome(of: .saveFields) != nil, ticket.submissionTypeID != type, context.set.parents.keys.contains(type)
+    else { return nil }
     var event = EventDraft(.fieldsSaved, by: actor)
     event.set.submissionTypeID = .some(type)
     return event
@@ -108,7 +185,7 @@ struct TriggerPassPlan {
   }
 
   private func setting(_ group: GroupID, _ actor: LedgerActor) -> EventDraft? {
-    guard outcome(of: .setGroupByTrigger) != nil, ticket.groupID != group, set.groups.contains(group) else {
+    guard outcome(of: .setGroupByTrigger) != nil, ticket.groupID != group, context.set.groups.contains(group) else {
       return nil
     }
     var event = EventDraft(.groupSet, by: actor)
@@ -118,26 +195,52 @@ struct TriggerPassPlan {
 
   /// What the lifecycle table says; what it refuses, such as assigning a resolved ticket, is left undone.
   private func outcome(of act: LifecycleAct) -> LifecycleOutcome? {
-    try? Lifecycle.outcome(of: act, on: ticket.standing(in: service.kind), by: .system).get()
+    try? Lifecycle.outcome(of: act, on: ticket.standing(in: context.service.kind), by: .system).get()
+  }
+
+  private mutating func append(_ event: EventDraft?, cause: Int) {
+    guard var event else { return }
+    event.cause = .eventOfThisChange(cause)
+    append(event)
   }
 
   private mutating func append(_ event: EventDraft) {
     events.append(event)
+    let before = reading.changeable(ticket)
     if let state = event.set.state { ticket.state = state }
     if let agent = event.set.agentID { ticket.agentID = agent }
     if let group = event.set.groupID { ticket.groupID = group }
     if let priority = event.set.priority { ticket.priority = priority }
     if let type = event.set.submissionTypeID { ticket.submissionTypeID = type }
-    updateFacts()
-  }
-
-  private mutating func updateFacts() {
-    facts[.state] = [ticket.state.rawValue]
-    facts[.priority] = [ticket.priority.rawValue]
-    facts[.agent] = ticket.agentID.map { [AgentName(id: $0).description] } ?? []
-    facts[.group] = ticket.groupID.map { [GroupName(service: service.code, id: $0).description] } ?? []
-    facts[.submissionType] = set.lineage(of: ticket.submissionTypeID).map {
-      SubmissionTypeName(service: service.code, id: $0).description
+    for ((target, old), (_, new)) in zip(before, reading.changeable(ticket)) where old != new {
+      matching.update(target, to: new)
     }
+  }
+}
+
+extension TriggerPassPlan {
+  /// The change to write: the events, how assignments were made, and what waits.
+  func change() throws -> TicketChange {
+    var change = TicketChange(events)
+    let first = context.ticket.eventCount + 1
+    for (event, record) in records {
+      change.attachments.append(
+        """
+        INSERT INTO assignment_record (service_id, ticket_id, event_sequence, record)
+        SELECT c.service_id, c.id, \(first + Int32(event)), \(try record.serialized()) FROM changed AS c
+        """)
+    }
+    if let wait {
+      change.attachments.append(
+        """
+        INSERT INTO assignment_wait AS w (service_id, ticket_id, trigger_id, result_index, event_sequence, create_time)
+        SELECT c.service_id, c.id, \(wait.cursor.trigger), \(wait.cursor.resultIndex), \(first + Int32(wait.event)),
+          \(context.ticket.createTime)
+        FROM changed AS c
+        ON CONFLICT ON CONSTRAINT assignment_wait_pkey DO UPDATE SET trigger_id = excluded.trigger_id,
+          result_index = excluded.result_index, event_sequence = excluded.event_sequence
+        """)
+    }
+    return change
   }
 }

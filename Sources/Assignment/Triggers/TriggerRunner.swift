@@ -19,19 +19,19 @@ package struct TriggerRunner: Sendable {
   private static let pauseMin: Duration = .milliseconds(2)
   private static let pauseMax: Duration = .milliseconds(50)
 
-  private let ledger: TicketLedger
+  let ledger: TicketLedger
   let store: TriggerStore
   let outbox: Outbox
-  private let turns: TurnCounter
+  let turns: TurnQueue
   private let passes: Metric<Counter>
-  private let log: Logger
+  let log: Logger
 
   /// Runs passes over the ledger's tickets.
   package init(ledger: TicketLedger, log: Logger, metrics: Metrics) {
     self.ledger = ledger
     self.log = log
     store = TriggerStore(pool: ledger.pool)
-    turns = TurnCounter(pool: ledger.pool)
+    turns = TurnQueue(pool: ledger.pool)
     // Unique over all daemons: two of them can have the same process id in their containers.
     outbox = Outbox(
       topic: .triggers, pool: ledger.pool, holder: "assignment-\(Hex.encode(SecureRandom.bytes(6)))",
@@ -134,47 +134,113 @@ package struct TriggerRunner: Sendable {
     let service = try await ledger.directory.service(id: item.serviceID, deadline: item.deadline)
     let set = try await store.active(of: service, deadline: item.deadline)
     guard !set.triggers.isEmpty else { return (.done, nil) }
-    // A turn that was taken stays this pass's, however often the ticket changes under it.
-    var taken: [TurnCounter.Cursor: Int64] = [:]
-    var attempts = 0
-    do {
-      let written = try await ledger.perform(
-        on: item.ticketID, of: item.serviceID, deadline: item.deadline
-      ) { ticket in
-        attempts += 1
-        if attempts > 1, !(try await outbox.holds(item, deadline: item.deadline)) { throw LeaseLost() }
-        // What went to the spam box meanwhile is nobody's work.
-        guard !ticket.isSpam else { throw NothingFired(ticket: ticket) }
-        var plan = TriggerPassPlan(
-          ticket, content: set.looksAtContent ? try await content(of: ticket, item.deadline) : "", of: service, set,
-          cause: cause, causeSequence: item.eventSequence)
-        try await plan.run { cursor in
-          if let turn = taken[cursor] { return turn }
-          let turn = try await turns.take(cursor)
-          taken[cursor] = turn
-          return turn
-        }
-        guard !plan.events.isEmpty else { throw NothingFired(ticket: ticket) }
-        var change = TicketChange(plan.events)
-        change.companions = [item.completion]
-        return change
+    for attempt in 0..<Self.attemptsMax {
+      if attempt > 0, !(try await outbox.holds(item, deadline: item.deadline)) { throw LeaseLost() }
+      let ticket = try await ledger.ticket(item.ticketID, of: item.serviceID, deadline: item.deadline)
+      // What went to the spam box meanwhile is nobody's work.
+      guard !ticket.isSpam else { return (.done, ticket) }
+      let context = try await read(
+        PassContext(ticket: ticket, service: service, set: set, cause: cause, causeSequence: item.eventSequence),
+        item.deadline)
+      let result = try await write(context, deadline: item.deadline, guards: [item.isHeld], then: [item.removal]) {
+        plan, takeTurn in
+        try await plan.run(takeTurn)
       }
-      return (.removed, written.ticket)
-    } catch let nothing as NothingFired {
-      return (.done, nothing.ticket)
+      switch result {
+      case .nothing: return (.done, ticket)
+      case .written(let written): return (.removed, written.ticket)
+      case .lostRace: continue
+      }
     }
-  }
-
-  /// The text of the first inquiry.
-  private func content(of ticket: TicketRecord, _ deadline: Deadline) async throws -> String {
-    try await ledger.entries(of: ticket, limit: 1, deadline: deadline).first?.body ?? ""
+    throw ServiceError(.conflict)
   }
 }
 
-/// No trigger's conditions hold on the ticket.
-private struct NothingFired: Error {
-  let ticket: TicketRecord
+/// No trigger that fires needs a turn before this one.
+private struct TurnNeeded: Error {
+  let cursor: TurnCursor
 }
 
 /// The pass took so long that somebody else does it now.
 private struct LeaseLost: Error {}
+
+extension TriggerRunner {
+  /// How often a pass is decided anew when others change the ticket in between.
+  static let attemptsMax = 4
+
+  /// What became of a plan.
+  enum Outcome {
+    /// There was nothing to write.
+    case nothing
+    case written(Written)
+    /// The ticket was changed meanwhile, or a guard does not hold any more.
+    case lostRace
+  }
+
+  /// Decides and writes, as one statement; what needs turns of a cursor is decided with the cursor locked and written
+  /// in one transaction with others that need it.
+  ///
+  /// - Parameters:
+  ///   - guards: conditions without which nothing is written.
+  ///   - attachments: statements that are written with the change; see ``TicketChange/attachments``.
+  ///   - decide: fills the plan; may be called several times.
+  func write(
+    _ context: PassContext, deadline: Deadline, guards: [Query], then attachments: [Query],
+    decide: @escaping @Sendable (inout TriggerPassPlan, TriggerPassPlan.TakeTurn) async throws -> Void
+  ) async throws -> Outcome {
+    let prepare: @Sendable (TriggerPassPlan) async throws -> PreparedWrite = { plan in
+      var change = try plan.change()
+      change.guards = guards
+      change.attachments += attachments
+      return try await ledger.prepare(change, on: context.ticket, deadline: deadline)
+    }
+    var plan = TriggerPassPlan(context)
+    do {
+      try await decide(&plan) { cursor in throw TurnNeeded(cursor: cursor) }
+    } catch let needed as TurnNeeded {
+      let written = try await turns.perform(needed.cursor) { book in
+        var plan = TriggerPassPlan(context)
+        var taken: [TurnCursor] = []
+        try await decide(&plan) { cursor in
+          // A trigger fires once in a pass, so a cursor is asked for once.
+          taken.append(cursor)
+          return try await book.next(cursor)
+        }
+        let prepared = try await prepare(plan)
+        let written = prepared.written(try await book.transaction.query(prepared.statement))
+        if written != nil { for cursor in taken { book.use(cursor) } }
+        return written
+      }
+      return written.map { .written($0) } ?? .lostRace
+    }
+    if plan.isCut { log.warning("triggers.pass_cut", ["ticket": .integer(context.ticket.id.rawValue)]) }
+    guard !plan.events.isEmpty else { return .nothing }
+    let prepared = try await prepare(plan)
+    let rows = try await ServiceError.translating {
+      try await ledger.pool.query(prepared.statement, deadline: deadline)
+    }
+    guard let written = prepared.written(rows) else { return .lostRace }
+    ledger.announce(prepared.topics)
+    return .written(written)
+  }
+
+  /// Reads what the conditions look at beside the ticket's own row.
+  func read(_ context: PassContext, _ deadline: Deadline) async throws -> PassContext {
+    var context = context
+    let compiled = context.set.program.compiled
+    if compiled.looksAtContent {
+      context.content = try await ledger.entries(of: context.ticket, limit: 1, deadline: deadline).first?.body ?? ""
+    }
+    if compiled.looksAtChanges, context.cause != .created {
+      let rows = try await ServiceError.translating {
+        try await ledger.pool.query(
+          """
+          SELECT v.changes FROM ticket_event AS v WHERE v.service_id = \(context.ticket.serviceID)
+            AND v.ticket_id = \(context.ticket.id) AND v.sequence = \(context.causeSequence)
+          """, deadline: deadline)
+      }
+      context.changes = try rows.first.flatMap { CodeChange.decode(try $0.string(0)) } ?? []
+    }
+    return context
+  }
+}

@@ -51,7 +51,8 @@ extension TriggerStore {
       """
       UPDATE trigger_rule SET is_active = false, notice = \(notice), update_time = clock_timestamp()
       WHERE service_id = \(service) AND id = ANY(\(uses.map(\.id)))
-      """
+      """,
+      countingUp(service),
     ]
   }
 
@@ -94,7 +95,7 @@ extension Trigger {
 
   /// Whether a condition or a result names a group.
   func names(group: String) -> Bool {
-    conditions.contains { $0.target == .group && $0.values.contains(group) }
+    conditions.contains { $0.names(group: group) }
       || results.contains { result in
         switch result.result {
         case .assign(let assignment): assignment.group == group
@@ -102,5 +103,11 @@ extension Trigger {
         case .submissionType, .priority, nil: false
         }
       }
+  }
+}
+
+extension TriggerCondition {
+  fileprivate func names(group name: String) -> Bool {
+    target == .group && values.contains(name) || group?.conditions.contains { $0.names(group: name) } ?? false
   }
 }

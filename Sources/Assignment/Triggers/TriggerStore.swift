@@ -7,119 +7,48 @@ import ServiceKit
 import Synchronization
 import TicketLedger
 
-/// Everything that a pass over a service's tickets needs to know, as it was at one moment.
-struct TriggerSet: Sendable {
-  /// The active triggers in the order in which they run.
-  var triggers: [ActiveTrigger] = []
-  /// Who can be given tickets, and the groups each of them is in.
-  var members: [AgentID: Set<GroupID>] = [:]
-  var groups: Set<GroupID> = []
-  /// Each submission type's parent.
-  var parents: [SubmissionTypeID: SubmissionTypeID?] = [:]
-
-  /// Whether a condition looks at the inquiry, which stands apart from the ticket.
-  var looksAtContent: Bool {
-    triggers.contains { trigger in trigger.conditions.contains { $0.target == .content } }
-  }
-
-  /// A submission type with its ancestors, itself first.
-  func lineage(of type: SubmissionTypeID?) -> [SubmissionTypeID] {
-    var line: [SubmissionTypeID] = []
-    var next = type
-    while let current = next, !line.contains(current) {
-      line.append(current)
-      next = parents[current] ?? nil
-    }
-    return line
-  }
-}
-
-/// SQL of triggers, and the copy of it that passes run from.
+/// SQL of triggers.
+///
+/// Every change of a trigger counts up the service's generation in the same transaction, so that a daemon compiles
+/// again only what has changed.
 struct TriggerStore: Sendable {
-  /// How long a pass believes what it knows: what an administrator changes counts within this time, in this daemon at
-  /// once.
-  static let lifetime: Duration = .milliseconds(500)
   /// Most triggers of a service.
-  static let triggersMax = 200
-
-  private struct Key: Hashable, Sendable {
-    let service: ServiceID
-    let generation: Int
-  }
-
-  /// Counts what this process changed, so that it never runs from an older copy.
-  private final class Generation: Sendable {
-    let number = Atomic<Int>(0)
-  }
+  static let triggersMax = 1000
 
   let pool: PostgresPool
-  private let sets: ExpiringCache<Key, TriggerSet>
-  private let generation = Generation()
+  let cache: TriggerCache
 
   init(pool: PostgresPool) {
     self.pool = pool
-    sets = ExpiringCache(lifetime: Self.lifetime, entriesMax: 1000) {
-      EventLoop.current?.now ?? MonotonicTime.current
-    }
+    cache = TriggerCache(pool: pool)
   }
 
-  /// What passes over a service's tickets need; at most 500 ms old.
+  /// What passes over a service's tickets need; at most 500 ms old, and never older than what this process changed.
   func active(of service: ServiceRecord, deadline: Deadline) async throws -> TriggerSet {
-    let key = Key(service: service.id, generation: generation.number.load(ordering: .acquiring))
-    return try await sets.value(key) { try await load(service, deadline) }
+    try await cache.set(of: service, deadline: deadline)
+  }
+
+  /// The same for a service that may have no triggers, with everybody in it.
+  func people(of service: ServiceRecord, deadline: Deadline) async throws -> TriggerSet {
+    try await cache.people(of: service, deadline: deadline)
   }
 
   /// Forgets what this process remembers: it has changed triggers or people itself.
-  func forget() { generation.number.add(1, ordering: .releasing) }
-
-  private func load(_ service: ServiceRecord, _ deadline: Deadline) async throws -> TriggerSet {
-    var set = TriggerSet()
-    set.triggers = try await query(
-      """
-      SELECT r.id, r.version, r.conditions, r.results FROM trigger_rule AS r
-      WHERE r.service_id = \(service.id) AND r.is_active ORDER BY r.position, r.id
-      """, deadline
-    ).map { row in
-      try ActiveTrigger(
-        try row.value(0), version: try row.value(1), conditions: try Trigger(serialized: try row.bytes(2)),
-        results: try Trigger(serialized: try row.bytes(3)), of: service)
-    }
-    guard !set.triggers.isEmpty else { return set }
-    for row in try await query(
-      """
-      SELECT m.agent_id, ARRAY(SELECT g.group_id FROM group_member AS g
-        WHERE g.service_id = m.service_id AND g.agent_id = m.agent_id)
-      FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
-      WHERE m.service_id = \(service.id) AND a.is_active AND m.is_assignable
-        AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR')
-      """, deadline)
-    {
-      let groups: [GroupID] = try row.value(1)
-      set.members[try row.value(0)] = Set(groups)
-    }
-    for row in try await query(
-      "SELECT g.id FROM agent_group AS g WHERE g.service_id = \(service.id)", deadline)
-    { set.groups.insert(try row.value(0)) }
-    for row in try await query(
-      "SELECT t.id, t.parent_id FROM submission_type AS t WHERE t.service_id = \(service.id)", deadline)
-    { set.parents.updateValue(try row.value(1), forKey: try row.value(0)) }
-    return set
-  }
+  func forget() { cache.forget() }
 
   /// Saves a trigger, active and last in order; nil when the service has as many as it can have.
-  func create(
-    _ displayName: String, conditions: [TriggerCondition], results: [TriggerResult], of service: ServiceRecord,
-    deadline: Deadline
-  ) async throws -> Trigger? {
-    let rows = try await query(
-      """
-      INSERT INTO trigger_rule AS r (service_id, display_name, position, conditions, results)
-      SELECT \(service.id), \(displayName), coalesce(max(o.position), 0) + 1,
-        \(try Trigger(conditions: conditions).serialized()), \(try Trigger(results: results).serialized())
-      FROM trigger_rule AS o WHERE o.service_id = \(service.id) HAVING count(*) < \(Self.triggersMax)
-      RETURNING \(fragment: Self.columns)
-      """, deadline)
-    forget()
+  func create(_ trigger: Trigger, of service: ServiceRecord, deadline: Deadline) async throws -> Trigger? {
+    let rows = try await changing(service, deadline) { transaction in
+      try await transaction.query(
+        """
+        INSERT INTO trigger_rule AS r (service_id, display_name, position, conditions, results)
+        SELECT \(service.id), \(trigger.displayName), coalesce(max(o.position), 0) + 1,
+          \(try Trigger(conditions: trigger.conditions).serialized()),
+          \(try Trigger(results: trigger.results).serialized())
+        FROM trigger_rule AS o WHERE o.service_id = \(service.id) HAVING count(*) < \(Self.triggersMax)
+        RETURNING \(fragment: Self.columns)
+        """)
+    }
     return try rows.first.map { try Trigger($0, of: service) }
   }
 
@@ -160,26 +89,91 @@ struct TriggerStore: Sendable {
     ).map { (id: try $0.value(0), message: try Trigger($0, of: service)) }
   }
 
+  /// Replaces a trigger; nil when its version is another one.
+  func update(
+    _ id: TriggerID, to trigger: Trigger, version: Int64, of service: ServiceRecord, deadline: Deadline
+  ) async throws -> Trigger? {
+    let rows = try await changing(service, deadline) { transaction in
+      try await transaction.query(
+        """
+        UPDATE trigger_rule AS r SET display_name = \(trigger.displayName),
+          conditions = \(try Trigger(conditions: trigger.conditions).serialized()),
+          results = \(try Trigger(results: trigger.results).serialized()), version = r.version + 1,
+          update_time = clock_timestamp()
+        WHERE r.service_id = \(service.id) AND r.id = \(id) AND r.version = \(version)
+        RETURNING \(fragment: Self.columns)
+        """)
+    }
+    return try rows.first.map { try Trigger($0, of: service) }
+  }
+
+  /// Activates a trigger, last in order, or deactivates it; nil when there is none. What is so already stays.
+  func setActive(
+    _ isActive: Bool, _ id: TriggerID, of service: ServiceRecord, deadline: Deadline
+  ) async throws -> Trigger? {
+    let rows = try await changing(service, deadline) { transaction in
+      try await transaction.query(
+        """
+        UPDATE trigger_rule AS r SET is_active = \(isActive), notice = '', update_time = clock_timestamp(),
+          position = CASE WHEN r.is_active = \(isActive) THEN r.position ELSE (
+            SELECT coalesce(max(o.position), 0) + 1 FROM trigger_rule AS o WHERE o.service_id = r.service_id) END
+        WHERE r.service_id = \(service.id) AND r.id = \(id) RETURNING \(fragment: Self.columns)
+        """)
+    }
+    return try rows.first.map { try Trigger($0, of: service) }
+  }
+
+  /// Deletes an inactive trigger; false when it is active or there is none.
+  func delete(_ id: TriggerID, of service: ServiceRecord, deadline: Deadline) async throws -> Bool {
+    try await changing(service, deadline) { transaction in
+      try await transaction.execute(
+        "DELETE FROM trigger_rule WHERE service_id = \(service.id) AND id = \(id) AND NOT is_active") > 0
+    }
+  }
+
+  /// Puts the active triggers into an order; false unless exactly the active ones are named.
+  func reorder(_ ids: [TriggerID], of service: ServiceRecord, deadline: Deadline) async throws -> Bool {
+    try await changing(service, deadline) { transaction in
+      let active = try await transaction.query(
+        "SELECT r.id FROM trigger_rule AS r WHERE r.service_id = \(service.id) AND r.is_active FOR UPDATE"
+      ).map { try $0.value(0) as TriggerID }
+      guard Set(active) == Set(ids), active.count == ids.count else { return false }
+      try await transaction.execute(
+        """
+        UPDATE trigger_rule AS r SET position = v.position FROM unnest(\(ids)) WITH ORDINALITY AS v (id, position)
+        WHERE r.service_id = \(service.id) AND r.id = v.id
+        """)
+      return true
+    }
+  }
+
+  /// What follows when several triggers of a service match.
+  func mode(of service: ServiceRecord, deadline: Deadline) async throws -> TriggerMode {
+    let text: String? = try await query(
+      "SELECT s.mode FROM trigger_setting AS s WHERE s.service_id = \(service.id)", deadline
+    ).first?.value(0)
+    return text.flatMap(TriggerMode.init(rawValue:)) ?? .allMatches
+  }
+
+  /// Says what follows when several triggers of a service match.
+  func setMode(_ mode: TriggerMode, of service: ServiceRecord, deadline: Deadline) async throws {
+    try await changing(service, deadline) { transaction in
+      _ = try await transaction.execute(
+        "UPDATE trigger_setting SET mode = \(mode.rawValue) WHERE service_id = \(service.id)")
+    }
+  }
+
   /// Those of some references that mean nothing in a service.
   func missing(
-    _ references: [TriggerReader.Reference], in service: ServiceID, deadline: Deadline
+    _ references: [TriggerReader.Reference], in service: ServiceRecord, deadline: Deadline
   ) async throws -> Set<TriggerReader.Reference> {
-    var agents: Set<AgentID> = []
-    var groups: Set<GroupID> = []
-    var types: Set<SubmissionTypeID> = []
-    for reference in references {
-      switch reference {
-      case .agent(let id), .member(let id, _): agents.insert(id)
-      case .group(let id): groups.insert(id)
-      case .submissionType(let id): types.insert(id)
-      }
-    }
     var known: Set<TriggerReader.Reference> = []
     for row in try await query(
       """
       SELECT m.agent_id, ARRAY(SELECT g.group_id FROM group_member AS g
         WHERE g.service_id = m.service_id AND g.agent_id = m.agent_id)
-      FROM service_member AS m WHERE m.service_id = \(service) AND m.agent_id = ANY(\(Array(agents)))
+      FROM service_member AS m WHERE m.service_id = \(service.id)
+        AND m.agent_id = ANY(\(references.compactMap(\.agentID)))
       """, deadline)
     {
       let agent: AgentID = try row.value(0)
@@ -188,12 +182,47 @@ struct TriggerStore: Sendable {
       for group in memberships { known.insert(.member(agent, group)) }
     }
     for row in try await query(
-      "SELECT g.id FROM agent_group AS g WHERE g.service_id = \(service) AND g.id = ANY(\(Array(groups)))", deadline)
-    { known.insert(.group(try row.value(0))) }
-    for row in try await query(
-      "SELECT t.id FROM submission_type AS t WHERE t.service_id = \(service) AND t.id = ANY(\(Array(types)))", deadline)
-    { known.insert(.submissionType(try row.value(0))) }
+      """
+      SELECT 1, g.id, '' FROM agent_group AS g
+      WHERE g.service_id = \(service.id) AND g.is_active AND g.id = ANY(\(references.compactMap(\.groupID)))
+      UNION ALL SELECT 2, t.id, '' FROM submission_type AS t
+      WHERE t.service_id = \(service.id) AND t.id = ANY(\(references.compactMap(\.submissionTypeID)))
+      UNION ALL SELECT 3, t.id, '' FROM processing_type AS t
+      WHERE t.service_id = \(service.id) AND t.id = ANY(\(references.compactMap(\.processingTypeID)))
+      UNION ALL SELECT 4, 0, s.code FROM service AS s
+      WHERE s.organization_id = \(service.organizationID) AND s.code = ANY(\(references.compactMap(\.serviceCode)))
+      """, deadline)
+    {
+      switch try row.int32(0) {
+      case 1: known.insert(.group(try row.value(1)))
+      case 2: known.insert(.submissionType(try row.value(1)))
+      case 3: known.insert(.processingType(try row.value(1)))
+      default: known.insert(.service(try row.value(2)))
+      }
+    }
     return Set(references).subtracting(known)
+  }
+
+  /// Changes triggers of a service and counts up its generation; one change of a service at a time.
+  private func changing<Value>(
+    _ service: ServiceRecord, _ deadline: Deadline, _ change: (PostgresTransaction) async throws -> Value
+  ) async throws -> Value {
+    let value = try await ServiceError.translating {
+      try await pool.transaction(deadline: deadline) { transaction in
+        try await transaction.execute(Self.countingUp(service.id))
+        return try await change(transaction)
+      }
+    }
+    forget()
+    return value
+  }
+
+  /// Counts up a service's generation; its row is locked until the end of the transaction.
+  static func countingUp(_ service: ServiceID) -> Query {
+    """
+    INSERT INTO trigger_setting AS s (service_id) VALUES (\(service))
+    ON CONFLICT (service_id) DO UPDATE SET generation = s.generation + 1
+    """
   }
 
   private func query(_ query: Query, _ deadline: Deadline) async throws -> Rows {
@@ -201,8 +230,23 @@ struct TriggerStore: Sendable {
   }
 
   private static let columns: Query = """
-    r.id, r.display_name, r.is_active, r.position, r.version, r.conditions, r.results, r.create_time, r.update_time
+    r.id, r.display_name, r.is_active, r.position, r.version, r.conditions, r.results, r.create_time, r.update_time, \
+    r.notice
     """
+}
+
+extension TriggerReader.Reference {
+  fileprivate var agentID: AgentID? {
+    switch self {
+    case .agent(let id), .member(let id, _): id
+    default: nil
+    }
+  }
+
+  fileprivate var groupID: GroupID? { if case .group(let id) = self { id } else { nil } }
+  fileprivate var submissionTypeID: SubmissionTypeID? { if case .submissionType(let id) = self { id } else { nil } }
+  fileprivate var processingTypeID: ProcessingTypeID? { if case .processingType(let id) = self { id } else { nil } }
+  fileprivate var serviceCode: String? { if case .service(let code) = self { code } else { nil } }
 }
 
 extension Trigger {
@@ -213,6 +257,6 @@ extension Trigger {
       active: try row.value(2), position: try row.value(3), version: try row.value(4),
       conditions: try Trigger(serialized: try row.bytes(5)).conditions,
       results: try Trigger(serialized: try row.bytes(6)).results, createTime: Timestamp(try row.instant(7)),
-      updateTime: Timestamp(try row.instant(8)))
+      updateTime: Timestamp(try row.instant(8)), notice: try row.value(9))
   }
 }

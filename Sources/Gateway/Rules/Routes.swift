@@ -135,6 +135,18 @@ package struct Route: Sendable {
     .init("CreateTrigger", .assignment, .post, "/v1/{parent=services/*}/triggers", body: .field("trigger")),
     .init("GetTrigger", .assignment, .get, "/v1/{name=services/*/triggers/*}"),
     .init("ListTriggers", .assignment, .get, "/v1/{parent=services/*}/triggers"),
+    .init("UpdateTrigger", .assignment, .patch, "/v1/{trigger.name=services/*/triggers/*}", body: .field("trigger")),
+    .init("ActivateTrigger", .assignment, .post, "/v1/{name=services/*/triggers/*}:activate", body: .whole),
+    .init("DeactivateTrigger", .assignment, .post, "/v1/{name=services/*/triggers/*}:deactivate", body: .whole),
+    .init("DeleteTrigger", .assignment, .delete, "/v1/{name=services/*/triggers/*}"),
+    .init("ReorderTriggers", .assignment, .post, "/v1/{parent=services/*}/triggers:reorder", body: .whole),
+    .init("GetTriggerSettings", .assignment, .get, "/v1/{name=services/*/triggerSettings}"),
+    .init(
+      "UpdateTriggerSettings", .assignment, .patch, "/v1/{trigger_settings.name=services/*/triggerSettings}",
+      body: .field("trigger_settings")),
+    .init("GetTriggerVocabulary", .assignment, .get, "/v1/{name=services/*/triggerVocabulary}"),
+    .init("ExplainAssignment", .assignment, .get, "/v1/{name=services/*/tickets/*}:explainAssignment"),
+    .init("SimulateTriggers", .assignment, .post, "/v1/{parent=services/*}/triggers:simulate", body: .whole),
 
     .init("PreviewAnswer", .mail, .post, "/v1/{ticket=services/*/tickets/*}:previewAnswer", body: .whole),
     .init("ListMailMessages", .mail, .get, "/v1/{parent=services/*/tickets/*}/mailMessages"),

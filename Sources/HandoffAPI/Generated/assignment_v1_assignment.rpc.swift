@@ -122,6 +122,63 @@ package protocol AssignmentServiceProvider: Sendable {
   ///
   /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED.
   func listTriggers(_ request: ListTriggersRequest, _ call: CallContext) async throws -> ListTriggersResponse
+
+  /// Changes a trigger; its version grows. Administrators only.
+  ///
+  /// Errors: TRIGGER_NOT_FOUND, REQUEST_INVALID, STALE_VERSION, PERMISSION_DENIED.
+  func updateTrigger(_ request: UpdateTriggerRequest, _ call: CallContext) async throws -> Trigger
+
+  /// Activates a trigger, last in order. Administrators only.
+  ///
+  /// Errors: TRIGGER_NOT_FOUND, REQUEST_INVALID when what it names is gone, PERMISSION_DENIED.
+  func activateTrigger(_ request: ActivateTriggerRequest, _ call: CallContext) async throws -> Trigger
+
+  /// Deactivates a trigger. Administrators only. Errors: TRIGGER_NOT_FOUND, PERMISSION_DENIED.
+  func deactivateTrigger(_ request: DeactivateTriggerRequest, _ call: CallContext) async throws -> Trigger
+
+  /// Deletes an inactive trigger. Administrators only.
+  ///
+  /// Errors: TRIGGER_NOT_FOUND, IN_USE for an active one, PERMISSION_DENIED.
+  func deleteTrigger(_ request: DeleteTriggerRequest, _ call: CallContext) async throws -> Empty
+
+  /// Puts the active triggers of a service into another order. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, STALE_VERSION unless exactly the active ones are named, REQUEST_INVALID,
+  /// PERMISSION_DENIED.
+  func reorderTriggers(_ request: ReorderTriggersRequest, _ call: CallContext) async throws -> ReorderTriggersResponse
+
+  /// Returns what holds for all triggers of a service. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  func getTriggerSettings(_ request: GetTriggerSettingsRequest, _ call: CallContext) async throws -> TriggerSettings
+
+  /// Changes what holds for all triggers of a service. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  func updateTriggerSettings(
+    _ request: UpdateTriggerSettingsRequest,
+    _ call: CallContext
+  ) async throws -> TriggerSettings
+
+  /// Returns what conditions of a service's triggers can look at, and how. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  func getTriggerVocabulary(
+    _ request: GetTriggerVocabularyRequest,
+    _ call: CallContext
+  ) async throws -> TriggerVocabulary
+
+  /// Says why a ticket is held by whom it is held, in words. Errors: TICKET_NOT_FOUND, REQUEST_INVALID.
+  func explainAssignment(_ request: ExplainAssignmentRequest, _ call: CallContext) async throws -> AssignmentExplanation
+
+  /// Says which triggers would fire on tickets, in order, and what each would change. Nothing is written.
+  /// Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  func simulateTriggers(
+    _ request: SimulateTriggersRequest,
+    _ call: CallContext
+  ) async throws -> SimulateTriggersResponse
 }
 
 extension AssignmentServiceProvider {
@@ -201,6 +258,36 @@ extension AssignmentServiceProvider {
         },
         .unary("ListTriggers", ListTriggersRequest.self, ListTriggersResponse.self) {
           try await self.listTriggers($0, $1)
+        },
+        .unary("UpdateTrigger", UpdateTriggerRequest.self, Trigger.self) {
+          try await self.updateTrigger($0, $1)
+        },
+        .unary("ActivateTrigger", ActivateTriggerRequest.self, Trigger.self) {
+          try await self.activateTrigger($0, $1)
+        },
+        .unary("DeactivateTrigger", DeactivateTriggerRequest.self, Trigger.self) {
+          try await self.deactivateTrigger($0, $1)
+        },
+        .unary("DeleteTrigger", DeleteTriggerRequest.self, Empty.self) {
+          try await self.deleteTrigger($0, $1)
+        },
+        .unary("ReorderTriggers", ReorderTriggersRequest.self, ReorderTriggersResponse.self) {
+          try await self.reorderTriggers($0, $1)
+        },
+        .unary("GetTriggerSettings", GetTriggerSettingsRequest.self, TriggerSettings.self) {
+          try await self.getTriggerSettings($0, $1)
+        },
+        .unary("UpdateTriggerSettings", UpdateTriggerSettingsRequest.self, TriggerSettings.self) {
+          try await self.updateTriggerSettings($0, $1)
+        },
+        .unary("GetTriggerVocabulary", GetTriggerVocabularyRequest.self, TriggerVocabulary.self) {
+          try await self.getTriggerVocabulary($0, $1)
+        },
+        .unary("ExplainAssignment", ExplainAssignmentRequest.self, AssignmentExplanation.self) {
+          try await self.explainAssignment($0, $1)
+        },
+        .unary("SimulateTriggers", SimulateTriggersRequest.self, SimulateTriggersResponse.self) {
+          try await self.simulateTriggers($0, $1)
         },
       ])
   }
@@ -382,5 +469,91 @@ package struct AssignmentServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> ListTriggersResponse {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/ListTriggers", request, options)
+  }
+
+  /// Changes a trigger; its version grows. Administrators only.
+  ///
+  /// Errors: TRIGGER_NOT_FOUND, REQUEST_INVALID, STALE_VERSION, PERMISSION_DENIED.
+  package func updateTrigger(_ request: UpdateTriggerRequest, _ options: CallOptions) async throws -> Trigger {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/UpdateTrigger", request, options)
+  }
+
+  /// Activates a trigger, last in order. Administrators only.
+  ///
+  /// Errors: TRIGGER_NOT_FOUND, REQUEST_INVALID when what it names is gone, PERMISSION_DENIED.
+  package func activateTrigger(_ request: ActivateTriggerRequest, _ options: CallOptions) async throws -> Trigger {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ActivateTrigger", request, options)
+  }
+
+  /// Deactivates a trigger. Administrators only. Errors: TRIGGER_NOT_FOUND, PERMISSION_DENIED.
+  package func deactivateTrigger(_ request: DeactivateTriggerRequest, _ options: CallOptions) async throws -> Trigger {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/DeactivateTrigger", request, options)
+  }
+
+  /// Deletes an inactive trigger. Administrators only.
+  ///
+  /// Errors: TRIGGER_NOT_FOUND, IN_USE for an active one, PERMISSION_DENIED.
+  package func deleteTrigger(_ request: DeleteTriggerRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/DeleteTrigger", request, options)
+  }
+
+  /// Puts the active triggers of a service into another order. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, STALE_VERSION unless exactly the active ones are named, REQUEST_INVALID,
+  /// PERMISSION_DENIED.
+  package func reorderTriggers(
+    _ request: ReorderTriggersRequest,
+    _ options: CallOptions
+  ) async throws -> ReorderTriggersResponse {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ReorderTriggers", request, options)
+  }
+
+  /// Returns what holds for all triggers of a service. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  package func getTriggerSettings(
+    _ request: GetTriggerSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> TriggerSettings {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/GetTriggerSettings", request, options)
+  }
+
+  /// Changes what holds for all triggers of a service. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  package func updateTriggerSettings(
+    _ request: UpdateTriggerSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> TriggerSettings {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/UpdateTriggerSettings", request, options)
+  }
+
+  /// Returns what conditions of a service's triggers can look at, and how. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  package func getTriggerVocabulary(
+    _ request: GetTriggerVocabularyRequest,
+    _ options: CallOptions
+  ) async throws -> TriggerVocabulary {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/GetTriggerVocabulary", request, options)
+  }
+
+  /// Says why a ticket is held by whom it is held, in words. Errors: TICKET_NOT_FOUND, REQUEST_INVALID.
+  package func explainAssignment(
+    _ request: ExplainAssignmentRequest,
+    _ options: CallOptions
+  ) async throws -> AssignmentExplanation {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ExplainAssignment", request, options)
+  }
+
+  /// Says which triggers would fire on tickets, in order, and what each would change. Nothing is written.
+  /// Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  package func simulateTriggers(
+    _ request: SimulateTriggersRequest,
+    _ options: CallOptions
+  ) async throws -> SimulateTriggersResponse {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/SimulateTriggers", request, options)
   }
 }

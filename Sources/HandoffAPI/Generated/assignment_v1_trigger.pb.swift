@@ -26,6 +26,9 @@ package struct Trigger: Message {
   package var createTime: Timestamp?
   /// When it changed last. Set by Handoff.
   package var updateTime: Timestamp?
+  /// Why Handoff deactivated it by itself: `GROUP_GONE` or `AGENT_LEFT` and the name of what is gone. Empty
+  /// otherwise.
+  package var notice: String = ""
 
   /// Leaves every field at its default.
   package init() {}
@@ -40,7 +43,8 @@ package struct Trigger: Message {
     conditions: [TriggerCondition] = [],
     results: [TriggerResult] = [],
     createTime: Timestamp? = nil,
-    updateTime: Timestamp? = nil
+    updateTime: Timestamp? = nil,
+    notice: String = ""
   ) {
     self.name = name
     self.displayName = displayName
@@ -51,6 +55,7 @@ package struct Trigger: Message {
     self.results = results
     self.createTime = createTime
     self.updateTime = updateTime
+    self.notice = notice
   }
 
   /// The type `handoff.assignment.v1.Trigger`.
@@ -72,6 +77,7 @@ package struct Trigger: Message {
     results = CFields.messages(c.pointee.results, c.pointee.n_results)
     createTime = CFields.message(c.pointee.create_time)
     updateTime = CFields.message(c.pointee.update_time)
+    notice = CFields.string(c.pointee.notice)
   }
 
   /// Writes a `Handoff__Assignment__V1__Trigger` into the arena.
@@ -104,6 +110,9 @@ package struct Trigger: Message {
     if let updateTime {
       c.pointee.update_time = try updateTime.makeCMessage(arena).assumingMemoryBound(
         to: Google__Protobuf__Timestamp.self)
+    }
+    if !notice.isEmpty {
+      c.pointee.notice = try arena.string(notice, "handoff.assignment.v1.Trigger.notice")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -186,7 +195,7 @@ package struct TriggerPass: Message {
   }
 }
 
-/// One line of a trigger's conditions.
+/// One line of a trigger's conditions: something that is looked at, or a group of lines.
 package struct TriggerCondition: Message {
   /// How a condition counts.
   package struct Requirement: ProtoEnum {
@@ -247,6 +256,14 @@ package struct TriggerCondition: Message {
     package static let customerName = Target(rawValue: 11)
     /// The customer's e-mail address.
     package static let customerEmail = Target(rawValue: 12)
+    /// The customer's phone number.
+    package static let customerPhone = Target(rawValue: 13)
+    /// The ticket's processing type.
+    package static let processingType = Target(rawValue: 14)
+    /// For tickets of an issue service: the consultation service that escalated it.
+    package static let sourceService = Target(rawValue: 15)
+    /// When the ticket was received.
+    package static let createTime = Target(rawValue: 16)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -271,6 +288,10 @@ package struct TriggerCondition: Message {
       .content,
       .customerName,
       .customerEmail,
+      .customerPhone,
+      .processingType,
+      .sourceService,
+      .createTime,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -289,6 +310,10 @@ package struct TriggerCondition: Message {
       case 10: "CONTENT"
       case 11: "CUSTOMER_NAME"
       case 12: "CUSTOMER_EMAIL"
+      case 13: "CUSTOMER_PHONE"
+      case 14: "PROCESSING_TYPE"
+      case 15: "SOURCE_SERVICE"
+      case 16: "CREATE_TIME"
       default: nil
       }
     }
@@ -310,6 +335,16 @@ package struct TriggerCondition: Message {
     package static let isEmpty = Operator(rawValue: 5)
     /// Has a value.
     package static let isNotEmpty = Operator(rawValue: 6)
+    /// The event that the pass follows from has changed it, whatever from and to. A creation changes nothing.
+    package static let changed = Operator(rawValue: 7)
+    /// The event has changed it to one of the values.
+    package static let changedTo = Operator(rawValue: 8)
+    /// The event has changed it from one of the values.
+    package static let changedFrom = Operator(rawValue: 9)
+    /// Is earlier than the value.
+    package static let before = Operator(rawValue: 10)
+    /// Is later than the value, or the same.
+    package static let after = Operator(rawValue: 11)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -328,6 +363,11 @@ package struct TriggerCondition: Message {
       .notContains,
       .isEmpty,
       .isNotEmpty,
+      .changed,
+      .changedTo,
+      .changedFrom,
+      .before,
+      .after,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -340,6 +380,11 @@ package struct TriggerCondition: Message {
       case 4: "NOT_CONTAINS"
       case 5: "IS_EMPTY"
       case 6: "IS_NOT_EMPTY"
+      case 7: "CHANGED"
+      case 8: "CHANGED_TO"
+      case 9: "CHANGED_FROM"
+      case 10: "BEFORE"
+      case 11: "AFTER"
       default: nil
       }
     }
@@ -351,8 +396,11 @@ package struct TriggerCondition: Message {
   package var target: TriggerCondition.Target = TriggerCondition.Target()
   /// How it is compared.
   package var `operator`: TriggerCondition.Operator = TriggerCondition.Operator()
-  /// What it is compared with: enum names, resource names or words; at most 50 values of at most 200 characters.
+  /// What it is compared with: enum names, resource names, words or a time such as `2026-01-31T09:30:00Z`; at most 50
+  /// values of at most 200 characters.
   package var values: [String] = []
+  /// A group of lines in the place of target, operator and values.
+  package var group: ConditionGroup?
 
   /// Leaves every field at its default.
   package init() {}
@@ -362,12 +410,14 @@ package struct TriggerCondition: Message {
     requirement: TriggerCondition.Requirement = TriggerCondition.Requirement(),
     target: TriggerCondition.Target = TriggerCondition.Target(),
     `operator`: TriggerCondition.Operator = TriggerCondition.Operator(),
-    values: [String] = []
+    values: [String] = [],
+    group: ConditionGroup? = nil
   ) {
     self.requirement = requirement
     self.target = target
     self.`operator` = `operator`
     self.values = values
+    self.group = group
   }
 
   /// The type `handoff.assignment.v1.TriggerCondition`.
@@ -384,6 +434,7 @@ package struct TriggerCondition: Message {
     target = TriggerCondition.Target(rawValue: Int32(truncatingIfNeeded: c.pointee.target.rawValue))
     `operator` = TriggerCondition.Operator(rawValue: Int32(truncatingIfNeeded: c.pointee.operator_.rawValue))
     values = CFields.strings(c.pointee.values, c.pointee.n_values)
+    group = CFields.message(c.pointee.group)
   }
 
   /// Writes a `Handoff__Assignment__V1__TriggerCondition` into the arena.
@@ -396,6 +447,90 @@ package struct TriggerCondition: Message {
     if !values.isEmpty {
       c.pointee.n_values = values.count
       c.pointee.values = try arena.strings(values, "handoff.assignment.v1.TriggerCondition.values")
+    }
+    if let group {
+      c.pointee.group = try group.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__ConditionGroup.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Some conditions that count as one.
+package struct ConditionGroup: Message {
+  /// How they count.
+  package struct Kind: ProtoEnum {
+    /// Refused.
+    package static let unspecified = Kind(rawValue: 0)
+    /// All must hold.
+    package static let all = Kind(rawValue: 1)
+    /// One must hold.
+    package static let any = Kind(rawValue: 2)
+    /// None may hold.
+    package static let none = Kind(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Kind] = [.unspecified, .all, .any, .none]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "KIND_UNSPECIFIED"
+      case 1: "ALL"
+      case 2: "ANY"
+      case 3: "NONE"
+      default: nil
+      }
+    }
+  }
+
+  /// How they count.
+  package var kind: ConditionGroup.Kind = ConditionGroup.Kind()
+  /// The lines; their requirement is left out. Groups stand in groups 4 deep at most, and a trigger has at most 50
+  /// lines
+  /// in all.
+  package var conditions: [TriggerCondition] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(kind: ConditionGroup.Kind = ConditionGroup.Kind(), conditions: [TriggerCondition] = []) {
+    self.kind = kind
+    self.conditions = conditions
+  }
+
+  /// The type `handoff.assignment.v1.ConditionGroup`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ConditionGroup()
+    handoff__assignment__v1__condition_group__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ConditionGroup`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ConditionGroup.self)
+    kind = ConditionGroup.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    conditions = CFields.messages(c.pointee.conditions, c.pointee.n_conditions)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ConditionGroup` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ConditionGroup.self)
+    handoff__assignment__v1__condition_group__init(c)
+    c.pointee.kind = .init(rawValue: .init(truncatingIfNeeded: kind.rawValue))
+    if !conditions.isEmpty {
+      c.pointee.n_conditions = conditions.count
+      c.pointee.conditions = try arena.messages(conditions).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__TriggerCondition>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -549,6 +684,247 @@ package struct AssignResult: Message {
       c.pointee.n_agents = agents.count
       c.pointee.agents = try arena.strings(agents, "handoff.assignment.v1.AssignResult.agents")
     }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What holds for all triggers of a service.
+package struct TriggerSettings: Message {
+  /// What follows when several triggers match.
+  package struct Mode: ProtoEnum {
+    /// Refused.
+    package static let unspecified = Mode(rawValue: 0)
+    /// All that match run, each seeing what the ones before did; the last assignment wins.
+    package static let allMatches = Mode(rawValue: 1)
+    /// The first that matches runs, and no other.
+    package static let firstMatch = Mode(rawValue: 2)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Mode] = [.unspecified, .allMatches, .firstMatch]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "MODE_UNSPECIFIED"
+      case 1: "ALL_MATCHES"
+      case 2: "FIRST_MATCH"
+      default: nil
+      }
+    }
+  }
+
+  /// Resource name: `services/{service}/triggerSettings`.
+  package var name: String = ""
+  /// What follows when several triggers match; ALL_MATCHES unless it was changed.
+  package var mode: TriggerSettings.Mode = TriggerSettings.Mode()
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", mode: TriggerSettings.Mode = TriggerSettings.Mode()) {
+    self.name = name
+    self.mode = mode
+  }
+
+  /// The type `handoff.assignment.v1.TriggerSettings`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__TriggerSettings()
+    handoff__assignment__v1__trigger_settings__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__TriggerSettings`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__TriggerSettings.self)
+    name = CFields.string(c.pointee.name)
+    mode = TriggerSettings.Mode(rawValue: Int32(truncatingIfNeeded: c.pointee.mode.rawValue))
+  }
+
+  /// Writes a `Handoff__Assignment__V1__TriggerSettings` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__TriggerSettings.self)
+    handoff__assignment__v1__trigger_settings__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.TriggerSettings.name")
+    }
+    c.pointee.mode = .init(rawValue: .init(truncatingIfNeeded: mode.rawValue))
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What conditions can look at in a service, and how.
+package struct TriggerVocabulary: Message {
+  /// What a condition can look at.
+  package struct TargetRule: Message {
+    /// What the values are.
+    package struct ValueKind: ProtoEnum {
+      /// Never sent.
+      package static let unspecified = ValueKind(rawValue: 0)
+      /// One of `words`; when there are none, an ISO 639-1 code.
+      package static let word = ValueKind(rawValue: 1)
+      /// A resource name of `collection`.
+      package static let resource = ValueKind(rawValue: 2)
+      /// Any words.
+      package static let text = ValueKind(rawValue: 3)
+      /// A time.
+      package static let time = ValueKind(rawValue: 4)
+
+      /// The number on the wire.
+      package let rawValue: Int32
+
+      /// Takes any number; one that is not declared is kept as it is.
+      package init(rawValue: Int32) {
+        self.rawValue = rawValue
+      }
+
+      /// The declared values.
+      package static let allValues: [ValueKind] = [.unspecified, .word, .resource, .text, .time]
+
+      /// The name in the proto file, or nil for a number that is not declared.
+      package var protoName: String? {
+        switch rawValue {
+        case 0: "VALUE_KIND_UNSPECIFIED"
+        case 1: "WORD"
+        case 2: "RESOURCE"
+        case 3: "TEXT"
+        case 4: "TIME"
+        default: nil
+        }
+      }
+    }
+
+    /// What is looked at.
+    package var target: TriggerCondition.Target = TriggerCondition.Target()
+    /// The operators that can be used.
+    package var operators: [TriggerCondition.Operator] = []
+    /// What the values are.
+    package var valueKind: TriggerVocabulary.TargetRule.ValueKind = TriggerVocabulary.TargetRule.ValueKind()
+    /// The words that can be values.
+    package var words: [String] = []
+    /// For resources, the last collection of their names: `groups`.
+    package var collection: String = ""
+
+    /// Leaves every field at its default.
+    package init() {}
+
+    /// Takes the fields that are given and leaves the others at their defaults.
+    package init(
+      target: TriggerCondition.Target = TriggerCondition.Target(),
+      operators: [TriggerCondition.Operator] = [],
+      valueKind: TriggerVocabulary.TargetRule.ValueKind = TriggerVocabulary.TargetRule.ValueKind(),
+      words: [String] = [],
+      collection: String = ""
+    ) {
+      self.target = target
+      self.operators = operators
+      self.valueKind = valueKind
+      self.words = words
+      self.collection = collection
+    }
+
+    /// The type `handoff.assignment.v1.TriggerVocabulary.TargetRule`.
+    package static let descriptor: MessageDescriptor = {
+      var c = Handoff__Assignment__V1__TriggerVocabulary__TargetRule()
+      handoff__assignment__v1__trigger_vocabulary__target_rule__init(&c)
+      return MessageDescriptor(cMessage: &c)
+    }()
+
+    /// Reads a `Handoff__Assignment__V1__TriggerVocabulary__TargetRule`.
+    package init(cMessage: UnsafeRawPointer) {
+      let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__TriggerVocabulary__TargetRule.self)
+      target = TriggerCondition.Target(rawValue: Int32(truncatingIfNeeded: c.pointee.target.rawValue))
+      operators = CFields.enums(c.pointee.operators, c.pointee.n_operators)
+      valueKind = TriggerVocabulary.TargetRule.ValueKind(
+        rawValue: Int32(truncatingIfNeeded: c.pointee.value_kind.rawValue))
+      words = CFields.strings(c.pointee.words, c.pointee.n_words)
+      collection = CFields.string(c.pointee.collection)
+    }
+
+    /// Writes a `Handoff__Assignment__V1__TriggerVocabulary__TargetRule` into the arena.
+    package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+      let c = arena.make(Handoff__Assignment__V1__TriggerVocabulary__TargetRule.self)
+      handoff__assignment__v1__trigger_vocabulary__target_rule__init(c)
+      c.pointee.target = .init(rawValue: .init(truncatingIfNeeded: target.rawValue))
+      if !operators.isEmpty {
+        c.pointee.n_operators = operators.count
+        c.pointee.operators = arena.enums(operators).assumingMemoryBound(
+          to: Handoff__Assignment__V1__TriggerCondition__Operator.self)
+      }
+      c.pointee.value_kind = .init(rawValue: .init(truncatingIfNeeded: valueKind.rawValue))
+      if !words.isEmpty {
+        c.pointee.n_words = words.count
+        c.pointee.words = try arena.strings(words, "handoff.assignment.v1.TriggerVocabulary.TargetRule.words")
+      }
+      if !collection.isEmpty {
+        c.pointee.collection = try arena.string(
+          collection, "handoff.assignment.v1.TriggerVocabulary.TargetRule.collection")
+      }
+      return UnsafeMutableRawPointer(c)
+    }
+  }
+
+  /// In the order in which they are offered.
+  package var targets: [TriggerVocabulary.TargetRule] = []
+  /// Most lines of conditions, groups counted, too.
+  package var conditionsMax: Int32 = 0
+  /// How deep groups stand in groups at most.
+  package var depthMax: Int32 = 0
+  /// Most results.
+  package var resultsMax: Int32 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    targets: [TriggerVocabulary.TargetRule] = [],
+    conditionsMax: Int32 = 0,
+    depthMax: Int32 = 0,
+    resultsMax: Int32 = 0
+  ) {
+    self.targets = targets
+    self.conditionsMax = conditionsMax
+    self.depthMax = depthMax
+    self.resultsMax = resultsMax
+  }
+
+  /// The type `handoff.assignment.v1.TriggerVocabulary`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__TriggerVocabulary()
+    handoff__assignment__v1__trigger_vocabulary__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__TriggerVocabulary`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__TriggerVocabulary.self)
+    targets = CFields.messages(c.pointee.targets, c.pointee.n_targets)
+    conditionsMax = c.pointee.conditions_max
+    depthMax = c.pointee.depth_max
+    resultsMax = c.pointee.results_max
+  }
+
+  /// Writes a `Handoff__Assignment__V1__TriggerVocabulary` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__TriggerVocabulary.self)
+    handoff__assignment__v1__trigger_vocabulary__init(c)
+    if !targets.isEmpty {
+      c.pointee.n_targets = targets.count
+      c.pointee.targets = try arena.messages(targets).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__TriggerVocabulary__TargetRule>?.self)
+    }
+    c.pointee.conditions_max = conditionsMax
+    c.pointee.depth_max = depthMax
+    c.pointee.results_max = resultsMax
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -726,6 +1102,941 @@ package struct ListTriggersResponse: Message {
       c.pointee.next_page_token = try arena.string(
         nextPageToken, "handoff.assignment.v1.ListTriggersResponse.next_page_token")
     }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change a trigger.
+package struct UpdateTriggerRequest: Message {
+  /// The trigger, named by `name`, with the new values and the `version` that the caller saw; 0 = whatever it is now.
+  package var trigger: Trigger?
+  /// `display_name`, `conditions`, `results`; none: all of them.
+  package var updateMask: FieldMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(trigger: Trigger? = nil, updateMask: FieldMask? = nil) {
+    self.trigger = trigger
+    self.updateMask = updateMask
+  }
+
+  /// The type `handoff.assignment.v1.UpdateTriggerRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__UpdateTriggerRequest()
+    handoff__assignment__v1__update_trigger_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__UpdateTriggerRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__UpdateTriggerRequest.self)
+    trigger = CFields.message(c.pointee.trigger)
+    updateMask = CFields.message(c.pointee.update_mask)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__UpdateTriggerRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__UpdateTriggerRequest.self)
+    handoff__assignment__v1__update_trigger_request__init(c)
+    if let trigger {
+      c.pointee.trigger = try trigger.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Trigger.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to activate a trigger.
+package struct ActivateTriggerRequest: Message {
+  /// `services/{service}/triggers/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.assignment.v1.ActivateTriggerRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ActivateTriggerRequest()
+    handoff__assignment__v1__activate_trigger_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ActivateTriggerRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ActivateTriggerRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ActivateTriggerRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ActivateTriggerRequest.self)
+    handoff__assignment__v1__activate_trigger_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.ActivateTriggerRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to deactivate a trigger.
+package struct DeactivateTriggerRequest: Message {
+  /// `services/{service}/triggers/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.assignment.v1.DeactivateTriggerRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__DeactivateTriggerRequest()
+    handoff__assignment__v1__deactivate_trigger_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__DeactivateTriggerRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__DeactivateTriggerRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__DeactivateTriggerRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__DeactivateTriggerRequest.self)
+    handoff__assignment__v1__deactivate_trigger_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.DeactivateTriggerRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to delete an inactive trigger.
+package struct DeleteTriggerRequest: Message {
+  /// `services/{service}/triggers/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.assignment.v1.DeleteTriggerRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__DeleteTriggerRequest()
+    handoff__assignment__v1__delete_trigger_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__DeleteTriggerRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__DeleteTriggerRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__DeleteTriggerRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__DeleteTriggerRequest.self)
+    handoff__assignment__v1__delete_trigger_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.DeleteTriggerRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for another order.
+package struct ReorderTriggersRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// All active triggers, first to run first.
+  package var triggers: [String] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", triggers: [String] = []) {
+    self.parent = parent
+    self.triggers = triggers
+  }
+
+  /// The type `handoff.assignment.v1.ReorderTriggersRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ReorderTriggersRequest()
+    handoff__assignment__v1__reorder_triggers_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ReorderTriggersRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ReorderTriggersRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    triggers = CFields.strings(c.pointee.triggers, c.pointee.n_triggers)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ReorderTriggersRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ReorderTriggersRequest.self)
+    handoff__assignment__v1__reorder_triggers_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.assignment.v1.ReorderTriggersRequest.parent")
+    }
+    if !triggers.isEmpty {
+      c.pointee.n_triggers = triggers.count
+      c.pointee.triggers = try arena.strings(triggers, "handoff.assignment.v1.ReorderTriggersRequest.triggers")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// The active triggers in their new order.
+package struct ReorderTriggersResponse: Message {
+  /// In the order in which they run.
+  package var triggers: [Trigger] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(triggers: [Trigger] = []) {
+    self.triggers = triggers
+  }
+
+  /// The type `handoff.assignment.v1.ReorderTriggersResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ReorderTriggersResponse()
+    handoff__assignment__v1__reorder_triggers_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ReorderTriggersResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ReorderTriggersResponse.self)
+    triggers = CFields.messages(c.pointee.triggers, c.pointee.n_triggers)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ReorderTriggersResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ReorderTriggersResponse.self)
+    handoff__assignment__v1__reorder_triggers_response__init(c)
+    if !triggers.isEmpty {
+      c.pointee.n_triggers = triggers.count
+      c.pointee.triggers = try arena.messages(triggers).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__Trigger>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for what holds for all triggers of a service.
+package struct GetTriggerSettingsRequest: Message {
+  /// `services/{service}/triggerSettings`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.assignment.v1.GetTriggerSettingsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__GetTriggerSettingsRequest()
+    handoff__assignment__v1__get_trigger_settings_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__GetTriggerSettingsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__GetTriggerSettingsRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__GetTriggerSettingsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__GetTriggerSettingsRequest.self)
+    handoff__assignment__v1__get_trigger_settings_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.GetTriggerSettingsRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change what holds for all triggers of a service.
+package struct UpdateTriggerSettingsRequest: Message {
+  /// The settings, named by `name`.
+  package var triggerSettings: TriggerSettings?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(triggerSettings: TriggerSettings? = nil) {
+    self.triggerSettings = triggerSettings
+  }
+
+  /// The type `handoff.assignment.v1.UpdateTriggerSettingsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__UpdateTriggerSettingsRequest()
+    handoff__assignment__v1__update_trigger_settings_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__UpdateTriggerSettingsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__UpdateTriggerSettingsRequest.self)
+    triggerSettings = CFields.message(c.pointee.trigger_settings)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__UpdateTriggerSettingsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__UpdateTriggerSettingsRequest.self)
+    handoff__assignment__v1__update_trigger_settings_request__init(c)
+    if let triggerSettings {
+      c.pointee.trigger_settings = try triggerSettings.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__TriggerSettings.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks what conditions can look at.
+package struct GetTriggerVocabularyRequest: Message {
+  /// `services/{service}/triggerVocabulary`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.assignment.v1.GetTriggerVocabularyRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__GetTriggerVocabularyRequest()
+    handoff__assignment__v1__get_trigger_vocabulary_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__GetTriggerVocabularyRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__GetTriggerVocabularyRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__GetTriggerVocabularyRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__GetTriggerVocabularyRequest.self)
+    handoff__assignment__v1__get_trigger_vocabulary_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.GetTriggerVocabularyRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// How an agent came to be chosen, or nobody: what is stored of an automatic assignment.
+package struct AssignmentRecord: Message {
+  /// An agent of the list.
+  package struct Candidate: Message {
+    /// Why an agent could not be chosen.
+    package struct Obstacle: ProtoEnum {
+      /// None: could be chosen.
+      package static let unspecified = Obstacle(rawValue: 0)
+      /// The agent is deactivated.
+      package static let inactive = Obstacle(rawValue: 1)
+      /// The agent is no member of the service.
+      package static let notAMember = Obstacle(rawValue: 2)
+      /// The agent lacks the ticket right.
+      package static let noTicketRight = Obstacle(rawValue: 3)
+      /// The assign switch is off.
+      package static let switchedOff = Obstacle(rawValue: 4)
+      /// The agent is not in the group.
+      package static let notInGroup = Obstacle(rawValue: 5)
+
+      /// The number on the wire.
+      package let rawValue: Int32
+
+      /// Takes any number; one that is not declared is kept as it is.
+      package init(rawValue: Int32) {
+        self.rawValue = rawValue
+      }
+
+      /// The declared values.
+      package static let allValues: [Obstacle] = [
+        .unspecified,
+        .inactive,
+        .notAMember,
+        .noTicketRight,
+        .switchedOff,
+        .notInGroup,
+      ]
+
+      /// The name in the proto file, or nil for a number that is not declared.
+      package var protoName: String? {
+        switch rawValue {
+        case 0: "OBSTACLE_UNSPECIFIED"
+        case 1: "INACTIVE"
+        case 2: "NOT_A_MEMBER"
+        case 3: "NO_TICKET_RIGHT"
+        case 4: "SWITCHED_OFF"
+        case 5: "NOT_IN_GROUP"
+        default: nil
+        }
+      }
+    }
+
+    /// `agents/{id}`.
+    package var agent: String = ""
+    /// Why the agent could not be chosen.
+    package var obstacle: AssignmentRecord.Candidate.Obstacle = AssignmentRecord.Candidate.Obstacle()
+
+    /// Leaves every field at its default.
+    package init() {}
+
+    /// Takes the fields that are given and leaves the others at their defaults.
+    package init(
+      agent: String = "",
+      obstacle: AssignmentRecord.Candidate.Obstacle = AssignmentRecord.Candidate.Obstacle()
+    ) {
+      self.agent = agent
+      self.obstacle = obstacle
+    }
+
+    /// The type `handoff.assignment.v1.AssignmentRecord.Candidate`.
+    package static let descriptor: MessageDescriptor = {
+      var c = Handoff__Assignment__V1__AssignmentRecord__Candidate()
+      handoff__assignment__v1__assignment_record__candidate__init(&c)
+      return MessageDescriptor(cMessage: &c)
+    }()
+
+    /// Reads a `Handoff__Assignment__V1__AssignmentRecord__Candidate`.
+    package init(cMessage: UnsafeRawPointer) {
+      let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__AssignmentRecord__Candidate.self)
+      agent = CFields.string(c.pointee.agent)
+      obstacle = AssignmentRecord.Candidate.Obstacle(rawValue: Int32(truncatingIfNeeded: c.pointee.obstacle.rawValue))
+    }
+
+    /// Writes a `Handoff__Assignment__V1__AssignmentRecord__Candidate` into the arena.
+    package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+      let c = arena.make(Handoff__Assignment__V1__AssignmentRecord__Candidate.self)
+      handoff__assignment__v1__assignment_record__candidate__init(c)
+      if !agent.isEmpty {
+        c.pointee.agent = try arena.string(agent, "handoff.assignment.v1.AssignmentRecord.Candidate.agent")
+      }
+      c.pointee.obstacle = .init(rawValue: .init(truncatingIfNeeded: obstacle.rawValue))
+      return UnsafeMutableRawPointer(c)
+    }
+  }
+
+  /// `services/{service}/triggers/{id}`.
+  package var trigger: String = ""
+  /// The version that ran.
+  package var triggerVersion: Int64 = 0
+  /// The trigger's name at that time.
+  package var triggerDisplayName: String = ""
+  /// How the agent was found.
+  package var mode: AssignResult.Mode = AssignResult.Mode()
+  /// The group: `services/{service}/groups/{id}`.
+  package var group: String = ""
+  /// The agents in the trigger's order.
+  package var candidates: [AssignmentRecord.Candidate] = []
+  /// `agents/{id}`; empty when nobody could be chosen.
+  package var agent: String = ""
+  /// For SEQUENTIAL: the turn, counted from 0 over all tickets.
+  package var turn: Int64 = 0
+  /// Whether the ticket had waited in the group until somebody could be chosen.
+  package var waited: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    trigger: String = "",
+    triggerVersion: Int64 = 0,
+    triggerDisplayName: String = "",
+    mode: AssignResult.Mode = AssignResult.Mode(),
+    group: String = "",
+    candidates: [AssignmentRecord.Candidate] = [],
+    agent: String = "",
+    turn: Int64 = 0,
+    waited: Bool = false
+  ) {
+    self.trigger = trigger
+    self.triggerVersion = triggerVersion
+    self.triggerDisplayName = triggerDisplayName
+    self.mode = mode
+    self.group = group
+    self.candidates = candidates
+    self.agent = agent
+    self.turn = turn
+    self.waited = waited
+  }
+
+  /// The type `handoff.assignment.v1.AssignmentRecord`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__AssignmentRecord()
+    handoff__assignment__v1__assignment_record__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__AssignmentRecord`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__AssignmentRecord.self)
+    trigger = CFields.string(c.pointee.trigger)
+    triggerVersion = c.pointee.trigger_version
+    triggerDisplayName = CFields.string(c.pointee.trigger_display_name)
+    mode = AssignResult.Mode(rawValue: Int32(truncatingIfNeeded: c.pointee.mode.rawValue))
+    group = CFields.string(c.pointee.group)
+    candidates = CFields.messages(c.pointee.candidates, c.pointee.n_candidates)
+    agent = CFields.string(c.pointee.agent)
+    turn = c.pointee.turn
+    waited = c.pointee.waited != 0
+  }
+
+  /// Writes a `Handoff__Assignment__V1__AssignmentRecord` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__AssignmentRecord.self)
+    handoff__assignment__v1__assignment_record__init(c)
+    if !trigger.isEmpty {
+      c.pointee.trigger = try arena.string(trigger, "handoff.assignment.v1.AssignmentRecord.trigger")
+    }
+    c.pointee.trigger_version = triggerVersion
+    if !triggerDisplayName.isEmpty {
+      c.pointee.trigger_display_name = try arena.string(
+        triggerDisplayName, "handoff.assignment.v1.AssignmentRecord.trigger_display_name")
+    }
+    c.pointee.mode = .init(rawValue: .init(truncatingIfNeeded: mode.rawValue))
+    if !group.isEmpty {
+      c.pointee.group = try arena.string(group, "handoff.assignment.v1.AssignmentRecord.group")
+    }
+    if !candidates.isEmpty {
+      c.pointee.n_candidates = candidates.count
+      c.pointee.candidates = try arena.messages(candidates).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__AssignmentRecord__Candidate>?.self)
+    }
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.assignment.v1.AssignmentRecord.agent")
+    }
+    c.pointee.turn = turn
+    c.pointee.waited = waited ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks why a ticket is held by whom it is held.
+package struct ExplainAssignmentRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var name: String = ""
+  /// `ko` or `en`; empty: the service's language, else English.
+  package var language: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", language: String = "") {
+    self.name = name
+    self.language = language
+  }
+
+  /// The type `handoff.assignment.v1.ExplainAssignmentRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ExplainAssignmentRequest()
+    handoff__assignment__v1__explain_assignment_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ExplainAssignmentRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ExplainAssignmentRequest.self)
+    name = CFields.string(c.pointee.name)
+    language = CFields.string(c.pointee.language)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ExplainAssignmentRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ExplainAssignmentRequest.self)
+    handoff__assignment__v1__explain_assignment_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.assignment.v1.ExplainAssignmentRequest.name")
+    }
+    if !language.isEmpty {
+      c.pointee.language = try arena.string(language, "handoff.assignment.v1.ExplainAssignmentRequest.language")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Why a ticket is held by whom it is held.
+package struct AssignmentExplanation: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var ticket: String = ""
+  /// The event that decided it; 0 when nothing has.
+  package var eventSequence: Int32 = 0
+  /// For a trigger's decision, how it was made; absent for an agent's.
+  package var record: AssignmentRecord?
+  /// All of it in words.
+  package var text: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(ticket: String = "", eventSequence: Int32 = 0, record: AssignmentRecord? = nil, text: String = "") {
+    self.ticket = ticket
+    self.eventSequence = eventSequence
+    self.record = record
+    self.text = text
+  }
+
+  /// The type `handoff.assignment.v1.AssignmentExplanation`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__AssignmentExplanation()
+    handoff__assignment__v1__assignment_explanation__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__AssignmentExplanation`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__AssignmentExplanation.self)
+    ticket = CFields.string(c.pointee.ticket)
+    eventSequence = c.pointee.event_sequence
+    record = CFields.message(c.pointee.record)
+    text = CFields.string(c.pointee.text)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__AssignmentExplanation` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__AssignmentExplanation.self)
+    handoff__assignment__v1__assignment_explanation__init(c)
+    if !ticket.isEmpty {
+      c.pointee.ticket = try arena.string(ticket, "handoff.assignment.v1.AssignmentExplanation.ticket")
+    }
+    c.pointee.event_sequence = eventSequence
+    if let record {
+      c.pointee.record = try record.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__AssignmentRecord.self)
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.assignment.v1.AssignmentExplanation.text")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks what triggers would do. Nothing is written.
+package struct SimulateTriggersRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// The ticket to look at: `services/{service}/tickets/{id}`; empty: the newest ones.
+  package var ticket: String = ""
+  /// Without a ticket, how many; 1 to 1,000; 0 = 1,000.
+  package var ticketCount: Int32 = 0
+  /// Why the pass would run; left out: CREATED.
+  package var cause: TriggerPass.Cause = TriggerPass.Cause()
+  /// A trigger that is not saved, or not so: it takes the place of the one it names, else it runs last.
+  package var trigger: Trigger?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    parent: String = "",
+    ticket: String = "",
+    ticketCount: Int32 = 0,
+    cause: TriggerPass.Cause = TriggerPass.Cause(),
+    trigger: Trigger? = nil
+  ) {
+    self.parent = parent
+    self.ticket = ticket
+    self.ticketCount = ticketCount
+    self.cause = cause
+    self.trigger = trigger
+  }
+
+  /// The type `handoff.assignment.v1.SimulateTriggersRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__SimulateTriggersRequest()
+    handoff__assignment__v1__simulate_triggers_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__SimulateTriggersRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__SimulateTriggersRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    ticket = CFields.string(c.pointee.ticket)
+    ticketCount = c.pointee.ticket_count
+    cause = TriggerPass.Cause(rawValue: Int32(truncatingIfNeeded: c.pointee.cause.rawValue))
+    trigger = CFields.message(c.pointee.trigger)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__SimulateTriggersRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__SimulateTriggersRequest.self)
+    handoff__assignment__v1__simulate_triggers_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.assignment.v1.SimulateTriggersRequest.parent")
+    }
+    if !ticket.isEmpty {
+      c.pointee.ticket = try arena.string(ticket, "handoff.assignment.v1.SimulateTriggersRequest.ticket")
+    }
+    c.pointee.ticket_count = ticketCount
+    c.pointee.cause = .init(rawValue: .init(truncatingIfNeeded: cause.rawValue))
+    if let trigger {
+      c.pointee.trigger = try trigger.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Trigger.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What triggers would do.
+package struct SimulateTriggersResponse: Message {
+  /// A field that would change.
+  package struct Change: Message {
+    /// The field of the ticket: `agent`, `group`, `state`, `priority`, `submission_type`.
+    package var field: String = ""
+    /// The code or id before; empty: none.
+    package var before: String = ""
+    /// The code or id afterwards; empty: none.
+    package var after: String = ""
+
+    /// Leaves every field at its default.
+    package init() {}
+
+    /// Takes the fields that are given and leaves the others at their defaults.
+    package init(field: String = "", before: String = "", after: String = "") {
+      self.field = field
+      self.before = before
+      self.after = after
+    }
+
+    /// The type `handoff.assignment.v1.SimulateTriggersResponse.Change`.
+    package static let descriptor: MessageDescriptor = {
+      var c = Handoff__Assignment__V1__SimulateTriggersResponse__Change()
+      handoff__assignment__v1__simulate_triggers_response__change__init(&c)
+      return MessageDescriptor(cMessage: &c)
+    }()
+
+    /// Reads a `Handoff__Assignment__V1__SimulateTriggersResponse__Change`.
+    package init(cMessage: UnsafeRawPointer) {
+      let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__SimulateTriggersResponse__Change.self)
+      field = CFields.string(c.pointee.field)
+      before = CFields.string(c.pointee.before)
+      after = CFields.string(c.pointee.after)
+    }
+
+    /// Writes a `Handoff__Assignment__V1__SimulateTriggersResponse__Change` into the arena.
+    package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+      let c = arena.make(Handoff__Assignment__V1__SimulateTriggersResponse__Change.self)
+      handoff__assignment__v1__simulate_triggers_response__change__init(c)
+      if !field.isEmpty {
+        c.pointee.field = try arena.string(field, "handoff.assignment.v1.SimulateTriggersResponse.Change.field")
+      }
+      if !before.isEmpty {
+        c.pointee.before = try arena.string(before, "handoff.assignment.v1.SimulateTriggersResponse.Change.before")
+      }
+      if !after.isEmpty {
+        c.pointee.after = try arena.string(after, "handoff.assignment.v1.SimulateTriggersResponse.Change.after")
+      }
+      return UnsafeMutableRawPointer(c)
+    }
+  }
+
+  /// A trigger that would fire.
+  package struct Firing: Message {
+    /// `services/{service}/triggers/{id}`; empty for a trigger that is not saved.
+    package var trigger: String = ""
+    /// The version that would run; 0 for a trigger that is not saved.
+    package var triggerVersion: Int64 = 0
+    /// The trigger's name.
+    package var triggerDisplayName: String = ""
+    /// What it would change, in order.
+    package var changes: [SimulateTriggersResponse.Change] = []
+    /// Where it would assign and nobody could be chosen.
+    package var unassignedGroups: [String] = []
+
+    /// Leaves every field at its default.
+    package init() {}
+
+    /// Takes the fields that are given and leaves the others at their defaults.
+    package init(
+      trigger: String = "",
+      triggerVersion: Int64 = 0,
+      triggerDisplayName: String = "",
+      changes: [SimulateTriggersResponse.Change] = [],
+      unassignedGroups: [String] = []
+    ) {
+      self.trigger = trigger
+      self.triggerVersion = triggerVersion
+      self.triggerDisplayName = triggerDisplayName
+      self.changes = changes
+      self.unassignedGroups = unassignedGroups
+    }
+
+    /// The type `handoff.assignment.v1.SimulateTriggersResponse.Firing`.
+    package static let descriptor: MessageDescriptor = {
+      var c = Handoff__Assignment__V1__SimulateTriggersResponse__Firing()
+      handoff__assignment__v1__simulate_triggers_response__firing__init(&c)
+      return MessageDescriptor(cMessage: &c)
+    }()
+
+    /// Reads a `Handoff__Assignment__V1__SimulateTriggersResponse__Firing`.
+    package init(cMessage: UnsafeRawPointer) {
+      let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__SimulateTriggersResponse__Firing.self)
+      trigger = CFields.string(c.pointee.trigger)
+      triggerVersion = c.pointee.trigger_version
+      triggerDisplayName = CFields.string(c.pointee.trigger_display_name)
+      changes = CFields.messages(c.pointee.changes, c.pointee.n_changes)
+      unassignedGroups = CFields.strings(c.pointee.unassigned_groups, c.pointee.n_unassigned_groups)
+    }
+
+    /// Writes a `Handoff__Assignment__V1__SimulateTriggersResponse__Firing` into the arena.
+    package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+      let c = arena.make(Handoff__Assignment__V1__SimulateTriggersResponse__Firing.self)
+      handoff__assignment__v1__simulate_triggers_response__firing__init(c)
+      if !trigger.isEmpty {
+        c.pointee.trigger = try arena.string(trigger, "handoff.assignment.v1.SimulateTriggersResponse.Firing.trigger")
+      }
+      c.pointee.trigger_version = triggerVersion
+      if !triggerDisplayName.isEmpty {
+        c.pointee.trigger_display_name = try arena.string(
+          triggerDisplayName, "handoff.assignment.v1.SimulateTriggersResponse.Firing.trigger_display_name")
+      }
+      if !changes.isEmpty {
+        c.pointee.n_changes = changes.count
+        c.pointee.changes = try arena.messages(changes).assumingMemoryBound(
+          to: UnsafeMutablePointer<Handoff__Assignment__V1__SimulateTriggersResponse__Change>?.self)
+      }
+      if !unassignedGroups.isEmpty {
+        c.pointee.n_unassigned_groups = unassignedGroups.count
+        c.pointee.unassigned_groups = try arena.strings(
+          unassignedGroups, "handoff.assignment.v1.SimulateTriggersResponse.Firing.unassigned_groups")
+      }
+      return UnsafeMutableRawPointer(c)
+    }
+  }
+
+  /// A ticket on which something would fire.
+  package struct SimulatedTicket: Message {
+    /// `services/{service}/tickets/{id}`.
+    package var ticket: String = ""
+    /// In the order in which they would run.
+    package var firings: [SimulateTriggersResponse.Firing] = []
+    /// Triggers that the changes would set off if they started another pass, which they do not.
+    package var heldBack: [String] = []
+
+    /// Leaves every field at its default.
+    package init() {}
+
+    /// Takes the fields that are given and leaves the others at their defaults.
+    package init(ticket: String = "", firings: [SimulateTriggersResponse.Firing] = [], heldBack: [String] = []) {
+      self.ticket = ticket
+      self.firings = firings
+      self.heldBack = heldBack
+    }
+
+    /// The type `handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket`.
+    package static let descriptor: MessageDescriptor = {
+      var c = Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket()
+      handoff__assignment__v1__simulate_triggers_response__simulated_ticket__init(&c)
+      return MessageDescriptor(cMessage: &c)
+    }()
+
+    /// Reads a `Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket`.
+    package init(cMessage: UnsafeRawPointer) {
+      let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket.self)
+      ticket = CFields.string(c.pointee.ticket)
+      firings = CFields.messages(c.pointee.firings, c.pointee.n_firings)
+      heldBack = CFields.strings(c.pointee.held_back, c.pointee.n_held_back)
+    }
+
+    /// Writes a `Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket` into the arena.
+    package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+      let c = arena.make(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket.self)
+      handoff__assignment__v1__simulate_triggers_response__simulated_ticket__init(c)
+      if !ticket.isEmpty {
+        c.pointee.ticket = try arena.string(
+          ticket, "handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket.ticket")
+      }
+      if !firings.isEmpty {
+        c.pointee.n_firings = firings.count
+        c.pointee.firings = try arena.messages(firings).assumingMemoryBound(
+          to: UnsafeMutablePointer<Handoff__Assignment__V1__SimulateTriggersResponse__Firing>?.self)
+      }
+      if !heldBack.isEmpty {
+        c.pointee.n_held_back = heldBack.count
+        c.pointee.held_back = try arena.strings(
+          heldBack, "handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket.held_back")
+      }
+      return UnsafeMutableRawPointer(c)
+    }
+  }
+
+  /// Those on which something would fire, newest first.
+  package var tickets: [SimulateTriggersResponse.SimulatedTicket] = []
+  /// How many were looked at.
+  package var ticketCount: Int32 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(tickets: [SimulateTriggersResponse.SimulatedTicket] = [], ticketCount: Int32 = 0) {
+    self.tickets = tickets
+    self.ticketCount = ticketCount
+  }
+
+  /// The type `handoff.assignment.v1.SimulateTriggersResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__SimulateTriggersResponse()
+    handoff__assignment__v1__simulate_triggers_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__SimulateTriggersResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__SimulateTriggersResponse.self)
+    tickets = CFields.messages(c.pointee.tickets, c.pointee.n_tickets)
+    ticketCount = c.pointee.ticket_count
+  }
+
+  /// Writes a `Handoff__Assignment__V1__SimulateTriggersResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__SimulateTriggersResponse.self)
+    handoff__assignment__v1__simulate_triggers_response__init(c)
+    if !tickets.isEmpty {
+      c.pointee.n_tickets = tickets.count
+      c.pointee.tickets = try arena.messages(tickets).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket>?.self)
+    }
+    c.pointee.ticket_count = ticketCount
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -282,6 +282,45 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists the triggers of a service.
   func listTriggers(_ request: ListTriggersRequest, _ call: CallContext) async throws -> ListTriggersResponse
 
+  /// Changes a trigger.
+  func updateTrigger(_ request: UpdateTriggerRequest, _ call: CallContext) async throws -> Trigger
+
+  /// Activates a trigger.
+  func activateTrigger(_ request: ActivateTriggerRequest, _ call: CallContext) async throws -> Trigger
+
+  /// Deactivates a trigger.
+  func deactivateTrigger(_ request: DeactivateTriggerRequest, _ call: CallContext) async throws -> Trigger
+
+  /// Deletes an inactive trigger.
+  func deleteTrigger(_ request: DeleteTriggerRequest, _ call: CallContext) async throws -> Empty
+
+  /// Puts the active triggers of a service into another order.
+  func reorderTriggers(_ request: ReorderTriggersRequest, _ call: CallContext) async throws -> ReorderTriggersResponse
+
+  /// Returns what holds for all triggers of a service.
+  func getTriggerSettings(_ request: GetTriggerSettingsRequest, _ call: CallContext) async throws -> TriggerSettings
+
+  /// Changes what holds for all triggers of a service.
+  func updateTriggerSettings(
+    _ request: UpdateTriggerSettingsRequest,
+    _ call: CallContext
+  ) async throws -> TriggerSettings
+
+  /// Returns what conditions of triggers can look at, and how.
+  func getTriggerVocabulary(
+    _ request: GetTriggerVocabularyRequest,
+    _ call: CallContext
+  ) async throws -> TriggerVocabulary
+
+  /// Says why a ticket is held by whom it is held.
+  func explainAssignment(_ request: ExplainAssignmentRequest, _ call: CallContext) async throws -> AssignmentExplanation
+
+  /// Says which triggers would fire on tickets, and what each would change.
+  func simulateTriggers(
+    _ request: SimulateTriggersRequest,
+    _ call: CallContext
+  ) async throws -> SimulateTriggersResponse
+
   /// Shows the mail that an act would send.
   func previewAnswer(_ request: PreviewAnswerRequest, _ call: CallContext) async throws -> AnswerPreview
 
@@ -516,6 +555,36 @@ extension HandoffServiceProvider {
         },
         .unary("ListTriggers", ListTriggersRequest.self, ListTriggersResponse.self) {
           try await self.listTriggers($0, $1)
+        },
+        .unary("UpdateTrigger", UpdateTriggerRequest.self, Trigger.self) {
+          try await self.updateTrigger($0, $1)
+        },
+        .unary("ActivateTrigger", ActivateTriggerRequest.self, Trigger.self) {
+          try await self.activateTrigger($0, $1)
+        },
+        .unary("DeactivateTrigger", DeactivateTriggerRequest.self, Trigger.self) {
+          try await self.deactivateTrigger($0, $1)
+        },
+        .unary("DeleteTrigger", DeleteTriggerRequest.self, Empty.self) {
+          try await self.deleteTrigger($0, $1)
+        },
+        .unary("ReorderTriggers", ReorderTriggersRequest.self, ReorderTriggersResponse.self) {
+          try await self.reorderTriggers($0, $1)
+        },
+        .unary("GetTriggerSettings", GetTriggerSettingsRequest.self, TriggerSettings.self) {
+          try await self.getTriggerSettings($0, $1)
+        },
+        .unary("UpdateTriggerSettings", UpdateTriggerSettingsRequest.self, TriggerSettings.self) {
+          try await self.updateTriggerSettings($0, $1)
+        },
+        .unary("GetTriggerVocabulary", GetTriggerVocabularyRequest.self, TriggerVocabulary.self) {
+          try await self.getTriggerVocabulary($0, $1)
+        },
+        .unary("ExplainAssignment", ExplainAssignmentRequest.self, AssignmentExplanation.self) {
+          try await self.explainAssignment($0, $1)
+        },
+        .unary("SimulateTriggers", SimulateTriggersRequest.self, SimulateTriggersResponse.self) {
+          try await self.simulateTriggers($0, $1)
         },
         .unary("PreviewAnswer", PreviewAnswerRequest.self, AnswerPreview.self) {
           try await self.previewAnswer($0, $1)
@@ -936,6 +1005,74 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> ListTriggersResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListTriggers", request, options)
+  }
+
+  /// Changes a trigger.
+  package func updateTrigger(_ request: UpdateTriggerRequest, _ options: CallOptions) async throws -> Trigger {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateTrigger", request, options)
+  }
+
+  /// Activates a trigger.
+  package func activateTrigger(_ request: ActivateTriggerRequest, _ options: CallOptions) async throws -> Trigger {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ActivateTrigger", request, options)
+  }
+
+  /// Deactivates a trigger.
+  package func deactivateTrigger(_ request: DeactivateTriggerRequest, _ options: CallOptions) async throws -> Trigger {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeactivateTrigger", request, options)
+  }
+
+  /// Deletes an inactive trigger.
+  package func deleteTrigger(_ request: DeleteTriggerRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteTrigger", request, options)
+  }
+
+  /// Puts the active triggers of a service into another order.
+  package func reorderTriggers(
+    _ request: ReorderTriggersRequest,
+    _ options: CallOptions
+  ) async throws -> ReorderTriggersResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ReorderTriggers", request, options)
+  }
+
+  /// Returns what holds for all triggers of a service.
+  package func getTriggerSettings(
+    _ request: GetTriggerSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> TriggerSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetTriggerSettings", request, options)
+  }
+
+  /// Changes what holds for all triggers of a service.
+  package func updateTriggerSettings(
+    _ request: UpdateTriggerSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> TriggerSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateTriggerSettings", request, options)
+  }
+
+  /// Returns what conditions of triggers can look at, and how.
+  package func getTriggerVocabulary(
+    _ request: GetTriggerVocabularyRequest,
+    _ options: CallOptions
+  ) async throws -> TriggerVocabulary {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetTriggerVocabulary", request, options)
+  }
+
+  /// Says why a ticket is held by whom it is held.
+  package func explainAssignment(
+    _ request: ExplainAssignmentRequest,
+    _ options: CallOptions
+  ) async throws -> AssignmentExplanation {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ExplainAssignment", request, options)
+  }
+
+  /// Says which triggers would fire on tickets, and what each would change.
+  package func simulateTriggers(
+    _ request: SimulateTriggersRequest,
+    _ options: CallOptions
+  ) async throws -> SimulateTriggersResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/SimulateTriggers", request, options)
   }
 
   /// Shows the mail that an act would send.

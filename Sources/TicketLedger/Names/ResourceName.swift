@@ -52,6 +52,15 @@ struct NameReader {
     return (service, id)
   }
 
+  /// Reads `services/{service}` and the name of what a service has one of, to the end.
+  static func serviceSingleton(_ text: String, _ literal: StaticString) -> String? {
+    var reader = NameReader(text)
+    guard reader.take("services/"), let service = reader.serviceCode(), reader.take(literal), reader.isAtEnd else {
+      return nil
+    }
+    return service
+  }
+
   /// Reads a ticket's name, the collection and an id, to the end.
   static func ticketChild(_ text: String, _ collection: StaticString) -> (ticket: TicketName, id: Int64)? {
     var reader = NameReader(text)
@@ -298,6 +307,40 @@ package struct TriggerName: ResourceName {
   }
   /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/triggers/\(id)" }
+}
+
+/// `services/{service}/triggerSettings`.
+package struct TriggerSettingsName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/triggerSettings"
+  /// The service's code.
+  package let service: String
+  /// Names the settings of a service's triggers.
+  package init(service: String) { self.service = service }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let service = NameReader.serviceSingleton(text, "/triggerSettings") else { return nil }
+    self.init(service: service)
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/triggerSettings" }
+}
+
+/// `services/{service}/triggerVocabulary`.
+package struct TriggerVocabularyName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/triggerVocabulary"
+  /// The service's code.
+  package let service: String
+  /// Names what conditions of a service's triggers can look at.
+  package init(service: String) { self.service = service }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let service = NameReader.serviceSingleton(text, "/triggerVocabulary") else { return nil }
+    self.init(service: service)
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/triggerVocabulary" }
 }
 
 /// `services/{service}/mailLayouts/{id}`.

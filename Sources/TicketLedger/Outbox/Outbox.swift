@@ -32,6 +32,19 @@ package struct OutboxItem: Sendable {
   }
 }
 
+extension OutboxItem {
+  /// Holds while the lease does; as a change's guard it keeps a claimer who was too slow from writing. Locks the row,
+  /// so that nobody takes the work over while the change is written.
+  package var isHeld: Query {
+    "EXISTS (SELECT 1 FROM outbox WHERE id = \(id) AND lease_holder = \(leaseHolder) FOR UPDATE)"
+  }
+
+  /// Removes the work as done together with a change (as its attachment) that ``isHeld`` guards.
+  package var removal: Query {
+    "DELETE FROM outbox USING changed WHERE outbox.id = \(id) AND outbox.lease_holder = \(leaseHolder)"
+  }
+}
+
 /// What became of a piece of work.
 package enum OutboxVerdict: Sendable, Equatable {
   /// It is done; the row goes.

@@ -166,5 +166,6 @@ package enum TextCopies {
     "ticket_holder_count": ["state"],
     "transcript_line": ["speaker"],
     "trigger_rule": ["display_name", "notice"],
+    "trigger_setting": ["mode"],
   ]
 }

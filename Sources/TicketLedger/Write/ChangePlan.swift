@@ -1,5 +1,5 @@
 import Crypto
-import Postgres
+package import Postgres
 import ServiceKit
 
 /// Everything that one change writes, worked out before the database is asked: the rows, the hashes, and the ticket as
@@ -181,7 +181,7 @@ struct ChangePlan {
 extension TicketRecord {
   /// The fields that hold codes and ids, as events write them: the name in the API, and the code or decimal id; empty
   /// for none. Always the same fields in the same order.
-  var codes: [(field: String, code: String)] {
+  package var codes: [(field: String, code: String)] {
     [
       ("state", state.rawValue),
       ("agent", agentID?.description ?? ""),
@@ -205,7 +205,7 @@ extension TicketRecord {
   }
 
   /// Takes over what an event sets, with the times that its state brings.
-  mutating func apply(_ set: TicketFields, at time: Instant) {
+  package mutating func apply(_ set: TicketFields, at time: Instant) {
     if let state = set.state, state != self.state {
       self.state = state
       if state == .resolved { resolveTime = time }

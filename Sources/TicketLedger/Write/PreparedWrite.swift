@@ -34,7 +34,8 @@ extension TicketLedger {
     precondition(change.companions.isEmpty, "in a transaction of its own, a caller runs its statements itself")
     let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
     let statement = plan.updateStatement(
-      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .noRow)
+      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .noRow, guards: change.guards,
+      attachments: change.attachments)
     return PreparedWrite(plan, written(plan, resultIDs), statement)
   }
 

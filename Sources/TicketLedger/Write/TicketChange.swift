@@ -14,6 +14,12 @@ package struct TicketChange: Sendable {
   package var companions: [Query] = []
   /// Topics of the work that the companions leave in the outbox, to be hinted at after the commit.
   package var companionTopics: [OutboxTopic] = []
+  /// Conditions of the acting service's own without which nothing is written, such as a lease that still holds. One
+  /// that does not hold is told as a lost race.
+  package var guards: [Query] = []
+  /// Statements that are parts of the change's own one, for rows of the acting service: INSERT, UPDATE or DELETE that
+  /// take `service_id` and `id` of the ticket from the row of `changed`, and so happen only when the change does.
+  package var attachments: [Query] = []
   /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of
   /// the ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
   package var isSilent = false

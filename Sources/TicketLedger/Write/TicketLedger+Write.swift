@@ -102,7 +102,9 @@ extension TicketLedger {
     precondition(
       change.companions.isEmpty && change.idempotency == nil, "a companion with companions or a claim of its own")
     let (plan, _) = try await plan(change, on: ticket, deadline: deadline)
-    return plan.updateStatement(nil, resultIDs: [], isSilent: change.isSilent, onLostRace: .failure)
+    return plan.updateStatement(
+      nil, resultIDs: [], isSilent: change.isSilent, onLostRace: .failure, guards: change.guards,
+      attachments: change.attachments)
   }
 
   /// Tries once; nil when the ticket is not as it was read, or the request is being carried out elsewhere.
@@ -112,7 +114,8 @@ extension TicketLedger {
     let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
     let statement = plan.updateStatement(
       change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent,
-      onLostRace: change.companions.isEmpty ? .noRow : .failure)
+      onLostRace: change.companions.isEmpty ? .noRow : .failure, guards: change.guards,
+      attachments: change.attachments)
     do {
       if change.companions.isEmpty {
         guard !(try await pool.query(statement, deadline: deadline)).isEmpty else { return nil }

@@ -16,7 +16,10 @@ extension ChangePlan {
   ///
   /// The claim is taken after the update, so that a failed or lost change never keeps it; a claim that another request
   /// holds fails the whole statement (23505, `idempotency_key_pkey`).
-  func updateStatement(_ claim: IdempotencyClaim?, resultIDs: [Int64], isSilent: Bool, onLostRace: LostRace) -> Query {
+  func updateStatement(
+    _ claim: IdempotencyClaim?, resultIDs: [Int64], isSilent: Bool, onLostRace: LostRace, guards: [Query] = [],
+    attachments: [Query] = []
+  ) -> Query {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 48)
     sql.appendLiteral("WITH changed AS (UPDATE ticket SET event_count = ")
     sql.appendInterpolation(after.eventCount)
@@ -39,8 +42,17 @@ extension ChangePlan {
     sql.appendInterpolation(before.version)
     sql.appendLiteral(" AND event_count = ")
     sql.appendInterpolation(before.eventCount)
+    for condition in guards {
+      sql.appendLiteral(" AND ")
+      sql.appendInterpolation(fragment: condition)
+    }
     sql.appendLiteral(" RETURNING service_id, id)")
     appendRows(&sql, claim, resultIDs)
+    for (index, attachment) in attachments.enumerated() {
+      sql.appendInterpolation(unescaped: ", attached_\(index) AS (")
+      sql.appendInterpolation(fragment: attachment)
+      sql.appendLiteral(")")
+    }
     switch onLostRace {
     case .noRow: sql.appendLiteral(" SELECT 1 FROM changed")
     case .failure: sql.appendLiteral(" SELECT 1 / count(*) FROM changed")

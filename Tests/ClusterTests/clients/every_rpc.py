@@ -80,6 +80,37 @@ class EveryRPC:
         assert [trigger.position for trigger in listed if trigger.active] == sorted(
             trigger.position for trigger in listed if trigger.active)
 
+    def trigger_settings(self):
+        """A trigger that hands tickets to the agent is tried out, changed, ordered, switched off and deleted."""
+        vocabulary = self.admin.GetTriggerVocabulary({"name": f"{CARE}/triggerVocabulary"})
+        assert len(vocabulary.targets) >= 12 and vocabulary.depth_max == 4, vocabulary
+        settings = self.admin.GetTriggerSettings({"name": f"{CARE}/triggerSettings"})
+        updated = self.admin.UpdateTriggerSettings({"triggerSettings": {"name": settings.name, "mode": "ALL_MATCHES"}})
+        equal(updated.mode, settings.mode)
+        word = unique("nobody-writes-this")
+        condition = {"group": {"kind": "ANY", "conditions": [
+            {"target": "TITLE", "operator": "CONTAINS", "values": [word]},
+            {"target": "STATE", "operator": "CHANGED_TO", "values": ["PENDING"]}]}}
+        made = self.admin.CreateTrigger({"parent": CARE, "trigger": {
+            "displayName": word, "conditions": [condition], "results": [{"priority": "HIGH"}]}})
+        changed = self.admin.UpdateTrigger({
+            "trigger": {"name": made.name, "version": made.version, "results": [{"priority": "URGENT"}]},
+            "updateMask": "results"})
+        equal((changed.version, len(changed.conditions)), (2, 1))
+        active = [trigger.name for trigger in self.admin.ListTriggers({"parent": CARE, "pageSize": 200}).triggers
+                  if trigger.active]
+        equal([trigger.name for trigger in self.admin.ReorderTriggers({
+            "parent": CARE, "triggers": [made.name] + [name for name in active if name != made.name]}).triggers][0],
+            made.name)
+        simulated = self.admin.SimulateTriggers({"parent": CARE, "ticketCount": 20})
+        assert simulated.ticket_count == 20 and simulated.tickets, simulated
+        explained = self.agent.ExplainAssignment({"name": simulated.tickets[0].ticket, "language": "ko"})
+        assert explained.text, explained
+        assert not self.admin.DeactivateTrigger({"name": made.name}).active
+        assert self.admin.ActivateTrigger({"name": made.name}).active
+        self.admin.DeactivateTrigger({"name": made.name})
+        self.admin.DeleteTrigger({"name": made.name})
+
     def keep(self):
         waiting = self.agent.ListTickets({"parent": CARE, "menu": "UNASSIGNED", "pageSize": 200}).tickets
         assert waiting, "the demo data has no unassigned ticket left"
@@ -292,9 +323,9 @@ def main():
     address = {"gateway": cluster.addresses["gateway"], "edge": cluster.edge}[sys.argv[2]]
     tour = EveryRPC(cluster, address)
     report = Report()
-    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.keep, tour.create, tour.change,
-                 tour.mask, tour.answer, tour.history, tour.spam, tour.escalate, tour.type_trees, tour.forms,
-                 tour.templates, tour.conversations, tour.settings, tour.sign_out,
+    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.keep,
+                 tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
+                 tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.settings, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

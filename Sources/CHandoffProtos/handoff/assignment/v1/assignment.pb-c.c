@@ -526,7 +526,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__verify_credential_requ
   (ProtobufCMessageInit) handoff__assignment__v1__verify_credential_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[24] =
+static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[34] =
 {
   { "KeepTicket", &handoff__assignment__v1__keep_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ForwardTicket", &handoff__assignment__v1__forward_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -552,31 +552,51 @@ static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_servi
   { "CreateTrigger", &handoff__assignment__v1__create_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "GetTrigger", &handoff__assignment__v1__get_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "ListTriggers", &handoff__assignment__v1__list_triggers_request__descriptor, &handoff__assignment__v1__list_triggers_response__descriptor },
+  { "UpdateTrigger", &handoff__assignment__v1__update_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
+  { "ActivateTrigger", &handoff__assignment__v1__activate_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
+  { "DeactivateTrigger", &handoff__assignment__v1__deactivate_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
+  { "DeleteTrigger", &handoff__assignment__v1__delete_trigger_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ReorderTriggers", &handoff__assignment__v1__reorder_triggers_request__descriptor, &handoff__assignment__v1__reorder_triggers_response__descriptor },
+  { "GetTriggerSettings", &handoff__assignment__v1__get_trigger_settings_request__descriptor, &handoff__assignment__v1__trigger_settings__descriptor },
+  { "UpdateTriggerSettings", &handoff__assignment__v1__update_trigger_settings_request__descriptor, &handoff__assignment__v1__trigger_settings__descriptor },
+  { "GetTriggerVocabulary", &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor, &handoff__assignment__v1__trigger_vocabulary__descriptor },
+  { "ExplainAssignment", &handoff__assignment__v1__explain_assignment_request__descriptor, &handoff__assignment__v1__assignment_explanation__descriptor },
+  { "SimulateTriggers", &handoff__assignment__v1__simulate_triggers_request__descriptor, &handoff__assignment__v1__simulate_triggers_response__descriptor },
 };
 const unsigned handoff__assignment__v1__assignment_service__method_indices_by_name[] = {
   11,        /* ActivateAgent */
+  25,        /* ActivateTrigger */
   13,        /* ChangePassword */
   7,        /* CreateAgent */
   17,        /* CreateGroup */
   14,        /* CreateMember */
   21,        /* CreateTrigger */
   10,        /* DeactivateAgent */
+  26,        /* DeactivateTrigger */
   19,        /* DeleteGroup */
   16,        /* DeleteMember */
+  27,        /* DeleteTrigger */
+  32,        /* ExplainAssignment */
   1,        /* ForwardTicket */
   4,        /* GetAgent */
   22,        /* GetTrigger */
+  29,        /* GetTriggerSettings */
+  31,        /* GetTriggerVocabulary */
   0,        /* KeepTicket */
   8,        /* ListAgents */
   6,        /* ListGroups */
   5,        /* ListMembers */
   20,        /* ListPermissionChanges */
   23,        /* ListTriggers */
+  28,        /* ReorderTriggers */
   2,        /* RunTriggers */
   12,        /* SetPassword */
+  33,        /* SimulateTriggers */
   9,        /* UpdateAgent */
   18,        /* UpdateGroup */
   15,        /* UpdateMember */
+  24,        /* UpdateTrigger */
+  30,        /* UpdateTriggerSettings */
   3         /* VerifyCredential */
 };
 const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__descriptor =
@@ -586,7 +606,7 @@ const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__de
   "AssignmentService",
   "Handoff__Assignment__V1__AssignmentService",
   "handoff.assignment.v1",
-  24,
+  34,
   handoff__assignment__v1__assignment_service__method_descriptors,
   handoff__assignment__v1__assignment_service__method_indices_by_name
 };
@@ -781,6 +801,86 @@ void handoff__assignment__v1__assignment_service__list_triggers(ProtobufCService
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
   service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__update_trigger(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__UpdateTriggerRequest *input,
+                                                                 Handoff__Assignment__V1__Trigger_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__activate_trigger(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__ActivateTriggerRequest *input,
+                                                                   Handoff__Assignment__V1__Trigger_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__deactivate_trigger(ProtobufCService *service,
+                                                                     const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
+                                                                     Handoff__Assignment__V1__Trigger_Closure closure,
+                                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__delete_trigger(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__DeleteTriggerRequest *input,
+                                                                 Google__Protobuf__Empty_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__reorder_triggers(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__ReorderTriggersRequest *input,
+                                                                   Handoff__Assignment__V1__ReorderTriggersResponse_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__get_trigger_settings(ProtobufCService *service,
+                                                                       const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
+                                                                       Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__update_trigger_settings(ProtobufCService *service,
+                                                                          const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
+                                                                          Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__get_trigger_vocabulary(ProtobufCService *service,
+                                                                         const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
+                                                                         Handoff__Assignment__V1__TriggerVocabulary_Closure closure,
+                                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__explain_assignment(ProtobufCService *service,
+                                                                     const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
+                                                                     Handoff__Assignment__V1__AssignmentExplanation_Closure closure,
+                                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__simulate_triggers(ProtobufCService *service,
+                                                                    const Handoff__Assignment__V1__SimulateTriggersRequest *input,
+                                                                    Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
+                                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
                                                         Handoff__Assignment__V1__AssignmentService_ServiceDestroy destroy)

@@ -142,6 +142,51 @@ void   handoff__assignment__v1__trigger_condition__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__trigger_condition__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__assignment__v1__condition_group__init
+                     (Handoff__Assignment__V1__ConditionGroup         *message)
+{
+  static const Handoff__Assignment__V1__ConditionGroup init_value = HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__condition_group__get_packed_size
+                     (const Handoff__Assignment__V1__ConditionGroup *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__condition_group__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__condition_group__pack
+                     (const Handoff__Assignment__V1__ConditionGroup *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__condition_group__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__condition_group__pack_to_buffer
+                     (const Handoff__Assignment__V1__ConditionGroup *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__condition_group__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ConditionGroup *
+       handoff__assignment__v1__condition_group__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ConditionGroup *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__condition_group__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__condition_group__free_unpacked
+                     (Handoff__Assignment__V1__ConditionGroup *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__condition_group__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__assignment__v1__trigger_result__init
                      (Handoff__Assignment__V1__TriggerResult         *message)
 {
@@ -230,6 +275,102 @@ void   handoff__assignment__v1__assign_result__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &handoff__assignment__v1__assign_result__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__trigger_settings__init
+                     (Handoff__Assignment__V1__TriggerSettings         *message)
+{
+  static const Handoff__Assignment__V1__TriggerSettings init_value = HANDOFF__ASSIGNMENT__V1__TRIGGER_SETTINGS__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__trigger_settings__get_packed_size
+                     (const Handoff__Assignment__V1__TriggerSettings *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_settings__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__trigger_settings__pack
+                     (const Handoff__Assignment__V1__TriggerSettings *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_settings__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__trigger_settings__pack_to_buffer
+                     (const Handoff__Assignment__V1__TriggerSettings *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_settings__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__TriggerSettings *
+       handoff__assignment__v1__trigger_settings__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__TriggerSettings *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__trigger_settings__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__trigger_settings__free_unpacked
+                     (Handoff__Assignment__V1__TriggerSettings *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_settings__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__trigger_vocabulary__target_rule__init
+                     (Handoff__Assignment__V1__TriggerVocabulary__TargetRule         *message)
+{
+  static const Handoff__Assignment__V1__TriggerVocabulary__TargetRule init_value = HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__TARGET_RULE__INIT;
+  *message = init_value;
+}
+void   handoff__assignment__v1__trigger_vocabulary__init
+                     (Handoff__Assignment__V1__TriggerVocabulary         *message)
+{
+  static const Handoff__Assignment__V1__TriggerVocabulary init_value = HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__trigger_vocabulary__get_packed_size
+                     (const Handoff__Assignment__V1__TriggerVocabulary *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_vocabulary__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__trigger_vocabulary__pack
+                     (const Handoff__Assignment__V1__TriggerVocabulary *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_vocabulary__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__trigger_vocabulary__pack_to_buffer
+                     (const Handoff__Assignment__V1__TriggerVocabulary *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_vocabulary__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__TriggerVocabulary *
+       handoff__assignment__v1__trigger_vocabulary__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__TriggerVocabulary *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__trigger_vocabulary__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__trigger_vocabulary__free_unpacked
+                     (Handoff__Assignment__V1__TriggerVocabulary *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__trigger_vocabulary__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   handoff__assignment__v1__create_trigger_request__init
@@ -412,7 +553,661 @@ void   handoff__assignment__v1__list_triggers_response__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__list_triggers_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger__field_descriptors[9] =
+void   handoff__assignment__v1__update_trigger_request__init
+                     (Handoff__Assignment__V1__UpdateTriggerRequest         *message)
+{
+  static const Handoff__Assignment__V1__UpdateTriggerRequest init_value = HANDOFF__ASSIGNMENT__V1__UPDATE_TRIGGER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__update_trigger_request__get_packed_size
+                     (const Handoff__Assignment__V1__UpdateTriggerRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__update_trigger_request__pack
+                     (const Handoff__Assignment__V1__UpdateTriggerRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__update_trigger_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__UpdateTriggerRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__UpdateTriggerRequest *
+       handoff__assignment__v1__update_trigger_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__UpdateTriggerRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__update_trigger_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__update_trigger_request__free_unpacked
+                     (Handoff__Assignment__V1__UpdateTriggerRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__activate_trigger_request__init
+                     (Handoff__Assignment__V1__ActivateTriggerRequest         *message)
+{
+  static const Handoff__Assignment__V1__ActivateTriggerRequest init_value = HANDOFF__ASSIGNMENT__V1__ACTIVATE_TRIGGER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__activate_trigger_request__get_packed_size
+                     (const Handoff__Assignment__V1__ActivateTriggerRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_trigger_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__activate_trigger_request__pack
+                     (const Handoff__Assignment__V1__ActivateTriggerRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_trigger_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__activate_trigger_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ActivateTriggerRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_trigger_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ActivateTriggerRequest *
+       handoff__assignment__v1__activate_trigger_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ActivateTriggerRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__activate_trigger_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__activate_trigger_request__free_unpacked
+                     (Handoff__Assignment__V1__ActivateTriggerRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__activate_trigger_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__deactivate_trigger_request__init
+                     (Handoff__Assignment__V1__DeactivateTriggerRequest         *message)
+{
+  static const Handoff__Assignment__V1__DeactivateTriggerRequest init_value = HANDOFF__ASSIGNMENT__V1__DEACTIVATE_TRIGGER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__deactivate_trigger_request__get_packed_size
+                     (const Handoff__Assignment__V1__DeactivateTriggerRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_trigger_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__deactivate_trigger_request__pack
+                     (const Handoff__Assignment__V1__DeactivateTriggerRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_trigger_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__deactivate_trigger_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__DeactivateTriggerRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_trigger_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__DeactivateTriggerRequest *
+       handoff__assignment__v1__deactivate_trigger_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__DeactivateTriggerRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__deactivate_trigger_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__deactivate_trigger_request__free_unpacked
+                     (Handoff__Assignment__V1__DeactivateTriggerRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__deactivate_trigger_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__delete_trigger_request__init
+                     (Handoff__Assignment__V1__DeleteTriggerRequest         *message)
+{
+  static const Handoff__Assignment__V1__DeleteTriggerRequest init_value = HANDOFF__ASSIGNMENT__V1__DELETE_TRIGGER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__delete_trigger_request__get_packed_size
+                     (const Handoff__Assignment__V1__DeleteTriggerRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_trigger_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__delete_trigger_request__pack
+                     (const Handoff__Assignment__V1__DeleteTriggerRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_trigger_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__delete_trigger_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__DeleteTriggerRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_trigger_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__DeleteTriggerRequest *
+       handoff__assignment__v1__delete_trigger_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__DeleteTriggerRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__delete_trigger_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__delete_trigger_request__free_unpacked
+                     (Handoff__Assignment__V1__DeleteTriggerRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__delete_trigger_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__reorder_triggers_request__init
+                     (Handoff__Assignment__V1__ReorderTriggersRequest         *message)
+{
+  static const Handoff__Assignment__V1__ReorderTriggersRequest init_value = HANDOFF__ASSIGNMENT__V1__REORDER_TRIGGERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__reorder_triggers_request__get_packed_size
+                     (const Handoff__Assignment__V1__ReorderTriggersRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__reorder_triggers_request__pack
+                     (const Handoff__Assignment__V1__ReorderTriggersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__reorder_triggers_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ReorderTriggersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ReorderTriggersRequest *
+       handoff__assignment__v1__reorder_triggers_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ReorderTriggersRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__reorder_triggers_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__reorder_triggers_request__free_unpacked
+                     (Handoff__Assignment__V1__ReorderTriggersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__reorder_triggers_response__init
+                     (Handoff__Assignment__V1__ReorderTriggersResponse         *message)
+{
+  static const Handoff__Assignment__V1__ReorderTriggersResponse init_value = HANDOFF__ASSIGNMENT__V1__REORDER_TRIGGERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__reorder_triggers_response__get_packed_size
+                     (const Handoff__Assignment__V1__ReorderTriggersResponse *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__reorder_triggers_response__pack
+                     (const Handoff__Assignment__V1__ReorderTriggersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__reorder_triggers_response__pack_to_buffer
+                     (const Handoff__Assignment__V1__ReorderTriggersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ReorderTriggersResponse *
+       handoff__assignment__v1__reorder_triggers_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ReorderTriggersResponse *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__reorder_triggers_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__reorder_triggers_response__free_unpacked
+                     (Handoff__Assignment__V1__ReorderTriggersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__reorder_triggers_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__get_trigger_settings_request__init
+                     (Handoff__Assignment__V1__GetTriggerSettingsRequest         *message)
+{
+  static const Handoff__Assignment__V1__GetTriggerSettingsRequest init_value = HANDOFF__ASSIGNMENT__V1__GET_TRIGGER_SETTINGS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__get_trigger_settings_request__get_packed_size
+                     (const Handoff__Assignment__V1__GetTriggerSettingsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_settings_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__get_trigger_settings_request__pack
+                     (const Handoff__Assignment__V1__GetTriggerSettingsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_settings_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__get_trigger_settings_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__GetTriggerSettingsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_settings_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__GetTriggerSettingsRequest *
+       handoff__assignment__v1__get_trigger_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__GetTriggerSettingsRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__get_trigger_settings_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__get_trigger_settings_request__free_unpacked
+                     (Handoff__Assignment__V1__GetTriggerSettingsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_settings_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__update_trigger_settings_request__init
+                     (Handoff__Assignment__V1__UpdateTriggerSettingsRequest         *message)
+{
+  static const Handoff__Assignment__V1__UpdateTriggerSettingsRequest init_value = HANDOFF__ASSIGNMENT__V1__UPDATE_TRIGGER_SETTINGS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__update_trigger_settings_request__get_packed_size
+                     (const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_settings_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__update_trigger_settings_request__pack
+                     (const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_settings_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__update_trigger_settings_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_settings_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__UpdateTriggerSettingsRequest *
+       handoff__assignment__v1__update_trigger_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__UpdateTriggerSettingsRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__update_trigger_settings_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__update_trigger_settings_request__free_unpacked
+                     (Handoff__Assignment__V1__UpdateTriggerSettingsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__update_trigger_settings_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__get_trigger_vocabulary_request__init
+                     (Handoff__Assignment__V1__GetTriggerVocabularyRequest         *message)
+{
+  static const Handoff__Assignment__V1__GetTriggerVocabularyRequest init_value = HANDOFF__ASSIGNMENT__V1__GET_TRIGGER_VOCABULARY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__get_trigger_vocabulary_request__get_packed_size
+                     (const Handoff__Assignment__V1__GetTriggerVocabularyRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__get_trigger_vocabulary_request__pack
+                     (const Handoff__Assignment__V1__GetTriggerVocabularyRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__get_trigger_vocabulary_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__GetTriggerVocabularyRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__GetTriggerVocabularyRequest *
+       handoff__assignment__v1__get_trigger_vocabulary_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__GetTriggerVocabularyRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__get_trigger_vocabulary_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__get_trigger_vocabulary_request__free_unpacked
+                     (Handoff__Assignment__V1__GetTriggerVocabularyRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__assignment_record__candidate__init
+                     (Handoff__Assignment__V1__AssignmentRecord__Candidate         *message)
+{
+  static const Handoff__Assignment__V1__AssignmentRecord__Candidate init_value = HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__INIT;
+  *message = init_value;
+}
+void   handoff__assignment__v1__assignment_record__init
+                     (Handoff__Assignment__V1__AssignmentRecord         *message)
+{
+  static const Handoff__Assignment__V1__AssignmentRecord init_value = HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__assignment_record__get_packed_size
+                     (const Handoff__Assignment__V1__AssignmentRecord *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_record__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__assignment_record__pack
+                     (const Handoff__Assignment__V1__AssignmentRecord *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_record__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__assignment_record__pack_to_buffer
+                     (const Handoff__Assignment__V1__AssignmentRecord *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_record__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__AssignmentRecord *
+       handoff__assignment__v1__assignment_record__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__AssignmentRecord *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__assignment_record__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__assignment_record__free_unpacked
+                     (Handoff__Assignment__V1__AssignmentRecord *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_record__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__explain_assignment_request__init
+                     (Handoff__Assignment__V1__ExplainAssignmentRequest         *message)
+{
+  static const Handoff__Assignment__V1__ExplainAssignmentRequest init_value = HANDOFF__ASSIGNMENT__V1__EXPLAIN_ASSIGNMENT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__explain_assignment_request__get_packed_size
+                     (const Handoff__Assignment__V1__ExplainAssignmentRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__explain_assignment_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__explain_assignment_request__pack
+                     (const Handoff__Assignment__V1__ExplainAssignmentRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__explain_assignment_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__explain_assignment_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ExplainAssignmentRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__explain_assignment_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ExplainAssignmentRequest *
+       handoff__assignment__v1__explain_assignment_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ExplainAssignmentRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__explain_assignment_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__explain_assignment_request__free_unpacked
+                     (Handoff__Assignment__V1__ExplainAssignmentRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__explain_assignment_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__assignment_explanation__init
+                     (Handoff__Assignment__V1__AssignmentExplanation         *message)
+{
+  static const Handoff__Assignment__V1__AssignmentExplanation init_value = HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_EXPLANATION__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__assignment_explanation__get_packed_size
+                     (const Handoff__Assignment__V1__AssignmentExplanation *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_explanation__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__assignment_explanation__pack
+                     (const Handoff__Assignment__V1__AssignmentExplanation *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_explanation__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__assignment_explanation__pack_to_buffer
+                     (const Handoff__Assignment__V1__AssignmentExplanation *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_explanation__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__AssignmentExplanation *
+       handoff__assignment__v1__assignment_explanation__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__AssignmentExplanation *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__assignment_explanation__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__assignment_explanation__free_unpacked
+                     (Handoff__Assignment__V1__AssignmentExplanation *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__assignment_explanation__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__simulate_triggers_request__init
+                     (Handoff__Assignment__V1__SimulateTriggersRequest         *message)
+{
+  static const Handoff__Assignment__V1__SimulateTriggersRequest init_value = HANDOFF__ASSIGNMENT__V1__SIMULATE_TRIGGERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__simulate_triggers_request__get_packed_size
+                     (const Handoff__Assignment__V1__SimulateTriggersRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__simulate_triggers_request__pack
+                     (const Handoff__Assignment__V1__SimulateTriggersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__simulate_triggers_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__SimulateTriggersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__SimulateTriggersRequest *
+       handoff__assignment__v1__simulate_triggers_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__SimulateTriggersRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__simulate_triggers_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__simulate_triggers_request__free_unpacked
+                     (Handoff__Assignment__V1__SimulateTriggersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__simulate_triggers_response__change__init
+                     (Handoff__Assignment__V1__SimulateTriggersResponse__Change         *message)
+{
+  static const Handoff__Assignment__V1__SimulateTriggersResponse__Change init_value = HANDOFF__ASSIGNMENT__V1__SIMULATE_TRIGGERS_RESPONSE__CHANGE__INIT;
+  *message = init_value;
+}
+void   handoff__assignment__v1__simulate_triggers_response__firing__init
+                     (Handoff__Assignment__V1__SimulateTriggersResponse__Firing         *message)
+{
+  static const Handoff__Assignment__V1__SimulateTriggersResponse__Firing init_value = HANDOFF__ASSIGNMENT__V1__SIMULATE_TRIGGERS_RESPONSE__FIRING__INIT;
+  *message = init_value;
+}
+void   handoff__assignment__v1__simulate_triggers_response__simulated_ticket__init
+                     (Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket         *message)
+{
+  static const Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket init_value = HANDOFF__ASSIGNMENT__V1__SIMULATE_TRIGGERS_RESPONSE__SIMULATED_TICKET__INIT;
+  *message = init_value;
+}
+void   handoff__assignment__v1__simulate_triggers_response__init
+                     (Handoff__Assignment__V1__SimulateTriggersResponse         *message)
+{
+  static const Handoff__Assignment__V1__SimulateTriggersResponse init_value = HANDOFF__ASSIGNMENT__V1__SIMULATE_TRIGGERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__simulate_triggers_response__get_packed_size
+                     (const Handoff__Assignment__V1__SimulateTriggersResponse *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__simulate_triggers_response__pack
+                     (const Handoff__Assignment__V1__SimulateTriggersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__simulate_triggers_response__pack_to_buffer
+                     (const Handoff__Assignment__V1__SimulateTriggersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__SimulateTriggersResponse *
+       handoff__assignment__v1__simulate_triggers_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__SimulateTriggersResponse *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__simulate_triggers_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__simulate_triggers_response__free_unpacked
+                     (Handoff__Assignment__V1__SimulateTriggersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__simulate_triggers_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger__field_descriptors[10] =
 {
   {
     "name",
@@ -522,6 +1317,18 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "notice",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__Trigger, notice),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__trigger__field_indices_by_name[] = {
   2,   /* field[2] = active */
@@ -529,6 +1336,7 @@ static const unsigned handoff__assignment__v1__trigger__field_indices_by_name[] 
   7,   /* field[7] = create_time */
   1,   /* field[1] = display_name */
   0,   /* field[0] = name */
+  9,   /* field[9] = notice */
   3,   /* field[3] = position */
   6,   /* field[6] = results */
   8,   /* field[8] = update_time */
@@ -537,7 +1345,7 @@ static const unsigned handoff__assignment__v1__trigger__field_indices_by_name[] 
 static const ProtobufCIntRange handoff__assignment__v1__trigger__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__trigger__descriptor =
 {
@@ -547,7 +1355,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__trigger__descriptor =
   "Handoff__Assignment__V1__Trigger",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__Trigger),
-  9,
+  10,
   handoff__assignment__v1__trigger__field_descriptors,
   handoff__assignment__v1__trigger__field_indices_by_name,
   1,  handoff__assignment__v1__trigger__number_ranges,
@@ -658,7 +1466,7 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__requir
   handoff__assignment__v1__trigger_condition__requirement__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__target__enum_values_by_number[13] =
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__target__enum_values_by_number[17] =
 {
   { "TARGET_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__TARGET_UNSPECIFIED", 0 },
   { "CAUSE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CAUSE", 1 },
@@ -673,21 +1481,29 @@ static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__targ
   { "CONTENT", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CONTENT", 10 },
   { "CUSTOMER_NAME", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CUSTOMER_NAME", 11 },
   { "CUSTOMER_EMAIL", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CUSTOMER_EMAIL", 12 },
+  { "CUSTOMER_PHONE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CUSTOMER_PHONE", 13 },
+  { "PROCESSING_TYPE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__PROCESSING_TYPE", 14 },
+  { "SOURCE_SERVICE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__SOURCE_SERVICE", 15 },
+  { "CREATE_TIME", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CREATE_TIME", 16 },
 };
 static const ProtobufCIntRange handoff__assignment__v1__trigger_condition__target__value_ranges[] = {
-{0, 0},{0, 13}
+{0, 0},{0, 17}
 };
-static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__target__enum_values_by_name[13] =
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__target__enum_values_by_name[17] =
 {
   { "AGENT", 8 },
   { "CAUSE", 1 },
   { "CHANNEL", 4 },
   { "CONTENT", 10 },
+  { "CREATE_TIME", 16 },
   { "CUSTOMER_EMAIL", 12 },
   { "CUSTOMER_NAME", 11 },
+  { "CUSTOMER_PHONE", 13 },
   { "GROUP", 7 },
   { "LANGUAGE", 5 },
   { "PRIORITY", 3 },
+  { "PROCESSING_TYPE", 14 },
+  { "SOURCE_SERVICE", 15 },
   { "STATE", 2 },
   { "SUBMISSION_TYPE", 6 },
   { "TARGET_UNSPECIFIED", 0 },
@@ -700,15 +1516,15 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__target
   "Target",
   "Handoff__Assignment__V1__TriggerCondition__Target",
   "handoff.assignment.v1",
-  13,
+  17,
   handoff__assignment__v1__trigger_condition__target__enum_values_by_number,
-  13,
+  17,
   handoff__assignment__v1__trigger_condition__target__enum_values_by_name,
   1,
   handoff__assignment__v1__trigger_condition__target__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__operator__enum_values_by_number[7] =
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__operator__enum_values_by_number[12] =
 {
   { "OPERATOR_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__OPERATOR_UNSPECIFIED", 0 },
   { "IN", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__IN", 1 },
@@ -717,12 +1533,22 @@ static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__oper
   { "NOT_CONTAINS", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__NOT_CONTAINS", 4 },
   { "IS_EMPTY", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__IS_EMPTY", 5 },
   { "IS_NOT_EMPTY", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__IS_NOT_EMPTY", 6 },
+  { "CHANGED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__CHANGED", 7 },
+  { "CHANGED_TO", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__CHANGED_TO", 8 },
+  { "CHANGED_FROM", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__CHANGED_FROM", 9 },
+  { "BEFORE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__BEFORE", 10 },
+  { "AFTER", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__AFTER", 11 },
 };
 static const ProtobufCIntRange handoff__assignment__v1__trigger_condition__operator__value_ranges[] = {
-{0, 0},{0, 7}
+{0, 0},{0, 12}
 };
-static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__operator__enum_values_by_name[7] =
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__operator__enum_values_by_name[12] =
 {
+  { "AFTER", 11 },
+  { "BEFORE", 10 },
+  { "CHANGED", 7 },
+  { "CHANGED_FROM", 9 },
+  { "CHANGED_TO", 8 },
   { "CONTAINS", 3 },
   { "IN", 1 },
   { "IS_EMPTY", 5 },
@@ -738,15 +1564,15 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__operat
   "Operator",
   "Handoff__Assignment__V1__TriggerCondition__Operator",
   "handoff.assignment.v1",
-  7,
+  12,
   handoff__assignment__v1__trigger_condition__operator__enum_values_by_number,
-  7,
+  12,
   handoff__assignment__v1__trigger_condition__operator__enum_values_by_name,
   1,
   handoff__assignment__v1__trigger_condition__operator__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_condition__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_condition__field_descriptors[5] =
 {
   {
     "requirement",
@@ -796,8 +1622,21 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_condition
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "group",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerCondition, group),
+    &handoff__assignment__v1__condition_group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__trigger_condition__field_indices_by_name[] = {
+  4,   /* field[4] = group */
   2,   /* field[2] = operator */
   0,   /* field[0] = requirement */
   1,   /* field[1] = target */
@@ -806,7 +1645,7 @@ static const unsigned handoff__assignment__v1__trigger_condition__field_indices_
 static const ProtobufCIntRange handoff__assignment__v1__trigger_condition__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_condition__descriptor =
 {
@@ -816,11 +1655,94 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_condition__des
   "Handoff__Assignment__V1__TriggerCondition",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__TriggerCondition),
-  4,
+  5,
   handoff__assignment__v1__trigger_condition__field_descriptors,
   handoff__assignment__v1__trigger_condition__field_indices_by_name,
   1,  handoff__assignment__v1__trigger_condition__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__trigger_condition__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__condition_group__kind__enum_values_by_number[4] =
+{
+  { "KIND_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__KIND__KIND_UNSPECIFIED", 0 },
+  { "ALL", "HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__KIND__ALL", 1 },
+  { "ANY", "HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__KIND__ANY", 2 },
+  { "NONE", "HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__KIND__NONE", 3 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__condition_group__kind__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__condition_group__kind__enum_values_by_name[4] =
+{
+  { "ALL", 1 },
+  { "ANY", 2 },
+  { "KIND_UNSPECIFIED", 0 },
+  { "NONE", 3 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__condition_group__kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ConditionGroup.Kind",
+  "Kind",
+  "Handoff__Assignment__V1__ConditionGroup__Kind",
+  "handoff.assignment.v1",
+  4,
+  handoff__assignment__v1__condition_group__kind__enum_values_by_number,
+  4,
+  handoff__assignment__v1__condition_group__kind__enum_values_by_name,
+  1,
+  handoff__assignment__v1__condition_group__kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__condition_group__field_descriptors[2] =
+{
+  {
+    "kind",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ConditionGroup, kind),
+    &handoff__assignment__v1__condition_group__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "conditions",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__ConditionGroup, n_conditions),
+    offsetof(Handoff__Assignment__V1__ConditionGroup, conditions),
+    &handoff__assignment__v1__trigger_condition__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__condition_group__field_indices_by_name[] = {
+  1,   /* field[1] = conditions */
+  0,   /* field[0] = kind */
+};
+static const ProtobufCIntRange handoff__assignment__v1__condition_group__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__condition_group__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ConditionGroup",
+  "ConditionGroup",
+  "Handoff__Assignment__V1__ConditionGroup",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ConditionGroup),
+  2,
+  handoff__assignment__v1__condition_group__field_descriptors,
+  handoff__assignment__v1__condition_group__field_indices_by_name,
+  1,  handoff__assignment__v1__condition_group__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__condition_group__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__field_descriptors[4] =
@@ -994,6 +1916,288 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__assign_result__descrip
   handoff__assignment__v1__assign_result__field_indices_by_name,
   1,  handoff__assignment__v1__assign_result__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__assign_result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_settings__mode__enum_values_by_number[3] =
+{
+  { "MODE_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_SETTINGS__MODE__MODE_UNSPECIFIED", 0 },
+  { "ALL_MATCHES", "HANDOFF__ASSIGNMENT__V1__TRIGGER_SETTINGS__MODE__ALL_MATCHES", 1 },
+  { "FIRST_MATCH", "HANDOFF__ASSIGNMENT__V1__TRIGGER_SETTINGS__MODE__FIRST_MATCH", 2 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_settings__mode__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_settings__mode__enum_values_by_name[3] =
+{
+  { "ALL_MATCHES", 1 },
+  { "FIRST_MATCH", 2 },
+  { "MODE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_settings__mode__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerSettings.Mode",
+  "Mode",
+  "Handoff__Assignment__V1__TriggerSettings__Mode",
+  "handoff.assignment.v1",
+  3,
+  handoff__assignment__v1__trigger_settings__mode__enum_values_by_number,
+  3,
+  handoff__assignment__v1__trigger_settings__mode__enum_values_by_name,
+  1,
+  handoff__assignment__v1__trigger_settings__mode__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_settings__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerSettings, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mode",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerSettings, mode),
+    &handoff__assignment__v1__trigger_settings__mode__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__trigger_settings__field_indices_by_name[] = {
+  1,   /* field[1] = mode */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_settings__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_settings__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerSettings",
+  "TriggerSettings",
+  "Handoff__Assignment__V1__TriggerSettings",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__TriggerSettings),
+  2,
+  handoff__assignment__v1__trigger_settings__field_descriptors,
+  handoff__assignment__v1__trigger_settings__field_indices_by_name,
+  1,  handoff__assignment__v1__trigger_settings__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__trigger_settings__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__enum_values_by_number[5] =
+{
+  { "VALUE_KIND_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__TARGET_RULE__VALUE_KIND__VALUE_KIND_UNSPECIFIED", 0 },
+  { "WORD", "HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__TARGET_RULE__VALUE_KIND__WORD", 1 },
+  { "RESOURCE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__TARGET_RULE__VALUE_KIND__RESOURCE", 2 },
+  { "TEXT", "HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__TARGET_RULE__VALUE_KIND__TEXT", 3 },
+  { "TIME", "HANDOFF__ASSIGNMENT__V1__TRIGGER_VOCABULARY__TARGET_RULE__VALUE_KIND__TIME", 4 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__enum_values_by_name[5] =
+{
+  { "RESOURCE", 2 },
+  { "TEXT", 3 },
+  { "TIME", 4 },
+  { "VALUE_KIND_UNSPECIFIED", 0 },
+  { "WORD", 1 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerVocabulary.TargetRule.ValueKind",
+  "ValueKind",
+  "Handoff__Assignment__V1__TriggerVocabulary__TargetRule__ValueKind",
+  "handoff.assignment.v1",
+  5,
+  handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__enum_values_by_number,
+  5,
+  handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__enum_values_by_name,
+  1,
+  handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_vocabulary__target_rule__field_descriptors[5] =
+{
+  {
+    "target",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, target),
+    &handoff__assignment__v1__trigger_condition__target__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "operators",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, n_operators),
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, operators),
+    &handoff__assignment__v1__trigger_condition__operator__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value_kind",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, value_kind),
+    &handoff__assignment__v1__trigger_vocabulary__target_rule__value_kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "words",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, n_words),
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, words),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "collection",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule, collection),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__trigger_vocabulary__target_rule__field_indices_by_name[] = {
+  4,   /* field[4] = collection */
+  1,   /* field[1] = operators */
+  0,   /* field[0] = target */
+  2,   /* field[2] = value_kind */
+  3,   /* field[3] = words */
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_vocabulary__target_rule__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_vocabulary__target_rule__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerVocabulary.TargetRule",
+  "TargetRule",
+  "Handoff__Assignment__V1__TriggerVocabulary__TargetRule",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__TriggerVocabulary__TargetRule),
+  5,
+  handoff__assignment__v1__trigger_vocabulary__target_rule__field_descriptors,
+  handoff__assignment__v1__trigger_vocabulary__target_rule__field_indices_by_name,
+  1,  handoff__assignment__v1__trigger_vocabulary__target_rule__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__trigger_vocabulary__target_rule__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_vocabulary__field_descriptors[4] =
+{
+  {
+    "targets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary, n_targets),
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary, targets),
+    &handoff__assignment__v1__trigger_vocabulary__target_rule__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "conditions_max",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary, conditions_max),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "depth_max",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary, depth_max),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "results_max",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerVocabulary, results_max),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__trigger_vocabulary__field_indices_by_name[] = {
+  1,   /* field[1] = conditions_max */
+  2,   /* field[2] = depth_max */
+  3,   /* field[3] = results_max */
+  0,   /* field[0] = targets */
+};
+static const ProtobufCIntRange handoff__assignment__v1__trigger_vocabulary__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_vocabulary__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.TriggerVocabulary",
+  "TriggerVocabulary",
+  "Handoff__Assignment__V1__TriggerVocabulary",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__TriggerVocabulary),
+  4,
+  handoff__assignment__v1__trigger_vocabulary__field_descriptors,
+  handoff__assignment__v1__trigger_vocabulary__field_indices_by_name,
+  1,  handoff__assignment__v1__trigger_vocabulary__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__trigger_vocabulary__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__assignment__v1__create_trigger_request__field_descriptors[2] =
@@ -1198,5 +2402,1089 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__list_triggers_response
   handoff__assignment__v1__list_triggers_response__field_indices_by_name,
   1,  handoff__assignment__v1__list_triggers_response__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__list_triggers_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__update_trigger_request__field_descriptors[2] =
+{
+  {
+    "trigger",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateTriggerRequest, trigger),
+    &handoff__assignment__v1__trigger__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateTriggerRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__update_trigger_request__field_indices_by_name[] = {
+  0,   /* field[0] = trigger */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange handoff__assignment__v1__update_trigger_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__update_trigger_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.UpdateTriggerRequest",
+  "UpdateTriggerRequest",
+  "Handoff__Assignment__V1__UpdateTriggerRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__UpdateTriggerRequest),
+  2,
+  handoff__assignment__v1__update_trigger_request__field_descriptors,
+  handoff__assignment__v1__update_trigger_request__field_indices_by_name,
+  1,  handoff__assignment__v1__update_trigger_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__update_trigger_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__activate_trigger_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ActivateTriggerRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__activate_trigger_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__activate_trigger_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__activate_trigger_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ActivateTriggerRequest",
+  "ActivateTriggerRequest",
+  "Handoff__Assignment__V1__ActivateTriggerRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ActivateTriggerRequest),
+  1,
+  handoff__assignment__v1__activate_trigger_request__field_descriptors,
+  handoff__assignment__v1__activate_trigger_request__field_indices_by_name,
+  1,  handoff__assignment__v1__activate_trigger_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__activate_trigger_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__deactivate_trigger_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeactivateTriggerRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__deactivate_trigger_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__deactivate_trigger_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__deactivate_trigger_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.DeactivateTriggerRequest",
+  "DeactivateTriggerRequest",
+  "Handoff__Assignment__V1__DeactivateTriggerRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__DeactivateTriggerRequest),
+  1,
+  handoff__assignment__v1__deactivate_trigger_request__field_descriptors,
+  handoff__assignment__v1__deactivate_trigger_request__field_indices_by_name,
+  1,  handoff__assignment__v1__deactivate_trigger_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__deactivate_trigger_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__delete_trigger_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__DeleteTriggerRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__delete_trigger_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__delete_trigger_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__delete_trigger_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.DeleteTriggerRequest",
+  "DeleteTriggerRequest",
+  "Handoff__Assignment__V1__DeleteTriggerRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__DeleteTriggerRequest),
+  1,
+  handoff__assignment__v1__delete_trigger_request__field_descriptors,
+  handoff__assignment__v1__delete_trigger_request__field_indices_by_name,
+  1,  handoff__assignment__v1__delete_trigger_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__delete_trigger_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__reorder_triggers_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ReorderTriggersRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "triggers",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Assignment__V1__ReorderTriggersRequest, n_triggers),
+    offsetof(Handoff__Assignment__V1__ReorderTriggersRequest, triggers),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__reorder_triggers_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  1,   /* field[1] = triggers */
+};
+static const ProtobufCIntRange handoff__assignment__v1__reorder_triggers_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__reorder_triggers_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ReorderTriggersRequest",
+  "ReorderTriggersRequest",
+  "Handoff__Assignment__V1__ReorderTriggersRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ReorderTriggersRequest),
+  2,
+  handoff__assignment__v1__reorder_triggers_request__field_descriptors,
+  handoff__assignment__v1__reorder_triggers_request__field_indices_by_name,
+  1,  handoff__assignment__v1__reorder_triggers_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__reorder_triggers_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__reorder_triggers_response__field_descriptors[1] =
+{
+  {
+    "triggers",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__ReorderTriggersResponse, n_triggers),
+    offsetof(Handoff__Assignment__V1__ReorderTriggersResponse, triggers),
+    &handoff__assignment__v1__trigger__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__reorder_triggers_response__field_indices_by_name[] = {
+  0,   /* field[0] = triggers */
+};
+static const ProtobufCIntRange handoff__assignment__v1__reorder_triggers_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__reorder_triggers_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ReorderTriggersResponse",
+  "ReorderTriggersResponse",
+  "Handoff__Assignment__V1__ReorderTriggersResponse",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ReorderTriggersResponse),
+  1,
+  handoff__assignment__v1__reorder_triggers_response__field_descriptors,
+  handoff__assignment__v1__reorder_triggers_response__field_indices_by_name,
+  1,  handoff__assignment__v1__reorder_triggers_response__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__reorder_triggers_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__get_trigger_settings_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__GetTriggerSettingsRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__get_trigger_settings_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__get_trigger_settings_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__get_trigger_settings_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.GetTriggerSettingsRequest",
+  "GetTriggerSettingsRequest",
+  "Handoff__Assignment__V1__GetTriggerSettingsRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__GetTriggerSettingsRequest),
+  1,
+  handoff__assignment__v1__get_trigger_settings_request__field_descriptors,
+  handoff__assignment__v1__get_trigger_settings_request__field_indices_by_name,
+  1,  handoff__assignment__v1__get_trigger_settings_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__get_trigger_settings_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__update_trigger_settings_request__field_descriptors[1] =
+{
+  {
+    "trigger_settings",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__UpdateTriggerSettingsRequest, trigger_settings),
+    &handoff__assignment__v1__trigger_settings__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__update_trigger_settings_request__field_indices_by_name[] = {
+  0,   /* field[0] = trigger_settings */
+};
+static const ProtobufCIntRange handoff__assignment__v1__update_trigger_settings_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__update_trigger_settings_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.UpdateTriggerSettingsRequest",
+  "UpdateTriggerSettingsRequest",
+  "Handoff__Assignment__V1__UpdateTriggerSettingsRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__UpdateTriggerSettingsRequest),
+  1,
+  handoff__assignment__v1__update_trigger_settings_request__field_descriptors,
+  handoff__assignment__v1__update_trigger_settings_request__field_indices_by_name,
+  1,  handoff__assignment__v1__update_trigger_settings_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__update_trigger_settings_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__get_trigger_vocabulary_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__GetTriggerVocabularyRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__get_trigger_vocabulary_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__get_trigger_vocabulary_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__get_trigger_vocabulary_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.GetTriggerVocabularyRequest",
+  "GetTriggerVocabularyRequest",
+  "Handoff__Assignment__V1__GetTriggerVocabularyRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__GetTriggerVocabularyRequest),
+  1,
+  handoff__assignment__v1__get_trigger_vocabulary_request__field_descriptors,
+  handoff__assignment__v1__get_trigger_vocabulary_request__field_indices_by_name,
+  1,  handoff__assignment__v1__get_trigger_vocabulary_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__get_trigger_vocabulary_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__assignment_record__candidate__obstacle__enum_values_by_number[6] =
+{
+  { "OBSTACLE_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__OBSTACLE__OBSTACLE_UNSPECIFIED", 0 },
+  { "INACTIVE", "HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__OBSTACLE__INACTIVE", 1 },
+  { "NOT_A_MEMBER", "HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__OBSTACLE__NOT_A_MEMBER", 2 },
+  { "NO_TICKET_RIGHT", "HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__OBSTACLE__NO_TICKET_RIGHT", 3 },
+  { "SWITCHED_OFF", "HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__OBSTACLE__SWITCHED_OFF", 4 },
+  { "NOT_IN_GROUP", "HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__OBSTACLE__NOT_IN_GROUP", 5 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__assignment_record__candidate__obstacle__value_ranges[] = {
+{0, 0},{0, 6}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__assignment_record__candidate__obstacle__enum_values_by_name[6] =
+{
+  { "INACTIVE", 1 },
+  { "NOT_A_MEMBER", 2 },
+  { "NOT_IN_GROUP", 5 },
+  { "NO_TICKET_RIGHT", 3 },
+  { "OBSTACLE_UNSPECIFIED", 0 },
+  { "SWITCHED_OFF", 4 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__assignment_record__candidate__obstacle__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.AssignmentRecord.Candidate.Obstacle",
+  "Obstacle",
+  "Handoff__Assignment__V1__AssignmentRecord__Candidate__Obstacle",
+  "handoff.assignment.v1",
+  6,
+  handoff__assignment__v1__assignment_record__candidate__obstacle__enum_values_by_number,
+  6,
+  handoff__assignment__v1__assignment_record__candidate__obstacle__enum_values_by_name,
+  1,
+  handoff__assignment__v1__assignment_record__candidate__obstacle__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_record__candidate__field_descriptors[2] =
+{
+  {
+    "agent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord__Candidate, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "obstacle",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord__Candidate, obstacle),
+    &handoff__assignment__v1__assignment_record__candidate__obstacle__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__assignment_record__candidate__field_indices_by_name[] = {
+  0,   /* field[0] = agent */
+  1,   /* field[1] = obstacle */
+};
+static const ProtobufCIntRange handoff__assignment__v1__assignment_record__candidate__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__candidate__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.AssignmentRecord.Candidate",
+  "Candidate",
+  "Handoff__Assignment__V1__AssignmentRecord__Candidate",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__AssignmentRecord__Candidate),
+  2,
+  handoff__assignment__v1__assignment_record__candidate__field_descriptors,
+  handoff__assignment__v1__assignment_record__candidate__field_indices_by_name,
+  1,  handoff__assignment__v1__assignment_record__candidate__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__assignment_record__candidate__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_record__field_descriptors[9] =
+{
+  {
+    "trigger",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, trigger),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger_version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, trigger_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger_display_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, trigger_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mode",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, mode),
+    &handoff__assignment__v1__assign_result__mode__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, group),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "candidates",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, n_candidates),
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, candidates),
+    &handoff__assignment__v1__assignment_record__candidate__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "turn",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, turn),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "waited",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, waited),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__assignment_record__field_indices_by_name[] = {
+  6,   /* field[6] = agent */
+  5,   /* field[5] = candidates */
+  4,   /* field[4] = group */
+  3,   /* field[3] = mode */
+  0,   /* field[0] = trigger */
+  2,   /* field[2] = trigger_display_name */
+  1,   /* field[1] = trigger_version */
+  7,   /* field[7] = turn */
+  8,   /* field[8] = waited */
+};
+static const ProtobufCIntRange handoff__assignment__v1__assignment_record__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.AssignmentRecord",
+  "AssignmentRecord",
+  "Handoff__Assignment__V1__AssignmentRecord",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__AssignmentRecord),
+  9,
+  handoff__assignment__v1__assignment_record__field_descriptors,
+  handoff__assignment__v1__assignment_record__field_indices_by_name,
+  1,  handoff__assignment__v1__assignment_record__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__assignment_record__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__explain_assignment_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ExplainAssignmentRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "language",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ExplainAssignmentRequest, language),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__explain_assignment_request__field_indices_by_name[] = {
+  1,   /* field[1] = language */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__explain_assignment_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__explain_assignment_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ExplainAssignmentRequest",
+  "ExplainAssignmentRequest",
+  "Handoff__Assignment__V1__ExplainAssignmentRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ExplainAssignmentRequest),
+  2,
+  handoff__assignment__v1__explain_assignment_request__field_descriptors,
+  handoff__assignment__v1__explain_assignment_request__field_indices_by_name,
+  1,  handoff__assignment__v1__explain_assignment_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__explain_assignment_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_explanation__field_descriptors[4] =
+{
+  {
+    "ticket",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentExplanation, ticket),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "event_sequence",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentExplanation, event_sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "record",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentExplanation, record),
+    &handoff__assignment__v1__assignment_record__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentExplanation, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__assignment_explanation__field_indices_by_name[] = {
+  1,   /* field[1] = event_sequence */
+  2,   /* field[2] = record */
+  3,   /* field[3] = text */
+  0,   /* field[0] = ticket */
+};
+static const ProtobufCIntRange handoff__assignment__v1__assignment_explanation__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_explanation__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.AssignmentExplanation",
+  "AssignmentExplanation",
+  "Handoff__Assignment__V1__AssignmentExplanation",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__AssignmentExplanation),
+  4,
+  handoff__assignment__v1__assignment_explanation__field_descriptors,
+  handoff__assignment__v1__assignment_explanation__field_indices_by_name,
+  1,  handoff__assignment__v1__assignment_explanation__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__assignment_explanation__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_request__field_descriptors[5] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ticket",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersRequest, ticket),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ticket_count",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersRequest, ticket_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cause",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersRequest, cause),
+    &handoff__assignment__v1__trigger_pass__cause__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersRequest, trigger),
+    &handoff__assignment__v1__trigger__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__simulate_triggers_request__field_indices_by_name[] = {
+  3,   /* field[3] = cause */
+  0,   /* field[0] = parent */
+  1,   /* field[1] = ticket */
+  2,   /* field[2] = ticket_count */
+  4,   /* field[4] = trigger */
+};
+static const ProtobufCIntRange handoff__assignment__v1__simulate_triggers_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.SimulateTriggersRequest",
+  "SimulateTriggersRequest",
+  "Handoff__Assignment__V1__SimulateTriggersRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__SimulateTriggersRequest),
+  5,
+  handoff__assignment__v1__simulate_triggers_request__field_descriptors,
+  handoff__assignment__v1__simulate_triggers_request__field_indices_by_name,
+  1,  handoff__assignment__v1__simulate_triggers_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__simulate_triggers_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_response__change__field_descriptors[3] =
+{
+  {
+    "field",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Change, field),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "before",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Change, before),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "after",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Change, after),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__simulate_triggers_response__change__field_indices_by_name[] = {
+  2,   /* field[2] = after */
+  1,   /* field[1] = before */
+  0,   /* field[0] = field */
+};
+static const ProtobufCIntRange handoff__assignment__v1__simulate_triggers_response__change__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_response__change__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.SimulateTriggersResponse.Change",
+  "Change",
+  "Handoff__Assignment__V1__SimulateTriggersResponse__Change",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__SimulateTriggersResponse__Change),
+  3,
+  handoff__assignment__v1__simulate_triggers_response__change__field_descriptors,
+  handoff__assignment__v1__simulate_triggers_response__change__field_indices_by_name,
+  1,  handoff__assignment__v1__simulate_triggers_response__change__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__simulate_triggers_response__change__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_response__firing__field_descriptors[5] =
+{
+  {
+    "trigger",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, trigger),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger_version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, trigger_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger_display_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, trigger_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changes",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, n_changes),
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, changes),
+    &handoff__assignment__v1__simulate_triggers_response__change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unassigned_groups",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, n_unassigned_groups),
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, unassigned_groups),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__simulate_triggers_response__firing__field_indices_by_name[] = {
+  3,   /* field[3] = changes */
+  0,   /* field[0] = trigger */
+  2,   /* field[2] = trigger_display_name */
+  1,   /* field[1] = trigger_version */
+  4,   /* field[4] = unassigned_groups */
+};
+static const ProtobufCIntRange handoff__assignment__v1__simulate_triggers_response__firing__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_response__firing__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.SimulateTriggersResponse.Firing",
+  "Firing",
+  "Handoff__Assignment__V1__SimulateTriggersResponse__Firing",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing),
+  5,
+  handoff__assignment__v1__simulate_triggers_response__firing__field_descriptors,
+  handoff__assignment__v1__simulate_triggers_response__firing__field_indices_by_name,
+  1,  handoff__assignment__v1__simulate_triggers_response__firing__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__simulate_triggers_response__firing__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_response__simulated_ticket__field_descriptors[3] =
+{
+  {
+    "ticket",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket, ticket),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "firings",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket, n_firings),
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket, firings),
+    &handoff__assignment__v1__simulate_triggers_response__firing__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_back",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket, n_held_back),
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket, held_back),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__simulate_triggers_response__simulated_ticket__field_indices_by_name[] = {
+  1,   /* field[1] = firings */
+  2,   /* field[2] = held_back */
+  0,   /* field[0] = ticket */
+};
+static const ProtobufCIntRange handoff__assignment__v1__simulate_triggers_response__simulated_ticket__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_response__simulated_ticket__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket",
+  "SimulatedTicket",
+  "Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__SimulateTriggersResponse__SimulatedTicket),
+  3,
+  handoff__assignment__v1__simulate_triggers_response__simulated_ticket__field_descriptors,
+  handoff__assignment__v1__simulate_triggers_response__simulated_ticket__field_indices_by_name,
+  1,  handoff__assignment__v1__simulate_triggers_response__simulated_ticket__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__simulate_triggers_response__simulated_ticket__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_response__field_descriptors[2] =
+{
+  {
+    "tickets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse, n_tickets),
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse, tickets),
+    &handoff__assignment__v1__simulate_triggers_response__simulated_ticket__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ticket_count",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse, ticket_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__simulate_triggers_response__field_indices_by_name[] = {
+  1,   /* field[1] = ticket_count */
+  0,   /* field[0] = tickets */
+};
+static const ProtobufCIntRange handoff__assignment__v1__simulate_triggers_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.SimulateTriggersResponse",
+  "SimulateTriggersResponse",
+  "Handoff__Assignment__V1__SimulateTriggersResponse",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__SimulateTriggersResponse),
+  2,
+  handoff__assignment__v1__simulate_triggers_response__field_descriptors,
+  handoff__assignment__v1__simulate_triggers_response__field_indices_by_name,
+  1,  handoff__assignment__v1__simulate_triggers_response__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__simulate_triggers_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -506,6 +506,46 @@ struct Handoff__Gateway__V1__HandoffService_Service
                         const Handoff__Assignment__V1__ListTriggersRequest *input,
                         Handoff__Assignment__V1__ListTriggersResponse_Closure closure,
                         void *closure_data);
+  void (*update_trigger)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Assignment__V1__UpdateTriggerRequest *input,
+                         Handoff__Assignment__V1__Trigger_Closure closure,
+                         void *closure_data);
+  void (*activate_trigger)(Handoff__Gateway__V1__HandoffService_Service *service,
+                           const Handoff__Assignment__V1__ActivateTriggerRequest *input,
+                           Handoff__Assignment__V1__Trigger_Closure closure,
+                           void *closure_data);
+  void (*deactivate_trigger)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
+                             Handoff__Assignment__V1__Trigger_Closure closure,
+                             void *closure_data);
+  void (*delete_trigger)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Assignment__V1__DeleteTriggerRequest *input,
+                         Google__Protobuf__Empty_Closure closure,
+                         void *closure_data);
+  void (*reorder_triggers)(Handoff__Gateway__V1__HandoffService_Service *service,
+                           const Handoff__Assignment__V1__ReorderTriggersRequest *input,
+                           Handoff__Assignment__V1__ReorderTriggersResponse_Closure closure,
+                           void *closure_data);
+  void (*get_trigger_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                               const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
+                               Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                               void *closure_data);
+  void (*update_trigger_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                  const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
+                                  Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                  void *closure_data);
+  void (*get_trigger_vocabulary)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
+                                 Handoff__Assignment__V1__TriggerVocabulary_Closure closure,
+                                 void *closure_data);
+  void (*explain_assignment)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
+                             Handoff__Assignment__V1__AssignmentExplanation_Closure closure,
+                             void *closure_data);
+  void (*simulate_triggers)(Handoff__Gateway__V1__HandoffService_Service *service,
+                            const Handoff__Assignment__V1__SimulateTriggersRequest *input,
+                            Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
+                            void *closure_data);
   void (*preview_answer)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Mail__V1__PreviewAnswerRequest *input,
                          Handoff__Mail__V1__AnswerPreview_Closure closure,
@@ -612,6 +652,16 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## create_trigger,\
       function_prefix__ ## get_trigger,\
       function_prefix__ ## list_triggers,\
+      function_prefix__ ## update_trigger,\
+      function_prefix__ ## activate_trigger,\
+      function_prefix__ ## deactivate_trigger,\
+      function_prefix__ ## delete_trigger,\
+      function_prefix__ ## reorder_triggers,\
+      function_prefix__ ## get_trigger_settings,\
+      function_prefix__ ## update_trigger_settings,\
+      function_prefix__ ## get_trigger_vocabulary,\
+      function_prefix__ ## explain_assignment,\
+      function_prefix__ ## simulate_triggers,\
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
       function_prefix__ ## list_layouts,\
@@ -884,6 +934,46 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
                                                           Handoff__Assignment__V1__ListTriggersResponse_Closure closure,
                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__UpdateTriggerRequest *input,
+                                                           Handoff__Assignment__V1__Trigger_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
+                                                             const Handoff__Assignment__V1__ActivateTriggerRequest *input,
+                                                             Handoff__Assignment__V1__Trigger_Closure closure,
+                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
+                                                               Handoff__Assignment__V1__Trigger_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__DeleteTriggerRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
+                                                             const Handoff__Assignment__V1__ReorderTriggersRequest *input,
+                                                             Handoff__Assignment__V1__ReorderTriggersResponse_Closure closure,
+                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
+                                                                 Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                                                 void *closure_data);
+void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
+                                                                    const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
+                                                                    Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                                                    void *closure_data);
+void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
+                                                                   Handoff__Assignment__V1__TriggerVocabulary_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
+                                                               Handoff__Assignment__V1__AssignmentExplanation_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
+                                                              const Handoff__Assignment__V1__SimulateTriggersRequest *input,
+                                                              Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
+                                                              void *closure_data);
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
                                                            Handoff__Mail__V1__AnswerPreview_Closure closure,

@@ -1,0 +1,159 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import Synchronization
+import TicketLedger
+
+/// One sequential result.
+struct TurnCursor: Hashable, Sendable {
+  let service: ServiceID
+  let trigger: TriggerID
+  /// Its place among the trigger's results.
+  let resultIndex: Int32
+}
+
+/// The turns of one transaction: cursors are locked when they are first asked for, and moved at the end by the turns
+/// that were used.
+final class TurnBook {
+  let transaction: PostgresTransaction
+  private var turns: [TurnCursor: (first: Int64, used: Int64)] = [:]
+
+  init(_ transaction: PostgresTransaction) { self.transaction = transaction }
+
+  /// The next turn of a cursor; the first is 0.
+  func next(_ cursor: TurnCursor) async throws -> Int64 {
+    if let known = turns[cursor] { return known.first + known.used }
+    let rows = try await transaction.query(
+      """
+      INSERT INTO trigger_cursor AS c (service_id, trigger_id, result_index)
+      VALUES (\(cursor.service), \(cursor.trigger), \(cursor.resultIndex))
+      ON CONFLICT ON CONSTRAINT trigger_cursor_pkey DO UPDATE SET turn = c.turn RETURNING turn
+      """)
+    let first = try rows[0].int64(0)
+    turns[cursor] = (first, 0)
+    return first
+  }
+
+  /// Counts a turn as used: what was written with it is in the transaction.
+  func use(_ cursor: TurnCursor) { turns[cursor]?.used += 1 }
+
+  /// Moves the cursors.
+  func end() async throws {
+    for (cursor, turn) in turns where turn.used > 0 {
+      try await transaction.execute(
+        """
+        UPDATE trigger_cursor SET turn = \(turn.first + turn.used)
+        WHERE service_id = \(cursor.service) AND trigger_id = \(cursor.trigger)
+          AND result_index = \(cursor.resultIndex)
+        """)
+    }
+  }
+}
+
+/// Writes what needs turns of a cursor, many tickets in one transaction.
+///
+/// The cursor, the tickets, their events and the end of the work are committed together: a daemon that dies takes no
+/// turn with it, and no two tickets get the same. A cursor's row is locked from commit to commit, and one ticket a
+/// commit would be a few hundred a second; so those of this process that come while a transaction is under way are
+/// written together by the next one.
+final class TurnQueue: Sendable {
+  /// Most tickets of one transaction.
+  static let batchMax = 32
+  /// Longest transaction. Whoever waits is told by then, so a waiter needs no deadline of its own.
+  private static let timeout: Duration = .seconds(10)
+
+  /// Writes one ticket with the turns that it asks for; nil when the ticket was changed meanwhile. Called again when
+  /// the transaction is.
+  typealias Work = @Sendable (TurnBook) async throws -> Written?
+
+  private struct Waiter {
+    let work: Work
+    let continuation: CheckedContinuation<Written?, any Error>
+  }
+
+  private let pool: PostgresPool
+  /// Who waits; a cursor stands here exactly while somebody serves it.
+  private let waiting = Mutex<[TurnCursor: [Waiter]]>([:])
+
+  init(pool: PostgresPool) { self.pool = pool }
+
+  /// Has work done in the next transaction of a cursor.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``, and what the work throws.
+  func perform(_ cursor: TurnCursor, _ work: @escaping Work) async throws -> Written? {
+    try await withCheckedThrowingContinuation { continuation in
+      let begins = waiting.withLock { waiting in
+        let begins = waiting[cursor] == nil
+        waiting[cursor, default: []].append(Waiter(work: work, continuation: continuation))
+        return begins
+      }
+      guard begins else { return }
+      if let loop = EventLoop.current {
+        Task(executorPreference: loop) { await self.serve(cursor) }
+      } else {
+        Task { await self.serve(cursor) }
+      }
+    }
+  }
+
+  private func serve(_ cursor: TurnCursor) async {
+    while let waiters = next(cursor) {
+      do {
+        let results = try await write(waiters)
+        for (waiter, result) in zip(waiters, results) { waiter.continuation.resume(with: result) }
+      } catch {
+        await writeAlone(waiters, after: error)
+      }
+    }
+  }
+
+  /// One ticket that cannot be written must not keep the others from being written.
+  private func writeAlone(_ waiters: [Waiter], after error: any Error) async {
+    guard waiters.count > 1 else {
+      for waiter in waiters { waiter.continuation.resume(throwing: error) }
+      return
+    }
+    for waiter in waiters {
+      do {
+        waiter.continuation.resume(with: try await write([waiter])[0])
+      } catch {
+        waiter.continuation.resume(throwing: error)
+      }
+    }
+  }
+
+  private func next(_ cursor: TurnCursor) -> [Waiter]? {
+    waiting.withLock { waiting in
+      guard let waiters = waiting[cursor], !waiters.isEmpty else {
+        waiting[cursor] = nil
+        return nil
+      }
+      waiting[cursor] = Array(waiters.dropFirst(Self.batchMax))
+      return Array(waiters.prefix(Self.batchMax))
+    }
+  }
+
+  private func write(_ waiters: [Waiter]) async throws -> [Result<Written?, any Error>] {
+    try await ServiceError.translating {
+      try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
+        let book = TurnBook(transaction)
+        var results: [Result<Written?, any Error>] = []
+        for waiter in waiters {
+          do {
+            results.append(.success(try await waiter.work(book)))
+          } catch let error as ServiceError where !error.isOfDatabase {
+            // Nothing was sent: the others go on.
+            results.append(.failure(error))
+          }
+        }
+        try await book.end()
+        return results
+      }
+    }
+  }
+}
+
+extension ServiceError {
+  /// Whether a statement failed, which ends the transaction for all that are in it.
+  fileprivate var isOfDatabase: Bool { cause is PostgresError }
+}
