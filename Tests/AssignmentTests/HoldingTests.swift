@@ -1,4 +1,5 @@
 import HandoffAPI
+import HandoffTestKit
 import LedgerTestKit
 import Postgres
 import Protobuf
@@ -66,9 +67,9 @@ struct HoldingTests {
     #expect(try await office.record(name).version == (reason == nil ? 2 : 1))
   }
 
-  @Test("of eight agents who keep the same ticket one gets it, and the others learn who and when")
+  @Test("of many agents who keep the same ticket one gets it, and the others learn who and when")
   func race() async throws {
-    let agents = try await office.hire(11...18)
+    let agents = try await office.hire(11...Int64(10 + TestScale.rounds(usual: 16, all: 100)))
     let name = try await office.ticket()
     let results = await withTaskGroup(of: (AgentID, ServiceError?).self) { group in
       for (index, agent) in agents.enumerated() {

@@ -38,6 +38,8 @@ final class DemoStory {
     let rotation = try await readTrigger(administrator)
     let before = try await counters(administrator)
     let (first, second) = try await createTickets(administrator, rotation)
+    try await explain(first, administrator)
+    try await simulate(administrator)
     let holder = try await signIn(first.agent, administrator)
     let masks = try await mask(first, holder)
     var ticket = try await hold(first, holder)
