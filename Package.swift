@@ -102,6 +102,15 @@ let executables: [Target] = [
   // A scriptable server that stock gRPC clients are run against.
   .executableTarget(
     name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
+  // The two ends of gRPC's interoperability tests.
+  .executableTarget(
+    name: "rpc-interop-server", dependencies: ["RPC", "RPCProtos", "EventLoop", "TestProtos"],
+    path: "Tests/InteropTests/Server",
+    swiftSettings: swiftSettings),
+  .executableTarget(
+    name: "rpc-interop-client", dependencies: ["RPC", "EventLoop", "Protobuf", "TestProtos"],
+    path: "Tests/InteropTests/Client",
+    swiftSettings: swiftSettings),
   // Our side of `scripts/bench rpc`.
   .executableTarget(
     name: "rpc-bench", dependencies: ["RPC", "EventLoop", "ServiceKit", "TestProtos"], path: "Benchmarks/rpc/handoff",
@@ -140,6 +149,10 @@ let testTargets: [Target] = [
   .testTarget(
     name: "WireTests", dependencies: ["rpc-echo"], path: "Tests/WireTests", exclude: ["Server", "wire_test.py"],
     swiftSettings: swiftSettings),
+  // Drives both against grpcio.
+  .testTarget(
+    name: "InteropTests", dependencies: ["rpc-interop-server", "rpc-interop-client"], path: "Tests/InteropTests",
+    exclude: ["Server", "Client", "peers"], swiftSettings: swiftSettings),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(
     "ServiceKitTests",

@@ -2,6 +2,7 @@
 #include "CEventLoop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -59,6 +60,12 @@ void handoff_thread_block_signals(void) {
   static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
   for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) sigdelset(&all, kept[i]);
   pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+
+void handoff_memory_keep_freed(void) {
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  // Setting the first one ends the growth of this one, and blocks above it are mapped and unmapped one by one.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
 void handoff_thread_set_name(const char *name) {

@@ -19,6 +19,7 @@ package final class EventLoopGroup: Sendable {
   ///
   /// - Throws: ``SocketError`` when the system gives no descriptor or thread.
   package static func start(count: Int? = nil) throws -> EventLoopGroup {
+    handoff_memory_keep_freed()
     let wanted = max(1, count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     var loops: [EventLoop] = []
     var threads: [LoopThread] = []

@@ -92,6 +92,10 @@ final class Script: Sendable {
           for value in call.metadata.binaries("x-echo-bin") { call.addTrailer("x-echo-bin", binary: value) }
           return request
         },
+        .raw("Pack") { request, call in
+          call.compressesResponses = true
+          return request + [call.requestWasCompressed ? 1 : 0]
+        },
         .raw("Fail") { request, _ in
           let code = request.first.flatMap { StatusCode(rawValue: Int32($0)) } ?? .unknown
           let text = String(decoding: request.dropFirst(), as: UTF8.self)

@@ -38,6 +38,31 @@ struct RequestTests {
     }
   }
 
+  @Test("may be compressed, and so may answers to those who take that")
+  func compression() async throws {
+    try await Fixture.run { fixture in
+      let client = try RawClient(fixture.server.boundAddresses[0])
+      let packed = try Array("hello".utf8).withUnsafeBytes { try Gzip.deflate($0) }
+      let body: [UInt8] = [1, 0, 0, 0, UInt8(packed.count)] + packed
+      let path = "/test.v1.Script/Pack"
+      for accepted in ["gzip", "identity, deflate,gzip", "snappy,gzip , identity"] {
+        let fields = [("grpc-encoding", "gzip"), ("grpc-accept-encoding", accepted)]
+        let answer = try client.exchange(request("POST", path, "application/grpc", fields), body: body)
+        #expect(answer.value("grpc-encoding") == "gzip")
+        #expect(answer.value("grpc-status") == "0")
+        #expect(answer.body.first == 1)
+        let message = try answer.body.dropFirst(5).withUnsafeBytes { try Gzip.inflate($0, bytesMax: 100) }
+        #expect(message == Array("hello".utf8) + [1])
+      }
+      for accepted in ["identity", "gzipped", "", "deflate,"] {
+        let fields = [("grpc-accept-encoding", accepted)]
+        let answer = try client.exchange(request("POST", path, "application/grpc", fields), body: Self.hello)
+        #expect(answer.value("grpc-encoding") == nil)
+        #expect(answer.body == [0, 0, 0, 0, 6] + Array("hello".utf8) + [0])
+      }
+    }
+  }
+
   @Test("that are malformed get the status gRPC names for them")
   func malformed() async throws {
     let grpc = "application/grpc"

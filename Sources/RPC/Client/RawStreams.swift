@@ -10,6 +10,9 @@ package struct RawResponseStream: AsyncSequence, Sendable {
   /// Metadata sent before the first message; empty until the server has begun to answer.
   package var initialMetadata: Metadata { source.initialMetadata.withLock { $0 } }
 
+  /// Metadata sent with the status of a call that has succeeded; empty until then. That of a failure is in its error.
+  package var trailers: Metadata { source.trailers.withLock { $0 } }
+
   /// Reads from the start of what has not been read yet.
   package func makeAsyncIterator() -> Iterator { Iterator(source: source) }
 
@@ -28,6 +31,7 @@ package struct RawResponseStream: AsyncSequence, Sendable {
 final class ResponseSource: Sendable {
   let inbox: MessageInbox
   let initialMetadata: Mutex<Metadata>
+  let trailers = Mutex(Metadata())
   private let cancel: @Sendable () -> Void
 
   init(_ inbox: MessageInbox, initialMetadata: Metadata, cancel: @escaping @Sendable () -> Void) {
@@ -64,6 +68,6 @@ extension RawResponseStream {
     guard try await messages.next() == nil else {
       throw RPCError(.unimplemented, "more than one message came in answer to a call that has one")
     }
-    return RawResponse(message: message, initialMetadata: initialMetadata, trailers: Metadata())
+    return RawResponse(message: message, initialMetadata: initialMetadata, trailers: trailers)
   }
 }

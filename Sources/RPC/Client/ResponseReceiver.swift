@@ -80,6 +80,7 @@ final class ResponseReceiver: @unchecked Sendable {
     case .stream(let continuation):
       continuation.resume(throwing: error ?? RPCError(.internal, "the stream ended before it began"))
     case nil:
+      source?.trailers.withLock { $0 = trailers }
       if isStream { inbox.finish(error.map { .failure($0) } ?? .success(()), dropping: dropping) }
     }
   }

@@ -48,6 +48,9 @@ package struct ResponseStream<Response: Message>: AsyncSequence, Sendable {
   /// Metadata sent before the first response.
   package var initialMetadata: Metadata { raw.initialMetadata }
 
+  /// Metadata sent with the status of a call that has succeeded; empty until then. That of a failure is in its error.
+  package var trailers: Metadata { raw.trailers }
+
   /// Reads from the start of what has not been read yet.
   package func makeAsyncIterator() -> Iterator { Iterator(raw: raw.makeAsyncIterator()) }
 

@@ -6,6 +6,34 @@ enum Gzip {
   private static let windowBits: Int32 = 15 + 16
   private static let chunkBytes = 16 << 10
 
+  // Between services time is dearer than the last few bytes.
+  private static let level = Z_BEST_SPEED
+  private static let memoryLevel: Int32 = 8
+
+  /// Compresses one message.
+  ///
+  /// - Throws: INTERNAL when there is no memory.
+  static func deflate(_ bytes: UnsafeRawBufferPointer) throws(RPCError) -> [UInt8] {
+    var stream = z_stream()
+    let size = Int32(MemoryLayout<z_stream>.size)
+    guard
+      deflateInit2_(
+        &stream, level, Z_DEFLATED, windowBits, memoryLevel, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size) == Z_OK
+    else { throw RPCError(.internal, "no memory to compress a message") }
+    defer { deflateEnd(&stream) }
+    stream.next_in = UnsafeMutablePointer(mutating: bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
+    stream.avail_in = UInt32(bytes.count)
+    var result = Z_OK
+    let message = [UInt8](unsafeUninitializedCapacity: Int(deflateBound(&stream, UInt(bytes.count)))) { room, count in
+      stream.next_out = room.baseAddress
+      stream.avail_out = UInt32(room.count)
+      result = CZlib.deflate(&stream, Z_FINISH)
+      count = room.count - Int(stream.avail_out)
+    }
+    guard result == Z_STREAM_END else { throw RPCError(.internal, "a message cannot be compressed") }
+    return message
+  }
+
   /// Expands one compressed message.
   ///
   /// - Throws: RESOURCE_EXHAUSTED as soon as the expanded bytes pass `bytesMax`, INTERNAL for bytes that are not one

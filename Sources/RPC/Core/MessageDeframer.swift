@@ -5,6 +5,21 @@ enum MessageEncoding {
   case identity
   case gzip
 
+  static let gzipName: StaticString = "gzip"
+
+  /// Whether a list of encodings, as in `grpc-accept-encoding`, has gzip in it.
+  static func hasGzip(_ list: UnsafeRawBufferPointer) -> Bool {
+    var start = 0
+    for end in 0...list.count where end == list.count || list[end] == UInt8(ascii: ",") {
+      var last = end
+      while start < last, list[start] == UInt8(ascii: " ") { start += 1 }
+      while start < last, list[last - 1] == UInt8(ascii: " ") { last -= 1 }
+      if UnsafeRawBufferPointer(rebasing: list[start..<last]).matches("gzip") { return true }
+      start = end + 1
+    }
+    return false
+  }
+
   /// Sent to a peer that used another encoding.
   static let accepted: StaticString = "identity,gzip"
 
@@ -28,6 +43,8 @@ struct MessageDeframer: ~Copyable {
 
   let messageBytesMax: Int
   var encoding: MessageEncoding
+  /// Whether the message taken last was compressed.
+  private(set) var lastWasCompressed = false
   private var buffer = ByteBuffer()
 
   init(messageBytesMax: Int, encoding: MessageEncoding = .identity) {
@@ -49,6 +66,7 @@ struct MessageDeframer: ~Copyable {
   mutating func next() throws(RPCError) -> [UInt8]? {
     guard let (isCompressed, length) = try prefix(), buffer.count >= Self.prefixBytes + length else { return nil }
     let payload = UnsafeRawBufferPointer(rebasing: buffer.readable.dropFirst(Self.prefixBytes).prefix(length))
+    lastWasCompressed = isCompressed
     let message = isCompressed ? try Gzip.inflate(payload, bytesMax: messageBytesMax) : [UInt8](payload)
     buffer.consume(Self.prefixBytes + length)
     return message
@@ -57,7 +75,9 @@ struct MessageDeframer: ~Copyable {
   /// Lends the one message that the bytes must consist of.
   ///
   /// - Throws: UNIMPLEMENTED when there is none or more than one, INTERNAL when the bytes end within it.
-  mutating func sole<Thrown: Error>(_ body: (UnsafeRawBufferPointer) throws(Thrown) -> Void) throws {
+  mutating func sole<Thrown: Error>(
+    _ body: (_ message: UnsafeRawBufferPointer, _ wasCompressed: Bool) throws(Thrown) -> Void
+  ) throws {
     guard let (isCompressed, length) = try prefix() else {
       guard buffer.isEmpty else { throw RPCError(.internal, "the stream ended inside a message") }
       throw RPCError(.unimplemented, "the method takes one message, none came")
@@ -72,9 +92,9 @@ struct MessageDeframer: ~Copyable {
     if isCompressed {
       let message = try Gzip.inflate(payload, bytesMax: messageBytesMax)
       clear()
-      try message.withUnsafeBytes { try body($0) }
+      try message.withUnsafeBytes { try body($0, true) }
     } else {
-      try body(payload)
+      try body(payload, false)
       clear()
     }
   }
@@ -99,9 +119,9 @@ struct MessageDeframer: ~Copyable {
     return (flag == 1, length)
   }
 
-  /// Writes the prefix of an uncompressed message.
-  static func writePrefix(_ length: Int, to room: UnsafeMutableRawBufferPointer) {
-    room[0] = 0
+  /// Writes the prefix of a message.
+  static func writePrefix(_ length: Int, isCompressed: Bool = false, to room: UnsafeMutableRawBufferPointer) {
+    room[0] = isCompressed ? 1 : 0
     room.storeBytes(of: UInt32(truncatingIfNeeded: length).bigEndian, toByteOffset: 1, as: UInt32.self)
   }
 }

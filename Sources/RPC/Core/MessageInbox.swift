@@ -10,7 +10,9 @@ final class MessageInbox: @unchecked Sendable {
   var readerCancelled: (() -> Void)?
   /// Bytes of the messages that wait.
   private(set) var bytes = 0
-  private var messages: [[UInt8]] = []
+  /// Whether the message that the reader took last had been compressed.
+  private(set) var lastWasCompressed = false
+  private var messages: [(bytes: [UInt8], wasCompressed: Bool)] = []
   private var head = 0
   private var end: Result<Void, RPCError>?
   private var waiter: UnsafeContinuation<[UInt8]?, any Error>?
@@ -20,14 +22,15 @@ final class MessageInbox: @unchecked Sendable {
   var isEmpty: Bool { head == messages.count }
   var hasEnded: Bool { end != nil }
 
-  func put(_ message: [UInt8]) {
+  func put(_ message: [UInt8], wasCompressed: Bool = false) {
     guard end == nil else { return }
     if let waiter {
       self.waiter = nil
+      lastWasCompressed = wasCompressed
       waiter.resume(returning: message)
       taken?(true)
     } else {
-      messages.append(message)
+      messages.append((message, wasCompressed))
       bytes += message.count
     }
   }
@@ -74,8 +77,9 @@ final class MessageInbox: @unchecked Sendable {
   }
 
   private func take() -> [UInt8] {
-    let message = messages[head]
-    messages[head] = []
+    let (message, wasCompressed) = messages[head]
+    messages[head].bytes = []
+    lastWasCompressed = wasCompressed
     head += 1
     bytes -= message.count
     if head == messages.count {

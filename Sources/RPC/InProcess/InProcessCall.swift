@@ -61,7 +61,7 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
 
   override func transmitHeaders(_ metadata: Metadata?) { receiver.begin(metadata ?? Metadata()) }
 
-  override func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+  override func transmit(_ count: Int, isCompressed: Bool, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     receiver.receive(
       [UInt8](unsafeUninitializedCapacity: count) { room, initialized in
         write(UnsafeMutableRawBufferPointer(room))

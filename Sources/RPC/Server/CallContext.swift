@@ -31,7 +31,12 @@ package final class CallContext: Sendable {
   /// The other end of the connection, such as `127.0.0.1:50312`, `unix` or `in-process`.
   package let peer: String
 
+  /// Whether the caller takes compressed answers.
+  package let acceptsCompression: Bool
+  private let requestCompression = Atomic<Bool>(false)
+
   private struct Changes {
+    var compressesResponses = false
     var caller: String?
     var initialMetadata = Metadata()
     var trailers = Metadata()
@@ -40,8 +45,11 @@ package final class CallContext: Sendable {
   // Nil until there is something in it: most calls have nothing.
   private let changes = Mutex<Changes?>(nil)
 
-  init(target: CallTarget, metadata: Metadata, deadline: Deadline, peer: String) {
+  init(
+    target: CallTarget, metadata: Metadata, deadline: Deadline, peer: String, acceptsCompression: Bool = false
+  ) {
     self.target = target
+    self.acceptsCompression = acceptsCompression
     self.metadata = metadata
     self.deadline = deadline
     self.peer = peer
@@ -67,6 +75,19 @@ package final class CallContext: Sendable {
   package var caller: String? {
     get { changes.withLock { $0?.caller } }
     set { change { $0.caller = newValue } }
+  }
+
+  /// Whether the request of a call that has one was compressed; of many, their stream tells.
+  package internal(set) var requestWasCompressed: Bool {
+    get { requestCompression.load(ordering: .relaxed) }
+    set { requestCompression.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Whether answers are compressed, if the caller takes that; to be set before the first one. It costs more than it
+  /// brings inside a data center, so it is off.
+  package var compressesResponses: Bool {
+    get { changes.withLock { $0?.compressesResponses ?? false } }
+    set { change { $0.compressesResponses = newValue } }
   }
 
   /// Sets the metadata to send before the first message; without effect once that is sent.

@@ -12,6 +12,8 @@ class ServerCall: ServedStream, @unchecked Sendable {
   /// Messages of a client that may send many.
   lazy var inbox = MessageInbox(loop)
   private(set) var headersSent = false
+  /// The headers said that messages may be compressed.
+  private(set) var compresses = false
   private var body: (@Sendable () async throws -> Void)?
 
   init(loop: EventLoop, context: CallContext, handler: RPCMethodHandler, core: ServerCore) {
@@ -23,6 +25,7 @@ class ServerCall: ServedStream, @unchecked Sendable {
     prepareForReuse(context)
     self.handler = handler
     headersSent = false
+    compresses = false
   }
 
   override var takesWholeRequest: Bool { handler.takesOneRequest }
@@ -31,7 +34,7 @@ class ServerCall: ServedStream, @unchecked Sendable {
   func transmitHeaders(_ metadata: Metadata?) { preconditionFailure("for the transport to override") }
 
   /// Moves one message of `count` bytes, which `write` puts into the room it is given.
-  func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+  func transmit(_ count: Int, isCompressed: Bool, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     preconditionFailure("for the transport to override")
   }
 
@@ -85,31 +88,39 @@ class ServerCall: ServedStream, @unchecked Sendable {
   }
 
   /// Sends a message without waiting for the client; for the only answer of a call.
-  func sendLast(_ message: [UInt8]) {
-    sendLast(message.count) { room in room.copyBytes(from: message) }
+  func sendLast(_ message: [UInt8], compressed: Bool = true) {
+    sendLast(message.count, compressed: compressed) { room in room.copyBytes(from: message) }
   }
 
   /// Sends a message of `count` bytes without waiting for the client; nothing happens when the call is over.
-  func sendLast(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+  func sendLast(_ count: Int, compressed: Bool = true, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     loop.checkIsolated()
     guard !isOver else { return }
     sendHeaders()
     bytesSent += count
-    transmit(count, write)
+    guard compresses, compressed else { return transmit(count, isCompressed: false, write) }
+    let plain = [UInt8](unsafeUninitializedCapacity: count) { room, written in
+      write(UnsafeMutableRawBufferPointer(room))
+      written = count
+    }
+    guard let packed = try? plain.withUnsafeBytes({ try Gzip.deflate($0) }) else {
+      return transmit(count, isCompressed: false) { $0.copyBytes(from: plain) }
+    }
+    transmit(packed.count, isCompressed: true) { $0.copyBytes(from: packed) }
   }
 
   /// Sends a message and waits while too much is under way; from any executor.
-  func send(_ message: [UInt8]) async throws {
+  func send(_ message: [UInt8], compressed: Bool = true) async throws {
     let isOnLoop = loop.isCurrent
     if isOnLoop {
       guard !isOver else { throw Self.overError }
-      sendLast(message)
+      sendLast(message, compressed: compressed)
       if outboundBytes <= core.limits.outboundBytesPerStreamMax { return }
     }
     try await withUnsafeThrowingContinuation { continuation in
       if isOnLoop { return waitForRoom(continuation) }
       loop.execute { [self] in
-        sendLast(message)
+        sendLast(message, compressed: compressed)
         waitForRoom(continuation)
       }
     }
@@ -119,6 +130,7 @@ class ServerCall: ServedStream, @unchecked Sendable {
   func sendHeaders() {
     guard !headersSent, !isOver else { return }
     headersSent = true
+    compresses = context.acceptsCompression && context.compressesResponses
     transmitHeaders(context.initialMetadata)
   }
 

@@ -10,8 +10,11 @@ package struct ResponseWriter<Response: Sendable>: Sendable {
 
   /// Sends one message; suspends while more than the server's bound waits for a slow client.
   ///
+  /// - Parameter compressed: false sends this message as it is in a call that compresses its answers.
   /// - Throws: ``RPCError`` with CANCELLED when the call is over, because the client left or the deadline passed.
-  package func send(_ response: Response) async throws { try await call.send(try encode(response)) }
+  package func send(_ response: Response, compressed: Bool = true) async throws {
+    try await call.send(try encode(response), compressed: compressed)
+  }
 }
 
 /// The messages a client streams to a method, in order. One task may read it.
@@ -31,6 +34,9 @@ package struct RequestStream<Request: Sendable>: AsyncSequence, Sendable {
   package struct Iterator: AsyncIteratorProtocol {
     let inbox: MessageInbox
     let decode: @Sendable ([UInt8]) throws -> Request
+
+    /// Whether the message that ``next()`` gave last was compressed.
+    package var messageWasCompressed: Bool { inbox.lastWasCompressed }
 
     /// The next message, or nil when the client has sent its last.
     ///

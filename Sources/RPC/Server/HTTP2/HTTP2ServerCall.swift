@@ -80,7 +80,7 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
       if handler.takesOneRequest {
         consume(bytesUnconsumed)
       } else {
-        while let message = try deframer.next() { inbox.put(message) }
+        while let message = try deframer.next() { inbox.put(message, wasCompressed: deframer.lastWasCompressed) }
         // What waits in the inbox stays unconsumed, so that the client is held back until the handler has read it.
         if inbox.isEmpty { consume(bytesUnconsumed) }
       }
@@ -99,7 +99,11 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
         return inbox.finish(.success(()))
       }
       defer { holdChanged() }
-      try deframer.sole { begin($0) }
+      let context = self.context
+      try deframer.sole { message, wasCompressed in
+        if wasCompressed { context.requestWasCompressed = true }
+        begin(message)
+      }
     } catch {
       fail(refusal(error))
     }
@@ -114,16 +118,17 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
   override func transmitHeaders(_ metadata: Metadata?) {
     guard let stream else { return }
     connection?.act { session throws(HTTP2Error) in
-      try session.respond(stream, metadata.map { ResponseHeaders.head($0) } ?? ResponseHeaders.ok)
+      guard metadata != nil || compresses else { return try session.respond(stream, ResponseHeaders.ok) }
+      try session.respond(stream, ResponseHeaders.head(metadata ?? Metadata(), compresses: compresses))
     }
   }
 
-  override func transmit(_ count: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+  override func transmit(_ count: Int, isCompressed: Bool, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
     guard let stream else { return }
     connection?.act { session throws(HTTP2Error) in
       let whole = MessageDeframer.prefixBytes + count
       try session.append(capacity: whole, to: stream) { room in
-        MessageDeframer.writePrefix(count, to: room)
+        MessageDeframer.writePrefix(count, isCompressed: isCompressed, to: room)
         write(UnsafeMutableRawBufferPointer(rebasing: room[MessageDeframer.prefixBytes..<whole]))
         return whole
       }

@@ -21,6 +21,7 @@ struct RequestHead {
   private(set) var timeoutIsMalformed = false
   /// Nil for an encoding not known here.
   private(set) var encoding: MessageEncoding? = .identity
+  private(set) var acceptsGzip = false
   private(set) var metadata = Metadata()
 
   mutating func reset() {
@@ -34,6 +35,7 @@ struct RequestHead {
     timeout = nil
     timeoutIsMalformed = false
     encoding = .identity
+    acceptsGzip = false
     metadata = Metadata()
   }
 
@@ -61,7 +63,7 @@ struct RequestHead {
     case 13 where name.matches("grpc-encoding"): encoding = MessageEncoding(value)
     // libnghttp2 has compared it with the body.
     case 14 where name.matches("content-length"): return
-    case 20 where name.matches("grpc-accept-encoding"): return
+    case 20 where name.matches("grpc-accept-encoding"): acceptsGzip = MessageEncoding.hasGzip(value)
     default: metadata.appendRaw(name, value)
     }
   }

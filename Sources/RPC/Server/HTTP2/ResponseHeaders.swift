@@ -9,10 +9,11 @@ enum ResponseHeaders {
     return headers
   }()
 
-  static func head(_ metadata: Metadata = Metadata()) -> HTTP2Headers {
+  static func head(_ metadata: Metadata = Metadata(), compresses: Bool = false) -> HTTP2Headers {
     var headers = HTTP2Headers()
     headers.append(":status", "200")
     headers.append("content-type", "application/grpc")
+    if compresses { headers.append("grpc-encoding", MessageEncoding.gzipName) }
     headers.append(metadata)
     return headers
   }

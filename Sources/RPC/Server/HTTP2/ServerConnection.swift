@@ -154,7 +154,9 @@ extension ServerConnection: HTTP2SessionDelegate {
     }
     guard !head.timeoutIsMalformed else { return refuse(stream, RPCError(.internal, "malformed grpc-timeout")) }
     let deadline = head.timeout.map { Deadline(at: loop.now.advanced(by: $0)) } ?? .never
-    let context = CallContext(target: route.target, metadata: head.metadata, deadline: deadline, peer: peer)
+    let context = CallContext(
+      target: route.target, metadata: head.metadata, deadline: deadline, peer: peer,
+      acceptsCompression: head.acceptsGzip)
     let call = HTTP2ServerCall.make(self, stream, context: context, handler: route.handler, encoding: encoding)
     stream.context = call
     if call.admit(), !route.handler.takesOneRequest { call.begin(UnsafeRawBufferPointer(start: nil, count: 0)) }
