@@ -33,7 +33,7 @@ let fences: [Target] = [
   fence("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
   fence("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
   fence("CLibpq", pkgConfig: "libpq", apt: "libpq-dev"),
-  fence("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+  fence("COpenSSL", pkgConfig: "libssl", apt: "libssl-dev"),
   fence("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
   fence("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
   fence("CGMime", pkgConfig: "gmime-3.0", apt: "libgmime-3.0-dev"),
@@ -52,7 +52,7 @@ let foundations: [Target] = [
   library("Protobuf", ["CProtobufC"]),
   library("HTTP2", ["CNghttp2"]),
   library("RPCProtos", ["Protobuf", "CHandoffProtos"]),
-  library("RPC", ["EventLoop", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
+  library("RPC", ["EventLoop", "Crypto", "HTTP2", "Protobuf", "RPCProtos", "CZlib"]),
   library("Postgres", ["EventLoop", "CLibpq"]),
   library("HandoffAPI", ["RPC", "RPCProtos", "Protobuf", "CHandoffProtos"]),
   library("ServiceKit", ["RPC", "RPCProtos", "EventLoop", "Crypto", "CAssets", "CMicrohttpd"]),
@@ -144,7 +144,7 @@ let testTargets: [Target] = [
     exclude: ["protos", "descriptors.binpb"], swiftSettings: swiftSettings),
   tests("HTTP2Tests", ["HTTP2", "HandoffTestKit"]),
   tests("CryptoTests", ["Crypto"]),
-  tests("RPCTests", ["RPC", "EventLoop", "HTTP2", "RPCProtos"]),
+  tests("RPCTests", ["RPC", "EventLoop", "Crypto", "HTTP2", "RPCProtos"]),
   // Drives rpc-echo from Python.
   .testTarget(
     name: "WireTests", dependencies: ["rpc-echo"], path: "Tests/WireTests", exclude: ["Server", "wire_test.py"],

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import Glibc
 import RPCProtos
@@ -16,12 +17,14 @@ struct Fixture {
   init(
     loops: Int = 1, address: SocketAddress = .ipv4(0x7F00_0001, port: 0), interceptors: [any ServerInterceptor] = [],
     http: (any HTTPHandler)? = nil, limits: RPCServerLimits = RPCServerLimits(),
-    channel channelConfiguration: RPCChannelConfiguration = RPCChannelConfiguration()
+    channel channelConfiguration: RPCChannelConfiguration = RPCChannelConfiguration(),
+    server change: (inout RPCServerConfiguration) -> Void = { _ in }
   ) async throws {
     group = try EventLoopGroup.start(count: loops)
     script = Script()
     var configuration = RPCServerConfiguration(listen: [address])
     configuration.limits = limits
+    change(&configuration)
     server = RPCServer(
       group: group, configuration: configuration, services: [script.service(group)], interceptors: interceptors,
       http: http)
@@ -34,10 +37,12 @@ struct Fixture {
   static func run(
     loops: Int = 1, address: SocketAddress = .ipv4(0x7F00_0001, port: 0), interceptors: [any ServerInterceptor] = [],
     http: (any HTTPHandler)? = nil, limits: RPCServerLimits = RPCServerLimits(),
-    channel: RPCChannelConfiguration = RPCChannelConfiguration(), _ body: (Fixture) async throws -> Void
+    channel: RPCChannelConfiguration = RPCChannelConfiguration(),
+    server change: (inout RPCServerConfiguration) -> Void = { _ in }, _ body: (Fixture) async throws -> Void
   ) async throws {
     let fixture = try await Fixture(
-      loops: loops, address: address, interceptors: interceptors, http: http, limits: limits, channel: channel)
+      loops: loops, address: address, interceptors: interceptors, http: http, limits: limits, channel: channel,
+      server: change)
     do { try await body(fixture) } catch {
       await fixture.close()
       throw error
@@ -65,9 +70,9 @@ extension RPCServerLimits {
 }
 
 extension RPCChannelConfiguration {
-  static func with(_ change: (inout RPCChannelConfiguration) -> Void) -> RPCChannelConfiguration {
+  static func with(_ change: (inout RPCChannelConfiguration) throws -> Void) rethrows -> RPCChannelConfiguration {
     var configuration = RPCChannelConfiguration()
-    change(&configuration)
+    try change(&configuration)
     return configuration
   }
 }
@@ -102,6 +107,7 @@ final class Script: Sendable {
           throw RPCError(code, text, details: [.init(typeUrl: "type/x", value: [1, 2])])
         },
         .raw("Throw") { _, _ in throw Unknown() },
+        .raw("Names") { _, call in Array((call.certificate?.names ?? ["nobody"]).joined(separator: " ").utf8) },
         .raw("Wait") { [self] request, _ in
           try await waitForCancellation(group)
           return request

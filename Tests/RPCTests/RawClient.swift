@@ -63,6 +63,18 @@ final class RawClient: HTTP2SessionDelegate {
     }
   }
 
+  /// Reads whatever comes until the server has closed the connection, without looking at it.
+  func waitForClose() throws {
+    var room = [UInt8](repeating: 0, count: 4096)
+    while true {
+      try wait(POLLIN)
+      switch room.withUnsafeMutableBytes({ Socket.receive(fd, $0) }) {
+      case .bytes(0), .failed: return
+      case .bytes, .wouldBlock: continue
+      }
+    }
+  }
+
   /// Writes what is to be written and reads once.
   func turn() throws {
     var output: [UInt8] = []

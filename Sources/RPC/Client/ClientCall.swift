@@ -130,6 +130,7 @@ final class ClientCall: @unchecked Sendable {
   /// The stream is gone. True when the call should be started again on another connection.
   func streamClosed(_ code: HTTP2ErrorCode, isConnectionLost: Bool) -> Bool {
     stream = nil
+    let fault = connection?.fault
     connection = nil
     guard !isOver else { return false }
     if code == .refusedStream, head.httpStatus == 0, refusals < Self.refusalsMax, case .one = requests {
@@ -137,7 +138,8 @@ final class ClientCall: @unchecked Sendable {
       return true
     }
     if isConnectionLost {
-      end(RPCError(.unavailable, "the connection was lost"), Metadata())
+      let reason = fault.map { ": \($0)" } ?? ""
+      end(RPCError(.unavailable, "the connection was lost\(reason)"), Metadata())
     } else {
       end(RPCError(reset: code), Metadata())
     }

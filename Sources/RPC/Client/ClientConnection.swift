@@ -5,21 +5,23 @@ import HTTP2
 final class ClientConnection: Connection {
   private weak var owner: ClientLoop?
   private let authority: String
+  private let scheme: StaticString
   private let credentials: Metadata
   private var headers = HTTP2Headers()
   private(set) var isReady = false
 
   init(
-    _ fd: Int32, owner: ClientLoop, authority: String, credentials: Metadata, limits: RPCChannelLimits
+    _ fd: Int32, owner: ClientLoop, authority: String, credentials: Metadata, limits: RPCChannelLimits, tls: TLSLayer?
   ) throws(HTTP2Error) {
     self.owner = owner
     self.authority = authority
     self.credentials = credentials
+    scheme = tls == nil ? "http" : "https"
     var configuration = HTTP2Configuration(role: .client)
     configuration.limits.headerListBytesMax = limits.headerListBytesMax
     Self.setWindows(&configuration)
     let session = try HTTP2Session(configuration)
-    super.init(fd, on: owner.loop, session: session, outboundBytesMax: limits.outboundBytesPerConnectionMax)
+    super.init(fd, on: owner.loop, session: session, outboundBytesMax: limits.outboundBytesPerConnectionMax, tls: tls)
     session.delegate = self
   }
 
@@ -44,7 +46,7 @@ final class ClientConnection: Connection {
   private func fillHeaders(_ call: ClientCall) {
     headers.removeAll()
     headers.append(":method", "POST")
-    headers.append(":scheme", "http")
+    headers.append(":scheme", scheme)
     headers.append(":path", call.path)
     headers.append(":authority", authority)
     if !call.options.deadline.isNever {

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import HTTP2
 
@@ -146,7 +147,8 @@ final class ClientLoop {
     let connector = Connector(target, resolver: resolver, timeout: configuration.connectTimeout, loop) { [self] fd in
       try ClientConnection(
         fd, owner: self, authority: target.authority, credentials: configuration.credentials,
-        limits: configuration.limits)
+        limits: configuration.limits,
+        tls: try configuration.tls.map { try TLSLayer($0.source.current, serverName: $0.serverName ?? target.host) })
     }
     state = .connecting(connector)
     connector.start { [weak self, unowned connector] error in self?.connectFailed(connector, error) }

@@ -48,8 +48,8 @@ final class Connector {
 
   /// The connection was lost before it was ready.
   func connectionFailed() {
+    reason = connection?.fault ?? "the connection ended before the server spoke HTTP/2"
     connection = nil
-    reason = "the connection ended before the server spoke HTTP/2"
     tryNext()
   }
 

@@ -1,3 +1,4 @@
+package import Crypto
 package import EventLoop
 
 /// Where a channel finds its server.
@@ -71,10 +72,37 @@ package struct RPCTarget: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+extension RPCTarget {
+  /// The host of the first endpoint, for which its certificate must be unless another name is expected.
+  var host: String {
+    switch endpoints.first {
+    case .tcp(let host, _): host
+    case .unix, nil: "localhost"
+    }
+  }
+}
+
+/// The TLS of a channel.
+package struct RPCChannelTLS: Sendable {
+  /// Gives each new connection its context.
+  package var source: TLSSource
+  /// The name for which the server's certificate must be; nil for the host of the target. Copies of a service have many
+  /// addresses and one name.
+  package var serverName: String?
+
+  /// Takes contexts of clients.
+  package init(_ source: TLSSource, serverName: String? = nil) {
+    self.source = source
+    self.serverName = serverName
+  }
+}
+
 /// How a channel is set up.
 package struct RPCChannelConfiguration: Sendable {
   /// Sent with every call, such as the identity of the calling service.
   package var credentials = Metadata()
+  /// Encrypts every connection; nil speaks in the clear.
+  package var tls: RPCChannelTLS?
   /// What the server may make the channel hold.
   package var limits = RPCChannelLimits()
   /// How failing connects are spaced.

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import Glibc
 import HTTP2
@@ -10,11 +11,15 @@ class Connection {
   let loop: EventLoop
   let session: HTTP2Session
   private(set) var isClosed = false
+  /// Why the peer cannot be talked to, in words; nil when the connection just ended.
+  private(set) var fault: String?
   /// When bytes last went either way.
   private(set) var lastRead: MonotonicTime
   private(set) var lastWriteProgress: MonotonicTime
   private let fd: Int32
+  private let tls: TLSLayer?
   private var watch: Watch?
+  private var hasRead = false
   private var isFlushPlanned = false
   private var isWriteBlocked = false
   private let outboundBytesMax: Int
@@ -34,9 +39,10 @@ class Connection {
   private static let bytesPerWrite = 256 << 10
   private static let writesPerTurn = 16
 
-  /// Takes over a connected descriptor, and closes it in ``close()``.
-  init(_ fd: Int32, on loop: EventLoop, session: HTTP2Session, outboundBytesMax: Int) {
+  /// Takes over a connected descriptor, and closes it in ``close()``. Without `tls` the bytes go in the clear.
+  init(_ fd: Int32, on loop: EventLoop, session: HTTP2Session, outboundBytesMax: Int, tls: TLSLayer?) {
     self.fd = fd
+    self.tls = tls
     self.loop = loop
     self.session = session
     self.outboundBytesMax = outboundBytesMax
@@ -46,6 +52,7 @@ class Connection {
 
   /// Starts to watch the socket and sends the preface. The loop's watch keeps the connection alive until it closes.
   func open() {
+    tls?.start()
     watch = loop.watch(fd, .read) { told in self.ready(told) }
     flushAtEndOfTurn = { self.flush() }
     planFlush()
@@ -75,11 +82,19 @@ class Connection {
     if !stream.remoteEnded { answeredEarly.append(stream) }
   }
 
-  /// Closes at once: streams are reported closed, what is staged gets one try to be written.
-  func close(_ code: HTTP2ErrorCode = .cancel) {
+  /// Closes at once: streams are reported closed, what is staged gets one try to be written. `reason` becomes the
+  /// ``fault`` when there is none yet.
+  func close(_ code: HTTP2ErrorCode = .cancel, because reason: String? = nil) {
     guard !isClosed else { return }
     isClosed = true
-    _ = session.withOutput { $0.isEmpty ? .wouldBlock : Socket.send(fd, $0) }
+    fault = fault ?? reason
+    if let tls {
+      tls.finish(session)
+      _ = tls.withOutput { $0.isEmpty ? .wouldBlock : Socket.send(fd, $0) }
+      fault = fault ?? tls.failure?.description
+    } else {
+      _ = session.withOutput { $0.isEmpty ? .wouldBlock : Socket.send(fd, $0) }
+    }
     watch?.cancel()
     watch = nil
     flushAtEndOfTurn = nil
@@ -88,6 +103,12 @@ class Connection {
     answeredEarly = []
     closed()
   }
+
+  /// What the peer has proved to be by its certificate.
+  var peerCertificate: PeerCertificate? { tls?.peerCertificate }
+
+  /// Bytes that wait for the peer to take them.
+  var outboundBytes: Int { session.outputBytes + (tls?.outputBytes ?? 0) }
 
   private func ready(_ told: IOInterest) {
     if told.contains(.write) {
@@ -102,19 +123,37 @@ class Connection {
   }
 
   private func read() {
-    let outcome = loop.withScratch(Self.bytesPerRead) { room in
-      let outcome = Socket.receive(fd, room)
+    let outcome = loop.withScratch(Self.bytesPerRead + (tls == nil ? 0 : TLSSession.recordBytesMax)) { room in
+      let outcome = Socket.receive(fd, UnsafeMutableRawBufferPointer(rebasing: room[..<Self.bytesPerRead]))
       if case .bytes(let count) = outcome, count > 0 {
+        received(
+          UnsafeRawBufferPointer(rebasing: room[..<count]),
+          plainRoom: UnsafeMutableRawBufferPointer(rebasing: room[Self.bytesPerRead...]))
         lastRead = loop.now
-        // A failure is kept by the session; `flush` sends its GOAWAY and closes.
-        try? session.receive(UnsafeRawBufferPointer(rebasing: room[..<count]), now: loop.now.nanoseconds)
       }
       return outcome
     }
     switch outcome {
-    case .bytes(0), .failed: close()
+    case .bytes(0), .failed:
+      // Without open streams nothing can have been cut off, and many a client just goes.
+      if session.streamCount > 0 || tls?.isEstablished == false { tls?.receiveEnd() }
+      close()
     case .bytes, .wouldBlock: planFlush()
     }
+  }
+
+  // Failures are kept by session and layer; `flush` sends what explains them and closes.
+  private func received(_ bytes: UnsafeRawBufferPointer, plainRoom: UnsafeMutableRawBufferPointer) {
+    let now = loop.now.nanoseconds
+    if let tls {
+      tls.receive(bytes, room: plainRoom) { plain in try? session.receive(plain, now: now) }
+    } else {
+      if session.failure == nil, !hasRead, TLSRecord.begins(bytes) {
+        fault = "the peer speaks TLS, and this side does not: set up TLS on both sides or on none"
+      }
+      try? session.receive(bytes, now: now)
+    }
+    hasRead = true
   }
 
   private func flush() {
@@ -123,7 +162,8 @@ class Connection {
     if !isWriteBlocked { writeOut() }
     guard !isClosed else { return }
     if session.failure != nil || session.isFinished { return close(session.failure?.code ?? .noError) }
-    let isClogged = isWriteBlocked && session.outputBytes > outboundBytesMax
+    if let tls, tls.failure != nil || tls.hasEnded { return close() }
+    let isClogged = isWriteBlocked && outboundBytes > outboundBytesMax
     watch?.update(isWriteBlocked ? (isClogged ? .write : [.read, .write]) : .read)
   }
 
@@ -131,11 +171,11 @@ class Connection {
     for _ in 0..<Self.writesPerTurn {
       if session.failure == nil { try? session.collectOutput(bytesMax: Self.bytesPerWrite) }
       if !answeredEarly.isEmpty, session.outputBytes < Self.bytesPerWrite { resetAnswered() }
-      let staged = session.outputBytes
+      let staged = tls?.stage(session) ?? session.outputBytes
       guard staged > 0 else { return }
-      switch session.withOutput({ Socket.send(fd, $0) }) {
+      switch send() {
       case .bytes(let count):
-        session.outputWritten(count)
+        if let tls { tls.outputWritten(count) } else { session.outputWritten(count) }
         lastWriteProgress = loop.now
         guard count == staged else {
           isWriteBlocked = true
@@ -149,6 +189,11 @@ class Connection {
     }
     // The rest is for the next turn, so that one connection cannot hold up the others.
     isWriteBlocked = true
+  }
+
+  private func send() -> Socket.Transfer {
+    guard let tls else { return session.withOutput { Socket.send(fd, $0) } }
+    return tls.withOutput { Socket.send(fd, $0) }
   }
 
   // A peer that is answered while it still sends is told by RST_STREAM(NO_ERROR) behind the answer (RFC 9113 §8.1).

@@ -1,3 +1,4 @@
+package import Crypto
 package import EventLoop
 import Synchronization
 
@@ -30,6 +31,8 @@ package final class CallContext: Sendable {
   package let deadline: Deadline
   /// The other end of the connection, such as `127.0.0.1:50312`, `unix` or `in-process`.
   package let peer: String
+  /// What the caller has proved to be by its certificate; nil without mutual TLS.
+  package let certificate: PeerCertificate?
 
   /// Whether the caller takes compressed answers.
   package let acceptsCompression: Bool
@@ -46,22 +49,24 @@ package final class CallContext: Sendable {
   private let changes = Mutex<Changes?>(nil)
 
   init(
-    target: CallTarget, metadata: Metadata, deadline: Deadline, peer: String, acceptsCompression: Bool = false
+    target: CallTarget, metadata: Metadata, deadline: Deadline, peer: String, certificate: PeerCertificate? = nil,
+    acceptsCompression: Bool = false
   ) {
     self.target = target
     self.acceptsCompression = acceptsCompression
     self.metadata = metadata
     self.deadline = deadline
     self.peer = peer
+    self.certificate = certificate
   }
 
   /// Describes a call as its transport has read it; `service` and `method` are simple names, `path` is the whole one.
   package convenience init(
     service: String, method: String, path: String, handlerID: Int = -1, metadata: Metadata, deadline: Deadline,
-    peer: String
+    peer: String, certificate: PeerCertificate? = nil
   ) {
     let target = CallTarget(service: service, method: method, path: path, handlerID: handlerID)
-    self.init(target: target, metadata: metadata, deadline: deadline, peer: peer)
+    self.init(target: target, metadata: metadata, deadline: deadline, peer: peer, certificate: certificate)
   }
 
   /// The service's simple name, such as `TicketService`; empty for a plain HTTP request.

@@ -28,7 +28,7 @@ package final class RPCServer: Sendable {
     loops = group.loops.map { loop in
       let core = ServerCore(
         on: loop, routes: routes, interceptors: interceptors, limits: configuration.limits, http: http,
-        status: configuration.status)
+        status: configuration.status, tls: configuration.tls, refusedPeer: configuration.refusedPeer)
       let closed: () -> Void = { acceptor.loop.execute { acceptor.value.connectionClosed() } }
       return LoopBound(ServerLoop(loop, core: core, connectionClosed: closed), loop)
     }

@@ -1,3 +1,4 @@
+package import Crypto
 package import EventLoop
 
 /// How a server is set up.
@@ -9,6 +10,12 @@ package struct RPCServerConfiguration: Sendable {
   /// The status that a client is told for an error of a handler, an interceptor, or the server itself
   /// (``RPCServerFault``).
   package var status: @Sendable (any Error) -> RPCError = { RPCError(thrown: $0) }
+
+  /// Encrypts every connection, each with the context that is current when it is accepted; nil serves in the clear.
+  package var tls: TLSSource?
+  /// Told of a connection that ended because its peer cannot be talked to: a failed TLS handshake, or TLS on one side
+  /// only. Called on the connection's loop.
+  package var refusedPeer: @Sendable (_ peer: String, _ reason: String) -> Void = { _, _ in }
 
   /// The defaults, listening on the given addresses.
   package init(listen: [SocketAddress]) { self.listen = listen }

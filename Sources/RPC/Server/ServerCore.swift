@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 
 /// What the calls of one loop share: the routes, the interceptors, the limits and the count of running handlers.
@@ -8,6 +9,8 @@ final class ServerCore {
   let limits: RPCServerLimits
   let http: (any HTTPHandler)?
   let status: @Sendable (any Error) -> RPCError
+  let tls: TLSSource?
+  let refusedPeer: @Sendable (_ peer: String, _ reason: String) -> Void
   /// Where the handlers run.
   let handlers: HandlerTasks
   /// Calls that are over, whose objects serve further ones.
@@ -19,7 +22,8 @@ final class ServerCore {
   init(
     on loop: EventLoop, routes: RouteTable, interceptors: [any ServerInterceptor], limits: RPCServerLimits,
     http: (any HTTPHandler)?,
-    status: @escaping @Sendable (any Error) -> RPCError = { RPCError(thrown: $0) }
+    status: @escaping @Sendable (any Error) -> RPCError = { RPCError(thrown: $0) }, tls: TLSSource? = nil,
+    refusedPeer: @escaping @Sendable (_ peer: String, _ reason: String) -> Void = { _, _ in }
   ) {
     handlers = HandlerTasks(loop)
     self.routes = routes
@@ -27,6 +31,8 @@ final class ServerCore {
     self.limits = limits
     self.http = http
     self.status = status
+    self.tls = tls
+    self.refusedPeer = refusedPeer
   }
 }
 

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import HTTP2
 
@@ -24,7 +25,7 @@ final class ServerConnection: Connection {
     case final
   }
 
-  init(_ fd: Int32, peer: String, owner: ServerLoop, core: ServerCore) throws(HTTP2Error) {
+  init(_ fd: Int32, peer: String, owner: ServerLoop, core: ServerCore) throws {
     self.owner = owner
     self.peer = peer
     self.core = core
@@ -35,11 +36,16 @@ final class ServerConnection: Connection {
     configuration.limits.headerListBytesMax = core.limits.headerListBytesMax
     Self.setWindows(&configuration)
     let session = try HTTP2Session(configuration)
-    super.init(fd, on: owner.loop, session: session, outboundBytesMax: core.limits.outboundBytesPerConnectionMax)
+    super.init(
+      fd, on: owner.loop, session: session, outboundBytesMax: core.limits.outboundBytesPerConnectionMax,
+      tls: try core.tls.map { try TLSLayer($0.current) })
     session.delegate = self
   }
 
-  override func closed() { owner.removed(self) }
+  override func closed() {
+    if let fault, !hasSettings { core.refusedPeer(peer, fault) }
+    owner.removed(self)
+  }
 
   var holdsTooMuch: Bool { bytesHeld > core.limits.inboundBytesPerConnectionMax }
 
@@ -67,9 +73,11 @@ final class ServerConnection: Connection {
   func checkTimes() {
     let now = loop.now
     let limits = core.limits
-    if !hasSettings, now.since(opened) >= limits.handshakeTimeout { return close(.settingsTimeout) }
+    if !hasSettings, now.since(opened) >= limits.handshakeTimeout {
+      return close(.settingsTimeout, because: "the client did not begin to speak HTTP/2 in time")
+    }
     if let began = headerBlockBegan, now.since(began) >= limits.requestTimeout { return terminate() }
-    if session.outputBytes > 0, now.since(lastWriteProgress) >= limits.writeTimeout { return close(.cancel) }
+    if outboundBytes > 0, now.since(lastWriteProgress) >= limits.writeTimeout { return close(.cancel) }
     if let idle = limits.idleTimeout, session.streamCount == 0, now.since(idleSince) >= idle { beginDrain() }
     session.forEachStream { stream in
       guard !stream.remoteEnded, let served = served(stream), served.takesWholeRequest,
@@ -155,7 +163,7 @@ extension ServerConnection: HTTP2SessionDelegate {
     guard !head.timeoutIsMalformed else { return refuse(stream, RPCError(.internal, "malformed grpc-timeout")) }
     let deadline = head.timeout.map { Deadline(at: loop.now.advanced(by: $0)) } ?? .never
     let context = CallContext(
-      target: route.target, metadata: head.metadata, deadline: deadline, peer: peer,
+      target: route.target, metadata: head.metadata, deadline: deadline, peer: peer, certificate: peerCertificate,
       acceptsCompression: head.acceptsGzip)
     let call = HTTP2ServerCall.make(self, stream, context: context, handler: route.handler, encoding: encoding)
     stream.context = call
@@ -167,7 +175,8 @@ extension ServerConnection: HTTP2SessionDelegate {
     if !head.userAgent.isEmpty { metadata.add("user-agent", String(decoding: head.userAgent, as: UTF8.self)) }
     let context = CallContext(
       service: "", method: head.methodText, path: head.pathText, metadata: metadata,
-      deadline: Deadline(at: loop.now.advanced(by: core.limits.httpTimeout)), peer: peer)
+      deadline: Deadline(at: loop.now.advanced(by: core.limits.httpTimeout)), peer: peer,
+      certificate: peerCertificate)
     let authority = String(decoding: head.authority, as: UTF8.self)
     stream.context = HTTP2HTTPCall(self, stream, context: context, authority: authority, handler: handler)
   }
