@@ -34,7 +34,10 @@ package final class Certificate: @unchecked Sendable {
   package var expireDate: String { CertificateTime.date(X509_get0_notAfter(handle)) }
 
   /// Its DNS names and URIs.
-  package var names: [String] { PeerCertificate(handle).names }
+  package var names: [String] { AlternativeNames(handle).names }
+
+  /// Whether it is for a numeric address.
+  package func isFor(address: String) -> Bool { X509_check_ip_asc(handle, address, 0) == 1 }
 
   /// Whether the key of `authority` has signed it.
   package func isIssued(by authority: Certificate) -> Bool {

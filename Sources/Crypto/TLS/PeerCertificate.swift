@@ -8,20 +8,25 @@ package final class PeerCertificate: Sendable {
   /// Names that were read elsewhere, for a transport without TLS.
   package init(names: [String]) { self.names = names }
 
-  /// Reads a certificate; names with a zero byte or outside of ASCII are left out.
+  /// Reads a certificate.
+  init(_ certificate: OpaquePointer) { names = AlternativeNames(certificate).names }
+}
+
+/// The subject alternative names of a certificate.
+struct AlternativeNames {
+  /// DNS names and URIs; those with a zero byte or outside of ASCII are left out.
+  private(set) var names: [String] = []
+
   init(_ certificate: OpaquePointer) {
-    guard let extensions = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else {
-      names = []
-      return
-    }
+    guard let extensions = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return }
     let list = OpaquePointer(extensions)
     defer { GENERAL_NAMES_free(list) }
-    names = (0..<OPENSSL_sk_num(list)).compactMap { index in
-      guard let entry = OPENSSL_sk_value(list, index)?.assumingMemoryBound(to: GENERAL_NAME.self) else { return nil }
+    for index in 0..<OPENSSL_sk_num(list) {
+      guard let entry = OPENSSL_sk_value(list, index)?.assumingMemoryBound(to: GENERAL_NAME.self) else { continue }
       switch entry.pointee.type {
-      case GEN_DNS: return Self.text(entry.pointee.d.dNSName)
-      case GEN_URI: return Self.text(entry.pointee.d.uniformResourceIdentifier)
-      default: return nil
+      case GEN_DNS: names += Self.text(entry.pointee.d.dNSName).map { [$0] } ?? []
+      case GEN_URI: names += Self.text(entry.pointee.d.uniformResourceIdentifier).map { [$0] } ?? []
+      default: continue
       }
     }
   }

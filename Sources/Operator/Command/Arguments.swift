@@ -1,6 +1,6 @@
 /// A command of `handoff`.
 enum CommandName: String, CaseIterable, Sendable {
-  case up, migrate, seed, demo, doctor, version
+  case up, migrate, seed, demo, doctor, certificates, version
 
   /// One line of `handoff --help`.
   var summary: String {
@@ -10,6 +10,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .seed: "fill an empty database with the demo organization"
     case .demo: "drive a ticket through the running cluster, step by step"
     case .doctor: "say what is missing or wrong on this machine, and how to mend it"
+    case .certificates: "make the certificates by which the processes of a cluster know one another"
     case .version: "print the version"
     }
   }
@@ -20,6 +21,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .up: [.data, .port]
     case .migrate, .seed, .demo: [.data]
     case .doctor: [.data, .port]
+    case .certificates: [.out, .host]
     case .version: []
     }
   }
@@ -29,10 +31,13 @@ enum CommandName: String, CaseIterable, Sendable {
 enum CommandOption: String, CaseIterable, Sendable {
   case data = "--data"
   case port = "--port"
+  case out = "--out"
+  case host = "--host"
 
   var value: String {
     switch self {
-    case .data: "DIR"
+    case .data, .out: "DIR"
+    case .host: "NAMES"
     case .port: "PORT"
     }
   }
@@ -41,6 +46,8 @@ enum CommandOption: String, CaseIterable, Sendable {
     switch self {
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
+    case .out: "the directory of the certificates"
+    case .host: "names and addresses of gateway and edge, separated by commas"
     }
   }
 }
@@ -55,6 +62,8 @@ struct Arguments: Sendable, Equatable {
   var data = ".handoff"
   /// The edge's port, when one was asked for.
   var port: UInt16?
+  /// The values of the other options, as given.
+  var texts: [CommandOption: String] = [:]
 
   /// Understands the words after the program's name.
   ///
@@ -99,16 +108,22 @@ struct Arguments: Sendable, Equatable {
     }
     switch option {
     case .data:
-      guard !value.utf8.contains(0), value.utf8.count <= 1024 else {
-        throw .usage("--data is too long", advice: "Name a directory with at most 1024 bytes.")
-      }
-      data = value
+      data = try Self.bounded(value, option)
     case .port:
       guard let number = UInt16(value) else {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
+    case .out, .host:
+      texts[option] = try Self.bounded(value, option)
     }
+  }
+
+  private static func bounded(_ value: String, _ option: CommandOption) throws(OperatorError) -> String {
+    guard !value.utf8.contains(0), value.utf8.count <= 1024 else {
+      throw .usage("\(option.rawValue) is too long", advice: "It takes at most 1024 bytes.")
+    }
+    return value
   }
 }
 
@@ -117,6 +132,8 @@ extension CommandOption {
     switch self {
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
+    case .out: "--out /run/handoff-tls"
+    case .host: "--host desk.example.com,192.0.2.7"
     }
   }
 }
@@ -124,7 +141,7 @@ extension CommandOption {
 /// The text of `handoff --help`, or of one command's `--help`; `details` follows the options.
 func help(for command: CommandName?, details: String = "") -> String {
   guard let command else {
-    let lines = CommandName.allCases.map { "  \(padded($0.rawValue, 9))\($0.summary)\n" }.joined()
+    let lines = CommandName.allCases.map { "  \(padded($0.rawValue, 14))\($0.summary)\n" }.joined()
     return """
       handoff runs and looks after a Handoff cluster.
 

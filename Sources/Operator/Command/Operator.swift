@@ -43,6 +43,8 @@ private func run(
     try await DemoCommand.run(arguments, console)
   case .doctor:
     return await Doctor(arguments, config).report(to: console) ? 0 : 1
+  case .certificates:
+    try CertificatesCommand.run(arguments, config, console)
   case .version: break
   }
   return 0
@@ -68,6 +70,7 @@ private func details(_ command: CommandName) -> String {
     """
   case .demo: "Needs a running cluster: handoff up. Ends with code 1 when any step is not as it should be.\n"
   case .doctor: "Ends with code 1 when something keeps a cluster from running.\n"
+  case .certificates: CertificatesCommand.help
   case .version: ""
   }
 }
