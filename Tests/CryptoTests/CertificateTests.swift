@@ -56,8 +56,10 @@ struct CertificateTests {
       (identity(one.certificate, two.key), .ignored, "the private key is not the one of the certificate"),
       (identity(old.certificate, old.key), .ignored, "the certificate has expired (on 2023-11-15)"),
       (identity(one.certificate, one.key), .required, "the CA file holds no certificate in PEM form"),
-      (TLSIdentity(certificate: [], privateKey: SecretBytes([])), .ignored,
-        "the certificate file holds no certificate in PEM form"),
+      (
+        TLSIdentity(certificate: [], privateKey: SecretBytes([])), .ignored,
+        "the certificate file holds no certificate in PEM form"
+      ),
     ]
     for (identity, clients, words) in rows {
       #expect(throws: TLSError(words)) { try TLSContext(server: identity, clients: clients) }

@@ -19,10 +19,12 @@ enum CertificatesCommand {
 
   /// What `--help` says after the options.
   static let help = """
-    Makes an authority (ca.pem, ca-key.pem) in DIR, and with it a certificate and key (NAME.pem, NAME-key.pem, only their
-    owner can read them) for each of: \(ClusterCertificates.holders.map(\.name).joined(separator: ", ")).
-    What is there stays, unless it expires within \(ClusterCertificates.daysLeftMin) days, does not belong together, or lacks a host.
-    Running daemons notice new files within seconds.
+    Makes an authority (ca.pem, ca-key.pem) in DIR, and with it a certificate and key (NAME.pem, NAME-key.pem) for each
+    of
+    \(ClusterCertificates.holders.map(\.name).joined(separator: ", ")).
+    Only their owner can read them. What is there stays, unless it expires within
+    \(ClusterCertificates.daysLeftMin) days, does not belong together, or lacks a host. Running daemons notice new files
+    within seconds.
 
     Give each daemon its own pair and the authority's certificate, and nobody ca-key.pem:
 
@@ -36,8 +38,8 @@ enum CertificatesCommand {
         --client-cert-file=DIR/edge.pem --client-private-key-file=DIR/edge-key.pem
         --frontend='0.0.0.0,8443' DIR/edge-key.pem DIR/edge.pem
 
-    Daemons know one another by the names NAME.handoff.internal in their certificates, wherever they run. --host names what
-    people and other programs call the gateway and the edge by.
+    Daemons know one another by the names NAME.handoff.internal in their certificates, wherever they run. --host names
+    what people and other programs call the gateway and the edge by.
 
     """
 }

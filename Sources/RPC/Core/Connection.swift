@@ -184,7 +184,10 @@ class Connection {
       case .wouldBlock:
         isWriteBlocked = true
         return
-      case .failed: return close()
+      case .failed:
+        // What the peer said before it went may tell why.
+        read()
+        return close()
       }
     }
     // The rest is for the next turn, so that one connection cannot hold up the others.
