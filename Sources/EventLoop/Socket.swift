@@ -72,14 +72,25 @@ package enum Socket {
 
   /// The address a socket is bound to, with the port the system chose.
   package static func boundAddress(_ fd: Int32) throws(SocketError) -> SocketAddress {
+    try address("getsockname") { getsockname(fd, $0, $1) }
+  }
+
+  /// The address a socket is connected to.
+  package static func peerAddress(_ fd: Int32) throws(SocketError) -> SocketAddress {
+    try address("getpeername") { getpeername(fd, $0, $1) }
+  }
+
+  private static func address(
+    _ operation: String, _ get: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) throws(SocketError) -> SocketAddress {
     var storage = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     let address = withUnsafeMutablePointer(to: &storage) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-        getsockname(fd, raw, &length) == 0 ? SocketAddress(raw) : nil
+        get(raw, &length) == 0 ? SocketAddress(raw) : nil
       }
     }
-    guard let address else { throw SocketError(operation: "getsockname", code: errno) }
+    guard let address else { throw SocketError(operation: operation, code: errno) }
     return address
   }
 

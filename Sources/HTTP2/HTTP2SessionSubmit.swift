@@ -106,10 +106,14 @@ extension HTTP2Session {
 
   /// Takes no further streams: GOAWAY with the last id seen. Open streams go on.
   ///
-  /// - Parameter debugData: a short text for the peer's log, such as `max_age`.
-  package func goaway(_ code: HTTP2ErrorCode = .noError, debugData: StaticString = "") throws(HTTP2Error) {
+  /// - Parameters:
+  ///   - last: the last id that will be answered, when it is not that of the last request seen.
+  ///   - debugData: a short text for the peer's log, such as `max_age`.
+  package func goaway(
+    _ code: HTTP2ErrorCode = .noError, last: Int32? = nil, debugData: StaticString = ""
+  ) throws(HTTP2Error) {
     if let failure { throw failure }
-    let last = nghttp2_session_get_last_proc_stream_id(handle)
+    let last = last ?? nghttp2_session_get_last_proc_stream_id(handle)
     try check(
       nghttp2_submit_goaway(
         handle, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, debugData.utf8Start,

@@ -25,8 +25,8 @@ package final class HTTP2Stream {
   @exclusivity(unchecked) var currentKind = HTTP2HeadersKind.request
   /// The application reset the stream: the RST_STREAM is not the peer's doing.
   var isResetByUs = false
-  /// The request never reached the wire.
-  var isNeverSent = false
+  /// The request never reached the wire; known when the stream has closed.
+  package internal(set) var isNeverSent = false
   @exclusivity(unchecked) var bytesUnconsumed = 0
 
   @exclusivity(unchecked) unowned(unsafe) var next: HTTP2Stream?

@@ -10,10 +10,18 @@ package struct DescriptorFiles: Sendable {
     /// The serialized `google.protobuf.FileDescriptorProto`.
     package let serialized: [UInt8]
     let symbols: [String]
+    let extensions: [Extension]
+  }
+
+  struct Extension: Sendable, Hashable {
+    /// The full name of the message that is extended.
+    let extendee: String
+    let number: Int32
   }
 
   private var byName: [String: File] = [:]
   private var nameBySymbol: [String: String] = [:]
+  private var nameByExtension: [Extension: String] = [:]
 
   /// Reads a serialized `google.protobuf.FileDescriptorSet`.
   ///
@@ -29,6 +37,7 @@ package struct DescriptorFiles: Sendable {
       let file = try FileReader.read(try cursor.delimited())
       byName[file.name] = file
       for symbol in file.symbols { nameBySymbol[symbol] = file.name }
+      for found in file.extensions { nameByExtension[found] = file.name }
     }
   }
 
@@ -38,6 +47,17 @@ package struct DescriptorFiles: Sendable {
   /// The file that declares this message, field, enum, service or method, by its full name.
   package func file(declaring symbol: String) -> File? {
     nameBySymbol[symbol].flatMap { byName[$0] }
+  }
+
+  /// The file that declares the extension with this number of the message with this full name.
+  package func file(extending message: String, number: Int32) -> File? {
+    nameByExtension[Extension(extendee: message, number: number)].flatMap { byName[$0] }
+  }
+
+  /// The numbers of all known extensions of a message, ascending; nil when there is no such message.
+  package func extensionNumbers(of message: String) -> [Int32]? {
+    guard nameBySymbol[message] != nil else { return nil }
+    return nameByExtension.keys.filter { $0.extendee == message }.map(\.number).sorted()
   }
 
   /// The file and all that it imports, directly or not; the file itself first, each one once.
@@ -61,6 +81,7 @@ private struct FileReader {
   private var package = ""
   private var imports: [String] = []
   private var symbols: [String] = []
+  private var extensions: [DescriptorFiles.Extension] = []
 
   static func read(_ bytes: UnsafeRawBufferPointer) throws(ProtobufError) -> DescriptorFiles.File {
     var reader = FileReader()
@@ -78,12 +99,13 @@ private struct FileReader {
       case 4: try reader.message(value, scope)
       case 5: try reader.enumeration(value, scope)
       case 6: try reader.service(value, scope)
-      case 7: try reader.named(value, scope)
+      case 7: try reader.extension(value, scope)
       default: break
       }
     }
     return DescriptorFiles.File(
-      name: reader.name, imports: reader.imports, serialized: [UInt8](bytes), symbols: reader.symbols)
+      name: reader.name, imports: reader.imports, serialized: [UInt8](bytes), symbols: reader.symbols,
+      extensions: reader.extensions)
   }
 
   private mutating func message(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
@@ -94,7 +116,8 @@ private struct FileReader {
       switch field {
       case 3: try reader.message(value, fullName)
       case 4: try reader.enumeration(value, fullName)
-      case 2, 6, 8: try reader.named(value, fullName)
+      case 2, 8: try reader.named(value, fullName)
+      case 6: try reader.extension(value, fullName)
       default: break
       }
     }
@@ -110,6 +133,22 @@ private struct FileReader {
   private mutating func service(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
     try named(bytes, scope)
     try children(of: bytes, Self.join(scope, try Self.nameOf(bytes)))
+  }
+
+  private mutating func `extension`(_ bytes: UnsafeRawBufferPointer, _ scope: String) throws(ProtobufError) {
+    try named(bytes, scope)
+    var extendee = ""
+    var number: Int32 = 0
+    var cursor = WireCursor(bytes)
+    while !cursor.isAtEnd {
+      switch try cursor.tag() {
+      case (2, WireType.delimited): extendee = Self.text(try cursor.delimited())
+      case (3, WireType.varint): number = Int32(truncatingIfNeeded: try cursor.varint())
+      case (_, let wireType): try cursor.skipValue(wireType)
+      }
+    }
+    // A full name, with the dot in front that says so.
+    extensions.append(DescriptorFiles.Extension(extendee: String(extendee.dropFirst()), number: number))
   }
 
   /// Adds the values of an enum or the methods of a service: both are in field 2.

@@ -34,10 +34,25 @@ extension ClusterTests {
       "grpcurl is told by every daemon that it serves",
       arguments: ConfigurationTests.daemons)
     func health(daemon: String) async throws {
-      let ended = try await grpcurl(
-        "grpc/health/v1/health.proto", "grpc.health.v1.Health/Check", daemon)
+      let ended = try await grpcurl("grpc.health.v1.Health/Check", daemon)
       #expect(ended.output.contains("\"status\": \"SERVING\""), "\(ended.output)")
       #expect(ended.code == 0)
+    }
+
+    @Test(
+      "grpcurl lists and describes all that a daemon serves, with no proto file",
+      arguments: ConfigurationTests.daemons)
+    func reflection(daemon: String) async throws {
+      let listed = try await grpcurl("list", daemon)
+      let names = Set(listed.output.split(separator: "\n").map(String.init))
+      #expect(
+        names.isSuperset(of: [
+          "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+        ]), "\(listed.output)")
+      #expect(names.contains { $0.hasPrefix("handoff.\(daemon).v1.") }, "\(listed.output)")
+      let described = try await grpcurl("describe", daemon)
+      #expect(described.code == 0)
+      for name in names { #expect(described.output.contains("\(name) is a service"), "\(described.output)") }
     }
 
     @Test("grpcurl signs in and lists services")
@@ -46,12 +61,12 @@ extension ClusterTests {
       let line = try #require(try cluster.read("sign-ins.txt").split(separator: "\n").first { $0.hasPrefix("emily") })
       let words = line.split(separator: " ")
       let session = try await grpcurl(
-        "handoff/gateway/v1/gateway.proto", "handoff.gateway.v1.SessionService/SignIn", "gateway",
+        "handoff.gateway.v1.SessionService/SignIn", "gateway",
         ["-d", #"{"email": "\#(words[0])", "password": "\#(words[1])"}"#])
       let token = try #require(
         session.output.split(separator: "\"").drop { $0 != "token" }.dropFirst(2).first, "\(session.output)")
       let services = try await grpcurl(
-        "handoff/gateway/v1/gateway.proto", "handoff.gateway.v1.HandoffService/ListServices", "gateway",
+        "handoff.gateway.v1.HandoffService/ListServices", "gateway",
         ["-H", "authorization: Bearer \(token)"])
       #expect(services.code == 0)
       #expect(services.output.contains(#""name": "services/care""#), "\(services.output)")
@@ -71,12 +86,10 @@ extension ClusterTests {
     }
 
     private func grpcurl(
-      _ proto: String, _ method: String, _ daemon: String, _ options: [String] = []
+      _ act: String, _ daemon: String, _ options: [String] = []
     ) async throws -> Ended {
       let address = try await TestCluster.shared().address(daemon)
-      return try await run(
-        try Place.pythonTool("grpcurl"),
-        ["-plaintext", "-import-path", "\(Place.project)/protos", "-proto", proto] + options + [address, method])
+      return try await run(try Place.pythonTool("grpcurl"), ["-plaintext"] + options + [address, act])
     }
 
     @Test("bad input is told clearly and the same over gRPC and JSON; nothing is written, and no process dies")

@@ -9,7 +9,8 @@ extension ClusterTests {
     @Test(
       "work in the project's directory while the cluster runs",
       arguments: [
-        ("story", ["PROCESSING", "RESOLVED", "agents/2"]), ("grpcurl", ["SERVING", "services/care"]),
+        ("story", ["PROCESSING", "RESOLVED", "agents/2"]),
+        ("grpcurl", ["handoff.gateway.v1.SessionService", "rpc ListTickets", "services/care"]),
         ("python", ["services/care"]),
       ])
     func block(name: String, words: [String]) async throws {

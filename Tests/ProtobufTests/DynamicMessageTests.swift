@@ -135,21 +135,21 @@ struct DynamicMessageTests {
   @Test("the proto file of every service, message, field and method can be looked up with what it imports")
   func files() throws {
     for service in HandoffAPI.services {
-      let file = try #require(HandoffAPI.files.file(declaring: service.fullName))
-      let closure = HandoffAPI.files.closure(of: file)
+      let file = try #require(ProtoFiles.all.file(declaring: service.fullName))
+      let closure = ProtoFiles.all.closure(of: file)
       #expect(closure.first?.name == file.name)
       #expect(Set(closure.map(\.name)).count == closure.count)
-      #expect(closure.allSatisfy { file in file.imports.allSatisfy { HandoffAPI.files.file(named: $0) != nil } })
+      #expect(closure.allSatisfy { file in file.imports.allSatisfy { ProtoFiles.all.file(named: $0) != nil } })
       for method in service.methods {
-        #expect(HandoffAPI.files.file(declaring: "\(service.fullName).\(method.name)")?.name == file.name)
+        #expect(ProtoFiles.all.file(declaring: "\(service.fullName).\(method.name)")?.name == file.name)
       }
     }
-    for name in HandoffAPI.descriptors.keys { #expect(HandoffAPI.files.file(declaring: name) != nil, "\(name)") }
+    for name in HandoffAPI.descriptors.keys { #expect(ProtoFiles.all.file(declaring: name) != nil, "\(name)") }
     let ticket = "handoff/tickets/v1/ticket.proto"
     for symbol in ["Ticket", "Ticket.title", "Ticket.State", "Ticket.RESOLVED"] {
-      #expect(HandoffAPI.files.file(declaring: "handoff.tickets.v1." + symbol)?.name == ticket)
+      #expect(ProtoFiles.all.file(declaring: "handoff.tickets.v1." + symbol)?.name == ticket)
     }
-    #expect(HandoffAPI.files.file(declaring: "handoff.tickets.v1.Nothing") == nil)
-    #expect(HandoffAPI.files.file(declaring: "grpc.health.v1.Health")?.name == "grpc/health/v1/health.proto")
+    #expect(ProtoFiles.all.file(declaring: "handoff.tickets.v1.Nothing") == nil)
+    #expect(ProtoFiles.all.file(declaring: "grpc.health.v1.Health")?.name == "grpc/health/v1/health.proto")
   }
 }

@@ -190,3 +190,11 @@ func failure(_ call: () async throws -> some Any) async -> RPCError? {
   do { _ = try await call() } catch { return error as? RPCError }
   return nil
 }
+
+/// Waits for something that cannot be awaited; ends with the test's time limit.
+func until(_ condition: () -> Bool) async throws {
+  while !condition() {
+    try Task.checkCancellation()
+    await Task.yield()
+  }
+}

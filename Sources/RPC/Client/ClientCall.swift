@@ -2,7 +2,7 @@ import EventLoop
 import HTTP2
 
 /// One call of a channel, from the caller's decision to the answer: waits for a connection, has a stream, and may start
-/// over on another connection when the server has certainly not seen it.
+/// over on another one while nothing of an answer has come.
 // @unchecked: loop-confined; `cancel` from elsewhere goes through the loop.
 final class ClientCall: @unchecked Sendable {
   /// What the client sends.
@@ -13,38 +13,52 @@ final class ClientCall: @unchecked Sendable {
 
   let path: String
   let options: CallOptions
+  /// The caller's, or the nearer one of the method's settings.
+  private(set) var deadline: Deadline
+  let waitsForReady: Bool
   let loop: EventLoop
+  let settings: MethodSettings?
+  let limits: RPCChannelLimits
   private(set) var receiver: ResponseReceiver!
   /// Called when the call ends while it waits for a connection.
   var leftQueue: (() -> Void)?
+  /// Times the call was sent again because it had failed.
+  var retries = 0
+  /// Times the server refused the call unseen.
+  var refusals = 0
+  var retryTimer: LoopTimer?
+  private(set) weak var owner: ClientLoop?
   private let requests: Requests
-  private let limits: RPCChannelLimits
   private var connection: ClientConnection?
-  private var stream: HTTP2Stream?
-  private var head = ResponseHead()
+  private(set) var stream: HTTP2Stream?
+  private(set) var head = ResponseHead()
   private var deframer: MessageDeframer
   private var bytesUnconsumed = 0
   private var deadlineTimer: LoopTimer?
   private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
   /// What was to be sent before the stream was open.
   private var early: [(message: [UInt8], writer: UnsafeContinuation<Void, any Error>)] = []
+  /// What a caller of many messages has sent, until the call is committed.
+  private var sent: [[UInt8]] = []
+  private var bytesSent = 0
+  private var isCommitted = false
   private var requestsEnded = false
   private var writerTask: Task<Void, Never>?
-  private var refusals = 0
-
-  // One transparent retry is always safe when the server refused the stream; more could go on for ever.
-  private static let refusalsMax = 2
 
   init(
     _ path: String, _ requests: Requests, _ options: CallOptions, on loop: EventLoop, limits: RPCChannelLimits,
-    waiter: ResponseReceiver.Waiter
+    settings: MethodSettings? = nil, waiter: ResponseReceiver.Waiter
   ) {
     self.path = path
     self.requests = requests
     self.options = options
     self.loop = loop
     self.limits = limits
-    deframer = MessageDeframer(messageBytesMax: limits.messageBytesMax)
+    self.settings = settings
+    deadline = options.deadline
+    if let timeout = settings?.timeout { deadline = min(deadline, Deadline(at: loop.now.advanced(by: timeout))) }
+    waitsForReady = options.waitForReady || settings?.waitForReady ?? false
+    deframer = MessageDeframer(messageBytesMax: settings?.responseBytesMax ?? limits.messageBytesMax)
     receiver = ResponseReceiver(waiter, on: loop) { [weak self] in
       guard let self else { return }
       loop.execute { self.cancel() }
@@ -58,15 +72,23 @@ final class ClientCall: @unchecked Sendable {
 
   var isOver: Bool { receiver.isOver }
 
+  /// Whether the call may be sent again: nothing of an answer has come, and all that was sent is still at hand.
+  var canStartAgain: Bool { !isOver && !isCommitted }
+
   /// Starts the clock; false when the call is over already.
-  func prepare() -> Bool {
+  func prepare(by owner: ClientLoop) -> Bool {
+    self.owner = owner
     guard !isOver else { return false }
-    guard !options.deadline.isNever else { return true }
-    guard options.deadline.time > loop.now else {
+    if case .one(let message) = requests, let refusal = refusal(of: message) {
+      fail(refusal)
+      return false
+    }
+    guard !deadline.isNever else { return true }
+    guard deadline.time > loop.now else {
       expire()
       return false
     }
-    deadlineTimer = loop.schedule(at: options.deadline.time) { [unowned self] in expire() }
+    deadlineTimer = loop.schedule(at: deadline.time) { [unowned self] in expire() }
     return true
   }
 
@@ -82,6 +104,9 @@ final class ClientCall: @unchecked Sendable {
         try session.finish(stream)
       }
     case .many:
+      for message in sent {
+        connection.act { session throws(HTTP2Error) in try Self.append(message, to: stream, session) }
+      }
       let early = self.early
       self.early = []
       for (message, writer) in early { send(message, writer) }
@@ -96,6 +121,7 @@ final class ClientCall: @unchecked Sendable {
   func headersEnded(_ kind: HTTP2HeadersKind, endStream: Bool) {
     // A block with a status and the end of the stream is the whole answer; its fields are trailers.
     guard kind == .response, !endStream else { return }
+    commit()
     guard head.isGRPC, head.httpStatus == 200 else { return fail(head.error ?? RPCError(.unknown, "no gRPC answer")) }
     guard let encoding = head.encoding else {
       return fail(RPCError(.internal, "the answer has a grpc-encoding that was not offered"))
@@ -122,27 +148,30 @@ final class ClientCall: @unchecked Sendable {
     guard !isOver else { return }
     var error = head.error
     if error == nil, deframer.count > 0 { error = RPCError(.internal, "the stream ended inside a message") }
-    end(error, head.metadata)
+    let stream = self.stream
+    let connection = self.connection
+    if let error, startsAgain(after: error) {
+      // What the server still says about this attempt no longer matters.
+      stream?.context = nil
+      detach()
+    } else {
+      if error == nil { owner?.succeeded(self) }
+      end(error, head.metadata)
+    }
     guard let stream, !stream.localEnded else { return }
     connection?.act { session throws(HTTP2Error) in try session.reset(stream, .noError) }
   }
 
-  /// The stream is gone. True when the call should be started again on another connection.
-  func streamClosed(_ code: HTTP2ErrorCode, isConnectionLost: Bool) -> Bool {
-    stream = nil
+  /// The stream is gone. True when the call should be started again on another connection at once.
+  func streamClosed(_ code: HTTP2ErrorCode, isNeverSent: Bool, isConnectionLost: Bool) -> Bool {
     let fault = connection?.fault
-    connection = nil
+    detach()
     guard !isOver else { return false }
-    if code == .refusedStream, head.httpStatus == 0, refusals < Self.refusalsMax, case .one = requests {
-      refusals += 1
-      return true
-    }
-    if isConnectionLost {
-      let reason = fault.map { ": \($0)" } ?? ""
-      end(RPCError(.unavailable, "the connection was lost\(reason)"), Metadata())
-    } else {
-      end(RPCError(reset: code), Metadata())
-    }
+    if code == .refusedStream, isUnseen(isNeverSent: isNeverSent) { return true }
+    let reason = fault.map { ": \($0)" } ?? ""
+    let error =
+      isConnectionLost ? RPCError(.unavailable, "the connection was lost\(reason)") : RPCError(reset: code)
+    if !startsAgain(after: error) { end(error, Metadata()) }
     return false
   }
 
@@ -169,10 +198,13 @@ final class ClientCall: @unchecked Sendable {
   private func end(_ error: RPCError?, _ trailers: Metadata, dropping: Bool = false) {
     var error = error
     // The server's own clock may have run out a moment before ours.
-    if error?.code == .cancelled, !dropping, options.deadline.hasPassed { error?.code = .deadlineExceeded }
+    if error?.code == .cancelled, !dropping, deadline.hasPassed { error?.code = .deadlineExceeded }
     deadlineTimer?.cancel()
     deadlineTimer = nil
+    retryTimer?.cancel()
+    retryTimer = nil
     receiver.finish(error, trailers, dropping: dropping)
+    commit()
     let writers = waitingWriters
     waitingWriters = []
     for writer in writers + early.map(\.writer) { writer.resume(throwing: Self.overError) }
@@ -182,13 +214,32 @@ final class ClientCall: @unchecked Sendable {
     leftQueue = nil
   }
 
+  private func detach() {
+    stream = nil
+    connection = nil
+    bytesUnconsumed = 0
+    guard canStartAgain else { return }
+    head = ResponseHead()
+    deframer = MessageDeframer(messageBytesMax: deframer.messageBytesMax)
+    // What was sent before is sent again with what follows.
+    outboundDrained()
+  }
+
+  private func commit() {
+    isCommitted = true
+    sent = []
+  }
+
   private func consume() {
     guard bytesUnconsumed > 0, let stream else { return }
     let count = bytesUnconsumed
     bytesUnconsumed = 0
     connection?.act { session throws(HTTP2Error) in try session.consume(stream, count) }
   }
+}
 
+// What a caller of many messages sends.
+extension ClientCall {
   /// Runs what writes the requests, as a task that ends with the call.
   func write(_ requests: @escaping @Sendable (RawRequestWriter) async throws -> Void) {
     guard !isOver else { return }
@@ -211,10 +262,27 @@ final class ClientCall: @unchecked Sendable {
 
   private func send(_ message: [UInt8], _ continuation: UnsafeContinuation<Void, any Error>) {
     guard !isOver, !requestsEnded || stream != nil else { return continuation.resume(throwing: Self.overError) }
+    if let refusal = refusal(of: message) {
+      continuation.resume(throwing: refusal)
+      return fail(refusal)
+    }
     guard let stream, let connection else { return early.append((message, continuation)) }
+    keep(message)
     connection.act { session throws(HTTP2Error) in try Self.append(message, to: stream, session) }
     guard stream.outboundBytes > limits.outboundBytesPerStreamMax else { return continuation.resume() }
     waitingWriters.append(continuation)
+  }
+
+  private func keep(_ message: [UInt8]) {
+    guard !isCommitted else { return }
+    bytesSent += message.count
+    if bytesSent > limits.retryBytesMax { return commit() }
+    sent.append(message)
+  }
+
+  private func refusal(of message: [UInt8]) -> RPCError? {
+    guard let bytesMax = settings?.requestBytesMax, message.count > bytesMax else { return nil }
+    return RPCError(.resourceExhausted, "request of \(message.count) bytes is over the limit of \(bytesMax)")
   }
 
   private static let overError = RPCError(.cancelled, "the call is over")

@@ -1,172 +1,191 @@
-import Crypto
 import EventLoop
 import HTTP2
 
-/// The part of a channel that lives on one loop: its connection, the calls that wait for it, and the rules of
-/// connecting. Loop-confined.
+/// The part of a channel that lives on one loop: the addresses, a connection to each that is used, and the calls that
+/// wait for one. Loop-confined.
 ///
-/// Connects when there is a call and no connection; after a failure the next connect waits, and calls that do not ask
-/// to wait fail with the failure meanwhile.
+/// Connects when there is a call. While every address has failed, calls that do not ask to wait fail, too.
 final class ClientLoop {
-  private enum State {
-    case idle
-    case connecting(Connector)
-    case connected(ClientConnection)
-    case resting(LoopTimer, RPCError)
-    case closed
-  }
-
   let loop: EventLoop
   private let target: RPCTarget
   private let configuration: RPCChannelConfiguration
-  private let resolver: BlockingPool
-  private var state = State.idle
-  private var waiting: [ClientCall] = []
-  private var waitingHead = 0
-  private var waitingCount = 0
-  private var failures = 0
+  private var resolution: NameResolution!
+  private var resolutionFailure: RPCError?
+  /// One for all addresses with `pickFirst`, one for each with `roundRobin`.
+  private var subchannels: [Subchannel] = []
+  private var turn: Int
+  private let waiting = CallQueue()
+  private var throttle: RetryThrottle
   /// Connections that take no further calls but have some to end.
   private var leaving: [ObjectIdentifier: ClientConnection] = [:]
+  private var isClosed = false
+  private var wasUsed = false
 
-  init(_ loop: EventLoop, target: RPCTarget, configuration: RPCChannelConfiguration, resolver: BlockingPool) {
+  init(_ loop: EventLoop, target: RPCTarget, configuration: RPCChannelConfiguration) {
     self.loop = loop
     self.target = target
     self.configuration = configuration
-    self.resolver = resolver
+    throttle = configuration.throttle
+    turn = .random(in: 0..<1024)
+    resolution = NameResolution(
+      target, configuration, on: loop,
+      isInUse: { [unowned self] in
+        defer { wasUsed = false }
+        return wasUsed
+      },
+      found: { [weak self] in self?.resolved($0) })
+    if let addresses = resolution.fixed { use(addresses) }
   }
 
   /// Begins a call.
   func start(_ call: ClientCall) {
-    guard call.prepare() else { return }
-    if case .connected(let connection) = state, waitingCount == 0, connection.hasRoom, connection.send(call) { return }
+    guard call.prepare(by: self) else { return }
+    wasUsed = true
+    if waiting.count == 0, let connection = pick(), connection.send(call) { return }
     place(call, first: false)
   }
 
-  /// Begins a call again that its server has refused unseen.
-  func startAgain(_ call: ClientCall) { place(call, first: true) }
-
-  /// A connection has become ready, has room, or takes no more calls.
-  func connectionChanged(_ connection: ClientConnection) {
-    if case .connecting(let connector) = state, connector.connection === connection, connection.isReady {
-      connector.succeeded()
-      failures = 0
-      state = .connected(connection)
-    }
-    guard case .connected(let current) = state, current === connection else { return }
-    if connection.isUsable {
-      sendWaiting(connection)
-    } else {
-      leaving[ObjectIdentifier(connection)] = connection
-      state = .idle
-      if waitingCount > 0 { connect() }
-    }
+  /// Begins a call again that its server has refused unseen, or that is to be retried.
+  func startAgain(_ call: ClientCall) {
+    if !call.isOver { place(call, first: true) }
   }
 
-  func connectionClosed(_ connection: ClientConnection) {
-    leaving[ObjectIdentifier(connection)] = nil
-    switch state {
-    case .connected(let current) where current === connection:
-      state = .idle
-      if waitingCount > 0 { connect() }
-    case .connecting(let connector) where connector.connection === connection:
-      connector.connectionFailed()
-    default: return
-    }
+  /// Whether the channel's calls fare well enough for one to be retried; counts its failure.
+  func failed(_ call: ClientCall) -> Bool {
+    throttle.failed()
+    return throttle.allowsRetries && !isClosed
   }
+
+  func succeeded(_ call: ClientCall) { throttle.succeeded() }
 
   /// Ends everything: calls fail with UNAVAILABLE, connections close.
   func close() {
-    let old = state
-    state = .closed
-    let error = RPCError(.unavailable, "the channel was closed")
-    for call in takeWaiting() { call.fail(error) }
-    switch old {
-    case .connecting(let connector): connector.cancel()
-    case .connected(let connection): shut(connection)
-    case .resting(let timer, _): timer.cancel()
-    case .idle, .closed: break
-    }
-    for connection in Array(leaving.values) { shut(connection) }
+    isClosed = true
+    resolution.stop()
+    for call in waiting.takeAll() { call.fail(Self.closedError) }
+    for subchannel in subchannels { subchannel.close(atOnce: true) }
+    subchannels = []
+    for connection in Array(leaving.values) { connection.shut() }
   }
 
-  private func shut(_ connection: ClientConnection) {
-    connection.act { session throws(HTTP2Error) in
-      try session.terminate(.noError)
-      try session.collectOutput()
+  // MARK: Told by subchannels
+
+  /// Calls may have become possible or impossible.
+  func changed(_ subchannel: Subchannel) {
+    sendWaiting()
+    failHopeless()
+  }
+
+  /// A connect has failed or a connection was lost: perhaps the addresses are no longer true.
+  func lost(_ subchannel: Subchannel) {
+    guard !isClosed else { return }
+    resolution.refresh()
+    failHopeless()
+    if waiting.count > 0 { connect() }
+  }
+
+  /// The wait after a failure is over.
+  func rested(_ subchannel: Subchannel) {
+    if waiting.count > 0 || configuration.balancing == .roundRobin { subchannel.connect() }
+  }
+
+  func leaves(_ connection: ClientConnection) { leaving[ObjectIdentifier(connection)] = connection }
+
+  func left(_ connection: ClientConnection) { leaving[ObjectIdentifier(connection)] = nil }
+
+  // MARK: Addresses
+
+  private func resolved(_ outcome: Result<[SocketAddress], any Error>) {
+    guard !isClosed else { return }
+    switch outcome {
+    case .success(let addresses) where !addresses.isEmpty:
+      resolutionFailure = nil
+      use(addresses)
+    case .success: resolutionFailure = RPCError(.unavailable, "\(target) has no address")
+    case .failure(let error): resolutionFailure = RPCError(.unavailable, "cannot look up \(target): \(error)")
     }
-    connection.close()
+    if subchannels.isEmpty {
+      failHopeless()
+      if waiting.count > 0 { resolution.refresh() }
+    } else if waiting.count > 0 {
+      connect()
+      sendWaiting()
+    }
+  }
+
+  private func use(_ addresses: [SocketAddress]) {
+    switch configuration.balancing {
+    case .pickFirst:
+      if let only = subchannels.first, only.connectedAddress.map(addresses.contains) ?? true {
+        // Whatever it is doing goes on; the next connect tries the new ones.
+        only.addresses = addresses
+      } else {
+        replace([], adding: [addresses])
+      }
+    case .roundRobin:
+      let chosen =
+        addresses.count > configuration.limits.addressesMax
+        ? Array(addresses.shuffled().prefix(configuration.limits.addressesMax)) : addresses
+      let kept = subchannels.filter { $0.addresses.allSatisfy(addresses.contains) }
+      let known = kept.flatMap(\.addresses)
+      let room = max(0, configuration.limits.addressesMax - kept.count)
+      replace(kept, adding: chosen.filter { !known.contains($0) }.prefix(room).map { [$0] })
+    }
+  }
+
+  private func replace(_ kept: [Subchannel], adding new: [[SocketAddress]]) {
+    let gone = subchannels.filter { old in !kept.contains { $0 === old } }
+    subchannels = kept + new.map { Subchannel($0, owner: self, target: target, configuration: configuration) }
+    for subchannel in gone { subchannel.close(atOnce: false) }
+  }
+
+  // MARK: Calls
+
+  /// The next connection in turn that has room; starts to connect those that it passes and nobody has.
+  private func pick() -> ClientConnection? {
+    let count = subchannels.count
+    for _ in 0..<count {
+      turn &+= 1
+      if turn >= count { turn = 0 }
+      let subchannel = subchannels[turn]
+      if let connection = subchannel.connection { return connection }
+      subchannel.connect()
+    }
+    return nil
   }
 
   private func place(_ call: ClientCall, first: Bool) {
-    switch state {
-    case .closed: return call.fail(RPCError(.unavailable, "the channel was closed"))
-    case .resting(_, let error) where !call.options.waitForReady: return call.fail(error)
-    default: break
-    }
-    guard waitingCount < configuration.limits.waitingCallsMax else {
+    guard !isClosed else { return call.fail(Self.closedError) }
+    if !call.waitsForReady, let failure { return call.fail(failure) }
+    guard waiting.count < configuration.limits.waitingCallsMax else {
       return call.fail(RPCError(.resourceExhausted, "too many calls wait for \(target)"))
     }
-    waitingCount += 1
-    call.leftQueue = { [weak self] in self?.waitingCount -= 1 }
-    if first { waiting.insert(call, at: waitingHead) } else { waiting.append(call) }
-    if case .idle = state { connect() }
-    if case .connected(let connection) = state { sendWaiting(connection) }
+    waiting.add(call, first: first)
+    if subchannels.isEmpty { resolution.refresh() }
+    connect()
+    sendWaiting()
   }
 
-  private func sendWaiting(_ connection: ClientConnection) {
-    while waitingHead < waiting.count, connection.hasRoom {
-      let call = waiting[waitingHead]
-      waitingHead += 1
-      guard !call.isOver else { continue }
-      waitingCount -= 1
-      call.leftQueue = nil
-      guard connection.send(call) else {
-        call.fail(RPCError(.unavailable, "the connection failed"))
-        continue
-      }
-    }
-    compactWaiting()
-  }
+  private func connect() { for subchannel in subchannels { subchannel.connect() } }
 
-  private func compactWaiting() {
-    guard waitingHead == waiting.count || waitingHead > 1024 else { return }
-    waiting.removeFirst(waitingHead)
-    waitingHead = 0
-  }
-
-  private func takeWaiting() -> [ClientCall] {
-    let taken = waiting[waitingHead...].filter { !$0.isOver }
-    for call in taken { call.leftQueue = nil }
-    waiting = []
-    waitingHead = 0
-    waitingCount = 0
-    return taken
-  }
-
-  private func connect() {
-    let connector = Connector(target, resolver: resolver, timeout: configuration.connectTimeout, loop) { [self] fd in
-      try ClientConnection(
-        fd, owner: self, authority: target.authority, credentials: configuration.credentials,
-        limits: configuration.limits,
-        tls: try configuration.tls.map { try TLSLayer($0.source.current, serverName: $0.serverName ?? target.host) })
-    }
-    state = .connecting(connector)
-    connector.start { [weak self, unowned connector] error in self?.connectFailed(connector, error) }
-  }
-
-  private func connectFailed(_ connector: Connector, _ reason: String) {
-    guard case .connecting(let current) = state, current === connector else { return }
-    failures += 1
-    let error = RPCError(.unavailable, "cannot connect to \(target): \(reason)")
-    let delay = configuration.backoff.delay(failures: failures, random: .random(in: -1...1))
-    let timer = loop.schedule(after: delay) { [weak self] in
-      guard let self else { return }
-      state = .idle
-      if waitingCount > 0 { connect() }
-    }
-    state = .resting(timer, error)
-    for call in takeWaiting() {
-      if call.options.waitForReady { place(call, first: false) } else { call.fail(error) }
+  private func sendWaiting() {
+    while waiting.count > 0, let connection = pick(), let call = waiting.next() {
+      if !connection.send(call) { call.fail(RPCError(.unavailable, "the connection failed")) }
     }
   }
+
+  /// Why no call can be sent soon; nil while some address may still answer.
+  private var failure: RPCError? {
+    guard !subchannels.isEmpty else { return resolutionFailure }
+    return subchannels.allSatisfy { $0.failure != nil } ? subchannels.last?.failure : nil
+  }
+
+  private func failHopeless() {
+    guard waiting.count > 0, let failure else { return }
+    for call in waiting.takeAll() {
+      if call.waitsForReady { waiting.add(call, first: false) } else { call.fail(failure) }
+    }
+  }
+
+  private static let closedError = RPCError(.unavailable, "the channel was closed")
 }

@@ -1,19 +1,17 @@
 package import EventLoop
 
-/// Calls to one target over HTTP/2, with one connection per loop that is made when a call needs it and made again when
-/// it is lost.
+/// Calls to one target over HTTP/2, with one connection per loop and address used, made when a call needs it and made
+/// again when it is lost.
 ///
 /// A call made on a loop of the group stays there; a call from elsewhere is moved to one. A call the server has
-/// certainly not seen (refused, or above the last id of a GOAWAY) is sent again on another connection.
+/// certainly not seen (refused, or above the last id of a GOAWAY) is sent again on another connection; what else is
+/// sent again is up to `MethodSettings.retry`.
 package final class RPCChannel: RPCTransport {
   /// What the channel connects to.
   package let target: RPCTarget
   private let group: EventLoopGroup
   private let configuration: RPCChannelConfiguration
   private let loops: [LoopBound<ClientLoop>]
-
-  // Names are looked up rarely, and by few channels at a time.
-  private static let resolver = BlockingPool(name: "resolver", threads: 2, queueMax: 64)
 
   /// Makes a channel; nothing is connected yet.
   package init(
@@ -23,7 +21,7 @@ package final class RPCChannel: RPCTransport {
     self.target = target
     self.configuration = configuration
     loops = group.loops.map { loop in
-      LoopBound(ClientLoop(loop, target: target, configuration: configuration, resolver: Self.resolver), loop)
+      LoopBound(ClientLoop(loop, target: target, configuration: configuration), loop)
     }
   }
 
@@ -62,7 +60,8 @@ package final class RPCChannel: RPCTransport {
     let place = place()
     return try await withUnsafeThrowingContinuation { continuation in
       let call = ClientCall(
-        path, .many, options, on: place.loop, limits: configuration.limits, waiter: .stream(continuation))
+        path, .many, options, on: place.loop, limits: configuration.limits,
+        settings: configuration.methods.settings(for: path), waiter: .stream(continuation))
       Self.onLoop(place) { clientLoop in
         call.receiver.beginEarly()
         clientLoop.start(call)
@@ -103,7 +102,9 @@ package final class RPCChannel: RPCTransport {
     _ path: String, _ requests: ClientCall.Requests, _ options: CallOptions, _ place: LoopBound<ClientLoop>,
     _ waiter: ResponseReceiver.Waiter, _ cancellation: CallCancellation
   ) {
-    let call = ClientCall(path, requests, options, on: place.loop, limits: configuration.limits, waiter: waiter)
+    let call = ClientCall(
+      path, requests, options, on: place.loop, limits: configuration.limits,
+      settings: configuration.methods.settings(for: path), waiter: waiter)
     Self.onLoop(place) { clientLoop in
       cancellation.bind { call.cancel() }
       clientLoop.start(call)

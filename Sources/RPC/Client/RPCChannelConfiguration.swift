@@ -1,87 +1,6 @@
 package import Crypto
 package import EventLoop
 
-/// Where a channel finds its server.
-package struct RPCTarget: Sendable, Hashable, CustomStringConvertible {
-  /// One place to connect to.
-  package enum Endpoint: Sendable, Hashable {
-    /// A numeric address or a name, which is resolved anew for every connect.
-    case tcp(host: String, port: UInt16)
-    /// The path of a unix socket.
-    case unix(path: String)
-  }
-
-  /// Tried in order until one answers.
-  package let endpoints: [Endpoint]
-
-  /// A target of one or more endpoints.
-  package init(_ endpoints: [Endpoint]) { self.endpoints = endpoints }
-
-  /// A name or numeric address and a port.
-  package static func tcp(_ host: String, _ port: UInt16) -> RPCTarget { RPCTarget([.tcp(host: host, port: port)]) }
-
-  /// A unix socket.
-  package static func unix(_ path: String) -> RPCTarget { RPCTarget([.unix(path: path)]) }
-
-  /// The target of a bound server, for a server of the same machine.
-  package init(_ address: SocketAddress) {
-    let text = address.description
-    switch address {
-    case .unix(let path): self = .unix(path)
-    case .ipv4(_, let port), .ipv6(_, let port, _):
-      self = .tcp(String(text[..<(text.lastIndex(of: ":") ?? text.endIndex)]), port)
-    }
-  }
-
-  /// Reads `host:port`, `[::1]:port` or `unix:/path`, several joined by commas. Nil for anything else.
-  package init?(parsing text: String) {
-    var endpoints: [Endpoint] = []
-    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-      if part.hasPrefix("unix:") {
-        guard (1...SocketAddress.unixPathBytesMax).contains(part.utf8.count - 5) else { return nil }
-        endpoints.append(.unix(path: String(part.dropFirst(5))))
-        continue
-      }
-      guard let colon = part.lastIndex(of: ":"), let port = UInt16(part[part.index(after: colon)...]) else {
-        return nil
-      }
-      let host = String(part[..<colon])
-      guard !host.isEmpty, !host.contains(":") || host.hasPrefix("[") && host.hasSuffix("]") else { return nil }
-      endpoints.append(.tcp(host: host, port: port))
-    }
-    guard !endpoints.isEmpty else { return nil }
-    self.endpoints = endpoints
-  }
-
-  /// The form that ``init(parsing:)`` reads.
-  package var description: String {
-    endpoints.map { endpoint in
-      switch endpoint {
-      case .tcp(let host, let port): "\(host):\(port)"
-      case .unix(let path): "unix:\(path)"
-      }
-    }.joined(separator: ",")
-  }
-
-  /// The `:authority` of requests.
-  var authority: String {
-    switch endpoints.first {
-    case .tcp(let host, let port): "\(host):\(port)"
-    case .unix, nil: "localhost"
-    }
-  }
-}
-
-extension RPCTarget {
-  /// The host of the first endpoint, for which its certificate must be unless another name is expected.
-  var host: String {
-    switch endpoints.first {
-    case .tcp(let host, _): host
-    case .unix, nil: "localhost"
-    }
-  }
-}
-
 /// The TLS of a channel.
 package struct RPCChannelTLS: Sendable {
   /// Gives each new connection its context.
@@ -103,15 +22,70 @@ package struct RPCChannelConfiguration: Sendable {
   package var credentials = Metadata()
   /// Encrypts every connection; nil speaks in the clear.
   package var tls: RPCChannelTLS?
+  /// Which of a target's addresses are used.
+  package var balancing = Balancing.pickFirst
+  /// The service whose health decides whether an address of a round-robin channel gets calls, asked with
+  /// `grpc.health.v1.Health/Watch`; the empty name stands for the whole server, nil asks nobody. A server that has no
+  /// health service counts as healthy.
+  package var healthService: String?
   /// What the server may make the channel hold.
   package var limits = RPCChannelLimits()
   /// How failing connects are spaced.
   package var backoff = ConnectBackoff()
   /// From the begin of a connect to the server's HTTP/2 preface, for each address.
   package var connectTimeout: Duration = .seconds(20)
+  /// How often the names of a target in use are looked up again.
+  package var resolveInterval: Duration = .seconds(30)
+  /// The least time between two look-ups, also when connections fail.
+  package var resolveIntervalMin: Duration = .seconds(1)
+  /// Pings on a quiet connection; nil sends none.
+  package var keepalive: Keepalive?
+  /// How old a connection may become before another takes its place, varied by a tenth; nil keeps it. Its calls end
+  /// in peace.
+  package var connectionAgeMax: Duration?
+  /// What holds for the calls of one method, of one service, or of all.
+  package var methods = MethodSettingsTable()
+  /// Stops retries while too many calls fail.
+  package var throttle = RetryThrottle()
+  /// Gives all addresses of a name; blocks, and runs on threads of its own. The system's resolver by default.
+  package var lookUp: @Sendable (_ host: String, _ port: UInt16) throws -> [SocketAddress] = { host, port in
+    try SocketAddress.resolve(host: host, port: port)
+  }
 
   /// The defaults.
   package init() {}
+}
+
+/// Which of a target's addresses a channel uses.
+package enum Balancing: Sendable {
+  /// The first that answers, in the target's order.
+  case pickFirst
+  /// All of them in turn.
+  case roundRobin
+}
+
+/// Pings that find out whether a connection on which nothing comes in is still alive (gRPC proposal A8).
+package struct Keepalive: Sendable {
+  /// After that long without a byte from the server a PING is sent.
+  package let time: Duration
+  /// A connection whose PING brings no byte that long is given up; its calls fail with UNAVAILABLE.
+  package let timeout: Duration
+  /// Whether to ping while no call is open.
+  package let withoutCalls: Bool
+
+  /// Nobody is pinged more often than that.
+  package static let timeMin: Duration = .seconds(10)
+
+  /// Pings after `time`, which is raised to ``timeMin``.
+  package init(time: Duration, timeout: Duration = .seconds(20), withoutCalls: Bool = false) {
+    self.init(exactly: max(time, Self.timeMin), timeout: timeout, withoutCalls: withoutCalls)
+  }
+
+  init(exactly time: Duration, timeout: Duration, withoutCalls: Bool) {
+    self.time = time
+    self.timeout = timeout
+    self.withoutCalls = withoutCalls
+  }
 }
 
 /// What a server may make a channel hold. Numbers are per loop.
@@ -126,33 +100,13 @@ package struct RPCChannelLimits: Sendable {
   package var outboundBytesPerStreamMax = 64 << 10
   /// Bytes written to no avail before nothing is read from the connection any more.
   package var outboundBytesPerConnectionMax = 1 << 20
+  /// Addresses of a round-robin channel that are connected to; of more, some are chosen by chance.
+  package var addressesMax = 32
+  /// Calls sent over one connection before another takes its place, well before its 2^30 stream ids are used up.
+  package var callsPerConnectionMax = 800_000_000
+  /// Bytes of requests kept of one call so that it can be sent again; a call that sends more is not retried.
+  package var retryBytesMax = 256 << 10
 
   /// The defaults.
   package init() {}
-}
-
-/// Exponential spacing of failing connects, with jitter so that clients do not come back in step.
-///
-/// The first delays are shorter than those gRPC proposes for the internet: a restarted daemon of the same cluster is
-/// back within a second.
-package struct ConnectBackoff: Sendable {
-  /// After the first failure.
-  package var initial: Duration = .milliseconds(200)
-  /// Each further delay is that many times the one before.
-  package var multiplier = 1.6
-  /// No delay is longer.
-  package var max: Duration = .seconds(30)
-  /// A delay varies by up to this part of it.
-  package var jitter = 0.2
-
-  /// The defaults.
-  package init() {}
-
-  /// The delay after `failures` failures in a row (1 or more), for a random number in -1…1.
-  package func delay(failures: Int, random: Double) -> Duration {
-    var factor = 1.0
-    let ceiling = self.max / initial
-    for _ in 1..<Swift.max(1, Swift.min(failures, 1000)) where factor < ceiling { factor *= multiplier }
-    return initial * (Swift.min(factor, ceiling) * (1 + jitter * random))
-  }
 }

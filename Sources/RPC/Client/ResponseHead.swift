@@ -12,6 +12,19 @@ struct ResponseHead {
 
   var hasStatus: Bool { status != nil }
 
+  /// What the server says about sending the call again (gRPC proposal A6).
+  var pushback: Pushback {
+    guard let text = metadata["grpc-retry-pushback-ms"] else { return .none }
+    guard let milliseconds = Int32(text), milliseconds >= 0 else { return .never }
+    return .after(.milliseconds(milliseconds))
+  }
+
+  enum Pushback {
+    case none
+    case after(Duration)
+    case never
+  }
+
   /// Forgets fields of the block before: an informational response, or the headers when trailers come.
   mutating func beginBlock() { metadata = Metadata() }
 
@@ -21,7 +34,7 @@ struct ResponseHead {
       httpStatus = value.reduce(0) { $0 * 10 + Int($1) - 48 }
     case 11 where name.matches("grpc-status"): status = Array(value)
     case 12 where name.matches("grpc-message"): message = StatusMessage.decode(value)
-    case 12 where name.matches("content-type"): isGRPC = value.begins(with: "application/grpc")
+    case 12 where name.matches("content-type"): isGRPC = value.isGRPCContentType
     case 13 where name.matches("grpc-encoding"): encoding = MessageEncoding(value)
     case 20 where name.matches("grpc-accept-encoding"): return
     default: metadata.appendRaw(name, value)

@@ -140,5 +140,15 @@ extension UnsafeRawBufferPointer {
       && UnsafeRawBufferPointer(rebasing: self[0..<text.utf8CodeUnitCount]).matches(text)
   }
 
+  /// Whether a `content-type` is gRPC's: `application/grpc`, `application/grpc+proto`, `application/grpc;charset=…`,
+  /// but not `application/grpc-web…`.
+  var isGRPCContentType: Bool {
+    let name: StaticString = "application/grpc"
+    guard begins(with: name) else { return false }
+    guard count > name.utf8CodeUnitCount else { return true }
+    let next = self[name.utf8CodeUnitCount]
+    return next == UInt8(ascii: "+") || next == UInt8(ascii: ";")
+  }
+
   var text: String { String(decoding: self, as: UTF8.self) }
 }

@@ -16,7 +16,7 @@ package struct CallerRule: Sendable {
 
 /// Lets in the processes that prove their names, each to the methods that the allow-list gives it.
 ///
-/// gRPC health checks are open to everyone. What no rule names is refused.
+/// gRPC health checks and server reflection are open to everyone. What no rule names is refused.
 package struct CallerAuthenticator: ServerInterceptor {
   private let tokens: CallerTokens
   private let rules: [String: [CallerRule]]
@@ -31,7 +31,7 @@ package struct CallerAuthenticator: ServerInterceptor {
   ///
   /// - Throws: CALLER_UNKNOWN without a valid name and token, CALLER_NOT_ALLOWED when no rule lets the caller in.
   package func admit(_ call: CallContext) throws {
-    if call.path.hasPrefix("/grpc.health.v1.Health/") { return }
+    if call.path.hasPrefix("/grpc.health.") || call.path.hasPrefix("/grpc.reflection.") { return }
     guard let caller = call.metadata[CallMetadata.caller], let token = call.metadata[CallMetadata.callerToken] else {
       throw ServiceError(
         .callerUnknown,

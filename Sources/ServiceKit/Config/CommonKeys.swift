@@ -64,9 +64,11 @@ package enum CommonKeys {
   /// Where `handoff-masking` is reached.
   package static let maskingAddress = peer("MASKING", port: 7104)
 
-  private static func peer(_ name: String, port: Int) -> ConfigKey<ServiceAddress> {
-    .address(
-      "HANDOFF_\(name)_ADDRESS", default: "127.0.0.1:\(port)", doc: "Where handoff-\(name.lowercased()) is reached.")
+  private static func peer(_ name: String, port: Int) -> ConfigKey<[ServiceAddress]> {
+    .addresses(
+      "HANDOFF_\(name)_ADDRESS", default: "127.0.0.1:\(port)",
+      doc: "Where handoff-\(name.lowercased()) is reached: one or more addresses, separated by commas. All of them, and"
+        + " all that a host name stands for, take calls in turn.")
   }
 }
 

@@ -64,15 +64,17 @@ package enum ServiceAddress: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension ConfigKey {
-  /// One address to call: `host:port`, `[ipv6]:port` or `unix:/path`.
-  package static func address(_ name: String, default value: String?, doc: String) -> ConfigKey<ServiceAddress> {
-    let expectation = "an address: host:port, [ipv6]:port or unix:/path"
-    return ConfigKey<ServiceAddress>(name, expectation: expectation, default: value, doc: doc) {
+  /// One to 32 addresses to call, separated by commas: `host:port`, `[ipv6]:port` or `unix:/path`.
+  package static func addresses(_ name: String, default value: String?, doc: String) -> ConfigKey<[ServiceAddress]> {
+    let expectation = "up to 32 addresses separated by commas, each host:port, [ipv6]:port or unix:/path"
+    return ConfigKey<[ServiceAddress]>(name, expectation: expectation, default: value, doc: doc) {
       text throws(ConfigProblem) in
-      guard let address = ServiceAddress(text) else {
+      let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+      let addresses = parts.compactMap { ServiceAddress(String($0)) }
+      guard addresses.count == parts.count, (1...32).contains(parts.count) else {
         throw ConfigProblem("is \(quoted(text)); it needs \(expectation)")
       }
-      return address
+      return addresses
     }
   }
 

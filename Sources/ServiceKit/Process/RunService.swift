@@ -35,9 +35,9 @@ package struct ServiceDescription: Sendable {
 /// Runs a daemon from its start to the exit of the process.
 ///
 /// Reads the configuration (exit 64 when it is wrong), opens the admin port, lets `build` make the parts, serves them
-/// and gRPC's health service, and on SIGTERM or SIGINT reports itself as not serving, drains for up to 10 seconds,
-/// shuts the parts down in reverse and exits 0. A second signal ends it at once. `build` may wait for what it needs
-/// with `ServiceProcess.wait`; its errors end the process with the code of a `StartupError`, else with 70.
+/// and gRPC's health and reflection services, and on SIGTERM or SIGINT reports itself as not serving, drains for up to
+/// 10 seconds, shuts the parts down in reverse and exits 0. A second signal ends it at once. `build` may wait for what
+/// it needs with `ServiceProcess.wait`; its errors end the process with the code of a `StartupError`, else with 70.
 ///
 /// To be called first thing in `main.swift`.
 package func runService(
@@ -155,7 +155,8 @@ private final class Daemon: Sendable {
     var interceptors: [any ServerInterceptor] = []
     if let tokens = parts.tokens { interceptors.append(CallerAuthenticator(tokens: tokens, rules: parts.rules)) }
     interceptors += parts.interceptors
-    let services = parts.services + [health.rpcService]
+    var services = parts.services + [health.rpcService]
+    services += ReflectionService(services: services.map(\.name), files: ProtoFiles.all).rpcServices
     interceptors.append(CallMetrics(process.metrics, services: services))
     interceptors.append(CallLog(log))
     var configuration = RPCServerConfiguration(listen: addresses(description.listen))

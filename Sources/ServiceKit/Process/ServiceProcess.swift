@@ -75,22 +75,29 @@ package final class ServiceProcess: Sendable {
   }
 
   /// A channel to another daemon, over which every call proves this process's name; closed when the process ends.
+  /// All of the addresses, and all that their names stand for, take calls in turn while they say that they serve.
   ///
   /// - Throws: `StartupError` when the token file has no token for this process.
-  package func channel(to address: ServiceAddress, tokens: CallerTokens) throws(StartupError) -> RPCChannel {
+  package func channel(to addresses: [ServiceAddress], tokens: CallerTokens) throws(StartupError) -> RPCChannel {
     var configuration = RPCChannelConfiguration()
+    configuration.balancing = .roundRobin
+    configuration.healthService = ""
+    configuration.resolveInterval = .seconds(10)
+    configuration.keepalive = Keepalive(time: .seconds(30))
     do throws(ConfigProblem) {
       configuration.credentials = try tokens.credentials(for: name)
     } catch {
       throw StartupError(.usage, "\(CommonKeys.callerTokenFile.name) \(error.message)")
     }
-    let target: RPCTarget =
-      switch address {
-      case .tcp(let host, let port): .tcp(host.contains(":") ? "[\(host)]" : host, port)
-      case .unix(let path): .unix(path)
-      }
+    let target = RPCTarget(
+      addresses.map { address in
+        switch address {
+        case .tcp(let host, let port): .tcp(host: host.contains(":") ? "[\(host)]" : host, port: port)
+        case .unix(let path): .unix(path: path)
+        }
+      })
     let channel = RPCChannel(group: group, target: target, configuration: configuration)
-    onShutdown("channel to \(address)") { await channel.close() }
+    onShutdown("channel to \(target)") { await channel.close() }
     return channel
   }
 

@@ -55,7 +55,7 @@ struct RequestHead {
     case 10 where name.matches(":authority"): authority.append(contentsOf: value)
     case 10 where name.matches("user-agent"): userAgent.append(contentsOf: value)
     case 12 where name.matches("content-type"):
-      content = Self.kind(value)
+      content = value.isGRPCContentType ? .grpc : .other
       if content == .other { metadata.appendRaw(name, value) }
     case 12 where name.matches("grpc-timeout"):
       timeout = CallTimeout.parse(value)
@@ -73,13 +73,4 @@ struct RequestHead {
 
   /// The path as text.
   var pathText: String { route?.path ?? String(decoding: path, as: UTF8.self) }
-
-  // `application/grpc`, `application/grpc+proto`, `application/grpc;charset=…`, but not `application/grpc-web…`.
-  private static func kind(_ value: UnsafeRawBufferPointer) -> ContentKind {
-    let name: StaticString = "application/grpc"
-    guard value.begins(with: name) else { return .other }
-    guard value.count > name.utf8CodeUnitCount else { return .grpc }
-    let next = value[name.utf8CodeUnitCount]
-    return next == UInt8(ascii: "+") || next == UInt8(ascii: ";") ? .grpc : .other
-  }
 }

@@ -1,9 +1,10 @@
 import CHandoffProtos
 package import Protobuf
 
-extension HandoffAPI {
-  /// The proto files of all services, of gRPC's health and reflection services, and what they import.
-  package static let files: DescriptorFiles = {
+/// The proto files that are compiled in.
+package enum ProtoFiles {
+  /// The files of all services, of gRPC's health and reflection services, and what they import.
+  package static let all: DescriptorFiles = {
     var count = 0
     let start = handoff_descriptors(&count)
     do {
