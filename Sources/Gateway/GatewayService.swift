@@ -150,11 +150,13 @@ package final class GatewayService: Sendable {
 }
 
 extension CallContext {
-  /// The address of the client: of the connection, or, when that is the edge on the same machine, what the edge says.
+  /// The address of the client: of the connection, or, when that is the edge, what the edge says. The edge is known by
+  /// its certificate, or by being on the same machine.
   var clientAddress: String {
     let isLocal = peer.hasPrefix("127.") || peer.hasPrefix("[::1]") || peer.hasPrefix("unix")
+    let isEdge = certificate.map { $0.process == "edge" } ?? isLocal
     let forwarded = metadata["x-forwarded-for"]?.split(separator: ",").last.map { $0.filter { $0 != " " } }
-    if isLocal, let forwarded, !forwarded.isEmpty { return String(forwarded) }
+    if isEdge, let forwarded, !forwarded.isEmpty { return String(forwarded) }
     return peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
   }
 }

@@ -6,7 +6,7 @@ import TicketLedger
 
 let description = ServiceDescription(
   "assignment", summary: "Who holds tickets: keeping, forwarding, triggers, and the agents themselves.", port: 7102,
-  keys: CommonKeys.database + [CommonKeys.callerTokenFile, TicketLedger.keyFile], rules: [CommonKeys.databaseRule])
+  keys: CommonKeys.database + [TicketLedger.keyFile], rules: [CommonKeys.databaseRule])
 
 await runService(description) { process in
   let ledger = TicketLedger(process, pool: try await process.openDatabase())
@@ -19,6 +19,5 @@ await runService(description) { process in
   process.onShutdown("waiting tickets", waiting.start(on: process.group))
   process.onShutdown("departures", departures.start(on: process.group))
   let service = AssignmentService(ledger: ledger, runner: runner, passwords: passwords)
-  return ServiceParts(
-    [service.rpcService], callers: AssignmentService.callerRules, tokens: process.config[CommonKeys.callerTokenFile])
+  return ServiceParts([service.rpcService], callers: AssignmentService.callerRules)
 }

@@ -6,21 +6,20 @@ import ServiceKit
 let description = ServiceDescription(
   "gateway", summary: "Serves the public ticket API, as gRPC and as JSON, and signs agents in.", port: 7100,
   keys: CommonKeys.database + [
-    CommonKeys.callerTokenFile, GatewayKeys.sessionLifetime, CommonKeys.ticketsAddress, CommonKeys.assignmentAddress,
+    GatewayKeys.sessionLifetime, CommonKeys.ticketsAddress, CommonKeys.assignmentAddress,
     CommonKeys.mailAddress, CommonKeys.maskingAddress,
   ],
   rules: [CommonKeys.databaseRule])
 
 await runService(description) { process in
   let config = process.config
-  let tokens = config[CommonKeys.callerTokenFile]
   let pool = try await process.openDatabase()
   let sessions = Sessions(pool: pool, lifetime: config[GatewayKeys.sessionLifetime])
   let backends = Backends(
-    tickets: try process.channel(to: config[CommonKeys.ticketsAddress], tokens: tokens),
-    assignment: try process.channel(to: config[CommonKeys.assignmentAddress], tokens: tokens),
-    mail: try process.channel(to: config[CommonKeys.mailAddress], tokens: tokens),
-    masking: try process.channel(to: config[CommonKeys.maskingAddress], tokens: tokens))
+    tickets: try process.channel(to: "tickets", at: config[CommonKeys.ticketsAddress]),
+    assignment: try process.channel(to: "assignment", at: config[CommonKeys.assignmentAddress]),
+    mail: try process.channel(to: "mail", at: config[CommonKeys.mailAddress]),
+    masking: try process.channel(to: "masking", at: config[CommonKeys.maskingAddress]))
   let gateway = GatewayService(backends: backends, sessions: sessions, pool: pool)
   let cleaning = sessions.removeExpiredRegularly(on: process.group.next()) { error in
     process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])

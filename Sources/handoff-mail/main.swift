@@ -7,7 +7,7 @@ import TicketLedger
 
 let description = ServiceDescription(
   "mail", summary: "Prepares, previews and sends the answers to customers.", port: 7103,
-  keys: CommonKeys.database + [CommonKeys.callerTokenFile, TicketLedger.keyFile] + MailKeys.all,
+  keys: CommonKeys.database + [TicketLedger.keyFile] + MailKeys.all,
   rules: [CommonKeys.databaseRule] + MailKeys.rules)
 
 await runService(description) { process in
@@ -24,6 +24,5 @@ await runService(description) { process in
   delivery.start(in: process, pool: pool)
 
   let service = MailService(ledger: ledger, store: store, senders: senders)
-  return ServiceParts(
-    [service.rpcService], callers: MailService.callerRules, tokens: process.config[CommonKeys.callerTokenFile])
+  return ServiceParts([service.rpcService], callers: MailService.callerRules)
 }

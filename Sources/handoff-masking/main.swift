@@ -6,13 +6,12 @@ import TicketLedger
 
 let description = ServiceDescription(
   "masking", summary: "Masks personal data in tickets, reversibly, and keeps the sealed originals.", port: 7104,
-  keys: CommonKeys.database + [CommonKeys.callerTokenFile, TicketLedger.keyFile, VaultKeys.directory],
+  keys: CommonKeys.database + [TicketLedger.keyFile, VaultKeys.directory],
   rules: [CommonKeys.databaseRule])
 
 await runService(description) { process in
   let keys = try VaultKeys(directory: process.config[VaultKeys.directory], metrics: process.metrics)
   let pool = try await process.openDatabase()
   let masking = MaskingService(ledger: TicketLedger(process, pool: pool), keys: keys)
-  return ServiceParts(
-    [masking.rpcService], callers: MaskingService.callerRules, tokens: process.config[CommonKeys.callerTokenFile])
+  return ServiceParts([masking.rpcService], callers: MaskingService.callerRules)
 }

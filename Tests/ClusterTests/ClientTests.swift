@@ -27,7 +27,7 @@ extension ClusterTests {
 
     @Test("stock grpcio calls every daemon, which answers only whom it is to answer")
     func direct() async throws {
-      try await PythonClient.expect("direct_calls", try await .shared(), rows: 19)
+      try await PythonClient.expect("direct_calls", try await .shared(), rows: 24)
     }
 
     @Test(
@@ -72,6 +72,20 @@ extension ClusterTests {
       #expect(services.output.contains(#""name": "services/care""#), "\(services.output)")
     }
 
+    @Test(
+      "the edge answers with TLS, too, over HTTP/2 and HTTP/1.1", arguments: [("--http2", "2"), ("--http1.1", "1.1")])
+    func secureEdge(option: String, version: String) async throws {
+      let cluster = try await TestCluster.shared()
+      let url = try "\(cluster.address("edge-tls"))/v1/me"
+      let asked = try await run(
+        "/usr/bin/curl",
+        ["-sS", option, "--cacert", "\(cluster.data)/tls/ca.pem", "-w", " %{http_code} %{http_version}", url])
+      #expect(asked.code == 0 && asked.output.contains("CREDENTIAL_MISSING"), "\(asked.output)")
+      #expect(asked.output.hasSuffix(" 401 \(version)"), "\(asked.output)")
+      let stranger = try await run("/usr/bin/curl", ["-sS", option, url])
+      #expect(stranger.code == 60, "an authority that is not trusted: \(stranger.output)")
+    }
+
     @Test("every metric that a daemon offers is explained in the documents")
     func metrics() async throws {
       let document = try String(contentsOfFile: "\(Place.project)/docs/operations.md", encoding: .utf8)
@@ -88,8 +102,13 @@ extension ClusterTests {
     private func grpcurl(
       _ act: String, _ daemon: String, _ options: [String] = []
     ) async throws -> Ended {
-      let address = try await TestCluster.shared().address(daemon)
-      return try await run(try Place.pythonTool("grpcurl"), ["-plaintext"] + options + [address, act])
+      let cluster = try await TestCluster.shared()
+      let address = try cluster.address(daemon)
+      let tls = "\(cluster.data)/tls"
+      return try await run(
+        try Place.pythonTool("grpcurl"),
+        ["-cacert", "\(tls)/ca.pem", "-cert", "\(tls)/operator.pem", "-key", "\(tls)/operator-key.pem"]
+          + options + [address, act])
     }
 
     @Test("bad input is told clearly and the same over gRPC and JSON; nothing is written, and no process dies")

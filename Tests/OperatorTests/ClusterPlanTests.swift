@@ -9,7 +9,8 @@ struct ClusterPlanTests {
   func ports() throws {
     let ports = try ClusterPorts.choose(edge: 0)
     let names =
-      ClusterPlan.daemons.flatMap { [$0.name, "\($0.name)-admin"] } + [ClusterPlan.edgeName]
+      ClusterPlan.daemons.flatMap { [$0.name, "\($0.name)-admin"] }
+      + [ClusterPlan.edgeName, ClusterPlan.secureEdgeName]
     #expect(Set(names.map { ports[$0] }).count == names.count)
     #expect(!names.map { ports[$0] }.contains(0))
     // Not the usual ones either: another cluster may be about to take them.

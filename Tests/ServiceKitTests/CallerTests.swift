@@ -100,9 +100,9 @@ struct CallerTests {
   }
 
   @Test(
-    "an agent is believed from the gateway and the operator only",
+    "an agent is believed from the gateway only",
     arguments: [
-      ("gateway", "42", .agent(AgentID(42)), nil), ("operator", "42", .agent(AgentID(42)), nil),
+      ("gateway", "42", .agent(AgentID(42)), nil), ("operator", "42", nil, .callerNotAllowed),
       ("gateway", nil, .service("gateway"), nil), ("mail", nil, .service("mail"), nil),
       ("mail", "42", nil, .callerNotAllowed), ("gateway", "4x", nil, .requestInvalid),
       ("gateway", "-1", nil, .requestInvalid), (nil, "42", nil, .callerUnknown),

@@ -163,6 +163,32 @@ struct ClusterCertificates: Sendable {
   }
 }
 
+extension DataDirectory {
+  /// The certificates of the cluster that lives here.
+  var certificates: ClusterCertificates { ClusterCertificates(directory: tls, owner: user) }
+}
+
+extension ClusterCertificates {
+  /// How this program connects to the cluster: with the certificate of `name`, and to nobody whom the authority does not
+  /// vouch for.
+  ///
+  /// - Throws: `OperatorError` when the files are missing or damaged.
+  func tls(as name: String = operatorName) throws(OperatorError) -> TLSSource {
+    guard let certificate = try PrivateFile.read(certificateFile(of: name)),
+      let key = try PrivateFile.read(keyFile(of: name)), let authority = try PrivateFile.read(authorityFile)
+    else {
+      throw OperatorError("certificates are missing in \(directory)", advice: "They are made at a start: handoff up")
+    }
+    let identity = TLSIdentity(certificate: Array(certificate.utf8), privateKey: SecretBytes(Array(key.utf8)))
+    do throws(TLSError) {
+      return TLSSource(try TLSContext(clientOf: Array(authority.utf8), identity: identity))
+    } catch {
+      throw OperatorError(
+        "the certificates in \(directory) are of no use: \(error)", advice: "They are renewed at a start: handoff up")
+    }
+  }
+}
+
 extension Certificate {
   /// Whole days until it expires; negative when it has.
   var daysLeft: Int64 { (expireTime - Int64(time(nil))) / 86_400 }

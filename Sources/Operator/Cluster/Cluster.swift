@@ -82,7 +82,7 @@ struct Cluster: Sendable {
         directory: directory.path, user: directory.user)
       try await supervisor.start(SupervisedProgram(name: daemon.name, program: program))
     }
-    let readiness = Readiness(group: clients)
+    let readiness = Readiness(group: clients, tls: try directory.certificates.tls())
     for daemon in ClusterPlan.daemons {
       try await readiness.wait(
         for: daemon.name, port: ports[daemon.name], supervisor, logs: directory.logs)
@@ -91,11 +91,14 @@ struct Cluster: Sendable {
     // Two processes: the second ends at once when the first is gone, and both at a SIGQUIT when all calls are
     // answered. One process alone would ignore that signal.
     let edge = Program(
-      installation.edge, ClusterPlan.edgeArguments(ports), directory: directory.path, user: directory.user)
+      installation.edge, ClusterPlan.edgeArguments(ports, directory.certificates), directory: directory.path,
+      user: directory.user)
     try await supervisor.start(
       SupervisedProgram(name: ClusterPlan.edgeName, program: edge, stopSignal: SIGQUIT, stopWithin: .seconds(10)))
-    try await readiness.wait(
-      for: ClusterPlan.edgeName, port: ports[ClusterPlan.edgeName], supervisor, logs: directory.logs)
+    for name in [ClusterPlan.edgeName, ClusterPlan.secureEdgeName] {
+      try await readiness.wait(
+        for: name, of: ClusterPlan.edgeName, port: ports[name], supervisor, logs: directory.logs)
+    }
     // Who answered may have been somebody else's server, which took the port just before ours could.
     for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
       try await readiness.requireAlive(name, supervisor, logs: directory.logs)

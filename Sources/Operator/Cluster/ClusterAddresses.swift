@@ -1,13 +1,17 @@
 /// Where the running cluster is reached; kept in the data directory for `handoff demo` and `handoff doctor`.
 struct ClusterAddresses: Sendable, Equatable {
-  /// `edge http://127.0.0.1:8080`, `gateway 127.0.0.1:7100`, `mail-directory /…`, in this order.
+  /// `edge http://127.0.0.1:8080`, `edge-tls https://127.0.0.1:8443`, `gateway 127.0.0.1:7100`, `mail-directory /…`,
+  /// in this order.
   private(set) var lines: [(name: String, value: String)]
 
   static func == (left: ClusterAddresses, right: ClusterAddresses) -> Bool { left.text == right.text }
 
   /// The addresses of a cluster on these ports; `mailDirectory` is nil when mails leave through SMTP.
   init(_ ports: ClusterPorts, mailDirectory: String?) {
-    lines = [(ClusterPlan.edgeName, "http://127.0.0.1:\(ports[ClusterPlan.edgeName])")]
+    lines = [
+      (ClusterPlan.edgeName, "http://127.0.0.1:\(ports[ClusterPlan.edgeName])"),
+      (ClusterPlan.secureEdgeName, "https://127.0.0.1:\(ports[ClusterPlan.secureEdgeName])"),
+    ]
     for daemon in ClusterPlan.daemons {
       lines.append((daemon.name, "127.0.0.1:\(ports[daemon.name])"))
       lines.append(("\(daemon.name)-admin", "http://127.0.0.1:\(ports["\(daemon.name)-admin"])"))

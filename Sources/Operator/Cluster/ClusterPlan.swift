@@ -1,3 +1,5 @@
+import ServiceKit
+
 /// The processes of a cluster, the ports they listen on, and what each is told.
 enum ClusterPlan {
   /// A daemon of Handoff's.
@@ -31,6 +33,9 @@ enum ClusterPlan {
   static let gatewayName = "gateway"
   static let edgeName = "edge"
   static let edgePort: UInt16 = 8080
+  /// The name of the edge's port with TLS.
+  static let secureEdgeName = "edge-tls"
+  static let secureEdgePort: UInt16 = 8443
   /// The admin port's distance from the port of the service.
   static let adminOffset: UInt16 = 100
 
@@ -54,7 +59,9 @@ enum ClusterPlan {
       "HANDOFF_ADMIN_LISTEN": "127.0.0.1:\(ports["\(daemon.name)-admin"])",
       "HANDOFF_DATABASE_URL_FILE": databaseURLFile(of: daemon, directory),
       "HANDOFF_DATABASE_CONNECTIONS_MAX": "\(daemon.connectionsMax)",
-      "HANDOFF_CALLER_TOKEN_FILE": callerTokenFile(of: daemon, directory),
+      "HANDOFF_TLS_CERTIFICATE_FILE": directory.certificates.certificateFile(of: daemon.name),
+      "HANDOFF_TLS_KEY_FILE": directory.certificates.keyFile(of: daemon.name),
+      "HANDOFF_TLS_CA_FILE": directory.certificates.authorityFile,
     ]
     for name in daemon.calls {
       variables["HANDOFF_\(name.uppercased())_ADDRESS"] = "127.0.0.1:\(ports[name])"
@@ -78,13 +85,20 @@ enum ClusterPlan {
   static func ledgerKeyFile(_ directory: DataDirectory) -> String { "\(directory.keys)/ledger-key" }
   static func maskingKeys(_ directory: DataDirectory) -> String { "\(directory.keys)/masking" }
 
-  /// nghttpx in front of the gateway: HTTP/1.1 and h2c on one port, HTTP/2 behind it.
-  static func edgeArguments(_ ports: ClusterPorts) -> [String] {
+  /// nghttpx in front of the gateway: HTTP/1.1 and HTTP/2, in the clear on one port of the loopback and with TLS on
+  /// another, and HTTP/2 with mutual TLS behind it.
+  static func edgeArguments(_ ports: ClusterPorts, _ certificates: ClusterCertificates) -> [String] {
     [
       // Not the machine's own nghttpx configuration.
       "--conf=/dev/null",
       "--frontend=127.0.0.1,\(ports[edgeName]);no-tls",
-      "--backend=127.0.0.1,\(ports[gatewayName]);;proto=h2",
+      "--frontend=127.0.0.1,\(ports[secureEdgeName])",
+      "--tls-min-proto-version=TLSv1.2",
+      "--backend=127.0.0.1,\(ports[gatewayName]);;proto=h2;tls;sni=\(CertifiedName.of(gatewayName))",
+      "--cacert=\(certificates.authorityFile)",
+      // The gateway takes the client's address from whoever proves to be the edge.
+      "--client-cert-file=\(certificates.certificateFile(of: edgeName))",
+      "--client-private-key-file=\(certificates.keyFile(of: edgeName))",
       "--workers=1",
       "--no-ocsp",
       // The gateway counts failed sign-ins by address, which must not be the client's invention.
@@ -94,6 +108,8 @@ enum ClusterPlan {
       "--backend-read-timeout=1h",
       "--server-name=handoff",
       "--log-level=WARN",
+      certificates.keyFile(of: edgeName),
+      certificates.certificateFile(of: edgeName),
     ]
   }
 }

@@ -21,6 +21,7 @@ struct ClusterPorts: Sendable, Equatable {
       try ports.take(edge == 0 ? 0 : daemon.port, for: daemon.name)
       try ports.take(edge == 0 ? 0 : daemon.port + ClusterPlan.adminOffset, for: "\(daemon.name)-admin")
     }
+    try ports.take(edge == 0 ? 0 : ClusterPlan.secureEdgePort, for: ClusterPlan.secureEdgeName)
     guard let edge, edge != 0 else {
       try ports.take(edge ?? ClusterPlan.edgePort, for: ClusterPlan.edgeName)
       return ports

@@ -1,14 +1,25 @@
+import Crypto
 import EventLoop
 import RPC
 import RPCProtos
+import ServiceKit
 
 /// Asks servers of the cluster whether they serve, over `grpc.health.v1`.
 struct Readiness: Sendable {
   let group: EventLoopGroup
+  /// How the operator connects; everybody but the edge's port in the clear demands it.
+  let tls: TLSSource
 
-  /// Whether the server at `port` of this machine reports SERVING within `limit`.
-  func isServing(port: UInt16, within limit: Duration = .seconds(2)) async -> Bool {
+  /// The servers of a cluster, by the names of their addresses.
+  static let names = ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName, ClusterPlan.secureEdgeName]
+
+  /// Whether the server `name` at `port` of this machine reports SERVING within `limit`.
+  func isServing(_ name: String, port: UInt16, within limit: Duration = .seconds(2)) async -> Bool {
     var configuration = RPCChannelConfiguration()
+    if name != ClusterPlan.edgeName {
+      let process = name == ClusterPlan.secureEdgeName ? ClusterPlan.edgeName : name
+      configuration.tls = RPCChannelTLS(tls, serverName: CertifiedName.of(process))
+    }
     configuration.connectTimeout = limit
     let channel = RPCChannel(group: group, target: .tcp("127.0.0.1", port), configuration: configuration)
     let answer = try? await HealthClient(channel).check(HealthCheckRequest(), .timeout(limit))
@@ -28,15 +39,18 @@ struct Readiness: Sendable {
 
   /// Waits until the server reports SERVING, asking every 50 ms.
   ///
+  /// - Parameter process: whose server it is, when that has another name.
   /// - Throws: `CancellationError`; `OperatorError` when the process died or `limit` has passed.
   func wait(
-    for name: String, port: UInt16, _ supervisor: Supervisor, logs: String, limit: Duration = .seconds(60)
+    for name: String, of process: String? = nil, port: UInt16, _ supervisor: Supervisor, logs: String,
+    limit: Duration = .seconds(60)
   ) async throws {
     let deadline = Deadline.after(limit)
-    while await !isServing(port: port) {
-      try await requireAlive(name, supervisor, logs: logs)
+    let process = process ?? name
+    while await !isServing(name, port: port) {
+      try await requireAlive(process, supervisor, logs: logs)
       guard !deadline.hasPassed else {
-        throw OperatorError("\(name) is not ready after \(limit)", advice: "What it says is in \(logs)/\(name).log")
+        throw OperatorError("\(name) is not ready after \(limit)", advice: "What it says is in \(logs)/\(process).log")
       }
       try await group.next().sleep(for: .milliseconds(50))
     }

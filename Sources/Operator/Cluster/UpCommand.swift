@@ -56,6 +56,8 @@ enum UpCommand {
     let start = MonotonicTime.current
     cluster.console.progress("Data directory: \(directory.requested)")
     try ClusterSecrets.prepare(directory)
+    let made = try directory.certificates.prepare()
+    if !made.isEmpty { cluster.console.progress("New certificates in \(directory.requested)/tls") }
     if !ports.moved.isEmpty {
       let list = ports.moved.map { "\($0.name) \(ports[$0.name]) instead of \($0.from)" }.joined(separator: ", ")
       cluster.console.progress("Other programs use the usual ports; these listen elsewhere: \(list)")
@@ -80,13 +82,16 @@ enum UpCommand {
     let mails =
       cluster.config.smtpURL.map { "to \($0)" } ?? "\(shown)/mail (one .eml file each; none leaves this machine)"
     let edge = padded("http://127.0.0.1:\(ports[ClusterPlan.edgeName])/v1/", 28)
+    let secureEdge = padded("https://127.0.0.1:\(ports[ClusterPlan.secureEdgeName])/v1/", 28)
     let gateway = padded("127.0.0.1:\(ports[ClusterPlan.gatewayName])", 28)
     var text = """
 
       Handoff is running (ready after \(tenths / 10).\(tenths % 10) s).
 
-        Ticket API  \(edge) JSON, and gRPC over HTTP/2 without TLS
-        gRPC        \(gateway) the gateway itself
+        Ticket API  \(edge) JSON and gRPC, on this machine only
+                    \(secureEdge) the same with TLS
+        gRPC        \(gateway) the gateway itself, with TLS
+        Authority   \(shown)/tls/ca.pem (what clients with TLS have to trust)
         Mails       \(mails)
         Logs        \(shown)/logs
         Keys        \(shown)/keys (back them up together with the database)

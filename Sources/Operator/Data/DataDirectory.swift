@@ -17,6 +17,8 @@ struct DataDirectory: Sendable, Equatable {
   var run: String { "\(path)/run" }
   /// Passwords and tokens; made again when they are lost.
   var secrets: String { "\(path)/secrets" }
+  /// Certificates by which the processes know one another; made again when they are lost.
+  var tls: String { "\(path)/tls" }
   /// Keys without which data is lost: they belong into every backup.
   var keys: String { "\(path)/keys" }
   /// What the processes say.
@@ -35,7 +37,7 @@ struct DataDirectory: Sendable, Equatable {
   var executables: String { "\(path)/bin" }
 
   /// Names that a data directory which had to go elsewhere still shows, as symbolic links.
-  private static let linkedNames = ["addresses", "keys", "logs", "mail", "secrets", "sign-ins.txt"]
+  private static let linkedNames = ["addresses", "keys", "logs", "mail", "secrets", "sign-ins.txt", "tls"]
 
   /// Finds the data directory and makes it if need be.
   ///

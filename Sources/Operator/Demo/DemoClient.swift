@@ -14,22 +14,25 @@ struct DemoClient: Sendable {
   let edge: String
   private let channel: RPCChannel
   private let ticketsChannel: RPCChannel
-  private let mailToken: String
   private let http: HTTPClient
 
-  /// - Parameter mailToken: what proves to the cluster that a call is the mail daemon's.
-  init(_ addresses: ClusterAddresses, mailToken: String, group: EventLoopGroup) throws(OperatorError) {
+  /// Connects to the gateway as anybody with TLS does, and to the tickets daemon with the certificate of mail's.
+  init(
+    _ addresses: ClusterAddresses, _ certificates: ClusterCertificates, group: EventLoopGroup
+  ) throws(OperatorError) {
     guard let gateway = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName],
       let ticketsPort = addresses.port(of: "tickets")
     else {
       throw OperatorError("the addresses of the cluster are not known", advice: "Start it again: handoff up")
     }
-    channel = RPCChannel(group: group, target: .tcp("127.0.0.1", gateway))
+    var configuration = RPCChannelConfiguration()
+    configuration.tls = RPCChannelTLS(try certificates.tls(as: ClusterCertificates.operatorName))
+    channel = RPCChannel(group: group, target: .tcp("127.0.0.1", gateway), configuration: configuration)
     sessions = SessionServiceClient(channel)
     api = HandoffServiceClient(channel)
-    ticketsChannel = RPCChannel(group: group, target: .tcp("127.0.0.1", ticketsPort))
+    configuration.tls = RPCChannelTLS(try certificates.tls(as: "mail"))
+    ticketsChannel = RPCChannel(group: group, target: .tcp("127.0.0.1", ticketsPort), configuration: configuration)
     tickets = TicketServiceClient(ticketsChannel)
-    self.mailToken = mailToken
     http = HTTPClient(pool: BlockingPool(name: "http", threads: 1, queueMax: 16))
     self.edge = edge
   }
@@ -40,11 +43,7 @@ struct DemoClient: Sendable {
   }
 
   /// Options of a call as the mail daemon makes it.
-  var asMail: CallOptions {
-    CallOptions(
-      deadline: .after(.seconds(20)),
-      metadata: Metadata([(CallMetadata.caller, "mail"), (CallMetadata.callerToken, mailToken)]))
-  }
+  var asMail: CallOptions { .timeout(.seconds(20)) }
 
   /// Options of a call by somebody who is signed in.
   func signedIn(_ token: String) -> CallOptions {

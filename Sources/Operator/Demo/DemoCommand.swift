@@ -26,11 +26,7 @@ enum DemoCommand {
     } catch {
       throw OperatorError("no event loop: \(error)", advice: "Check: ulimit -n, ulimit -u")
     }
-    guard let mailToken = try PrivateFile.read(ClusterPlan.ownTokenFile(of: "mail", directory)) else {
-      throw OperatorError(
-        "the caller token of the mail daemon is missing", advice: "Start the cluster again: handoff up")
-    }
-    let client = try DemoClient(addresses, mailToken: String(mailToken.prefix { !$0.isWhitespace }), group: group)
+    let client = try DemoClient(addresses, directory.certificates, group: group)
     let story = DemoStory(client, SignIns(text), mailDirectory: addresses["mail-directory"], console)
     let failure: String?
     do {

@@ -36,7 +36,7 @@ struct Doctor: Sendable {
     } catch {
       return findings + [.bad(error)]
     }
-    if let directory { findings += dataFindings(directory) }
+    if let directory { findings += dataFindings(directory) + certificateFindings(directory) }
     findings.append(contentsOf: [MachineChecks.space(at: directory?.path ?? ".")].compactMap { $0 })
     guard let directory, InstanceLock.runningProcess(directory) != nil else {
       return findings + portFindings() + budget(serverMax: nil, inUse: nil)
@@ -69,6 +69,20 @@ struct Doctor: Sendable {
     return findings.isEmpty ? [.ok("Data of user \(directory.user.name) in \(place), closed to others")] : findings
   }
 
+  private func certificateFindings(_ directory: DataDirectory) -> [Diagnosis] {
+    let certificates = directory.certificates
+    let renewal = "They are renewed at a start: stop the cluster, then handoff up"
+    var daysLeft: Int64?
+    for holder in ClusterCertificates.holders {
+      guard let found = try? certificates.certificate(certificates.certificateFile(of: holder.name)) else { continue }
+      daysLeft = min(daysLeft ?? found.daysLeft, found.daysLeft)
+    }
+    guard let daysLeft else { return [] }
+    if daysLeft < 0 { return [.bad("Certificates in \(directory.tls) have expired", renewal)] }
+    let text = "The certificates are good for \(daysLeft) days"
+    return [daysLeft < ClusterCertificates.daysLeftMin ? .warn(text, renewal) : .ok(text)]
+  }
+
   private func portFindings() -> [Diagnosis] {
     var taken = ClusterPlan.daemons.filter { !ClusterPorts.isFree($0.port) }.map { "\($0.port) (\($0.name))" }
     let edge = arguments.port ?? ClusterPlan.edgePort
@@ -87,13 +101,19 @@ struct Doctor: Sendable {
       return [.warn("The cluster (process \(process)) is starting or stopping", "Ask again in a few seconds.")]
     }
     var findings: [Diagnosis] = [.ok("A cluster runs (process \(process))")]
-    let readiness = Readiness(group: group)
-    for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
+    let readiness: Readiness
+    do throws(OperatorError) {
+      readiness = Readiness(group: group, tls: try directory.certificates.tls())
+    } catch {
+      return findings + [.bad(error)]
+    }
+    for name in Readiness.names {
       guard let port = addresses.port(of: name) else { continue }
+      let log = name == ClusterPlan.secureEdgeName ? ClusterPlan.edgeName : name
       findings.append(
-        await readiness.isServing(port: port, within: .seconds(10))
+        await readiness.isServing(name, port: port, within: .seconds(10))
           ? .ok("\(name) serves at 127.0.0.1:\(port)")
-          : .bad("\(name) does not serve at 127.0.0.1:\(port)", "See \(directory.requested)/logs/\(name).log"))
+          : .bad("\(name) does not serve at 127.0.0.1:\(port)", "See \(directory.requested)/logs/\(log).log"))
     }
     return findings
   }

@@ -20,7 +20,7 @@ package struct AgentID: RawRepresentable, Hashable, Comparable, Sendable, Custom
 
 /// On whose behalf a call is made: what is recorded as the actor of a change.
 package enum CallActor: Sendable, Hashable {
-  /// An agent, for whom the gateway or the operator's tool speaks.
+  /// An agent, for whom the gateway speaks.
   case agent(AgentID)
   /// A daemon or another service that acts for itself, by its caller name.
   case service(String)
@@ -60,7 +60,7 @@ extension CallContext {
 }
 
 extension CallOptions {
-  /// Says on whose behalf the call is made; believed only from the gateway and the operator's tool.
+  /// Says on whose behalf the call is made; believed only from the gateway.
   package mutating func speak(for agent: AgentID) {
     metadata.replace(CallMetadata.agent, String(agent.rawValue))
   }
@@ -75,5 +75,5 @@ package enum CallMetadata {
   /// The id of the agent on whose behalf the call is made.
   package static let agent = "handoff-agent"
   /// Callers that may name an agent.
-  package static let agentSpeakers: Set<String> = ["gateway", "operator"]
+  package static let agentSpeakers: Set<String> = ["gateway"]
 }

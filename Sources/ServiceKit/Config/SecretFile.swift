@@ -35,6 +35,15 @@ extension ConfigKey {
     }
   }
 
+  /// The path of a file that can be read now and is read again later; `isPrivate` asks that nobody but the owner and
+  /// group may read it.
+  package static func watchedFile(_ name: String, isPrivate: Bool, doc: String) -> ConfigKey<String> {
+    ConfigKey<String>(name, expectation: "the path of a file", default: nil, doc: doc) { text throws(ConfigProblem) in
+      _ = try readFile(text, isPrivate: isPrivate)
+      return text
+    }
+  }
+
   /// A directory that exists; `isPrivate` asks that nobody but the owner and group may enter it.
   package static func directory(_ name: String, isPrivate: Bool, doc: String) -> ConfigKey<String> {
     ConfigKey<String>(name, expectation: "the path of a directory", default: nil, doc: doc) {
@@ -50,9 +59,19 @@ extension ConfigKey {
   }
 }
 
-private let secretBytesMax = 65_536
+private let fileBytesMax = 65_536
 
-private func readSecretFile(_ path: String) throws(ConfigProblem) -> Secret {
+/// The content of a file that holds a secret, without one line break at its end.
+func readSecretFile(_ path: String) throws(ConfigProblem) -> Secret {
+  var bytes = try readFile(path, isPrivate: true)
+  if bytes.last == 0x0a { bytes.removeLast() }
+  if bytes.last == 0x0d { bytes.removeLast() }
+  guard !bytes.isEmpty else { throw ConfigProblem("names \(quoted(path)), which is empty") }
+  return Secret(bytes)
+}
+
+/// The content of a file of at most 64 KiB; with `isPrivate` it must be closed to everyone but owner and group.
+func readFile(_ path: String, isPrivate: Bool) throws(ConfigProblem) -> [UInt8] {
   let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
   guard file >= 0 else { throw ConfigProblem(unreachable(path, errno)) }
   defer { close(file) }
@@ -60,13 +79,13 @@ private func readSecretFile(_ path: String) throws(ConfigProblem) -> Secret {
   guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
     throw ConfigProblem("names \(quoted(path)), which is not a regular file")
   }
-  guard status.st_mode & 0o007 == 0 else {
+  guard !isPrivate || status.st_mode & 0o007 == 0 else {
     throw ConfigProblem("names \(quoted(path)), which everyone may read; run: chmod o-rwx \(path)")
   }
-  guard status.st_size <= secretBytesMax else {
-    throw ConfigProblem("names \(quoted(path)) of \(status.st_size) bytes; a secret has at most \(secretBytesMax)")
+  guard status.st_size <= fileBytesMax else {
+    throw ConfigProblem("names \(quoted(path)) of \(status.st_size) bytes; there is room for \(fileBytesMax)")
   }
-  var bytes = [UInt8](repeating: 0, count: secretBytesMax + 1)
+  var bytes = [UInt8](repeating: 0, count: fileBytesMax + 1)
   var count = 0
   while count < bytes.count {
     let got = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress.map { $0 + count }, $0.count - count) }
@@ -76,10 +95,7 @@ private func readSecretFile(_ path: String) throws(ConfigProblem) -> Secret {
     count += got
   }
   bytes.removeSubrange(count...)
-  if bytes.last == 0x0a { bytes.removeLast() }
-  if bytes.last == 0x0d { bytes.removeLast() }
-  guard !bytes.isEmpty else { throw ConfigProblem("names \(quoted(path)), which is empty") }
-  return Secret(bytes)
+  return bytes
 }
 
 private func unreachable(_ path: String, _ error: Int32) -> String {

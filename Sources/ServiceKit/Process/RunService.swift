@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import FoundationEssentials
 import Glibc
@@ -16,7 +17,8 @@ package struct ServiceDescription: Sendable {
 
   /// Describes the daemon `handoff-<name>`.
   ///
-  /// The listening addresses, the number of loops and the log level need not be in `keys`: every daemon has them.
+  /// The listening addresses, what proves the daemon's name, the number of loops and the log level need not be in
+  /// `keys`: every daemon has them.
   /// The admin port's default is 100 above `port`.
   package init(
     _ name: String, summary: String, port: Int, keys: [any AnyConfigKey], rules: [ConfigRule] = []
@@ -25,8 +27,8 @@ package struct ServiceDescription: Sendable {
     self.summary = summary
     listen = CommonKeys.listen(port: port)
     adminListen = CommonKeys.adminListen(port: port + 100)
-    self.keys = [listen, adminListen] + keys + [CommonKeys.loops, CommonKeys.logLevel]
-    self.rules = rules
+    self.keys = [listen, adminListen] + CommonKeys.proof + keys + [CommonKeys.loops, CommonKeys.logLevel]
+    self.rules = CommonKeys.proofRules + rules
   }
 
   var program: String { "handoff-\(name)" }
@@ -115,10 +117,13 @@ private final class Daemon: Sendable {
   }
 
   func run(_ build: @escaping @Sendable (ServiceProcess) async throws -> ServiceParts) async throws {
+    let proof = try CallerProof(config, log: log)
     let group = try EventLoopGroup.start(count: config[CommonKeys.loops])
     let metrics = Metrics()
     metrics.declareProcess(service: description.program, log: .standardError)
-    let process = ServiceProcess(name: description.name, config: config, log: log, metrics: metrics, group: group)
+    let process = ServiceProcess(
+      name: description.name, config: config, log: log, metrics: metrics, group: group, proof: proof)
+    watch(proof, process)
     process.readyWhen("service") { [self] in problem }
     let admin = try listening("HANDOFF_ADMIN_LISTEN") { () throws(SocketError) in
       try AdminServer(listen: addresses(description.adminListen), metrics: metrics) { process.probes }
@@ -151,9 +156,21 @@ private final class Daemon: Sendable {
     _ = try started.get()
   }
 
+  /// Has new certificates noticed, and the time of the one in use shown.
+  private func watch(_ proof: CallerProof, _ process: ServiceProcess) {
+    guard let tls = proof.tls else { return }
+    let watching = tls.watch(on: process.group.next())
+    process.onShutdown("certificates") { watching.cancel() }
+    process.metrics.observed(
+      "handoff_tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires."
+    ) { Double(tls.expireTime) }
+  }
+
   private func serve(_ parts: ServiceParts, _ process: ServiceProcess) async throws -> RPCServer {
     var interceptors: [any ServerInterceptor] = []
-    if let tokens = parts.tokens { interceptors.append(CallerAuthenticator(tokens: tokens, rules: parts.rules)) }
+    if let rules = parts.rules {
+      interceptors.append(CallerAuthenticator(tokens: process.proof.tokens, rules: rules))
+    }
     interceptors += parts.interceptors
     var services = parts.services + [health.rpcService]
     services += ReflectionService(services: services.map(\.name), files: ProtoFiles.all).rpcServices
@@ -162,6 +179,15 @@ private final class Daemon: Sendable {
     var configuration = RPCServerConfiguration(listen: addresses(description.listen))
     configuration.limits = parts.limits
     configuration.status = RPCError.toClient
+    // Who serves everybody does not ask everybody for a certificate.
+    configuration.tls = try process.proof.tls?.server(parts.rules == nil ? .accepted : .required)
+    let refused = process.metrics.counter(
+      "handoff_connections_refused_total", "Connections whose client did not speak TLS or HTTP/2 as it must."
+    ).with()
+    configuration.refusedPeer = { [log] peer, reason in
+      refused.add()
+      log.warning("connection.refused", ["peer": .string(peer), "problem": .string(reason)])
+    }
     let server = RPCServer(
       group: process.group, configuration: configuration, services: services, interceptors: interceptors,
       http: parts.http)

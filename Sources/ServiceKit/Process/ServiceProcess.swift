@@ -21,7 +21,13 @@ package final class ServiceProcess: Sendable {
   }
   private let parts = Mutex(Parts())
 
-  init(name: String, config: Config, log: Logger, metrics: Metrics, group: EventLoopGroup) {
+  /// How this process and others know one another.
+  let proof: CallerProof
+
+  init(
+    name: String, config: Config, log: Logger, metrics: Metrics, group: EventLoopGroup, proof: CallerProof
+  ) {
+    self.proof = proof
     self.name = name
     self.config = config
     self.log = log
@@ -74,20 +80,26 @@ package final class ServiceProcess: Sendable {
     }
   }
 
-  /// A channel to another daemon, over which every call proves this process's name; closed when the process ends.
+  /// A channel to another daemon, over which this process proves its name; closed when the process ends.
   /// All of the addresses, and all that their names stand for, take calls in turn while they say that they serve.
   ///
+  /// - Parameter daemon: its short name, `tickets`: what answers at the address must prove to be it.
   /// - Throws: `StartupError` when the token file has no token for this process.
-  package func channel(to addresses: [ServiceAddress], tokens: CallerTokens) throws(StartupError) -> RPCChannel {
+  package func channel(to daemon: String, at addresses: [ServiceAddress]) throws(StartupError) -> RPCChannel {
     var configuration = RPCChannelConfiguration()
     configuration.balancing = .roundRobin
     configuration.healthService = ""
     configuration.resolveInterval = .seconds(10)
     configuration.keepalive = Keepalive(time: .seconds(30))
-    do throws(ConfigProblem) {
-      configuration.credentials = try tokens.credentials(for: name)
-    } catch {
-      throw StartupError(.usage, "\(CommonKeys.callerTokenFile.name) \(error.message)")
+    switch proof {
+    case .certificates(let tls):
+      configuration.tls = RPCChannelTLS(tls.client, serverName: CertifiedName.of(daemon))
+    case .tokens(let tokens):
+      do throws(ConfigProblem) {
+        configuration.credentials = try tokens.credentials(for: name)
+      } catch {
+        throw StartupError(.usage, "\(CommonKeys.callerTokenFile.name) \(error.message)")
+      }
     }
     let target = RPCTarget(
       addresses.map { address in
@@ -97,7 +109,7 @@ package final class ServiceProcess: Sendable {
         }
       })
     let channel = RPCChannel(group: group, target: target, configuration: configuration)
-    onShutdown("channel to \(target)") { await channel.close() }
+    onShutdown("channel to \(daemon)") { await channel.close() }
     return channel
   }
 
@@ -116,10 +128,8 @@ package final class ServiceProcess: Sendable {
 package struct ServiceParts: Sendable {
   /// The gRPC services.
   package var services: [RPCService]
-  /// Who may call them; empty when callers prove themselves otherwise, as at the gateway.
-  package var rules: [CallerRule]
-  /// The tokens that callers prove their names with; nil together with empty `rules` only.
-  package var tokens: CallerTokens?
+  /// Who may call them; nil when callers prove themselves otherwise, as at the gateway.
+  package var rules: [CallerRule]?
   /// Answers requests that are not gRPC.
   package var http: (any HTTPHandler)?
   /// Interceptors of the daemon's own, after those of every daemon.
@@ -128,10 +138,9 @@ package struct ServiceParts: Sendable {
   package var limits: RPCServerLimits
 
   /// Services for other daemons: each call proves its caller, and the rules say who may call what.
-  package init(_ services: [RPCService], callers rules: [CallerRule], tokens: CallerTokens) {
+  package init(_ services: [RPCService], callers rules: [CallerRule]) {
     self.services = services
     self.rules = rules
-    self.tokens = tokens
     http = nil
     interceptors = []
     limits = RPCServerLimits()
@@ -142,8 +151,7 @@ package struct ServiceParts: Sendable {
     _ services: [RPCService], interceptors: [any ServerInterceptor], http: (any HTTPHandler)? = nil
   ) {
     self.services = services
-    rules = []
-    tokens = nil
+    rules = nil
     self.http = http
     self.interceptors = interceptors
     limits = RPCServerLimits()

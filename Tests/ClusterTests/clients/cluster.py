@@ -33,6 +33,9 @@ class Cluster:
         self.addresses = dict(
             line.split(" ", 1) for line in self.read("addresses").splitlines() if not line.startswith("#"))
         self.edge = self.addresses["edge"].removeprefix("http://")
+        for name, address in self.addresses.items():
+            if name in DAEMONS:
+                SECURE[address] = (self, name)
         # Mailbox to (address, password).
         self.sign_ins = {}
         for line in self.read("sign-ins.txt").splitlines():
@@ -45,9 +48,14 @@ class Cluster:
             return file.read()
 
     def caller(self, name, agent=None):
-        """The metadata by which a daemon proves its name."""
-        metadata = [("handoff-caller", name), ("handoff-caller-token", self.read(f"secrets/{name}-caller-token").strip())]
-        return metadata + ([("handoff-agent", str(agent))] if agent else [])
+        """What a daemon sends with its calls, which are made with its certificate."""
+        return Caller(name, [("handoff-agent", str(agent))] if agent else [])
+
+    def credentials(self, holder=None):
+        """TLS that trusts the cluster's authority and shows the certificate of a process."""
+        pem = lambda name: self.read(f"tls/{name}.pem").encode()
+        pair = (pem(f"{holder}-key"), pem(holder)) if holder else (None, None)
+        return grpc.ssl_channel_credentials(pem("ca"), *pair)
 
     def sql(self, statement):
         """What the owner of the database reads: one list of texts a row."""
@@ -75,6 +83,19 @@ class Cluster:
         return mails
 
 
+class Caller(list):
+    """Metadata of a call that is made with the certificate of a process."""
+
+    def __init__(self, holder, metadata=()):
+        super().__init__(metadata)
+        self.holder = holder
+
+
+DAEMONS = ("masking", "mail", "assignment", "tickets", "gateway")
+# Addresses that speak TLS: (cluster, daemon).
+SECURE = {}
+
+
 class Protos:
     """The messages and services of protos/, compiled by protoc, without generated code."""
 
@@ -99,6 +120,20 @@ class Protos:
         return self.pool.FindServiceByName(name)
 
 
+def visitor(address):
+    """Whose certificate to show where one only looks in: the gateway lets everybody in, the others want to see one."""
+    return "operator" if SECURE.get(address, (None, "gateway"))[1] != "gateway" else None
+
+
+def channel_to(address, holder, options=()):
+    """A stock channel, with TLS where the address has it."""
+    # A connection of its own: stock channels to one address share their pauses after a refused connection.
+    options = [("grpc.use_local_subchannel_pool", 1), *options]
+    if address not in SECURE:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, SECURE[address][0].credentials(holder), options)
+
+
 class Failure(Exception):
     """What an error said, over either protocol."""
 
@@ -113,9 +148,14 @@ class GRPC:
 
     def __init__(self, protos, address, metadata=()):
         self.protos, self.metadata = protos, list(metadata)
-        # A connection of its own: stock channels to one address share their pauses after a refused connection.
-        self.channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self.called = set()
+        self.address, self.channels, self.called = address, {}, set()
+        self.channel = self.channel_of(visitor(address))
+
+    def channel_of(self, holder):
+        """The channel that shows the certificate of a process; None shows none."""
+        if holder not in self.channels:
+            self.channels[holder] = channel_to(self.address, holder)
+        return self.channels[holder]
 
     def signed_in(self, token):
         """The same channel with the token of a session."""
@@ -136,7 +176,8 @@ class GRPC:
     def raw(self, path, request, parse=bytes, timeout=PATIENCE_SECONDS, metadata=None):
         metadata = self.metadata if metadata is None else metadata
         try:
-            call = self.channel.unary_unary(path, response_deserializer=parse)
+            channel = self.channel_of(metadata.holder) if isinstance(metadata, Caller) else self.channel
+            call = channel.unary_unary(path, response_deserializer=parse)
             return call(request, timeout=timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise self.failure(error) from None
@@ -228,7 +269,7 @@ def raw_grpc(address, path, message, headers):
         file.write(b"\0" + len(message).to_bytes(4, "big") + message)
         file.flush()
         result = subprocess.run(
-            command + ["-d", file.name, f"http://{address}{path}"], capture_output=True, text=True,
+            command + ["-d", file.name, f"{'https' if address in SECURE else 'http'}://{address}{path}"], capture_output=True, text=True,
             timeout=PATIENCE_SECONDS)
     fields = dict(re.findall(r"recv \(stream_id=\d+\) ([^:\n]+): (.*)", result.stdout))
     assert fields, f"nghttp: {result.stdout}{result.stderr}"

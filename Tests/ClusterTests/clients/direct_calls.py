@@ -1,8 +1,12 @@
 """Calls every daemon directly with stock grpcio, as another daemon would: direct_calls.py DIR"""
 
+import contextlib
+import os
+import subprocess
 import sys
 
-from cluster import GRPC, Cluster, Failure, Protos, Report, equal
+import grpc
+from cluster import GRPC, PATIENCE_SECONDS, Caller, Cluster, Failure, Protos, Report, equal
 
 TICKETS = "handoff.tickets.v1.TicketService"
 ASSIGNMENT = "handoff.assignment.v1.AssignmentService"
@@ -49,14 +53,40 @@ class Daemons:
             request = {"parent": f"services/care/tickets/{number}"}
         self.channel(daemon).call(service, method, request, metadata=self.cluster.caller("gateway", self.agent))
 
-    def without_token(self, daemon, service, method, request):
-        unknown = ("UNAUTHENTICATED", "CALLER_UNKNOWN")
-        channel = self.channel(daemon)
-        equal(refusal(lambda: channel.call(service, method, request)), unknown, "without a token")
-        wrong = [("handoff-caller", "gateway"), ("handoff-caller-token", "0" * 64)]
-        equal(refusal(lambda: channel.call(service, method, request, metadata=wrong)), unknown, "with a wrong token")
-        other = [("handoff-caller", "gateway"), self.cluster.caller("mail")[1]]
-        equal(refusal(lambda: channel.call(service, method, request, metadata=other)), unknown, "with another's token")
+    def without_certificate(self, daemon, service, method, request):
+        channel, address = self.channel(daemon), self.cluster.addresses[daemon]
+        call = lambda caller: refusal(lambda: channel.call(service, method, request, metadata=caller))
+        equal(call(Caller(None))[0], "UNAVAILABLE", "without a certificate")
+        plain = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        with self.assert_code("UNAVAILABLE"):
+            plain.unary_unary(f"/{service}/{method}")(b"", timeout=PATIENCE_SECONDS)
+        # The edge has a certificate, and what it claims beside that is not believed.
+        claims = Caller("edge", [("handoff-caller", "gateway"), ("handoff-agent", self.agent)])
+        equal(call(claims), ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"), "as the edge")
+
+    @contextlib.contextmanager
+    def assert_code(self, code):
+        try:
+            yield
+        except grpc.RpcError as error:
+            equal(error.code().name, code)
+            return
+        raise AssertionError("was answered")
+
+    def protocol(self, daemon):
+        """TLS as openssl speaks it: HTTP/2 is agreed on, what is older than TLS 1.2 is refused, and names are right."""
+        address, tls = self.cluster.addresses[daemon], os.path.join(self.cluster.directory, "tls")
+        command = ["openssl", "s_client", "-connect", address, "-verify_return_error", "-alpn", "h2",
+                   "-CAfile", f"{tls}/ca.pem", "-cert", f"{tls}/operator.pem", "-key", f"{tls}/operator-key.pem"]
+        run = lambda *more: subprocess.run(
+            command + list(more), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=PATIENCE_SECONDS)
+        for version in ("-tls1_2", "-tls1_3"):
+            said = run(version, "-verify_hostname", f"{daemon}.handoff.internal")
+            assert "ALPN protocol: h2" in said.stdout and said.returncode == 0, f"{version}: {said.stdout}{said.stderr}"
+        assert run("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0").returncode != 0, "TLS 1.1 was accepted"
+        assert run("-verify_hostname", "other.handoff.internal").returncode != 0, "is known by another name"
+        assert run("-alpn", "http/1.1").returncode != 0, "HTTP/1.1 was agreed on"
 
     def not_allowed(self, daemon, service, method, request, stranger):
         equal(refusal(lambda: self.channel(daemon).call(
@@ -69,6 +99,10 @@ class Daemons:
         equal(refusal(lambda: channel.call(
             ASSIGNMENT, "KeepTicket", {"name": "services/care/tickets/1"},
             metadata=self.cluster.caller("tickets", self.agent))), ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"))
+        # `mail` may read tickets, as itself.
+        equal(refusal(lambda: self.channel("tickets").call(
+            TICKETS, "GetTicket", {"name": "services/care/tickets/1"},
+            metadata=self.cluster.caller("mail", self.agent))), ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"))
 
     def gateway_is_for_everybody(self):
         door = self.channel("gateway")
@@ -85,10 +119,11 @@ def main():
     daemons = Daemons(Cluster(sys.argv[1]))
     report = Report()
     for daemon in ("masking", "mail", "assignment", "tickets", "gateway"):
-        report.row(f"{daemon} reports its health to anybody", daemons.health, daemon)
+        report.row(f"{daemon} reports its health to every member of the cluster", daemons.health, daemon)
+        report.row(f"{daemon} speaks TLS as it must", daemons.protocol, daemon)
     for daemon, service, method, request, stranger in CALLS:
         report.row(f"{daemon} answers the gateway", daemons.allowed, daemon, service, method, request)
-        report.row(f"{daemon} answers nobody without a token", daemons.without_token, daemon, service, method, request)
+        report.row(f"{daemon} answers nobody without a name", daemons.without_certificate, daemon, service, method, request)
         report.row(f"{daemon} does not answer {stranger}", daemons.not_allowed, daemon, service, method, request, stranger)
     report.row("only the gateway speaks for agents", daemons.not_as_agent)
     report.row("the gateway believes sessions only", daemons.gateway_is_for_everybody)

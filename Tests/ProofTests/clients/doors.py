@@ -7,9 +7,7 @@ import struct
 import threading
 import time
 
-import grpc
-
-from cluster import API, Failure
+from cluster import API, Failure, channel_to, visitor
 
 # What a call may fail with while the cluster is being harmed.
 ALLOWED = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"}
@@ -117,9 +115,9 @@ class GRPCDoor:
         self.name = name
         self.api = API(protos, address)
         # Stock channels wait up to two minutes before they connect again, which is longer than anything here takes.
-        self.api.channel = grpc.insecure_channel(address, options=[
-            ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 5000), ("grpc.max_reconnect_backoff_ms", 500)])
+        self.api.channel = channel_to(address, visitor(address), [
+            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 5000),
+            ("grpc.max_reconnect_backoff_ms", 500)])
 
     def call(self, method, request, token, timeout):
         metadata = [("authorization", f"Bearer {token}")] if token else []

@@ -9,12 +9,13 @@ import collections
 import os
 import random
 import socket
+import ssl
 import threading
 import time
 import urllib.request
 
 from blows import DAEMONS, processes
-from cluster import Cluster, Failure, Protos, Report
+from cluster import SECURE, Cluster, Failure, Protos, Report
 from doors import GRPCDoor, JSONDoor
 from hostile import Hostile
 
@@ -27,6 +28,18 @@ SERVICES = {
 TABLES = (
     "ticket", "ticket_entry", "ticket_event", "ticket_event_value", "outbox", "idempotency_key", "mail_message", "mask",
     "customer", "trigger_rule", "session")
+
+
+def enter(address, connection, random_):
+    """What is thrown at a port with TLS goes through TLS as a rule, and at the handshake itself now and then."""
+    if address not in SECURE or random_.random() < 0.2:
+        return connection
+    cluster, _ = SECURE[address]
+    path = lambda name: os.path.join(cluster.directory, "tls", f"{name}.pem")
+    context = ssl.create_default_context(cafile=path("ca"))
+    context.load_cert_chain(path("gateway"), path("gateway-key"))
+    context.set_alpn_protocols(["h2"])
+    return context.wrap_socket(connection, server_hostname="localhost")
 
 
 class Fuzz:
@@ -91,6 +104,7 @@ class Fuzz:
         host, port = address.rsplit(":", 1)
         try:
             with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection = enter(address, connection, random_)
                 connection.settimeout(random_.choice([0.001, 0.05, 0.3]))
                 if random_.random() < 0.2:
                     at = random_.randrange(len(data) + 1)

@@ -16,7 +16,7 @@ import grpc
 
 from actors import Actor, Book, Staff, unexpected
 from blows import DAEMONS, Blows, processes
-from cluster import Cluster, Protos, Report
+from cluster import SECURE, Cluster, Protos, Report, channel_to, visitor
 from doors import GRPCDoor, JSONDoor, Proxy
 from verdicts import Verdicts
 
@@ -34,6 +34,8 @@ class Torture:
         # In lower case, as addresses are kept.
         self.run = f"t{self.seed}x{int(time.time())}"
         gateway, edge = Proxy(self.cluster.addresses["gateway"]), Proxy(self.cluster.edge)
+        # What passes through is still encrypted.
+        SECURE[gateway.address] = SECURE[self.cluster.addresses["gateway"]]
         self.proxies = [gateway, edge]
         self.direct = GRPCDoor(self.protos, self.cluster.addresses["gateway"], "gateway")
         self.staff = Staff(self.cluster, self.direct)
@@ -88,7 +90,7 @@ class Torture:
         return time.monotonic() - since
 
     def serves(self, address):
-        channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        channel = channel_to(address, visitor(address))
         check = self.protos.service("grpc.health.v1.Health").methods_by_name["Check"]
         answer = self.protos.type(check.output_type.full_name)
         try:

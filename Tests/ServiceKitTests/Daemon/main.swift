@@ -14,7 +14,7 @@ struct Unreachable: Error {}
 
 await runService(
   ServiceDescription(
-    "probe", summary: "a daemon for tests.", port: 7190, keys: [mode, limit, CommonKeys.callerTokenFile])
+    "probe", summary: "a daemon for tests.", port: 7190, keys: [mode, limit])
 ) { process in
   process.onShutdown("first") {}
   switch process.config[mode] {
@@ -46,6 +46,5 @@ await runService(
     callers: [
       CallerRule("ProbeService", callers: ["gateway"]),
       CallerRule("ProbeService", ["Echo", "Who"], callers: ["tickets"]),
-    ],
-    tokens: process.config[CommonKeys.callerTokenFile])
+    ])
 }
