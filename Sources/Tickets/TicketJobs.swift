@@ -19,6 +19,7 @@ package struct TicketJobs: Sendable {
   private let log: Logger
   private let completed: Counter
   private let removed: Metric<Counter>
+  private let outboxWatch: OutboxWatch
 
   /// Works on the ledger's tables; its role needs the grants of Tickets.
   package init(ledger: TicketLedger, log: Logger, metrics: Metrics) {
@@ -28,6 +29,7 @@ package struct TicketJobs: Sendable {
     completed = metrics.counter("handoff_tickets_auto_completed_total", "Tickets completed after their time.").with()
     removed = metrics.counter(
       "handoff_ledger_rows_removed_total", "Rows removed because their time was over.", labels: ["kind"])
+    outboxWatch = OutboxWatch(pool: ledger.pool, metrics: metrics)
   }
 
   /// Starts all jobs on loops of a group.
@@ -38,6 +40,9 @@ package struct TicketJobs: Sendable {
     let tasks = [
       every(.seconds(1), "fold_counters", on: group.next()) { deadline in
         _ = try await folder.foldAll(deadline: deadline)
+      },
+      every(.seconds(10), "watch_outbox", on: group.next()) { deadline in
+        try await outboxWatch.look(deadline: deadline)
       },
       every(.seconds(5), "complete_tickets", on: group.next()) { deadline in
         _ = try await completeDueTickets(deadline: deadline)

@@ -13,5 +13,7 @@ await runService(description) { process in
   let keys = try VaultKeys(directory: process.config[VaultKeys.directory], metrics: process.metrics)
   let pool = try await process.openDatabase()
   let masking = MaskingService(ledger: TicketLedger(process, pool: pool), keys: keys)
-  return ServiceParts([masking.rpcService], callers: MaskingService.callerRules)
+  var parts = ServiceParts([masking.rpcService], callers: MaskingService.callerRules)
+  parts.interceptors = [VaultAlarm(process.metrics)]
+  return parts
 }

@@ -99,6 +99,33 @@ extension ClusterTests {
       }
     }
 
+    @Test("every alert looks at metrics that are offered, and the documents say what to do about it")
+    func alerts() async throws {
+      let document = try String(contentsOfFile: "\(Place.project)/docs/operations.md", encoding: .utf8)
+      let rules = try String(contentsOfFile: "\(Place.project)/docs/alerts.yml", encoding: .utf8)
+      var offered: Set<String> = []
+      for daemon in ConfigurationTests.daemons {
+        let address = try await TestCluster.shared().address("\(daemon)-admin")
+        let scraped = try await run("/usr/bin/curl", ["-sS", "--fail", "\(address)/metrics"])
+        for line in scraped.output.split(separator: "\n") where line.hasPrefix("# TYPE ") {
+          let words = line.split(separator: " ")
+          offered.insert(String(words[2]))
+          if words[3] == "histogram" {
+            for part in ["_bucket", "_sum", "_count"] { offered.insert(words[2] + part) }
+          }
+        }
+      }
+      let names = rules.matches(of: /\b(?:handoff|grpc|http|process)_[a-z_]+\b/).map { String($0.0) }
+        .filter { !["grpc_service", "grpc_method", "grpc_code"].contains($0) }
+      #expect(Set(names).count >= 12)
+      #expect(Set(names).subtracting(offered) == [], "no daemon offers these")
+      let alerts = rules.matches(of: /alert: ([A-Za-z]+)/).map { String($0.1) }
+      #expect(alerts.count >= 14)
+      for alert in alerts { #expect(document.contains("\n### \(alert)\n\n"), "\(alert)") }
+      let sections = document.matches(of: /\n### (Handoff[A-Za-z]+)\n/).map { String($0.1) }
+      #expect(Set(sections) == Set(alerts))
+    }
+
     private func grpcurl(
       _ act: String, _ daemon: String, _ options: [String] = []
     ) async throws -> Ended {

@@ -24,6 +24,7 @@ package struct TriggerRunner: Sendable {
   let outbox: Outbox
   let turns: TurnQueue
   private let passes: Metric<Counter>
+  private let lag: Histogram
   let log: Logger
 
   /// Runs passes over the ledger's tickets.
@@ -39,6 +40,10 @@ package struct TriggerRunner: Sendable {
     passes = metrics.counter(
       "handoff_trigger_passes_total", "Trigger passes that have ended: fired, idle (no trigger fired) or failed.",
       labels: ["result"])
+    lag = metrics.histogram(
+      "handoff_trigger_lag_seconds", "Time from an event to the beginning of the trigger pass that follows from it.",
+      bounds: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600]
+    ).with()
   }
 
   /// Starts doing the passes that nobody asks for.
@@ -109,6 +114,7 @@ package struct TriggerRunner: Sendable {
 
   /// Runs one claimed pass, and says what became of it.
   func attempt(_ item: OutboxItem) async -> (verdict: OutboxVerdict, ticket: TicketRecord?) {
+    lag.observe(item.age)
     do {
       let ended = try await pass(item)
       passes.with(ended.verdict == .removed ? "fired" : "idle").add()

@@ -17,6 +17,8 @@ package struct OutboxItem: Sendable {
   package let payload: [UInt8]
   /// 1 at the first attempt.
   package let attempt: Int32
+  /// How long ago its event was written, when it was claimed.
+  package let age: Duration
   /// When the work is to be over.
   package let deadline: Deadline
   let leaseHolder: String
@@ -220,15 +222,16 @@ package struct Outbox: Sendable {
             due_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
             lease_holder = \(holder), attempt_count = o.attempt_count + 1
           FROM chosen WHERE o.id = chosen.id
-          RETURNING o.id, o.service_id, o.ticket_id, o.event_sequence, o.payload, o.attempt_count
+          RETURNING o.id, o.service_id, o.ticket_id, o.event_sequence, o.payload, o.attempt_count,
+            (extract(epoch FROM clock_timestamp() - o.create_time) * 1000)::bigint AS age
         )
-        SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count FROM claimed ORDER BY id
+        SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count, age FROM claimed ORDER BY id
         """, deadline: deadline)
       return try rows.map { row in
         OutboxItem(
           id: try row.value(0), serviceID: try row.value(1), ticketID: try row.value(2),
-          eventSequence: try row.value(3), payload: try row.value(4), attempt: try row.value(5), deadline: ends,
-          leaseHolder: holder)
+          eventSequence: try row.value(3), payload: try row.value(4), attempt: try row.value(5),
+          age: .milliseconds(max(0, try row.int64(6))), deadline: ends, leaseHolder: holder)
       }
     }
   }
