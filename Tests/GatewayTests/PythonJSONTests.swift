@@ -45,9 +45,9 @@ struct PythonJSONTests {
   }
 
   @Test("random messages of the API are written and read as Python writes and reads them")
-  func agreement() throws {
+  func agreement() async throws {
     let peer = try peer()
-    for round in 0..<TestScale.rounds(usual: 200, all: 30_000) {
+    for await round in TestScale.rounds(usual: 200, all: 30_000) {
       let specimen = try specimen(TestScale.seed &+ UInt64(round), peer)
       let name = specimen.descriptor.fullName
       let place = "\(TestScale.place(round)), \(name)"

@@ -187,9 +187,9 @@ struct HostilePeerTests {
   }
 
   @Test("random damage to a valid conversation never does more than close the connection")
-  func damage() throws {
+  func damage() async throws {
     var random = SeededGenerator(seed: TestScale.seed)
-    for round in 0..<TestScale.rounds(usual: 300, all: 50_000) {
+    for await round in TestScale.rounds(usual: 300, all: 50_000) {
       let wire = try Wire()
       let stream = try wire.client.request(requestHeaders())
       try wire.client.append([UInt8](repeating: 1, count: 3000), to: stream)

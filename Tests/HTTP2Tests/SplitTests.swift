@@ -66,11 +66,11 @@ struct SplitTests {
   }
 
   @Test("cuts at random bytes change no event")
-  func randomCuts() throws {
+  func randomCuts() async throws {
     let (toServer, toClient) = try Self.conversation()
     let (atServer, atClient) = (try Self.events(atServer: [toServer]), try Self.events(atClient: [toClient]))
     var random = SeededGenerator(seed: TestScale.seed)
-    for round in 0..<TestScale.rounds(usual: 50, all: 10_000) {
+    for await round in TestScale.rounds(usual: 50, all: 10_000) {
       let server = try Self.events(atServer: Self.pieces(of: toServer, &random))
       try #require(server == atServer, "\(TestScale.place(round))")
       let client = try Self.events(atClient: Self.pieces(of: toClient, &random))

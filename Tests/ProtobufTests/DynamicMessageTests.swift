@@ -12,9 +12,9 @@ struct DynamicMessageTests {
   private func field(_ name: String) throws -> FieldSchema { try #require(schema.field(named: name)) }
 
   @Test("copying random messages field by field gives the same bytes")
-  func copy() throws {
+  func copy() async throws {
     var generator = SeededGenerator(seed: TestScale.seed &+ 3)
-    for round in 0..<TestScale.rounds(usual: 200, all: 20_000) {
+    for await round in TestScale.rounds(usual: 200, all: 20_000) {
       let bytes = try Everything.random(&generator).serialized()
       let arena = Arena()
       let source = try DynamicMessage(serialized: bytes, as: Everything.descriptor, in: arena)

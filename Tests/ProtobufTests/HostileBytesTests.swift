@@ -71,11 +71,11 @@ struct HostileBytesTests {
   }
 
   @Test("what is read from damaged bytes is what Python reads from them")
-  func damage() throws {
+  func damage() async throws {
     let peer = try PythonPeer()
     var generator = SeededGenerator(seed: TestScale.seed &+ 2)
     var accepted = 0
-    for round in 0..<TestScale.rounds(usual: 1500, all: 100_000) {
+    for await round in TestScale.rounds(usual: 1500, all: 100_000) {
       var message = Everything.random(&generator, depth: 2)
       message.removeMaps()
       var bytes = try message.serialized()

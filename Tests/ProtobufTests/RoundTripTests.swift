@@ -10,10 +10,10 @@ private let wide = DecodingLimits(elementsMax: 1 << 24, memoryBytesMax: 1 << 30)
 @Suite("Messages on the wire")
 struct RoundTripTests {
   @Test("random messages are written byte for byte as Python writes them, and read back equal")
-  func swiftToPython() throws {
+  func swiftToPython() async throws {
     let peer = try PythonPeer()
     var generator = SeededGenerator(seed: TestScale.seed)
-    for round in 0..<TestScale.rounds(usual: 400, all: 20_000) {
+    for await round in TestScale.rounds(usual: 400, all: 20_000) {
       let message = Everything.random(&generator)
       let bytes = try message.serialized()
       let isEqual = try Everything(serialized: bytes, limits: wide) == message
@@ -24,9 +24,9 @@ struct RoundTripTests {
   }
 
   @Test("random messages of Python are written again byte for byte")
-  func pythonToSwift() throws {
+  func pythonToSwift() async throws {
     let peer = try PythonPeer()
-    for round in 0..<TestScale.rounds(usual: 200, all: 20_000) {
+    for await round in TestScale.rounds(usual: 200, all: 20_000) {
       let bytes = try peer.generate(seed: TestScale.seed &+ UInt64(round))
       let same = try Everything(serialized: bytes, limits: wide).serialized() == bytes
       try #require(same, "\(TestScale.place(round))")
@@ -34,10 +34,10 @@ struct RoundTripTests {
   }
 
   @Test("two messages in a row are merged as Python merges them")
-  func merge() throws {
+  func merge() async throws {
     let peer = try PythonPeer()
     var generator = SeededGenerator(seed: TestScale.seed &+ 1)
-    for round in 0..<TestScale.rounds(usual: 200, all: 20_000) {
+    for await round in TestScale.rounds(usual: 200, all: 20_000) {
       var (first, second) = (Everything.random(&generator), Everything.random(&generator))
       // A map merges by key in Python; here it is a list.
       first.removeMaps()

@@ -30,9 +30,32 @@ package enum TestScale {
     return seed
   }()
 
-  /// How often a test repeats: `usual` times, or `all` times in the long proofs.
-  package static func rounds(usual: Int, all: Int) -> Int { isAll ? all : usual }
+  /// How much of something a test does: `usual`, or `all` in the long proofs.
+  package static func count(usual: Int, all: Int) -> Int { isAll ? all : usual }
+
+  /// The rounds of a test: `usual` times, or `all` times in the long proofs.
+  package static func rounds(usual: Int, all: Int) -> TestRounds { TestRounds(count: count(usual: usual, all: all)) }
 
   /// What to write beside a failure, so that it can be repeated.
   package static func place(_ round: Int) -> String { "HANDOFF_TEST_SEED=\(seed), round \(round)" }
+}
+
+/// Counts rounds from 0, and lets other tests run in between: a long test that never waits would keep one of the few
+/// threads that all tests share, and with it the others, whose time limits pass.
+package struct TestRounds: AsyncSequence, AsyncIteratorProtocol {
+  private let count: Int
+  private var round = 0
+
+  init(count: Int) { self.count = count }
+
+  /// Itself.
+  package func makeAsyncIterator() -> TestRounds { self }
+
+  /// The next round.
+  package mutating func next() async -> Int? {
+    guard round < count else { return nil }
+    defer { round += 1 }
+    await Task.yield()
+    return round
+  }
 }

@@ -77,7 +77,7 @@ import Testing
       }
       tickets.append(try await fixture.ledger.create(draft, deadline: fixture.deadline).ticket)
     }
-    for step in 0..<TestScale.rounds(usual: 160, all: 5000) {
+    for await step in TestScale.rounds(usual: 160, all: 5000) {
       let index = Int(random.next() % 40)
       let current = try await fixture.ledger.ticket(tickets[index].id, of: fixture.care.id, deadline: fixture.deadline)
       if let change = change(current, &random) {

@@ -183,7 +183,7 @@ import TicketLedger
     await withThrowingTaskGroup(of: Void.self) { group in
       for worker in 0..<4 {
         let seed = TestScale.seed &+ UInt64(worker) &* 7919
-        group.addTask { try await self.perform(run, seed: seed, acts: TestScale.rounds(usual: 60, all: 1_500)) }
+        group.addTask { try await self.perform(run, seed: seed, acts: TestScale.count(usual: 60, all: 1_500)) }
       }
       while let result = await group.nextResult() {
         if case .failure(let error) = result { Issue.record(error) }

@@ -63,7 +63,7 @@ import TicketLedger
     let stop = runner.start(on: TestLoops.group)
     let answers = try await withThrowingTaskGroup(of: Ticket.self) { group in
       var answers: [Ticket] = []
-      for number in 0..<TestScale.rounds(usual: 100, all: 1000) {
+      for await number in TestScale.rounds(usual: 100, all: 1000) {
         if number >= 8, let answer = try await group.next() { answers.append(answer) }
         group.addTask { try await client.createTicket(Self.request, world.by("gateway")) }
       }
