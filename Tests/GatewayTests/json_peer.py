@@ -52,6 +52,27 @@ def fill_time(random, message):
     message.nanos = random.choice([0, 1, 5_000, 120_000_000, 999_999_999, random.randint(0, 999_999_999)])
 
 
+def fill_duration(random, message):
+    # Ten thousand years, which JSON can say; both parts with one sign.
+    sign, high = random.choice([-1, 1]), 315_576_000_000
+    message.seconds = sign * random.choice([0, 1, high - 1, random.randint(0, high - 1), random.randint(0, 90)])
+    message.nanos = sign * random.choice([0, 1, 5_000, 120_000_000, 999_999_999, random.randint(0, 999_999_999)])
+
+
+def fill_mask(random, message):
+    names = ["title", "display_name", "a", "customer.email", "x_y_z", ""]
+    message.paths.extend(random.choice(names) for _ in range(random.randint(1, 4)))
+    # A single empty name and none at all are the same text.
+    if list(message.paths) == [""]:
+        message.paths[0] = "title"
+
+
+# Messages whose JSON is a text that cannot say everything.
+TEXT_MESSAGES = {
+    "google.protobuf.Timestamp": fill_time, "google.protobuf.Duration": fill_duration,
+    "google.protobuf.FieldMask": fill_mask}
+
+
 def fill(random, message, depth):
     for field in message.DESCRIPTOR.fields:
         if random.random() < (0.5 if depth else 0.2):
@@ -62,8 +83,9 @@ def fill(random, message, depth):
             holder = getattr(message, field.name)
             for _ in range(random.randint(1, 3) if field.is_repeated else 1):
                 part = holder.add() if field.is_repeated else holder
-                if field.message_type.full_name == "google.protobuf.Timestamp":
-                    fill_time(random, part)
+                fill_text = TEXT_MESSAGES.get(field.message_type.full_name)
+                if fill_text:
+                    fill_text(random, part)
                 else:
                     fill(random, part, depth + 1)
             if not field.is_repeated:
