@@ -67,11 +67,17 @@ let services: [Target] = [
   // It knows the API because a row of the database becomes a `Ticket` there, once for all services.
   library(
     "TicketLedger",
-    ["HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto"],
+    [
+      "HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto",
+      "PersonalData",
+    ],
     exclude: ["Migrations"]),
   library(
     "Tickets",
-    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit"],
+    [
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit",
+      "PersonalData",
+    ],
     exclude: ["Migrations"]),
   library(
     "Assignment",
@@ -130,6 +136,13 @@ let executables: [Target] = [
       "CSpawn", "Crypto", "EventLoop", "HandoffAPI", "Outbound", "Postgres", "Protobuf", "RPC", "RPCProtos",
       "ServiceKit", "TicketLedger",
     ]),
+  // The program behind scripts/bench masking.
+  .executableTarget(
+    name: "masking-bench",
+    dependencies: [
+      "EventLoop", "HandoffAPI", "HandoffTestKit", "LedgerTestKit", "Masking", "PersonalData", "Postgres", "RPC",
+      "ServiceKit", "TicketLedger", "Tickets",
+    ], path: "Benchmarks/masking/handoff", swiftSettings: swiftSettings),
   executable("protoc-gen-handoff", ["Protobuf", "CDescriptorProtos"]),
 ]
 
@@ -171,7 +184,8 @@ let testTargets: [Target] = [
   tests(
     "TicketsTests",
     [
-      "Tickets", "Assignment", "Mail", "TicketLedger", "HandoffAPI", "HandoffTestKit", "ServiceKit", "Postgres", "RPC",
+      "Tickets", "Assignment", "Mail", "Masking", "TicketLedger", "HandoffAPI", "HandoffTestKit", "ServiceKit",
+      "Postgres", "RPC",
       "RPCProtos", "Protobuf", "EventLoop", "Crypto",
     ]),
   tests(

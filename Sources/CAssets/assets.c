@@ -39,6 +39,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Assignment/Migrations/0017_explain_assignments.sql"
 #include "embed_asset.h"
+#define ASSET "../Masking/Migrations/0018_detect_and_audit.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

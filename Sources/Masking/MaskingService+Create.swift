@@ -89,15 +89,15 @@ extension MaskingService {
     event.notes = ids.map { CodeChange("mask", "", $0.description) } + plan.leftCopies(of: tickets.own.link)
     var sealed: [MaskStore.Sealed] = []
     for (place, new) in plan.numbered(ids, on: tickets.own.link) {
+      let seal = try keys.seal(new.original, for: place)
       sealed.append(
-        MaskStore.Sealed(
-          place: place, start: new.asterisks.start, original: try keys.seal(new.original, for: place),
-          keyID: keys.currentID))
+        MaskStore.Sealed(place: place, start: new.asterisks.start, original: seal.bytes, keyID: seal.keyID))
     }
     var change = TicketChange(event)
     change.companions =
       plan.changes.map { CopyStore.set($0.before, to: $0.after) } + MaskStore.move(plan.moved)
       + MaskStore.insert(ids, sealed, on: tickets.own, by: agent)
+      + [MaskActStore.insert(.mask, of: ids, on: tickets.own, by: agent, reason: nil)]
     change.resultIDs = ids.map(\.rawValue)
     var linked = LinkedChange(change)
     for other in tickets.others where plan.changes.contains(where: { $0.before.address.ticket == other.link }) {
@@ -178,6 +178,7 @@ extension TicketRecord {
     customerName = fields["customer.display_name"] ?? customerName
     customerEmail = fields["customer.email"] ?? customerEmail
     customerPhone = fields["customer.phone"] ?? customerPhone
+    if let phone = fields["call_back.phone"] { callBack?.phone = phone }
   }
 
   /// The text of one of the ticket's own fields.
@@ -187,6 +188,7 @@ extension TicketRecord {
     case "customer.display_name": customerName
     case "customer.email": customerEmail
     case "customer.phone": customerPhone
+    case "call_back.phone": callBack?.phone
     default: nil
     }
   }

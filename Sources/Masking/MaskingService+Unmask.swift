@@ -15,13 +15,13 @@ extension MaskingService {
   /// ticket.
   ///
   /// Needs the unmask right and a reason of 1 to ``reasonCharactersMax`` characters, of which the event says only that
-  /// it was given. With a request id the call is safe to repeat.
+  /// it was given; administrators read it in the report. With a request id the call is safe to repeat.
   ///
   /// - Throws: MASK_NOT_FOUND, also for a mask taken off before; SECURITY_SERVICE_OFF, PERMISSION_DENIED,
   ///   REQUEST_INVALID, STALE_VERSION; MASK_KEY_LOST, MASK_DAMAGED, and then nothing is changed.
   package func unmaskText(_ request: UnmaskTextRequest, _ call: CallContext) async throws -> Ticket {
     let name = try MaskName(request.name, field: "name")
-    let access = try await unmaskAccess(name, reason: request.reason, call)
+    let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
     let agent = try access.agent().agentID
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
@@ -35,7 +35,7 @@ extension MaskingService {
       let opened = try places.map { (place: $0, original: try keys.open($0)) }
       let plan = try await plan(opened, transaction)
       ownFields = plan.ownFields(of: tickets.own)
-      return try change(plan, name, on: tickets, access, by: agent)
+      return try change(plan, name, on: tickets, access, by: agent, reason)
     }
     var ticket = written.ticket
     ticket.replace(ownFields)
@@ -50,7 +50,7 @@ extension MaskingService {
   /// - Throws: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
   package func revealMask(_ request: RevealMaskRequest, _ call: CallContext) async throws -> RevealMaskResponse {
     let name = try MaskName(request.name, field: "name")
-    let access = try await unmaskAccess(name, reason: request.reason, call)
+    let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
     let ticket = try await ledger.ticket(name.ticket, access: access, deadline: call.deadline)
     let mask = try await store.mask(name.id, of: ticket.link, deadline: call.deadline)
     guard let mask, !mask.isTakenOff else { throw ServiceError(.maskNotFound) }
@@ -59,19 +59,25 @@ extension MaskingService {
     event.notes = [CodeChange("mask", "", name.id.description), CodeChange("reason", "", "GIVEN")]
     var change = TicketChange(event)
     change.isSilent = true
+    change.companions = [
+      MaskActStore.insert(
+        .reveal, of: [name.id], on: ticket, by: try access.agent().agentID,
+        reason: try keys.seal(reason: reason, of: name.id, .reveal))
+    ]
     // Nobody sees an original without a trace: the event is written before the text is handed out.
     _ = try await ledger.write(change, on: ticket, deadline: call.deadline)
     return RevealMaskResponse(text: original)
   }
 
-  /// Who asks for an original, with the right to it and a reason.
-  private func unmaskAccess(_ name: MaskName, reason: String, _ call: CallContext) async throws -> Access {
+  /// Who asks for an original, with the right to it and a reason in canonical form.
+  private func unmaskAccess(
+    _ name: MaskName, reason: String, _ call: CallContext
+  ) async throws -> (Access, reason: String) {
     let access = try await ledger.access(call, ticket: name.ticket)
-    try access.require(.unmask)
+    try await requireUnmask(access, deadline: call.deadline)
     _ = try access.agent()
     try Self.requireSecurity(access)
-    _ = try CanonicalText.line(reason, field: "reason", charactersMax: Self.reasonCharactersMax)
-    return access
+    return (access, try CanonicalText.line(reason, field: "reason", charactersMax: Self.reasonCharactersMax))
   }
 
   private func plan(
@@ -86,7 +92,8 @@ extension MaskingService {
   }
 
   private func change(
-    _ plan: UnmaskingPlan, _ name: MaskName, on tickets: LinkedTickets, _ access: Access, by agent: AgentID
+    _ plan: UnmaskingPlan, _ name: MaskName, on tickets: LinkedTickets, _ access: Access, by agent: AgentID,
+    _ reason: String
   ) throws -> LinkedChange {
     let outcome = try access.outcome(of: .mask, on: tickets.own)
     var event = EventDraft(.unmasked, by: access.ledgerActor, outcome: outcome, on: tickets.own)
@@ -97,6 +104,11 @@ extension MaskingService {
       plan.changes.map { CopyStore.set($0.before, to: $0.after) }
       + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved)
       + MaskStore.takeOff(name.id, tickets.own.serviceID, by: agent)
+      + [
+        MaskActStore.insert(
+          .unmask, of: [name.id], on: tickets.own, by: agent,
+          reason: try keys.seal(reason: reason, of: name.id, .unmask))
+      ]
     change.resultIDs = [name.id.rawValue]
     var linked = LinkedChange(change)
     for other in tickets.others where plan.changes.contains(where: { $0.before.address.ticket == other.link }) {

@@ -25,7 +25,9 @@ package struct MaskingService: MaskingServiceProvider {
 
   /// Who may call what, beside the public methods of the gateway.
   package static let callerRules: [CallerRule] = [
-    CallerRule("MaskingService", callers: ["gateway", "operator"])
+    CallerRule("MaskingService", callers: ["gateway", "operator"]),
+    CallerRule("MaskingService", ["SealMasks"], callers: ["tickets"]),
+    CallerRule("MaskingService", ["SealSecret", "OpenSecret"], callers: ["mail", "tickets"]),
   ]
 
   /// Lists a ticket's masks, oldest first and those taken off too, in pages of up to 100 unless the request asks
@@ -49,7 +51,7 @@ package struct MaskingService: MaskingServiceProvider {
 
   /// Points out what looks like personal data in the title and all entries of a ticket, and changes nothing.
   ///
-  /// - Throws: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED.
+  /// - Throws: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
   package func detectPersonalData(
     _ request: DetectPersonalDataRequest, _ call: CallContext
   ) async throws -> DetectPersonalDataResponse {
@@ -58,11 +60,13 @@ package struct MaskingService: MaskingServiceProvider {
     try access.require(.ticket)
     try Self.requireSecurity(access)
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
+    let policy = try await ledger.directory.masking(of: ticket.serviceID, deadline: call.deadline)
+    guard policy.detection != .off else { throw ServiceError(.detectionOff) }
     let entries = try await store.allEntryTexts(of: ticket.link, deadline: call.deadline)
-    var findings = PersonalDataScanner.findings(in: ticket.title).map { Finding($0, entry: "") }
+    var findings = policy.findings(in: ticket.title).map { Finding($0, entry: "") }
     for entry in entries {
       let entryName = EntryName(ticket: name, id: entry.id).description
-      findings += PersonalDataScanner.findings(in: entry.text).map { Finding($0, entry: entryName) }
+      findings += policy.findings(in: entry.text).map { Finding($0, entry: entryName) }
     }
     return DetectPersonalDataResponse(findings: findings)
   }
@@ -86,19 +90,8 @@ package struct MaskingService: MaskingServiceProvider {
 extension Finding {
   init(_ finding: PersonalDataFinding, entry: String) {
     self.init(
-      kind: Kind(finding.kind),
+      kind: Kind(rawValue: finding.kind.number),
       span: TextSpan(entry: entry, start: Int32(finding.start), length: Int32(finding.length)),
       confidencePercent: finding.confidencePercent)
-  }
-}
-
-extension Finding.Kind {
-  init(_ kind: PersonalDataKind) {
-    switch kind {
-    case .phone: self = .phone
-    case .email: self = .email
-    case .residentRegistrationNumber: self = .residentRegistrationNumber
-    case .cardNumber: self = .cardNumber
-    }
   }
 }

@@ -33,7 +33,8 @@ struct RequestedSpans: Sendable {
       }
       guard TextCopies.original(of: field) != nil, (field == "entry") == (entry != nil) else {
         throw .invalid(
-          "spans[\(index)].field", "is not one of title, customer.display_name, customer.email, customer.phone")
+          "spans[\(index)].field",
+          "is not one of title, customer.display_name, customer.email, customer.phone, call_back.phone")
       }
       wanted.append(
         Wanted(entry: entry?.id, field: field, span: ScalarSpan(start: Int(span.start), length: Int(span.length))))

@@ -26,7 +26,7 @@ extension TicketService {
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)
     let claim = try claim(of: request, request.requestId, call, access)
-    let reply = Reply(text: text, channel: channel, access: access, deadline: call.deadline)
+    let reply = Reply(text: text, channel: channel, access: access, call: call)
     let written = try await ledger.perform(
       on: name, access: access, idempotency: claim, deadline: call.deadline
     ) { ticket in
@@ -52,11 +52,14 @@ extension TicketService {
       of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.member == nil ? .customer : nil)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
-    event.entries = [EntryDraft(.inquiry, .customerReply, body: reply.text, actor: .customer)]
+    let arrived = try await masked(reply, on: ticket.id, of: service)
+    event.entries = [arrived.entry(.inquiry, .customerReply, by: .customer)]
+    event.notes += arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
     var change = TicketChange(event)
-    if let target = ticket.target, let companion = try await copy(reply, to: target) {
-      change.companions = [companion]
+    change.companions = arrived.companions
+    if let target = ticket.target, let companions = try await copy(reply, to: target) {
+      change.companions += companions
       change.companionTopics = [.triggers]
     }
     return change
@@ -77,7 +80,9 @@ extension TicketService {
     draft.customer.name = ticket.customerName
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
-    draft.event.entries = [EntryDraft(.inquiry, .customerReply, body: reply.text, actor: .customer)]
+    let arrived = try await masked(reply, on: id, of: reply.access.service)
+    draft.event.entries = [arrived.entry(.inquiry, .customerReply, by: .customer)]
+    draft.event.notes += arrived.notes
     if created.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     let (statement, entryIDs) = try await ledger.companion(
       creating: draft, id: id, at: ticket.readTime, deadline: reply.deadline)
@@ -85,7 +90,7 @@ extension TicketService {
     event.notes = [CodeChange("next_ticket", "", id.description)]
     var change = TicketChange(event)
     change.isSilent = true
-    change.companions = [statement]
+    change.companions = [statement] + arrived.companions
     change.companionTopics = draft.event.outbox.map(\.topic)
     change.resultIDs = entryIDs.map(\.rawValue) + [id.rawValue]
     return change
@@ -93,7 +98,7 @@ extension TicketService {
 
   /// What the customer adds while an issue ticket is still open goes there too, for the agents who work on it; nil when
   /// that one has ended.
-  private func copy(_ reply: Reply, to target: TicketLink) async throws -> Query? {
+  private func copy(_ reply: Reply, to target: TicketLink) async throws -> [Query]? {
     let service = try await ledger.directory.service(id: target.serviceID, deadline: reply.deadline)
     let issue = try await ledger.ticket(target.ticketID, of: target.serviceID, deadline: reply.deadline)
     guard
@@ -101,9 +106,18 @@ extension TicketService {
         of: .receiveSourceReply, on: issue.standing(in: service.kind), by: .system)
     else { return nil }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: issue)
-    event.entries = [EntryDraft(.comment, .customerReply, body: reply.text, actor: .customer)]
+    let arrived = try await masked(reply, on: issue.id, of: service)
+    event.entries = [arrived.entry(.comment, .customerReply, by: .customer)]
+    event.notes += arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
-    return try await ledger.companion(TicketChange(event), on: issue, deadline: reply.deadline)
+    return [try await ledger.companion(TicketChange(event), on: issue, deadline: reply.deadline)] + arrived.companions
+  }
+
+  /// The reply as it may be stored on a ticket, which need not be the one that it came to.
+  private func masked(_ reply: Reply, on ticket: TicketID, of service: ServiceRecord) async throws -> ArrivedTexts {
+    try await masked(title: nil, body: reply.text, of: service, as: reply.access.service, reply.call) {
+      (ticket, try await ledger.newEntryID(deadline: reply.deadline))
+    }.texts
   }
 
   /// Whether the agent who holds a ticket can still work on it.
@@ -121,7 +135,9 @@ private struct Reply: Sendable {
   /// Nil: not said.
   let channel: TicketChannel?
   let access: Access
-  let deadline: Deadline
+  let call: CallContext
+
+  var deadline: Deadline { call.deadline }
 
   /// How the reply came in, for a new ticket: as said, else by mail when mail brings it, else as the ticket did.
   func channel(after ticket: TicketRecord) -> TicketChannel {

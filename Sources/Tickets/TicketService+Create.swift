@@ -30,6 +30,7 @@ extension TicketService {
       return try await ledger.message(for: written.ticket, deadline: call.deadline)
     }
     var draft = try await draft(wanted, try await facts, access, call)
+    try await maskOnArrival(&draft, call)
     draft.idempotency = claim
     let written = try await ledger.create(draft, opening: opened, deadline: call.deadline)
     guard !written.isRepeat, draft.event.outbox.contains(where: { $0.topic == .triggers }) else {
@@ -92,6 +93,24 @@ extension TicketService {
     let changes = saving.changes(wanted.fieldValues, current: [:], .customerForm, &check)
     try check.done()
     return changes
+  }
+
+  /// Masks personal data in a ticket to be, where its service wants that.
+  private func maskOnArrival(_ draft: inout TicketDraft, _ call: CallContext) async throws {
+    let (texts, ids) = try await masked(
+      title: draft.title, body: draft.event.entries[0].body, of: draft.service, call
+    ) {
+      let ticket = if let id = draft.id { id } else { try await ledger.newTicketID(deadline: call.deadline) }
+      return (ticket, try await ledger.newEntryID(deadline: call.deadline))
+    }
+    guard let (ticket, entry) = ids else { return }
+    draft.id = ticket
+    draft.title = texts.title
+    draft.event.entries[0].id = entry
+    draft.event.entries[0].body = texts.body
+    draft.event.entries[0].original = texts.originalBody
+    draft.event.notes += texts.notes
+    draft.companions += texts.companions
   }
 
   /// A service creates tickets in the name of customers, an agent in their own.

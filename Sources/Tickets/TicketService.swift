@@ -12,6 +12,7 @@ package struct TicketService: TicketServiceProvider {
   let fields: FieldCatalogs
   let mail: MailServiceClient
   let assignment: AssignmentServiceClient
+  let masking: MaskingServiceClient?
   let triggerPatience: Duration
 
   /// Serves the ledger's tickets.
@@ -19,17 +20,20 @@ package struct TicketService: TicketServiceProvider {
   /// - Parameters:
   ///   - mail: the way to MailService, without which nothing is resolved or held.
   ///   - assignment: the way to AssignmentService; when it is out of reach, triggers run later.
+  ///   - masking: the way to MaskingService, without which inquiries with personal data are refused where a service
+  ///   wants that masked on arrival.
   ///   - triggerPatience: how long a creation waits for the triggers; they run anyway, its answer just does not show
   ///   it.
   package init(
     ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
-    triggerPatience: Duration = .seconds(1)
+    masking: (any RPCTransport)? = nil, triggerPatience: Duration = .seconds(1)
   ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)
     fields = FieldCatalogs(store: store)
     self.mail = MailServiceClient(mail)
     self.assignment = AssignmentServiceClient(assignment)
+    self.masking = masking.map { MaskingServiceClient($0) }
     self.triggerPatience = triggerPatience
   }
 

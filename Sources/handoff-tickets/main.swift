@@ -7,7 +7,7 @@ import Tickets
 let description = ServiceDescription(
   "tickets", summary: "The life of tickets: creation, history, processing, lists and counters.", port: 7101,
   keys: CommonKeys.database + [
-    TicketLedger.keyFile, CommonKeys.assignmentAddress, CommonKeys.mailAddress,
+    TicketLedger.keyFile, CommonKeys.assignmentAddress, CommonKeys.mailAddress, CommonKeys.maskingAddress,
   ],
   rules: [CommonKeys.databaseRule])
 
@@ -16,7 +16,8 @@ await runService(description) { process in
   let service = TicketService(
     ledger: ledger,
     mail: try process.channel(to: "mail", at: process.config[CommonKeys.mailAddress]),
-    assignment: try process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]))
+    assignment: try process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]),
+    masking: try process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]))
   let stopJobs = TicketJobs(ledger: ledger, log: process.log, metrics: process.metrics).start(on: process.group)
   process.onShutdown("jobs", stopJobs)
   return ServiceParts([service.rpcService], callers: TicketService.callerRules)

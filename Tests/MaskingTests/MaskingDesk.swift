@@ -13,16 +13,20 @@ import TicketLedger
 struct MaskingDesk {
   let desk: Desk
   let masking: MaskingService
+  let keys: VaultKeys
   let metrics = Metrics()
 
   static func open() async throws -> MaskingDesk { try MaskingDesk(try await Desk.open()) }
 
-  private init(_ desk: Desk) throws {
+  /// The same desk with a service that has read no settings yet.
+  static func fresh(_ world: MaskingDesk) throws -> MaskingDesk { try MaskingDesk(world.desk, keys: world.keys) }
+
+  private init(_ desk: Desk, keys: VaultKeys? = nil) throws {
     self.desk = desk
     let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
-    masking = MaskingService(
-      ledger: try desk.ledger(as: "handoff_masking"), keys: try VaultKeys(directory: directory, metrics: metrics))
-    try FileManager.default.removeItem(atPath: directory)
+    self.keys = try keys ?? VaultKeys(directory: directory, metrics: metrics)
+    masking = MaskingService(ledger: try desk.ledger(as: "handoff_masking"), keys: self.keys)
+    if keys == nil { try FileManager.default.removeItem(atPath: directory) }
   }
 
   /// Masks spans as an agent of `care`.

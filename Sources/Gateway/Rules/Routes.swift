@@ -157,5 +157,10 @@ package struct Route: Sendable {
     .init("RevealMask", .masking, .post, "/v1/{name=services/*/tickets/*/masks/*}:reveal", body: .whole),
     .init("ListMasks", .masking, .get, "/v1/{parent=services/*/tickets/*}/masks"),
     .init("DetectPersonalData", .masking, .get, "/v1/{parent=services/*/tickets/*}:detectPersonalData"),
+    .init("GetMaskingSettings", .masking, .get, "/v1/{name=services/*/maskingSettings}"),
+    .init(
+      "UpdateMaskingSettings", .masking, .patch, "/v1/{masking_settings.name=services/*/maskingSettings}",
+      body: .field("masking_settings")),
+    .init("ListMaskingActs", .masking, .get, "/v1/{parent=services/*}/maskingActs"),
   ]
 }

@@ -64,34 +64,12 @@ package enum HandoffAPI {
     Trigger.descriptor,
     TriggerPass.descriptor,
     TriggerCondition.descriptor,
-    ConditionGroup.descriptor,
     TriggerResult.descriptor,
     AssignResult.descriptor,
-    TriggerSettings.descriptor,
-    TriggerVocabulary.descriptor,
-    TriggerVocabulary.TargetRule.descriptor,
     CreateTriggerRequest.descriptor,
     GetTriggerRequest.descriptor,
     ListTriggersRequest.descriptor,
     ListTriggersResponse.descriptor,
-    UpdateTriggerRequest.descriptor,
-    ActivateTriggerRequest.descriptor,
-    DeactivateTriggerRequest.descriptor,
-    DeleteTriggerRequest.descriptor,
-    ReorderTriggersRequest.descriptor,
-    ReorderTriggersResponse.descriptor,
-    GetTriggerSettingsRequest.descriptor,
-    UpdateTriggerSettingsRequest.descriptor,
-    GetTriggerVocabularyRequest.descriptor,
-    AssignmentRecord.descriptor,
-    AssignmentRecord.Candidate.descriptor,
-    ExplainAssignmentRequest.descriptor,
-    AssignmentExplanation.descriptor,
-    SimulateTriggersRequest.descriptor,
-    SimulateTriggersResponse.descriptor,
-    SimulateTriggersResponse.Change.descriptor,
-    SimulateTriggersResponse.Firing.descriptor,
-    SimulateTriggersResponse.SimulatedTicket.descriptor,
     KeepTicketRequest.descriptor,
     ForwardTicketRequest.descriptor,
     RunTriggersRequest.descriptor,
@@ -120,6 +98,21 @@ package enum HandoffAPI {
     DetectPersonalDataRequest.descriptor,
     DetectPersonalDataResponse.descriptor,
     Finding.descriptor,
+    MaskingSettings.descriptor,
+    OwnPattern.descriptor,
+    GetMaskingSettingsRequest.descriptor,
+    UpdateMaskingSettingsRequest.descriptor,
+    ListMaskingActsRequest.descriptor,
+    ListMaskingActsResponse.descriptor,
+    MaskingAct.descriptor,
+    SealMasksRequest.descriptor,
+    ArrivingOriginal.descriptor,
+    SealMasksResponse.descriptor,
+    SealedMask.descriptor,
+    SealSecretRequest.descriptor,
+    SealSecretResponse.descriptor,
+    OpenSecretRequest.descriptor,
+    OpenSecretResponse.descriptor,
     Service.descriptor,
     TypeNode.descriptor,
     LocalizedName.descriptor,
@@ -382,86 +375,6 @@ package enum HandoffAPI {
           serverStreaming: false,
           isInternal: false
         ),
-        MethodDescriptor(
-          name: "UpdateTrigger",
-          input: UpdateTriggerRequest.descriptor,
-          output: Trigger.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "ActivateTrigger",
-          input: ActivateTriggerRequest.descriptor,
-          output: Trigger.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "DeactivateTrigger",
-          input: DeactivateTriggerRequest.descriptor,
-          output: Trigger.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "DeleteTrigger",
-          input: DeleteTriggerRequest.descriptor,
-          output: Empty.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "ReorderTriggers",
-          input: ReorderTriggersRequest.descriptor,
-          output: ReorderTriggersResponse.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "GetTriggerSettings",
-          input: GetTriggerSettingsRequest.descriptor,
-          output: TriggerSettings.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "UpdateTriggerSettings",
-          input: UpdateTriggerSettingsRequest.descriptor,
-          output: TriggerSettings.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "GetTriggerVocabulary",
-          input: GetTriggerVocabularyRequest.descriptor,
-          output: TriggerVocabulary.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "ExplainAssignment",
-          input: ExplainAssignmentRequest.descriptor,
-          output: AssignmentExplanation.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "SimulateTriggers",
-          input: SimulateTriggersRequest.descriptor,
-          output: SimulateTriggersResponse.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
       ]),
     ServiceDescriptor(
       fullName: "handoff.mail.v1.MailService",
@@ -541,6 +454,54 @@ package enum HandoffAPI {
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetMaskingSettings",
+          input: GetMaskingSettingsRequest.descriptor,
+          output: MaskingSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMaskingSettings",
+          input: UpdateMaskingSettingsRequest.descriptor,
+          output: MaskingSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListMaskingActs",
+          input: ListMaskingActsRequest.descriptor,
+          output: ListMaskingActsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SealMasks",
+          input: SealMasksRequest.descriptor,
+          output: SealMasksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
+        ),
+        MethodDescriptor(
+          name: "SealSecret",
+          input: SealSecretRequest.descriptor,
+          output: SealSecretResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
+        ),
+        MethodDescriptor(
+          name: "OpenSecret",
+          input: OpenSecretRequest.descriptor,
+          output: OpenSecretResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
         ),
       ]),
     ServiceDescriptor(
@@ -1467,86 +1428,6 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
-          name: "UpdateTrigger",
-          input: UpdateTriggerRequest.descriptor,
-          output: Trigger.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "ActivateTrigger",
-          input: ActivateTriggerRequest.descriptor,
-          output: Trigger.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "DeactivateTrigger",
-          input: DeactivateTriggerRequest.descriptor,
-          output: Trigger.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "DeleteTrigger",
-          input: DeleteTriggerRequest.descriptor,
-          output: Empty.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "ReorderTriggers",
-          input: ReorderTriggersRequest.descriptor,
-          output: ReorderTriggersResponse.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "GetTriggerSettings",
-          input: GetTriggerSettingsRequest.descriptor,
-          output: TriggerSettings.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "UpdateTriggerSettings",
-          input: UpdateTriggerSettingsRequest.descriptor,
-          output: TriggerSettings.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "GetTriggerVocabulary",
-          input: GetTriggerVocabularyRequest.descriptor,
-          output: TriggerVocabulary.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "ExplainAssignment",
-          input: ExplainAssignmentRequest.descriptor,
-          output: AssignmentExplanation.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
-          name: "SimulateTriggers",
-          input: SimulateTriggersRequest.descriptor,
-          output: SimulateTriggersResponse.descriptor,
-          clientStreaming: false,
-          serverStreaming: false,
-          isInternal: false
-        ),
-        MethodDescriptor(
           name: "PreviewAnswer",
           input: PreviewAnswerRequest.descriptor,
           output: AnswerPreview.descriptor,
@@ -1606,6 +1487,30 @@ package enum HandoffAPI {
           name: "DetectPersonalData",
           input: DetectPersonalDataRequest.descriptor,
           output: DetectPersonalDataResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetMaskingSettings",
+          input: GetMaskingSettingsRequest.descriptor,
+          output: MaskingSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMaskingSettings",
+          input: UpdateMaskingSettingsRequest.descriptor,
+          output: MaskingSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListMaskingActs",
+          input: ListMaskingActsRequest.descriptor,
+          output: ListMaskingActsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

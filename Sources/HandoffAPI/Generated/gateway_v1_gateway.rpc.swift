@@ -350,6 +350,18 @@ package protocol HandoffServiceProvider: Sendable {
     _ request: DetectPersonalDataRequest,
     _ call: CallContext
   ) async throws -> DetectPersonalDataResponse
+
+  /// Returns how a service handles personal data.
+  func getMaskingSettings(_ request: GetMaskingSettingsRequest, _ call: CallContext) async throws -> MaskingSettings
+
+  /// Changes how a service handles personal data.
+  func updateMaskingSettings(
+    _ request: UpdateMaskingSettingsRequest,
+    _ call: CallContext
+  ) async throws -> MaskingSettings
+
+  /// Tells who masked, unmasked and saw what.
+  func listMaskingActs(_ request: ListMaskingActsRequest, _ call: CallContext) async throws -> ListMaskingActsResponse
 }
 
 extension HandoffServiceProvider {
@@ -609,6 +621,15 @@ extension HandoffServiceProvider {
         },
         .unary("DetectPersonalData", DetectPersonalDataRequest.self, DetectPersonalDataResponse.self) {
           try await self.detectPersonalData($0, $1)
+        },
+        .unary("GetMaskingSettings", GetMaskingSettingsRequest.self, MaskingSettings.self) {
+          try await self.getMaskingSettings($0, $1)
+        },
+        .unary("UpdateMaskingSettings", UpdateMaskingSettingsRequest.self, MaskingSettings.self) {
+          try await self.updateMaskingSettings($0, $1)
+        },
+        .unary("ListMaskingActs", ListMaskingActsRequest.self, ListMaskingActsResponse.self) {
+          try await self.listMaskingActs($0, $1)
         },
       ])
   }
@@ -1119,5 +1140,29 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> DetectPersonalDataResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/DetectPersonalData", request, options)
+  }
+
+  /// Returns how a service handles personal data.
+  package func getMaskingSettings(
+    _ request: GetMaskingSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> MaskingSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetMaskingSettings", request, options)
+  }
+
+  /// Changes how a service handles personal data.
+  package func updateMaskingSettings(
+    _ request: UpdateMaskingSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> MaskingSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateMaskingSettings", request, options)
+  }
+
+  /// Tells who masked, unmasked and saw what.
+  package func listMaskingActs(
+    _ request: ListMaskingActsRequest,
+    _ options: CallOptions
+  ) async throws -> ListMaskingActsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListMaskingActs", request, options)
   }
 }

@@ -13,7 +13,7 @@ package struct TextSpan: Message {
   /// Number of scalars, at least 1.
   package var length: Int32 = 0
   /// The field that the span is in, when it is in no entry: `customer.display_name`, `customer.email`,
-  /// `customer.phone`, or `title`. Empty: the title.
+  /// `customer.phone`, `call_back.phone`, or `title`. Empty: the title.
   package var field: String = ""
 
   /// Leaves every field at its default.
@@ -566,6 +566,20 @@ package struct Finding: Message {
     package static let residentRegistrationNumber = Kind(rawValue: 3)
     /// A payment card number.
     package static let cardNumber = Kind(rawValue: 4)
+    /// A Korean foreigner registration number.
+    package static let foreignerRegistrationNumber = Kind(rawValue: 5)
+    /// A bank account number.
+    package static let bankAccount = Kind(rawValue: 6)
+    /// A Korean passport number.
+    package static let passport = Kind(rawValue: 7)
+    /// A Korean driver's licence number.
+    package static let driverLicence = Kind(rawValue: 8)
+    /// A Korean business registration number.
+    package static let businessNumber = Kind(rawValue: 9)
+    /// An IP address.
+    package static let ipAddress = Kind(rawValue: 10)
+    /// What a pattern of the service describes.
+    package static let ownPattern = Kind(rawValue: 11)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -576,7 +590,20 @@ package struct Finding: Message {
     }
 
     /// The declared values.
-    package static let allValues: [Kind] = [.unspecified, .phone, .email, .residentRegistrationNumber, .cardNumber]
+    package static let allValues: [Kind] = [
+      .unspecified,
+      .phone,
+      .email,
+      .residentRegistrationNumber,
+      .cardNumber,
+      .foreignerRegistrationNumber,
+      .bankAccount,
+      .passport,
+      .driverLicence,
+      .businessNumber,
+      .ipAddress,
+      .ownPattern,
+    ]
 
     /// The name in the proto file, or nil for a number that is not declared.
     package var protoName: String? {
@@ -586,6 +613,13 @@ package struct Finding: Message {
       case 2: "EMAIL"
       case 3: "RESIDENT_REGISTRATION_NUMBER"
       case 4: "CARD_NUMBER"
+      case 5: "FOREIGNER_REGISTRATION_NUMBER"
+      case 6: "BANK_ACCOUNT"
+      case 7: "PASSPORT"
+      case 8: "DRIVER_LICENCE"
+      case 9: "BUSINESS_NUMBER"
+      case 10: "IP_ADDRESS"
+      case 11: "OWN_PATTERN"
       default: nil
       }
     }
@@ -632,6 +666,882 @@ package struct Finding: Message {
       c.pointee.span = try span.makeCMessage(arena).assumingMemoryBound(to: Handoff__Masking__V1__TextSpan.self)
     }
     c.pointee.confidence_percent = confidencePercent
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// How a service handles personal data.
+package struct MaskingSettings: Message {
+  /// When personal data is looked for.
+  package struct Detection: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = Detection(rawValue: 0)
+    /// Never.
+    package static let off = Detection(rawValue: 1)
+    /// When somebody asks. The default.
+    package static let suggest = Detection(rawValue: 2)
+    /// In a customer's words before they are stored, too: what is found is masked, and nothing is stored in clear.
+    package static let automatic = Detection(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Detection] = [.unspecified, .off, .suggest, .automatic]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "DETECTION_UNSPECIFIED"
+      case 1: "OFF"
+      case 2: "SUGGEST"
+      case 3: "AUTOMATIC"
+      default: nil
+      }
+    }
+  }
+
+  /// Who may bring originals back.
+  package struct UnmaskRight: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = UnmaskRight(rawValue: 0)
+    /// Every ticket agent who has the unmask right. The default.
+    package static let ticketAgents = UnmaskRight(rawValue: 1)
+    /// Administrators who have the unmask right.
+    package static let administrators = UnmaskRight(rawValue: 2)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [UnmaskRight] = [.unspecified, .ticketAgents, .administrators]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "UNMASK_RIGHT_UNSPECIFIED"
+      case 1: "TICKET_AGENTS"
+      case 2: "ADMINISTRATORS"
+      default: nil
+      }
+    }
+  }
+
+  /// Resource name: `services/{service}/maskingSettings`.
+  package var name: String = ""
+  /// When personal data is looked for.
+  package var detection: MaskingSettings.Detection = MaskingSettings.Detection()
+  /// Which kinds; none: all.
+  package var kinds: [Finding.Kind] = []
+  /// Findings that are less sure are neither told nor masked: 1 to 100.
+  package var confidencePercent: Int32 = 0
+  /// Who may bring originals back.
+  package var unmaskRight: MaskingSettings.UnmaskRight = MaskingSettings.UnmaskRight()
+  /// The service's own patterns, at most 20.
+  package var patterns: [OwnPattern] = []
+  /// Grows with every change; 0 as long as nothing was set.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    detection: MaskingSettings.Detection = MaskingSettings.Detection(),
+    kinds: [Finding.Kind] = [],
+    confidencePercent: Int32 = 0,
+    unmaskRight: MaskingSettings.UnmaskRight = MaskingSettings.UnmaskRight(),
+    patterns: [OwnPattern] = [],
+    version: Int64 = 0
+  ) {
+    self.name = name
+    self.detection = detection
+    self.kinds = kinds
+    self.confidencePercent = confidencePercent
+    self.unmaskRight = unmaskRight
+    self.patterns = patterns
+    self.version = version
+  }
+
+  /// The type `handoff.masking.v1.MaskingSettings`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__MaskingSettings()
+    handoff__masking__v1__masking_settings__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__MaskingSettings`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__MaskingSettings.self)
+    name = CFields.string(c.pointee.name)
+    detection = MaskingSettings.Detection(rawValue: Int32(truncatingIfNeeded: c.pointee.detection.rawValue))
+    kinds = CFields.enums(c.pointee.kinds, c.pointee.n_kinds)
+    confidencePercent = c.pointee.confidence_percent
+    unmaskRight = MaskingSettings.UnmaskRight(rawValue: Int32(truncatingIfNeeded: c.pointee.unmask_right.rawValue))
+    patterns = CFields.messages(c.pointee.patterns, c.pointee.n_patterns)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Masking__V1__MaskingSettings` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__MaskingSettings.self)
+    handoff__masking__v1__masking_settings__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.masking.v1.MaskingSettings.name")
+    }
+    c.pointee.detection = .init(rawValue: .init(truncatingIfNeeded: detection.rawValue))
+    if !kinds.isEmpty {
+      c.pointee.n_kinds = kinds.count
+      c.pointee.kinds = arena.enums(kinds).assumingMemoryBound(to: Handoff__Masking__V1__Finding__Kind.self)
+    }
+    c.pointee.confidence_percent = confidencePercent
+    c.pointee.unmask_right = .init(rawValue: .init(truncatingIfNeeded: unmaskRight.rawValue))
+    if !patterns.isEmpty {
+      c.pointee.n_patterns = patterns.count
+      c.pointee.patterns = try arena.messages(patterns).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Masking__V1__OwnPattern>?.self)
+    }
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// How a service's own numbers look.
+package struct OwnPattern: Message {
+  /// What people call them, at most 100 characters.
+  package var displayName: String = ""
+  /// `#` stands for a digit, `@` for a Latin letter, `%` for either, `가` for a Hangul syllable; `{2}` and `{2,5}`
+  /// behind
+  /// one of them, or behind any other character, repeat it; a backslash takes the next character as it is. For
+  /// example
+  /// `MB-######`. Describes 4 to 60 characters, and matches whole words.
+  package var pattern: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(displayName: String = "", pattern: String = "") {
+    self.displayName = displayName
+    self.pattern = pattern
+  }
+
+  /// The type `handoff.masking.v1.OwnPattern`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__OwnPattern()
+    handoff__masking__v1__own_pattern__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__OwnPattern`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__OwnPattern.self)
+    displayName = CFields.string(c.pointee.display_name)
+    pattern = CFields.string(c.pointee.pattern)
+  }
+
+  /// Writes a `Handoff__Masking__V1__OwnPattern` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__OwnPattern.self)
+    handoff__masking__v1__own_pattern__init(c)
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.masking.v1.OwnPattern.display_name")
+    }
+    if !pattern.isEmpty {
+      c.pointee.pattern = try arena.string(pattern, "handoff.masking.v1.OwnPattern.pattern")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks how a service handles personal data.
+package struct GetMaskingSettingsRequest: Message {
+  /// `services/{service}/maskingSettings`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.masking.v1.GetMaskingSettingsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__GetMaskingSettingsRequest()
+    handoff__masking__v1__get_masking_settings_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__GetMaskingSettingsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__GetMaskingSettingsRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Masking__V1__GetMaskingSettingsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__GetMaskingSettingsRequest.self)
+    handoff__masking__v1__get_masking_settings_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.masking.v1.GetMaskingSettingsRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change how a service handles personal data.
+package struct UpdateMaskingSettingsRequest: Message {
+  /// The new settings; `name` says whose.
+  package var maskingSettings: MaskingSettings?
+  /// Which to change: `detection`, `kinds`, `confidence_percent`, `unmask_right`, `patterns`; none: all.
+  package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(maskingSettings: MaskingSettings? = nil, updateMask: FieldMask? = nil, version: Int64 = 0) {
+    self.maskingSettings = maskingSettings
+    self.updateMask = updateMask
+    self.version = version
+  }
+
+  /// The type `handoff.masking.v1.UpdateMaskingSettingsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__UpdateMaskingSettingsRequest()
+    handoff__masking__v1__update_masking_settings_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__UpdateMaskingSettingsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__UpdateMaskingSettingsRequest.self)
+    maskingSettings = CFields.message(c.pointee.masking_settings)
+    updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Masking__V1__UpdateMaskingSettingsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__UpdateMaskingSettingsRequest.self)
+    handoff__masking__v1__update_masking_settings_request__init(c)
+    if let maskingSettings {
+      c.pointee.masking_settings = try maskingSettings.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Masking__V1__MaskingSettings.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks who masked, unmasked and saw what.
+package struct ListMaskingActsRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+  /// Only acts of this agent: `agents/{id}`.
+  package var agent: String = ""
+  /// Only this act.
+  package var act: MaskingAct.Act = MaskingAct.Act()
+  /// From this time on.
+  package var startTime: Timestamp?
+  /// Before this time.
+  package var endTime: Timestamp?
+  /// 1 to 200; 0 = 50.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    parent: String = "",
+    agent: String = "",
+    act: MaskingAct.Act = MaskingAct.Act(),
+    startTime: Timestamp? = nil,
+    endTime: Timestamp? = nil,
+    pageSize: Int32 = 0,
+    pageToken: String = ""
+  ) {
+    self.parent = parent
+    self.agent = agent
+    self.act = act
+    self.startTime = startTime
+    self.endTime = endTime
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.masking.v1.ListMaskingActsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__ListMaskingActsRequest()
+    handoff__masking__v1__list_masking_acts_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__ListMaskingActsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__ListMaskingActsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    agent = CFields.string(c.pointee.agent)
+    act = MaskingAct.Act(rawValue: Int32(truncatingIfNeeded: c.pointee.act.rawValue))
+    startTime = CFields.message(c.pointee.start_time)
+    endTime = CFields.message(c.pointee.end_time)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Masking__V1__ListMaskingActsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__ListMaskingActsRequest.self)
+    handoff__masking__v1__list_masking_acts_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.masking.v1.ListMaskingActsRequest.parent")
+    }
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.masking.v1.ListMaskingActsRequest.agent")
+    }
+    c.pointee.act = .init(rawValue: .init(truncatingIfNeeded: act.rawValue))
+    if let startTime {
+      c.pointee.start_time = try startTime.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Timestamp.self)
+    }
+    if let endTime {
+      c.pointee.end_time = try endTime.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Timestamp.self)
+    }
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.masking.v1.ListMaskingActsRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A page of acts.
+package struct ListMaskingActsResponse: Message {
+  /// The newest first.
+  package var acts: [MaskingAct] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(acts: [MaskingAct] = [], nextPageToken: String = "") {
+    self.acts = acts
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.masking.v1.ListMaskingActsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__ListMaskingActsResponse()
+    handoff__masking__v1__list_masking_acts_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__ListMaskingActsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__ListMaskingActsResponse.self)
+    acts = CFields.messages(c.pointee.acts, c.pointee.n_acts)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Masking__V1__ListMaskingActsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__ListMaskingActsResponse.self)
+    handoff__masking__v1__list_masking_acts_response__init(c)
+    if !acts.isEmpty {
+      c.pointee.n_acts = acts.count
+      c.pointee.acts = try arena.messages(acts).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Masking__V1__MaskingAct>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.masking.v1.ListMaskingActsResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Something that was done with masks.
+package struct MaskingAct: Message {
+  /// What was done.
+  package struct Act: ProtoEnum {
+    /// Never sent; in a request, all acts.
+    package static let unspecified = Act(rawValue: 0)
+    /// An agent masked spans.
+    package static let mask = Act(rawValue: 1)
+    /// Handoff masked what came in.
+    package static let maskOnArrival = Act(rawValue: 2)
+    /// An original was put back.
+    package static let unmask = Act(rawValue: 3)
+    /// An original was shown once.
+    package static let reveal = Act(rawValue: 4)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Act] = [.unspecified, .mask, .maskOnArrival, .unmask, .reveal]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "ACT_UNSPECIFIED"
+      case 1: "MASK"
+      case 2: "MASK_ON_ARRIVAL"
+      case 3: "UNMASK"
+      case 4: "REVEAL"
+      default: nil
+      }
+    }
+  }
+
+  /// `services/{service}/tickets/{id}`.
+  package var ticket: String = ""
+  /// What was done.
+  package var act: MaskingAct.Act = MaskingAct.Act()
+  /// By whom: `agents/{id}`; empty when Handoff did it by itself.
+  package var agent: String = ""
+  /// With which masks: `services/{service}/tickets/{ticket}/masks/{id}`.
+  package var masks: [String] = []
+  /// The reason that was given; empty for acts without one, or when the key that seals it is lost.
+  package var reason: String = ""
+  /// When.
+  package var createTime: Timestamp?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    ticket: String = "",
+    act: MaskingAct.Act = MaskingAct.Act(),
+    agent: String = "",
+    masks: [String] = [],
+    reason: String = "",
+    createTime: Timestamp? = nil
+  ) {
+    self.ticket = ticket
+    self.act = act
+    self.agent = agent
+    self.masks = masks
+    self.reason = reason
+    self.createTime = createTime
+  }
+
+  /// The type `handoff.masking.v1.MaskingAct`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__MaskingAct()
+    handoff__masking__v1__masking_act__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__MaskingAct`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__MaskingAct.self)
+    ticket = CFields.string(c.pointee.ticket)
+    act = MaskingAct.Act(rawValue: Int32(truncatingIfNeeded: c.pointee.act.rawValue))
+    agent = CFields.string(c.pointee.agent)
+    masks = CFields.strings(c.pointee.masks, c.pointee.n_masks)
+    reason = CFields.string(c.pointee.reason)
+    createTime = CFields.message(c.pointee.create_time)
+  }
+
+  /// Writes a `Handoff__Masking__V1__MaskingAct` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__MaskingAct.self)
+    handoff__masking__v1__masking_act__init(c)
+    if !ticket.isEmpty {
+      c.pointee.ticket = try arena.string(ticket, "handoff.masking.v1.MaskingAct.ticket")
+    }
+    c.pointee.act = .init(rawValue: .init(truncatingIfNeeded: act.rawValue))
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.masking.v1.MaskingAct.agent")
+    }
+    if !masks.isEmpty {
+      c.pointee.n_masks = masks.count
+      c.pointee.masks = try arena.strings(masks, "handoff.masking.v1.MaskingAct.masks")
+    }
+    if !reason.isEmpty {
+      c.pointee.reason = try arena.string(reason, "handoff.masking.v1.MaskingAct.reason")
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What tickets found in a customer's words.
+package struct SealMasksRequest: Message {
+  /// The ticket that is to hold them: `services/{service}/tickets/{id}`; it need not exist yet.
+  package var parent: String = ""
+  /// 1 to 2,000 originals.
+  package var originals: [ArrivingOriginal] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", originals: [ArrivingOriginal] = []) {
+    self.parent = parent
+    self.originals = originals
+  }
+
+  /// The type `handoff.masking.v1.SealMasksRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__SealMasksRequest()
+    handoff__masking__v1__seal_masks_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__SealMasksRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__SealMasksRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    originals = CFields.messages(c.pointee.originals, c.pointee.n_originals)
+  }
+
+  /// Writes a `Handoff__Masking__V1__SealMasksRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__SealMasksRequest.self)
+    handoff__masking__v1__seal_masks_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.masking.v1.SealMasksRequest.parent")
+    }
+    if !originals.isEmpty {
+      c.pointee.n_originals = originals.count
+      c.pointee.originals = try arena.messages(originals).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Masking__V1__ArrivingOriginal>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// An original that is to be sealed before its text is stored.
+package struct ArrivingOriginal: Message {
+  /// The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`.
+  package var textColumn: String = ""
+  /// The text's row: an entry's id, or empty.
+  package var rowKey: String = ""
+  /// Number of asterisks that stand for it.
+  package var length: Int32 = 0
+  /// What stood there.
+  package var original: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(textColumn: String = "", rowKey: String = "", length: Int32 = 0, original: String = "") {
+    self.textColumn = textColumn
+    self.rowKey = rowKey
+    self.length = length
+    self.original = original
+  }
+
+  /// The type `handoff.masking.v1.ArrivingOriginal`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__ArrivingOriginal()
+    handoff__masking__v1__arriving_original__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__ArrivingOriginal`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__ArrivingOriginal.self)
+    textColumn = CFields.string(c.pointee.text_column)
+    rowKey = CFields.string(c.pointee.row_key)
+    length = c.pointee.length
+    original = CFields.string(c.pointee.original)
+  }
+
+  /// Writes a `Handoff__Masking__V1__ArrivingOriginal` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__ArrivingOriginal.self)
+    handoff__masking__v1__arriving_original__init(c)
+    if !textColumn.isEmpty {
+      c.pointee.text_column = try arena.string(textColumn, "handoff.masking.v1.ArrivingOriginal.text_column")
+    }
+    if !rowKey.isEmpty {
+      c.pointee.row_key = try arena.string(rowKey, "handoff.masking.v1.ArrivingOriginal.row_key")
+    }
+    c.pointee.length = length
+    if !original.isEmpty {
+      c.pointee.original = try arena.string(original, "handoff.masking.v1.ArrivingOriginal.original")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Sealed originals.
+package struct SealMasksResponse: Message {
+  /// In the order of the request.
+  package var masks: [SealedMask] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(masks: [SealedMask] = []) {
+    self.masks = masks
+  }
+
+  /// The type `handoff.masking.v1.SealMasksResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__SealMasksResponse()
+    handoff__masking__v1__seal_masks_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__SealMasksResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__SealMasksResponse.self)
+    masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
+  }
+
+  /// Writes a `Handoff__Masking__V1__SealMasksResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__SealMasksResponse.self)
+    handoff__masking__v1__seal_masks_response__init(c)
+    if !masks.isEmpty {
+      c.pointee.n_masks = masks.count
+      c.pointee.masks = try arena.messages(masks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Masking__V1__SealedMask>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A sealed original and the id of the mask that it is for.
+package struct SealedMask: Message {
+  /// The mask's id.
+  package var id: Int64 = 0
+  /// Opens in masking only, and for this mask, text and number of asterisks only.
+  package var sealedOriginal: [UInt8] = []
+  /// The key that seals it.
+  package var keyId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(id: Int64 = 0, sealedOriginal: [UInt8] = [], keyId: String = "") {
+    self.id = id
+    self.sealedOriginal = sealedOriginal
+    self.keyId = keyId
+  }
+
+  /// The type `handoff.masking.v1.SealedMask`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__SealedMask()
+    handoff__masking__v1__sealed_mask__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__SealedMask`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__SealedMask.self)
+    id = c.pointee.id
+    sealedOriginal = CFields.bytes(c.pointee.sealed_original)
+    keyId = CFields.string(c.pointee.key_id)
+  }
+
+  /// Writes a `Handoff__Masking__V1__SealedMask` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__SealedMask.self)
+    handoff__masking__v1__sealed_mask__init(c)
+    c.pointee.id = id
+    c.pointee.sealed_original = arena.bytes(sealedOriginal)
+    if !keyId.isEmpty {
+      c.pointee.key_id = try arena.string(keyId, "handoff.masking.v1.SealedMask.key_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to seal a secret.
+package struct SealSecretRequest: Message {
+  /// Under which name the caller keeps it, for example `mailAccounts/7/password`: 1 to 200 visible ASCII characters.
+  package var name: String = ""
+  /// At most 3 MiB; larger ones are sealed in parts of different names.
+  package var secret: [UInt8] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", secret: [UInt8] = []) {
+    self.name = name
+    self.secret = secret
+  }
+
+  /// The type `handoff.masking.v1.SealSecretRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__SealSecretRequest()
+    handoff__masking__v1__seal_secret_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__SealSecretRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__SealSecretRequest.self)
+    name = CFields.string(c.pointee.name)
+    secret = CFields.bytes(c.pointee.secret)
+  }
+
+  /// Writes a `Handoff__Masking__V1__SealSecretRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__SealSecretRequest.self)
+    handoff__masking__v1__seal_secret_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.masking.v1.SealSecretRequest.name")
+    }
+    c.pointee.secret = arena.bytes(secret)
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A sealed secret.
+package struct SealSecretResponse: Message {
+  /// To be kept by the caller.
+  package var sealed: [UInt8] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(sealed: [UInt8] = []) {
+    self.sealed = sealed
+  }
+
+  /// The type `handoff.masking.v1.SealSecretResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__SealSecretResponse()
+    handoff__masking__v1__seal_secret_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__SealSecretResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__SealSecretResponse.self)
+    sealed = CFields.bytes(c.pointee.sealed)
+  }
+
+  /// Writes a `Handoff__Masking__V1__SealSecretResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__SealSecretResponse.self)
+    handoff__masking__v1__seal_secret_response__init(c)
+    c.pointee.sealed = arena.bytes(sealed)
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to open a secret.
+package struct OpenSecretRequest: Message {
+  /// The name under which it was sealed.
+  package var name: String = ""
+  /// What SealSecret answered.
+  package var sealed: [UInt8] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", sealed: [UInt8] = []) {
+    self.name = name
+    self.sealed = sealed
+  }
+
+  /// The type `handoff.masking.v1.OpenSecretRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__OpenSecretRequest()
+    handoff__masking__v1__open_secret_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__OpenSecretRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__OpenSecretRequest.self)
+    name = CFields.string(c.pointee.name)
+    sealed = CFields.bytes(c.pointee.sealed)
+  }
+
+  /// Writes a `Handoff__Masking__V1__OpenSecretRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__OpenSecretRequest.self)
+    handoff__masking__v1__open_secret_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.masking.v1.OpenSecretRequest.name")
+    }
+    c.pointee.sealed = arena.bytes(sealed)
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// An opened secret.
+package struct OpenSecretResponse: Message {
+  /// The secret.
+  package var secret: [UInt8] = []
+  /// Whether another key seals by now: have it sealed anew before the old key goes.
+  package var resealAdvised: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(secret: [UInt8] = [], resealAdvised: Bool = false) {
+    self.secret = secret
+    self.resealAdvised = resealAdvised
+  }
+
+  /// The type `handoff.masking.v1.OpenSecretResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__OpenSecretResponse()
+    handoff__masking__v1__open_secret_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__OpenSecretResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__OpenSecretResponse.self)
+    secret = CFields.bytes(c.pointee.secret)
+    resealAdvised = c.pointee.reseal_advised != 0
+  }
+
+  /// Writes a `Handoff__Masking__V1__OpenSecretResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__OpenSecretResponse.self)
+    handoff__masking__v1__open_secret_response__init(c)
+    c.pointee.secret = arena.bytes(secret)
+    c.pointee.reseal_advised = resealAdvised ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }

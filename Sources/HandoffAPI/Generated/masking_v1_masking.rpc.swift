@@ -36,11 +36,40 @@ package protocol MaskingServiceProvider: Sendable {
 
   /// Finds what looks like personal data in a ticket's texts. Changes nothing.
   ///
-  /// Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED.
+  /// Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
   func detectPersonalData(
     _ request: DetectPersonalDataRequest,
     _ call: CallContext
   ) async throws -> DetectPersonalDataResponse
+
+  /// Returns how a service handles personal data. Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF.
+  func getMaskingSettings(_ request: GetMaskingSettingsRequest, _ call: CallContext) async throws -> MaskingSettings
+
+  /// Changes how a service handles personal data. Administrators only; in force within a second.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  func updateMaskingSettings(
+    _ request: UpdateMaskingSettingsRequest,
+    _ call: CallContext
+  ) async throws -> MaskingSettings
+
+  /// Tells who masked, unmasked and saw what, the newest first. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID, PAGE_TOKEN_INVALID.
+  func listMaskingActs(_ request: ListMaskingActsRequest, _ call: CallContext) async throws -> ListMaskingActsResponse
+
+  /// Seals what tickets found in a customer's words before it stores them masked. Writes nothing.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
+  func sealMasks(_ request: SealMasksRequest, _ call: CallContext) async throws -> SealMasksResponse
+
+  /// Seals a secret of the calling daemon, such as a mailbox's password. It opens for the same daemon and name only.
+  ///
+  /// Errors: REQUEST_INVALID.
+  func sealSecret(_ request: SealSecretRequest, _ call: CallContext) async throws -> SealSecretResponse
+
+  /// Opens what SealSecret sealed. Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
+  func openSecret(_ request: OpenSecretRequest, _ call: CallContext) async throws -> OpenSecretResponse
 }
 
 extension MaskingServiceProvider {
@@ -63,6 +92,24 @@ extension MaskingServiceProvider {
         },
         .unary("DetectPersonalData", DetectPersonalDataRequest.self, DetectPersonalDataResponse.self) {
           try await self.detectPersonalData($0, $1)
+        },
+        .unary("GetMaskingSettings", GetMaskingSettingsRequest.self, MaskingSettings.self) {
+          try await self.getMaskingSettings($0, $1)
+        },
+        .unary("UpdateMaskingSettings", UpdateMaskingSettingsRequest.self, MaskingSettings.self) {
+          try await self.updateMaskingSettings($0, $1)
+        },
+        .unary("ListMaskingActs", ListMaskingActsRequest.self, ListMaskingActsResponse.self) {
+          try await self.listMaskingActs($0, $1)
+        },
+        .unary("SealMasks", SealMasksRequest.self, SealMasksResponse.self, isInternal: true) {
+          try await self.sealMasks($0, $1)
+        },
+        .unary("SealSecret", SealSecretRequest.self, SealSecretResponse.self, isInternal: true) {
+          try await self.sealSecret($0, $1)
+        },
+        .unary("OpenSecret", OpenSecretRequest.self, OpenSecretResponse.self, isInternal: true) {
+          try await self.openSecret($0, $1)
         },
       ])
   }
@@ -117,11 +164,58 @@ package struct MaskingServiceClient: Sendable {
 
   /// Finds what looks like personal data in a ticket's texts. Changes nothing.
   ///
-  /// Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED.
+  /// Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
   package func detectPersonalData(
     _ request: DetectPersonalDataRequest,
     _ options: CallOptions
   ) async throws -> DetectPersonalDataResponse {
     try await channel.unary("/handoff.masking.v1.MaskingService/DetectPersonalData", request, options)
+  }
+
+  /// Returns how a service handles personal data. Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF.
+  package func getMaskingSettings(
+    _ request: GetMaskingSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> MaskingSettings {
+    try await channel.unary("/handoff.masking.v1.MaskingService/GetMaskingSettings", request, options)
+  }
+
+  /// Changes how a service handles personal data. Administrators only; in force within a second.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  package func updateMaskingSettings(
+    _ request: UpdateMaskingSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> MaskingSettings {
+    try await channel.unary("/handoff.masking.v1.MaskingService/UpdateMaskingSettings", request, options)
+  }
+
+  /// Tells who masked, unmasked and saw what, the newest first. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID, PAGE_TOKEN_INVALID.
+  package func listMaskingActs(
+    _ request: ListMaskingActsRequest,
+    _ options: CallOptions
+  ) async throws -> ListMaskingActsResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/ListMaskingActs", request, options)
+  }
+
+  /// Seals what tickets found in a customer's words before it stores them masked. Writes nothing.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
+  package func sealMasks(_ request: SealMasksRequest, _ options: CallOptions) async throws -> SealMasksResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/SealMasks", request, options)
+  }
+
+  /// Seals a secret of the calling daemon, such as a mailbox's password. It opens for the same daemon and name only.
+  ///
+  /// Errors: REQUEST_INVALID.
+  package func sealSecret(_ request: SealSecretRequest, _ options: CallOptions) async throws -> SealSecretResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/SealSecret", request, options)
+  }
+
+  /// Opens what SealSecret sealed. Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
+  package func openSecret(_ request: OpenSecretRequest, _ options: CallOptions) async throws -> OpenSecretResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/OpenSecret", request, options)
   }
 }

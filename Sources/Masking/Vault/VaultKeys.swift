@@ -1,19 +1,22 @@
 import Crypto
-import Glibc
 package import ServiceKit
+import Synchronization
+import TicketLedger
 
 /// The keys under which originals are sealed: files of a directory that only `handoff-masking` can read.
 ///
 /// Each file `<id>.key` holds 32 bytes. The key with the greatest id seals; every key opens, so a key stays until
 /// nothing that it sealed is left. An empty directory gets its first key at the start. Losing the directory loses the
-/// originals.
-package struct VaultKeys: Sendable {
-  private let keys: [String: AEADKey]
-  private let failures: Metric<Counter>
-  /// Id of the key that seals.
-  package let currentID: String
+/// originals. Safe to use from any thread.
+package final class VaultKeys: Sendable {
+  private struct State {
+    var keys: [String: AEADKey]
+    var currentID: String
+  }
 
-  private static let keyBytes = 32
+  private let directory: String
+  private let state: Mutex<State>
+  private let failures: Metric<Counter>
 
   /// Where the keys are, for the daemon's key table.
   package static let directory = ConfigKey<String>.text(
@@ -25,114 +28,126 @@ package struct VaultKeys: Sendable {
   ///
   /// - Throws: ``StartupError`` that says which file is wrong and how to mend it.
   package init(directory: String, metrics: Metrics) throws(StartupError) {
+    self.directory = directory
     failures = metrics.counter(
       "handoff_masking_seals_refused_total", "Sealed originals that did not open, by why: key_lost or damaged.",
       labels: ["why"])
-    try Self.prepare(directory)
-    var names = try Self.keyNames(in: directory)
-    if names.isEmpty {
-      try Self.create("\(directory)/0001.key")
-      names = ["0001"]
-    }
-    var keys: [String: AEADKey] = [:]
-    for name in names {
-      let path = "\(directory)/\(name).key"
-      let bytes = try Self.read(path)
-      do {
-        keys[name] = try AEADKey(bytes: bytes)
-      } catch {
-        throw StartupError(.config, "The vault key \(path) cannot be used: \(error)")
-      }
-    }
-    guard let currentID = names.max() else { throw StartupError(.config, "There is no vault key in \(directory).") }
-    self.keys = keys
-    self.currentID = currentID
+    try VaultKeyFiles.prepare(directory)
+    if try VaultKeyFiles.names(in: directory).isEmpty { try VaultKeyFiles.create("\(directory)/0001.key") }
+    state = Mutex(try Self.load(directory))
+  }
+
+  /// Reads the directory anew: a key that was added seals from now on, if its id is the greatest.
+  ///
+  /// - Throws: ``StartupError`` when something is wrong with a file; then everything stays as it was.
+  package func reload() throws(StartupError) {
+    let loaded = try Self.load(directory)
+    state.withLock { $0 = loaded }
+  }
+
+  /// Id of the key that seals.
+  package var currentID: String { state.withLock(\.currentID) }
+
+  private static func load(_ directory: String) throws(StartupError) -> State {
+    let keys = try VaultKeyFiles.load(directory)
+    guard let currentID = keys.keys.max() else { throw StartupError(.config, "There is no vault key in \(directory).") }
+    return State(keys: keys, currentID: currentID)
+  }
+
+  /// What sealing gives.
+  struct Sealed: Sendable {
+    let bytes: [UInt8]
+    let keyID: String
   }
 
   /// Seals an original for one place.
-  func seal(_ original: String, for place: VaultPlace) throws -> [UInt8] {
-    guard let key = keys[currentID] else { throw ServiceError(.internal) }
-    var bytes = Array(original.utf8)
-    defer { wipe(&bytes) }
-    return try key.seal(bytes, associatedData: place.associatedData(keyID: currentID))
+  func seal(_ original: String, for place: VaultPlace) throws -> Sealed {
+    try seal(original) { place.associatedData(keyID: $0) }
+  }
+
+  /// Seals the reason of an act on a mask.
+  func seal(reason: String, of mask: MaskID, _ act: MaskAct) throws -> Sealed {
+    try seal(reason) { Self.reasonData(mask, act, $0) }
   }
 
   /// Opens the original of a mask's place.
   ///
   /// - Throws: MASK_KEY_LOST when the key is missing; MASK_DAMAGED when the seal was made for another place or changed.
   func open(_ place: MaskPlace) throws -> String {
-    guard let key = keys[place.keyID] else {
+    try text(place.sealedOriginal, place.keyID, place.vaultPlace.associatedData(keyID: place.keyID))
+  }
+
+  /// Opens the reason of an act.
+  func open(reason: [UInt8], keyID: String, of mask: MaskID, _ act: MaskAct) throws -> String {
+    try text(reason, keyID, Self.reasonData(mask, act, keyID))
+  }
+
+  private static func reasonData(_ mask: MaskID, _ act: MaskAct, _ keyID: String) -> [UInt8] {
+    Array("reason/1/\(mask)/\(act.rawValue)/\(keyID)".utf8)
+  }
+
+  private func seal(_ text: String, associatedData: (String) -> [UInt8]) throws -> Sealed {
+    var bytes = Array(text.utf8)
+    defer { wipe(&bytes) }
+    let (key, id) = try current()
+    return Sealed(bytes: try key.seal(bytes, associatedData: associatedData(id)), keyID: id)
+  }
+
+  private func text(_ sealed: [UInt8], _ keyID: String, _ associatedData: [UInt8]) throws -> String {
+    var bytes = try open(sealed, keyID, associatedData)
+    defer { wipe(&bytes) }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw ServiceError(.maskDamaged, cause: VaultDamage(description: "no text"))
+    }
+    return text
+  }
+
+  private func current() throws(ServiceError) -> (AEADKey, String) {
+    let (key, id) = state.withLock { ($0.keys[$0.currentID], $0.currentID) }
+    guard let key else { throw ServiceError(.maskKeyLost) }
+    return (key, id)
+  }
+
+  private func open(_ sealed: [UInt8], _ keyID: String, _ associatedData: [UInt8]) throws(ServiceError) -> [UInt8] {
+    guard let key = state.withLock({ $0.keys[keyID] }) else {
       failures.with("key_lost").add()
-      throw ServiceError(.maskKeyLost, metadata: ["key": place.keyID])
+      throw ServiceError(.maskKeyLost, metadata: ["key": keyID])
     }
     do {
-      var bytes = try key.open(
-        place.sealedOriginal, associatedData: place.vaultPlace.associatedData(keyID: place.keyID))
-      defer { wipe(&bytes) }
-      guard let text = String(validating: bytes, as: UTF8.self) else { throw VaultDamage(description: "no text") }
-      return text
+      return try key.open(sealed, associatedData: associatedData)
     } catch {
       failures.with("damaged").add()
-      throw ServiceError(
-        .maskDamaged, cause: VaultDamage(description: "mask \(place.mask)/\(place.number) does not open: \(error)"))
+      throw ServiceError(.maskDamaged, cause: VaultDamage(description: "\(error)"))
     }
   }
+}
 
-  private static func prepare(_ directory: String) throws(StartupError) {
-    if mkdir(directory, 0o700) != 0, errno != EEXIST {
-      throw StartupError(.config, "Cannot make the vault's directory \(directory): \(String(cString: strerror(errno)))")
-    }
-    var info = stat()
-    guard stat(directory, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
-      throw StartupError(.config, "The vault's directory \(directory) is not a directory.")
-    }
-    guard info.st_mode & 0o077 == 0 else {
-      throw StartupError(.config, "Others can reach the vault's directory; run: chmod 700 \(directory)")
-    }
+extension VaultKeys {
+  /// The form of a sealed secret: this byte, the length of the key's id, the id, and the seal.
+  private static let secretForm: UInt8 = 1
+
+  /// Seals another daemon's secret, bound to the daemon and to the name under which it keeps it.
+  func seal(secret: [UInt8], named name: String, of owner: String) throws -> [UInt8] {
+    let (key, id) = try current()
+    let sealed = try key.seal(secret, associatedData: Self.secretData(name, owner, id))
+    return [Self.secretForm, UInt8(id.utf8.count)] + Array(id.utf8) + sealed
   }
 
-  private static func keyNames(in directory: String) throws(StartupError) -> [String] {
-    guard let stream = opendir(directory) else {
-      throw StartupError(.config, "Cannot read the vault's directory \(directory): \(String(cString: strerror(errno)))")
+  /// Opens a secret; also tells whether another key seals by now, so that its owner should have it sealed anew.
+  ///
+  /// - Throws: MASK_KEY_LOST; MASK_DAMAGED, also for another name or owner.
+  func open(secret: [UInt8], named name: String, of owner: String) throws -> (bytes: [UInt8], isOldKey: Bool) {
+    guard secret.count > 2, secret[0] == Self.secretForm, secret.count >= 2 + Int(secret[1]) else {
+      failures.with("damaged").add()
+      throw ServiceError(.maskDamaged)
     }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name.hasSuffix(".key") { names.append(String(name.dropLast(4))) }
-    }
-    return names.sorted()
+    let id = String(decoding: secret[2..<(2 + Int(secret[1]))], as: UTF8.self)
+    let sealed = Array(secret[(2 + Int(secret[1]))...])
+    return (try open(sealed, id, Self.secretData(name, owner, id)), id != currentID)
   }
 
-  private static func create(_ path: String) throws(StartupError) {
-    let bytes = SecureRandom.bytes(keyBytes)
-    let file = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard file >= 0 else {
-      throw StartupError(.config, "Cannot write the vault key \(path): \(String(cString: strerror(errno)))")
-    }
-    defer { close(file) }
-    let written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-    guard written == keyBytes, fsync(file) == 0 else {
-      throw StartupError(.config, "Cannot write the vault key \(path): \(String(cString: strerror(errno)))")
-    }
-  }
-
-  private static func read(_ path: String) throws(StartupError) -> [UInt8] {
-    let file = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else {
-      throw StartupError(.config, "Cannot read the vault key \(path): \(String(cString: strerror(errno)))")
-    }
-    defer { close(file) }
-    var info = stat()
-    guard fstat(file, &info) == 0, info.st_mode & 0o077 == 0 else {
-      throw StartupError(.config, "Others can read the vault key; run: chmod 600 \(path)")
-    }
-    var bytes = [UInt8](repeating: 0, count: keyBytes + 1)
-    let count = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
-    guard count == keyBytes else { throw StartupError(.config, "The vault key \(path) does not hold 32 bytes.") }
-    return Array(bytes.prefix(keyBytes))
+  private static func secretData(_ name: String, _ owner: String, _ keyID: String) -> [UInt8] {
+    Array("secret/1/\(owner)/\(name)/\(keyID)".utf8)
   }
 }
 

@@ -47,6 +47,8 @@ final class DemoStory {
     let resolver = try await signIn(ticket.agent, administrator)
     ticket = try await resolve(ticket, resolver)
     try await unmask(masks, of: ticket, resolver)
+    try await maskSentWords(of: ticket, resolver)
+    try await readMaskingReport(ticket, administrator)
     try await readLists(ticket, second, resolver)
     try await compareCounters(before, administrator)
     try await readEvents(ticket, holder, resolver, rotation, administrator)

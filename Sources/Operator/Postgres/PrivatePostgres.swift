@@ -92,6 +92,7 @@ struct PrivatePostgres: Sendable {
       // Statements may carry personal data; a failed one is logged by its error alone.
       "log_min_error_statement": "panic",
       "log_parameter_max_length_on_error": "0",
+      "log_parameter_max_length": "0",
       // Queries are short; compiling them costs more than it saves.
       "jit": "off",
       "idle_in_transaction_session_timeout": "60s",

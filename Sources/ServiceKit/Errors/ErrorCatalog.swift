@@ -32,6 +32,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case bannedWords = "BANNED_WORDS"
   case maskOverlap = "MASK_OVERLAP"
   case securityServiceOff = "SECURITY_SERVICE_OFF"
+  case detectionOff = "DETECTION_OFF"
   case maskKeyLost = "MASK_KEY_LOST"
   case inUse = "IN_USE"
   case limitReached = "LIMIT_REACHED"
@@ -131,6 +132,9 @@ extension Reason {
     case .maskOverlap: .init(.failedPrecondition, 409, .reread, "the span overlaps a mask; read the entry again")
     case .securityServiceOff:
       .init(.failedPrecondition, 409, .no, "the service does not use masking; switch it on in the settings")
+    case .detectionOff:
+      .init(
+        .failedPrecondition, 409, .no, "the service looks for no personal data; switch detection on in its settings")
     case .maskKeyLost:
       .init(
         .failedPrecondition, 409, .no, "the key that sealed this is not there; ask the operator to put it back")

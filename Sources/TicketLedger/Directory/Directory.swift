@@ -20,6 +20,7 @@ package final class Directory: Sendable {
   private let byID: ExpiringCache<ServiceID, ServiceRecord?>
   private let members: ExpiringCache<MemberKey, MemberRecord?>
   private let agents: ExpiringCache<AgentID, AgentRecord?>
+  private let policies: ExpiringCache<ServiceID, MaskingPolicy>
 
   /// Reads through a pool.
   ///
@@ -33,6 +34,7 @@ package final class Directory: Sendable {
     byID = ExpiringCache(lifetime: Self.lifetime, entriesMax: 10_000, clock: clock)
     members = ExpiringCache(lifetime: Self.lifetime, entriesMax: 50_000, clock: clock)
     agents = ExpiringCache(lifetime: Self.lifetime, entriesMax: 50_000, clock: clock)
+    policies = ExpiringCache(lifetime: Self.lifetime, entriesMax: 10_000, clock: clock)
   }
 
   /// Finds a service by its code.
@@ -86,6 +88,22 @@ package final class Directory: Sendable {
         "SELECT a.id, a.organization_id, a.display_name, a.is_active FROM agent AS a WHERE a.id = \(id)", deadline)
       return try rows.first.map { try AgentRecord($0) }
     }
+  }
+
+  /// How a service handles personal data.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func masking(of service: ServiceID, deadline: Deadline) async throws -> MaskingPolicy {
+    try await policies.value(service) { try await self.currentMasking(of: service, deadline: deadline) }
+  }
+
+  /// How a service handles personal data at this moment, for who is to change it.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func currentMasking(of service: ServiceID, deadline: Deadline) async throws -> MaskingPolicy {
+    let rows = try await query(
+      "SELECT \(fragment: MaskingPolicy.columns) FROM masking_setting AS m WHERE m.service_id = \(service)", deadline)
+    return try rows.first.map { try MaskingPolicy($0) } ?? MaskingPolicy()
   }
 
   private func services(_ condition: Query, _ deadline: Deadline) async throws -> [ServiceRecord] {

@@ -67,7 +67,9 @@ extension TicketLedger {
     of tickets: [TicketRecord], deadline: Deadline
   ) async throws -> [TicketID: [TextMask]] {
     let suspects = tickets.filter { ticket in
-      [ticket.title, ticket.customerName, ticket.customerEmail, ticket.customerPhone].contains {
+      [
+        ticket.title, ticket.customerName, ticket.customerEmail, ticket.customerPhone, ticket.callBack?.phone ?? "",
+      ].contains {
         $0.utf8.contains(UInt8(ascii: "*"))
       }
     }

@@ -142,6 +142,8 @@ package enum TextCopies {
     "idempotency_key": ["caller", "method", "request_id"],
     "mail_layout": ["kind", "language", "subject", "body"],
     "mail_message": ["state", "message_id"],
+    "mask_act": ["act", "key_id"],
+    "masking_setting": ["detection", "kinds", "unmask_right", "patterns", "pattern_names"],
     "mask_place": ["text_column", "row_key", "key_id"],
     "organization": ["code", "display_name"],
     "outbox": ["topic", "lease_holder", "dead_reason"],

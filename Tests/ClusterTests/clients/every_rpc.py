@@ -258,6 +258,13 @@ class EveryRPC:
         self.agent.UnmaskText({"name": mask, "reason": "a test"})
         entries = self.agent.ListEntries({"parent": name}).entries
         assert "010-0000-1234" in entries[0].text, entries[0].text
+        acts = [act for act in self.admin.ListMaskingActs({"parent": CARE, "pageSize": 200}).acts if act.ticket == name]
+        equal([(act.act, act.agent, act.reason) for act in acts],
+              [(3, self.me, "a test"), (4, self.me, "a test"), (1, self.me, "")])
+        settings = self.agent.GetMaskingSettings({"name": f"{CARE}/maskingSettings"})
+        changed = self.admin.UpdateMaskingSettings({
+            "maskingSettings": {"name": settings.name, "detection": "SUGGEST"}, "updateMask": "detection"})
+        equal((changed.version, changed.detection), (settings.version + 1, 2))
 
     def answer(self):
         name = self.ticket.name

@@ -547,6 +547,681 @@ void   handoff__masking__v1__finding__free_unpacked
   assert(message->base.descriptor == &handoff__masking__v1__finding__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__masking__v1__masking_settings__init
+                     (Handoff__Masking__V1__MaskingSettings         *message)
+{
+  static const Handoff__Masking__V1__MaskingSettings init_value = HANDOFF__MASKING__V1__MASKING_SETTINGS__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__masking_settings__get_packed_size
+                     (const Handoff__Masking__V1__MaskingSettings *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__masking_settings__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__masking_settings__pack
+                     (const Handoff__Masking__V1__MaskingSettings *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__masking_settings__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__masking_settings__pack_to_buffer
+                     (const Handoff__Masking__V1__MaskingSettings *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__masking_settings__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__MaskingSettings *
+       handoff__masking__v1__masking_settings__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__MaskingSettings *)
+     protobuf_c_message_unpack (&handoff__masking__v1__masking_settings__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__masking_settings__free_unpacked
+                     (Handoff__Masking__V1__MaskingSettings *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__masking_settings__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__own_pattern__init
+                     (Handoff__Masking__V1__OwnPattern         *message)
+{
+  static const Handoff__Masking__V1__OwnPattern init_value = HANDOFF__MASKING__V1__OWN_PATTERN__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__own_pattern__get_packed_size
+                     (const Handoff__Masking__V1__OwnPattern *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__own_pattern__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__own_pattern__pack
+                     (const Handoff__Masking__V1__OwnPattern *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__own_pattern__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__own_pattern__pack_to_buffer
+                     (const Handoff__Masking__V1__OwnPattern *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__own_pattern__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__OwnPattern *
+       handoff__masking__v1__own_pattern__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__OwnPattern *)
+     protobuf_c_message_unpack (&handoff__masking__v1__own_pattern__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__own_pattern__free_unpacked
+                     (Handoff__Masking__V1__OwnPattern *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__own_pattern__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__get_masking_settings_request__init
+                     (Handoff__Masking__V1__GetMaskingSettingsRequest         *message)
+{
+  static const Handoff__Masking__V1__GetMaskingSettingsRequest init_value = HANDOFF__MASKING__V1__GET_MASKING_SETTINGS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__get_masking_settings_request__get_packed_size
+                     (const Handoff__Masking__V1__GetMaskingSettingsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__get_masking_settings_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__get_masking_settings_request__pack
+                     (const Handoff__Masking__V1__GetMaskingSettingsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__get_masking_settings_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__get_masking_settings_request__pack_to_buffer
+                     (const Handoff__Masking__V1__GetMaskingSettingsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__get_masking_settings_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__GetMaskingSettingsRequest *
+       handoff__masking__v1__get_masking_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__GetMaskingSettingsRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__get_masking_settings_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__get_masking_settings_request__free_unpacked
+                     (Handoff__Masking__V1__GetMaskingSettingsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__get_masking_settings_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__update_masking_settings_request__init
+                     (Handoff__Masking__V1__UpdateMaskingSettingsRequest         *message)
+{
+  static const Handoff__Masking__V1__UpdateMaskingSettingsRequest init_value = HANDOFF__MASKING__V1__UPDATE_MASKING_SETTINGS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__update_masking_settings_request__get_packed_size
+                     (const Handoff__Masking__V1__UpdateMaskingSettingsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__update_masking_settings_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__update_masking_settings_request__pack
+                     (const Handoff__Masking__V1__UpdateMaskingSettingsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__update_masking_settings_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__update_masking_settings_request__pack_to_buffer
+                     (const Handoff__Masking__V1__UpdateMaskingSettingsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__update_masking_settings_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__UpdateMaskingSettingsRequest *
+       handoff__masking__v1__update_masking_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__UpdateMaskingSettingsRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__update_masking_settings_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__update_masking_settings_request__free_unpacked
+                     (Handoff__Masking__V1__UpdateMaskingSettingsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__update_masking_settings_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__list_masking_acts_request__init
+                     (Handoff__Masking__V1__ListMaskingActsRequest         *message)
+{
+  static const Handoff__Masking__V1__ListMaskingActsRequest init_value = HANDOFF__MASKING__V1__LIST_MASKING_ACTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__list_masking_acts_request__get_packed_size
+                     (const Handoff__Masking__V1__ListMaskingActsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__list_masking_acts_request__pack
+                     (const Handoff__Masking__V1__ListMaskingActsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__list_masking_acts_request__pack_to_buffer
+                     (const Handoff__Masking__V1__ListMaskingActsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__ListMaskingActsRequest *
+       handoff__masking__v1__list_masking_acts_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__ListMaskingActsRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__list_masking_acts_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__list_masking_acts_request__free_unpacked
+                     (Handoff__Masking__V1__ListMaskingActsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__list_masking_acts_response__init
+                     (Handoff__Masking__V1__ListMaskingActsResponse         *message)
+{
+  static const Handoff__Masking__V1__ListMaskingActsResponse init_value = HANDOFF__MASKING__V1__LIST_MASKING_ACTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__list_masking_acts_response__get_packed_size
+                     (const Handoff__Masking__V1__ListMaskingActsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__list_masking_acts_response__pack
+                     (const Handoff__Masking__V1__ListMaskingActsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__list_masking_acts_response__pack_to_buffer
+                     (const Handoff__Masking__V1__ListMaskingActsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__ListMaskingActsResponse *
+       handoff__masking__v1__list_masking_acts_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__ListMaskingActsResponse *)
+     protobuf_c_message_unpack (&handoff__masking__v1__list_masking_acts_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__list_masking_acts_response__free_unpacked
+                     (Handoff__Masking__V1__ListMaskingActsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__list_masking_acts_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__masking_act__init
+                     (Handoff__Masking__V1__MaskingAct         *message)
+{
+  static const Handoff__Masking__V1__MaskingAct init_value = HANDOFF__MASKING__V1__MASKING_ACT__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__masking_act__get_packed_size
+                     (const Handoff__Masking__V1__MaskingAct *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__masking_act__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__masking_act__pack
+                     (const Handoff__Masking__V1__MaskingAct *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__masking_act__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__masking_act__pack_to_buffer
+                     (const Handoff__Masking__V1__MaskingAct *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__masking_act__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__MaskingAct *
+       handoff__masking__v1__masking_act__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__MaskingAct *)
+     protobuf_c_message_unpack (&handoff__masking__v1__masking_act__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__masking_act__free_unpacked
+                     (Handoff__Masking__V1__MaskingAct *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__masking_act__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__seal_masks_request__init
+                     (Handoff__Masking__V1__SealMasksRequest         *message)
+{
+  static const Handoff__Masking__V1__SealMasksRequest init_value = HANDOFF__MASKING__V1__SEAL_MASKS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__seal_masks_request__get_packed_size
+                     (const Handoff__Masking__V1__SealMasksRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__seal_masks_request__pack
+                     (const Handoff__Masking__V1__SealMasksRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__seal_masks_request__pack_to_buffer
+                     (const Handoff__Masking__V1__SealMasksRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__SealMasksRequest *
+       handoff__masking__v1__seal_masks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__SealMasksRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__seal_masks_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__seal_masks_request__free_unpacked
+                     (Handoff__Masking__V1__SealMasksRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__arriving_original__init
+                     (Handoff__Masking__V1__ArrivingOriginal         *message)
+{
+  static const Handoff__Masking__V1__ArrivingOriginal init_value = HANDOFF__MASKING__V1__ARRIVING_ORIGINAL__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__arriving_original__get_packed_size
+                     (const Handoff__Masking__V1__ArrivingOriginal *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__arriving_original__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__arriving_original__pack
+                     (const Handoff__Masking__V1__ArrivingOriginal *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__arriving_original__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__arriving_original__pack_to_buffer
+                     (const Handoff__Masking__V1__ArrivingOriginal *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__arriving_original__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__ArrivingOriginal *
+       handoff__masking__v1__arriving_original__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__ArrivingOriginal *)
+     protobuf_c_message_unpack (&handoff__masking__v1__arriving_original__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__arriving_original__free_unpacked
+                     (Handoff__Masking__V1__ArrivingOriginal *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__arriving_original__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__seal_masks_response__init
+                     (Handoff__Masking__V1__SealMasksResponse         *message)
+{
+  static const Handoff__Masking__V1__SealMasksResponse init_value = HANDOFF__MASKING__V1__SEAL_MASKS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__seal_masks_response__get_packed_size
+                     (const Handoff__Masking__V1__SealMasksResponse *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__seal_masks_response__pack
+                     (const Handoff__Masking__V1__SealMasksResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__seal_masks_response__pack_to_buffer
+                     (const Handoff__Masking__V1__SealMasksResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__SealMasksResponse *
+       handoff__masking__v1__seal_masks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__SealMasksResponse *)
+     protobuf_c_message_unpack (&handoff__masking__v1__seal_masks_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__seal_masks_response__free_unpacked
+                     (Handoff__Masking__V1__SealMasksResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__seal_masks_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__sealed_mask__init
+                     (Handoff__Masking__V1__SealedMask         *message)
+{
+  static const Handoff__Masking__V1__SealedMask init_value = HANDOFF__MASKING__V1__SEALED_MASK__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__sealed_mask__get_packed_size
+                     (const Handoff__Masking__V1__SealedMask *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__sealed_mask__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__sealed_mask__pack
+                     (const Handoff__Masking__V1__SealedMask *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__sealed_mask__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__sealed_mask__pack_to_buffer
+                     (const Handoff__Masking__V1__SealedMask *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__sealed_mask__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__SealedMask *
+       handoff__masking__v1__sealed_mask__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__SealedMask *)
+     protobuf_c_message_unpack (&handoff__masking__v1__sealed_mask__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__sealed_mask__free_unpacked
+                     (Handoff__Masking__V1__SealedMask *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__sealed_mask__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__seal_secret_request__init
+                     (Handoff__Masking__V1__SealSecretRequest         *message)
+{
+  static const Handoff__Masking__V1__SealSecretRequest init_value = HANDOFF__MASKING__V1__SEAL_SECRET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__seal_secret_request__get_packed_size
+                     (const Handoff__Masking__V1__SealSecretRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__seal_secret_request__pack
+                     (const Handoff__Masking__V1__SealSecretRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__seal_secret_request__pack_to_buffer
+                     (const Handoff__Masking__V1__SealSecretRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__SealSecretRequest *
+       handoff__masking__v1__seal_secret_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__SealSecretRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__seal_secret_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__seal_secret_request__free_unpacked
+                     (Handoff__Masking__V1__SealSecretRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__seal_secret_response__init
+                     (Handoff__Masking__V1__SealSecretResponse         *message)
+{
+  static const Handoff__Masking__V1__SealSecretResponse init_value = HANDOFF__MASKING__V1__SEAL_SECRET_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__seal_secret_response__get_packed_size
+                     (const Handoff__Masking__V1__SealSecretResponse *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__seal_secret_response__pack
+                     (const Handoff__Masking__V1__SealSecretResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__seal_secret_response__pack_to_buffer
+                     (const Handoff__Masking__V1__SealSecretResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__SealSecretResponse *
+       handoff__masking__v1__seal_secret_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__SealSecretResponse *)
+     protobuf_c_message_unpack (&handoff__masking__v1__seal_secret_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__seal_secret_response__free_unpacked
+                     (Handoff__Masking__V1__SealSecretResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__seal_secret_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__open_secret_request__init
+                     (Handoff__Masking__V1__OpenSecretRequest         *message)
+{
+  static const Handoff__Masking__V1__OpenSecretRequest init_value = HANDOFF__MASKING__V1__OPEN_SECRET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__open_secret_request__get_packed_size
+                     (const Handoff__Masking__V1__OpenSecretRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__open_secret_request__pack
+                     (const Handoff__Masking__V1__OpenSecretRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__open_secret_request__pack_to_buffer
+                     (const Handoff__Masking__V1__OpenSecretRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__OpenSecretRequest *
+       handoff__masking__v1__open_secret_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__OpenSecretRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__open_secret_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__open_secret_request__free_unpacked
+                     (Handoff__Masking__V1__OpenSecretRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__open_secret_response__init
+                     (Handoff__Masking__V1__OpenSecretResponse         *message)
+{
+  static const Handoff__Masking__V1__OpenSecretResponse init_value = HANDOFF__MASKING__V1__OPEN_SECRET_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__open_secret_response__get_packed_size
+                     (const Handoff__Masking__V1__OpenSecretResponse *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__open_secret_response__pack
+                     (const Handoff__Masking__V1__OpenSecretResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__open_secret_response__pack_to_buffer
+                     (const Handoff__Masking__V1__OpenSecretResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__OpenSecretResponse *
+       handoff__masking__v1__open_secret_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__OpenSecretResponse *)
+     protobuf_c_message_unpack (&handoff__masking__v1__open_secret_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__open_secret_response__free_unpacked
+                     (Handoff__Masking__V1__OpenSecretResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__open_secret_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor handoff__masking__v1__text_span__field_descriptors[4] =
 {
   {
@@ -1212,22 +1887,36 @@ const ProtobufCMessageDescriptor handoff__masking__v1__detect_personal_data_resp
   (ProtobufCMessageInit) handoff__masking__v1__detect_personal_data_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue handoff__masking__v1__finding__kind__enum_values_by_number[5] =
+static const ProtobufCEnumValue handoff__masking__v1__finding__kind__enum_values_by_number[12] =
 {
   { "KIND_UNSPECIFIED", "HANDOFF__MASKING__V1__FINDING__KIND__KIND_UNSPECIFIED", 0 },
   { "PHONE", "HANDOFF__MASKING__V1__FINDING__KIND__PHONE", 1 },
   { "EMAIL", "HANDOFF__MASKING__V1__FINDING__KIND__EMAIL", 2 },
   { "RESIDENT_REGISTRATION_NUMBER", "HANDOFF__MASKING__V1__FINDING__KIND__RESIDENT_REGISTRATION_NUMBER", 3 },
   { "CARD_NUMBER", "HANDOFF__MASKING__V1__FINDING__KIND__CARD_NUMBER", 4 },
+  { "FOREIGNER_REGISTRATION_NUMBER", "HANDOFF__MASKING__V1__FINDING__KIND__FOREIGNER_REGISTRATION_NUMBER", 5 },
+  { "BANK_ACCOUNT", "HANDOFF__MASKING__V1__FINDING__KIND__BANK_ACCOUNT", 6 },
+  { "PASSPORT", "HANDOFF__MASKING__V1__FINDING__KIND__PASSPORT", 7 },
+  { "DRIVER_LICENCE", "HANDOFF__MASKING__V1__FINDING__KIND__DRIVER_LICENCE", 8 },
+  { "BUSINESS_NUMBER", "HANDOFF__MASKING__V1__FINDING__KIND__BUSINESS_NUMBER", 9 },
+  { "IP_ADDRESS", "HANDOFF__MASKING__V1__FINDING__KIND__IP_ADDRESS", 10 },
+  { "OWN_PATTERN", "HANDOFF__MASKING__V1__FINDING__KIND__OWN_PATTERN", 11 },
 };
 static const ProtobufCIntRange handoff__masking__v1__finding__kind__value_ranges[] = {
-{0, 0},{0, 5}
+{0, 0},{0, 12}
 };
-static const ProtobufCEnumValueIndex handoff__masking__v1__finding__kind__enum_values_by_name[5] =
+static const ProtobufCEnumValueIndex handoff__masking__v1__finding__kind__enum_values_by_name[12] =
 {
+  { "BANK_ACCOUNT", 6 },
+  { "BUSINESS_NUMBER", 9 },
   { "CARD_NUMBER", 4 },
+  { "DRIVER_LICENCE", 8 },
   { "EMAIL", 2 },
+  { "FOREIGNER_REGISTRATION_NUMBER", 5 },
+  { "IP_ADDRESS", 10 },
   { "KIND_UNSPECIFIED", 0 },
+  { "OWN_PATTERN", 11 },
+  { "PASSPORT", 7 },
   { "PHONE", 1 },
   { "RESIDENT_REGISTRATION_NUMBER", 3 },
 };
@@ -1238,9 +1927,9 @@ const ProtobufCEnumDescriptor handoff__masking__v1__finding__kind__descriptor =
   "Kind",
   "Handoff__Masking__V1__Finding__Kind",
   "handoff.masking.v1",
-  5,
+  12,
   handoff__masking__v1__finding__kind__enum_values_by_number,
-  5,
+  12,
   handoff__masking__v1__finding__kind__enum_values_by_name,
   1,
   handoff__masking__v1__finding__kind__value_ranges,
@@ -1310,20 +1999,1088 @@ const ProtobufCMessageDescriptor handoff__masking__v1__finding__descriptor =
   (ProtobufCMessageInit) handoff__masking__v1__finding__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__method_descriptors[5] =
+static const ProtobufCEnumValue handoff__masking__v1__masking_settings__detection__enum_values_by_number[4] =
+{
+  { "DETECTION_UNSPECIFIED", "HANDOFF__MASKING__V1__MASKING_SETTINGS__DETECTION__DETECTION_UNSPECIFIED", 0 },
+  { "OFF", "HANDOFF__MASKING__V1__MASKING_SETTINGS__DETECTION__OFF", 1 },
+  { "SUGGEST", "HANDOFF__MASKING__V1__MASKING_SETTINGS__DETECTION__SUGGEST", 2 },
+  { "AUTOMATIC", "HANDOFF__MASKING__V1__MASKING_SETTINGS__DETECTION__AUTOMATIC", 3 },
+};
+static const ProtobufCIntRange handoff__masking__v1__masking_settings__detection__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__masking__v1__masking_settings__detection__enum_values_by_name[4] =
+{
+  { "AUTOMATIC", 3 },
+  { "DETECTION_UNSPECIFIED", 0 },
+  { "OFF", 1 },
+  { "SUGGEST", 2 },
+};
+const ProtobufCEnumDescriptor handoff__masking__v1__masking_settings__detection__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.MaskingSettings.Detection",
+  "Detection",
+  "Handoff__Masking__V1__MaskingSettings__Detection",
+  "handoff.masking.v1",
+  4,
+  handoff__masking__v1__masking_settings__detection__enum_values_by_number,
+  4,
+  handoff__masking__v1__masking_settings__detection__enum_values_by_name,
+  1,
+  handoff__masking__v1__masking_settings__detection__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue handoff__masking__v1__masking_settings__unmask_right__enum_values_by_number[3] =
+{
+  { "UNMASK_RIGHT_UNSPECIFIED", "HANDOFF__MASKING__V1__MASKING_SETTINGS__UNMASK_RIGHT__UNMASK_RIGHT_UNSPECIFIED", 0 },
+  { "TICKET_AGENTS", "HANDOFF__MASKING__V1__MASKING_SETTINGS__UNMASK_RIGHT__TICKET_AGENTS", 1 },
+  { "ADMINISTRATORS", "HANDOFF__MASKING__V1__MASKING_SETTINGS__UNMASK_RIGHT__ADMINISTRATORS", 2 },
+};
+static const ProtobufCIntRange handoff__masking__v1__masking_settings__unmask_right__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex handoff__masking__v1__masking_settings__unmask_right__enum_values_by_name[3] =
+{
+  { "ADMINISTRATORS", 2 },
+  { "TICKET_AGENTS", 1 },
+  { "UNMASK_RIGHT_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__masking__v1__masking_settings__unmask_right__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.MaskingSettings.UnmaskRight",
+  "UnmaskRight",
+  "Handoff__Masking__V1__MaskingSettings__UnmaskRight",
+  "handoff.masking.v1",
+  3,
+  handoff__masking__v1__masking_settings__unmask_right__enum_values_by_number,
+  3,
+  handoff__masking__v1__masking_settings__unmask_right__enum_values_by_name,
+  1,
+  handoff__masking__v1__masking_settings__unmask_right__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__masking_settings__field_descriptors[7] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingSettings, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "detection",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingSettings, detection),
+    &handoff__masking__v1__masking_settings__detection__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kinds",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Masking__V1__MaskingSettings, n_kinds),
+    offsetof(Handoff__Masking__V1__MaskingSettings, kinds),
+    &handoff__masking__v1__finding__kind__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "confidence_percent",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingSettings, confidence_percent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unmask_right",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingSettings, unmask_right),
+    &handoff__masking__v1__masking_settings__unmask_right__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "patterns",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Masking__V1__MaskingSettings, n_patterns),
+    offsetof(Handoff__Masking__V1__MaskingSettings, patterns),
+    &handoff__masking__v1__own_pattern__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingSettings, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__masking_settings__field_indices_by_name[] = {
+  3,   /* field[3] = confidence_percent */
+  1,   /* field[1] = detection */
+  2,   /* field[2] = kinds */
+  0,   /* field[0] = name */
+  5,   /* field[5] = patterns */
+  4,   /* field[4] = unmask_right */
+  6,   /* field[6] = version */
+};
+static const ProtobufCIntRange handoff__masking__v1__masking_settings__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__masking_settings__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.MaskingSettings",
+  "MaskingSettings",
+  "Handoff__Masking__V1__MaskingSettings",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__MaskingSettings),
+  7,
+  handoff__masking__v1__masking_settings__field_descriptors,
+  handoff__masking__v1__masking_settings__field_indices_by_name,
+  1,  handoff__masking__v1__masking_settings__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__masking_settings__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__own_pattern__field_descriptors[2] =
+{
+  {
+    "display_name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__OwnPattern, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "pattern",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__OwnPattern, pattern),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__own_pattern__field_indices_by_name[] = {
+  0,   /* field[0] = display_name */
+  1,   /* field[1] = pattern */
+};
+static const ProtobufCIntRange handoff__masking__v1__own_pattern__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__own_pattern__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.OwnPattern",
+  "OwnPattern",
+  "Handoff__Masking__V1__OwnPattern",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__OwnPattern),
+  2,
+  handoff__masking__v1__own_pattern__field_descriptors,
+  handoff__masking__v1__own_pattern__field_indices_by_name,
+  1,  handoff__masking__v1__own_pattern__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__own_pattern__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__get_masking_settings_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__GetMaskingSettingsRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__get_masking_settings_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__masking__v1__get_masking_settings_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__get_masking_settings_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.GetMaskingSettingsRequest",
+  "GetMaskingSettingsRequest",
+  "Handoff__Masking__V1__GetMaskingSettingsRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__GetMaskingSettingsRequest),
+  1,
+  handoff__masking__v1__get_masking_settings_request__field_descriptors,
+  handoff__masking__v1__get_masking_settings_request__field_indices_by_name,
+  1,  handoff__masking__v1__get_masking_settings_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__get_masking_settings_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__update_masking_settings_request__field_descriptors[3] =
+{
+  {
+    "masking_settings",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__UpdateMaskingSettingsRequest, masking_settings),
+    &handoff__masking__v1__masking_settings__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__UpdateMaskingSettingsRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__UpdateMaskingSettingsRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__update_masking_settings_request__field_indices_by_name[] = {
+  0,   /* field[0] = masking_settings */
+  1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
+};
+static const ProtobufCIntRange handoff__masking__v1__update_masking_settings_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__update_masking_settings_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.UpdateMaskingSettingsRequest",
+  "UpdateMaskingSettingsRequest",
+  "Handoff__Masking__V1__UpdateMaskingSettingsRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__UpdateMaskingSettingsRequest),
+  3,
+  handoff__masking__v1__update_masking_settings_request__field_descriptors,
+  handoff__masking__v1__update_masking_settings_request__field_indices_by_name,
+  1,  handoff__masking__v1__update_masking_settings_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__update_masking_settings_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__list_masking_acts_request__field_descriptors[7] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "act",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, act),
+    &handoff__masking__v1__masking_act__act__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start_time",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, start_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "end_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, end_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__list_masking_acts_request__field_indices_by_name[] = {
+  2,   /* field[2] = act */
+  1,   /* field[1] = agent */
+  4,   /* field[4] = end_time */
+  5,   /* field[5] = page_size */
+  6,   /* field[6] = page_token */
+  0,   /* field[0] = parent */
+  3,   /* field[3] = start_time */
+};
+static const ProtobufCIntRange handoff__masking__v1__list_masking_acts_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__list_masking_acts_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.ListMaskingActsRequest",
+  "ListMaskingActsRequest",
+  "Handoff__Masking__V1__ListMaskingActsRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__ListMaskingActsRequest),
+  7,
+  handoff__masking__v1__list_masking_acts_request__field_descriptors,
+  handoff__masking__v1__list_masking_acts_request__field_indices_by_name,
+  1,  handoff__masking__v1__list_masking_acts_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__list_masking_acts_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__list_masking_acts_response__field_descriptors[2] =
+{
+  {
+    "acts",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Masking__V1__ListMaskingActsResponse, n_acts),
+    offsetof(Handoff__Masking__V1__ListMaskingActsResponse, acts),
+    &handoff__masking__v1__masking_act__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ListMaskingActsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__list_masking_acts_response__field_indices_by_name[] = {
+  0,   /* field[0] = acts */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange handoff__masking__v1__list_masking_acts_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__list_masking_acts_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.ListMaskingActsResponse",
+  "ListMaskingActsResponse",
+  "Handoff__Masking__V1__ListMaskingActsResponse",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__ListMaskingActsResponse),
+  2,
+  handoff__masking__v1__list_masking_acts_response__field_descriptors,
+  handoff__masking__v1__list_masking_acts_response__field_indices_by_name,
+  1,  handoff__masking__v1__list_masking_acts_response__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__list_masking_acts_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__masking__v1__masking_act__act__enum_values_by_number[5] =
+{
+  { "ACT_UNSPECIFIED", "HANDOFF__MASKING__V1__MASKING_ACT__ACT__ACT_UNSPECIFIED", 0 },
+  { "MASK", "HANDOFF__MASKING__V1__MASKING_ACT__ACT__MASK", 1 },
+  { "MASK_ON_ARRIVAL", "HANDOFF__MASKING__V1__MASKING_ACT__ACT__MASK_ON_ARRIVAL", 2 },
+  { "UNMASK", "HANDOFF__MASKING__V1__MASKING_ACT__ACT__UNMASK", 3 },
+  { "REVEAL", "HANDOFF__MASKING__V1__MASKING_ACT__ACT__REVEAL", 4 },
+};
+static const ProtobufCIntRange handoff__masking__v1__masking_act__act__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex handoff__masking__v1__masking_act__act__enum_values_by_name[5] =
+{
+  { "ACT_UNSPECIFIED", 0 },
+  { "MASK", 1 },
+  { "MASK_ON_ARRIVAL", 2 },
+  { "REVEAL", 4 },
+  { "UNMASK", 3 },
+};
+const ProtobufCEnumDescriptor handoff__masking__v1__masking_act__act__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.MaskingAct.Act",
+  "Act",
+  "Handoff__Masking__V1__MaskingAct__Act",
+  "handoff.masking.v1",
+  5,
+  handoff__masking__v1__masking_act__act__enum_values_by_number,
+  5,
+  handoff__masking__v1__masking_act__act__enum_values_by_name,
+  1,
+  handoff__masking__v1__masking_act__act__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__masking_act__field_descriptors[6] =
+{
+  {
+    "ticket",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingAct, ticket),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "act",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingAct, act),
+    &handoff__masking__v1__masking_act__act__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingAct, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "masks",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Masking__V1__MaskingAct, n_masks),
+    offsetof(Handoff__Masking__V1__MaskingAct, masks),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingAct, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__MaskingAct, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__masking_act__field_indices_by_name[] = {
+  1,   /* field[1] = act */
+  2,   /* field[2] = agent */
+  5,   /* field[5] = create_time */
+  3,   /* field[3] = masks */
+  4,   /* field[4] = reason */
+  0,   /* field[0] = ticket */
+};
+static const ProtobufCIntRange handoff__masking__v1__masking_act__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__masking_act__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.MaskingAct",
+  "MaskingAct",
+  "Handoff__Masking__V1__MaskingAct",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__MaskingAct),
+  6,
+  handoff__masking__v1__masking_act__field_descriptors,
+  handoff__masking__v1__masking_act__field_indices_by_name,
+  1,  handoff__masking__v1__masking_act__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__masking_act__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__seal_masks_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealMasksRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "originals",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Masking__V1__SealMasksRequest, n_originals),
+    offsetof(Handoff__Masking__V1__SealMasksRequest, originals),
+    &handoff__masking__v1__arriving_original__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__seal_masks_request__field_indices_by_name[] = {
+  1,   /* field[1] = originals */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__masking__v1__seal_masks_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__seal_masks_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.SealMasksRequest",
+  "SealMasksRequest",
+  "Handoff__Masking__V1__SealMasksRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__SealMasksRequest),
+  2,
+  handoff__masking__v1__seal_masks_request__field_descriptors,
+  handoff__masking__v1__seal_masks_request__field_indices_by_name,
+  1,  handoff__masking__v1__seal_masks_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__seal_masks_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__arriving_original__field_descriptors[4] =
+{
+  {
+    "text_column",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ArrivingOriginal, text_column),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "row_key",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ArrivingOriginal, row_key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "length",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ArrivingOriginal, length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "original",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ArrivingOriginal, original),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__arriving_original__field_indices_by_name[] = {
+  2,   /* field[2] = length */
+  3,   /* field[3] = original */
+  1,   /* field[1] = row_key */
+  0,   /* field[0] = text_column */
+};
+static const ProtobufCIntRange handoff__masking__v1__arriving_original__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__arriving_original__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.ArrivingOriginal",
+  "ArrivingOriginal",
+  "Handoff__Masking__V1__ArrivingOriginal",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__ArrivingOriginal),
+  4,
+  handoff__masking__v1__arriving_original__field_descriptors,
+  handoff__masking__v1__arriving_original__field_indices_by_name,
+  1,  handoff__masking__v1__arriving_original__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__arriving_original__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__seal_masks_response__field_descriptors[1] =
+{
+  {
+    "masks",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Masking__V1__SealMasksResponse, n_masks),
+    offsetof(Handoff__Masking__V1__SealMasksResponse, masks),
+    &handoff__masking__v1__sealed_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__seal_masks_response__field_indices_by_name[] = {
+  0,   /* field[0] = masks */
+};
+static const ProtobufCIntRange handoff__masking__v1__seal_masks_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__seal_masks_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.SealMasksResponse",
+  "SealMasksResponse",
+  "Handoff__Masking__V1__SealMasksResponse",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__SealMasksResponse),
+  1,
+  handoff__masking__v1__seal_masks_response__field_descriptors,
+  handoff__masking__v1__seal_masks_response__field_indices_by_name,
+  1,  handoff__masking__v1__seal_masks_response__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__seal_masks_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__sealed_mask__field_descriptors[3] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealedMask, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sealed_original",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealedMask, sealed_original),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealedMask, key_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__sealed_mask__field_indices_by_name[] = {
+  0,   /* field[0] = id */
+  2,   /* field[2] = key_id */
+  1,   /* field[1] = sealed_original */
+};
+static const ProtobufCIntRange handoff__masking__v1__sealed_mask__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__sealed_mask__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.SealedMask",
+  "SealedMask",
+  "Handoff__Masking__V1__SealedMask",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__SealedMask),
+  3,
+  handoff__masking__v1__sealed_mask__field_descriptors,
+  handoff__masking__v1__sealed_mask__field_indices_by_name,
+  1,  handoff__masking__v1__sealed_mask__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__sealed_mask__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__seal_secret_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealSecretRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "secret",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealSecretRequest, secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__seal_secret_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = secret */
+};
+static const ProtobufCIntRange handoff__masking__v1__seal_secret_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.SealSecretRequest",
+  "SealSecretRequest",
+  "Handoff__Masking__V1__SealSecretRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__SealSecretRequest),
+  2,
+  handoff__masking__v1__seal_secret_request__field_descriptors,
+  handoff__masking__v1__seal_secret_request__field_indices_by_name,
+  1,  handoff__masking__v1__seal_secret_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__seal_secret_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__seal_secret_response__field_descriptors[1] =
+{
+  {
+    "sealed",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealSecretResponse, sealed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__seal_secret_response__field_indices_by_name[] = {
+  0,   /* field[0] = sealed */
+};
+static const ProtobufCIntRange handoff__masking__v1__seal_secret_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.SealSecretResponse",
+  "SealSecretResponse",
+  "Handoff__Masking__V1__SealSecretResponse",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__SealSecretResponse),
+  1,
+  handoff__masking__v1__seal_secret_response__field_descriptors,
+  handoff__masking__v1__seal_secret_response__field_indices_by_name,
+  1,  handoff__masking__v1__seal_secret_response__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__seal_secret_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__open_secret_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__OpenSecretRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sealed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__OpenSecretRequest, sealed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__open_secret_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = sealed */
+};
+static const ProtobufCIntRange handoff__masking__v1__open_secret_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__open_secret_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.OpenSecretRequest",
+  "OpenSecretRequest",
+  "Handoff__Masking__V1__OpenSecretRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__OpenSecretRequest),
+  2,
+  handoff__masking__v1__open_secret_request__field_descriptors,
+  handoff__masking__v1__open_secret_request__field_indices_by_name,
+  1,  handoff__masking__v1__open_secret_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__open_secret_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__open_secret_response__field_descriptors[2] =
+{
+  {
+    "secret",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__OpenSecretResponse, secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reseal_advised",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__OpenSecretResponse, reseal_advised),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__open_secret_response__field_indices_by_name[] = {
+  1,   /* field[1] = reseal_advised */
+  0,   /* field[0] = secret */
+};
+static const ProtobufCIntRange handoff__masking__v1__open_secret_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__open_secret_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.OpenSecretResponse",
+  "OpenSecretResponse",
+  "Handoff__Masking__V1__OpenSecretResponse",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__OpenSecretResponse),
+  2,
+  handoff__masking__v1__open_secret_response__field_descriptors,
+  handoff__masking__v1__open_secret_response__field_indices_by_name,
+  1,  handoff__masking__v1__open_secret_response__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__open_secret_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__method_descriptors[11] =
 {
   { "CreateMasks", &handoff__masking__v1__create_masks_request__descriptor, &handoff__masking__v1__create_masks_response__descriptor },
   { "UnmaskText", &handoff__masking__v1__unmask_text_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "RevealMask", &handoff__masking__v1__reveal_mask_request__descriptor, &handoff__masking__v1__reveal_mask_response__descriptor },
   { "ListMasks", &handoff__masking__v1__list_masks_request__descriptor, &handoff__masking__v1__list_masks_response__descriptor },
   { "DetectPersonalData", &handoff__masking__v1__detect_personal_data_request__descriptor, &handoff__masking__v1__detect_personal_data_response__descriptor },
+  { "GetMaskingSettings", &handoff__masking__v1__get_masking_settings_request__descriptor, &handoff__masking__v1__masking_settings__descriptor },
+  { "UpdateMaskingSettings", &handoff__masking__v1__update_masking_settings_request__descriptor, &handoff__masking__v1__masking_settings__descriptor },
+  { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
+  { "SealMasks", &handoff__masking__v1__seal_masks_request__descriptor, &handoff__masking__v1__seal_masks_response__descriptor },
+  { "SealSecret", &handoff__masking__v1__seal_secret_request__descriptor, &handoff__masking__v1__seal_secret_response__descriptor },
+  { "OpenSecret", &handoff__masking__v1__open_secret_request__descriptor, &handoff__masking__v1__open_secret_response__descriptor },
 };
 const unsigned handoff__masking__v1__masking_service__method_indices_by_name[] = {
   0,        /* CreateMasks */
   4,        /* DetectPersonalData */
+  5,        /* GetMaskingSettings */
+  7,        /* ListMaskingActs */
   3,        /* ListMasks */
+  10,        /* OpenSecret */
   2,        /* RevealMask */
-  1         /* UnmaskText */
+  8,        /* SealMasks */
+  9,        /* SealSecret */
+  1,        /* UnmaskText */
+  6         /* UpdateMaskingSettings */
 };
 const ProtobufCServiceDescriptor handoff__masking__v1__masking_service__descriptor =
 {
@@ -1332,7 +3089,7 @@ const ProtobufCServiceDescriptor handoff__masking__v1__masking_service__descript
   "MaskingService",
   "Handoff__Masking__V1__MaskingService",
   "handoff.masking.v1",
-  5,
+  11,
   handoff__masking__v1__masking_service__method_descriptors,
   handoff__masking__v1__masking_service__method_indices_by_name
 };
@@ -1375,6 +3132,54 @@ void handoff__masking__v1__masking_service__detect_personal_data(ProtobufCServic
 {
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
   service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__get_masking_settings(ProtobufCService *service,
+                                                                 const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
+                                                                 Handoff__Masking__V1__MaskingSettings_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__update_masking_settings(ProtobufCService *service,
+                                                                    const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
+                                                                    Handoff__Masking__V1__MaskingSettings_Closure closure,
+                                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__list_masking_acts(ProtobufCService *service,
+                                                              const Handoff__Masking__V1__ListMaskingActsRequest *input,
+                                                              Handoff__Masking__V1__ListMaskingActsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__seal_masks(ProtobufCService *service,
+                                                       const Handoff__Masking__V1__SealMasksRequest *input,
+                                                       Handoff__Masking__V1__SealMasksResponse_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__seal_secret(ProtobufCService *service,
+                                                        const Handoff__Masking__V1__SealSecretRequest *input,
+                                                        Handoff__Masking__V1__SealSecretResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__open_secret(ProtobufCService *service,
+                                                        const Handoff__Masking__V1__OpenSecretRequest *input,
+                                                        Handoff__Masking__V1__OpenSecretResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__masking__v1__masking_service__init (Handoff__Masking__V1__MaskingService_Service *service,
                                                   Handoff__Masking__V1__MaskingService_ServiceDestroy destroy)

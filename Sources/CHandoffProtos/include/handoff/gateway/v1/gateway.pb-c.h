@@ -578,6 +578,18 @@ struct Handoff__Gateway__V1__HandoffService_Service
                                const Handoff__Masking__V1__DetectPersonalDataRequest *input,
                                Handoff__Masking__V1__DetectPersonalDataResponse_Closure closure,
                                void *closure_data);
+  void (*get_masking_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                               const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
+                               Handoff__Masking__V1__MaskingSettings_Closure closure,
+                               void *closure_data);
+  void (*update_masking_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                  const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
+                                  Handoff__Masking__V1__MaskingSettings_Closure closure,
+                                  void *closure_data);
+  void (*list_masking_acts)(Handoff__Gateway__V1__HandoffService_Service *service,
+                            const Handoff__Masking__V1__ListMaskingActsRequest *input,
+                            Handoff__Masking__V1__ListMaskingActsResponse_Closure closure,
+                            void *closure_data);
 };
 typedef void (*Handoff__Gateway__V1__HandoffService_ServiceDestroy)(Handoff__Gateway__V1__HandoffService_Service *);
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
@@ -669,7 +681,10 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## unmask_text,\
       function_prefix__ ## reveal_mask,\
       function_prefix__ ## list_masks,\
-      function_prefix__ ## detect_personal_data  }
+      function_prefix__ ## detect_personal_data,\
+      function_prefix__ ## get_masking_settings,\
+      function_prefix__ ## update_masking_settings,\
+      function_prefix__ ## list_masking_acts  }
 void handoff__gateway__v1__handoff_service__create_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__CreateTicketRequest *input,
                                                           Handoff__Tickets__V1__Ticket_Closure closure,
@@ -1006,6 +1021,18 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
                                                                  Handoff__Masking__V1__DetectPersonalDataResponse_Closure closure,
                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
+                                                                 const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
+                                                                 Handoff__Masking__V1__MaskingSettings_Closure closure,
+                                                                 void *closure_data);
+void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
+                                                                    const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
+                                                                    Handoff__Masking__V1__MaskingSettings_Closure closure,
+                                                                    void *closure_data);
+void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
+                                                              const Handoff__Masking__V1__ListMaskingActsRequest *input,
+                                                              Handoff__Masking__V1__ListMaskingActsResponse_Closure closure,
+                                                              void *closure_data);
 
 /* --- descriptors --- */
 

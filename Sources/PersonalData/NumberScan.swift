@@ -1,0 +1,147 @@
+/// Tries the table of shapes on the groups of a run, from left to right.
+struct NumberScan {
+  /// How much less sure a number is behind a word such as "order".
+  private static let thingPenalty: Int32 = 50
+
+  let text: ScannedText
+  let run: NumberRun
+
+  /// The findings by bytes of the text.
+  func findings() -> [ByteFinding] {
+    var found: [ByteFinding] = []
+    var index = 0
+    while index < run.groups.count {
+      if let (finding, count) = match(at: index) {
+        found.append(finding)
+        index += count
+      } else {
+        index += 1
+      }
+    }
+    return found
+  }
+
+  private func match(at index: Int) -> (ByteFinding, Int)? {
+    // A group that a dash or a dot ties to the one before it is not the beginning of a number.
+    guard isLoose(run.groups[index].separator) else { return nil }
+    let isFirst = index == 0
+    if isFirst, ScannedText.isLetter(run.before) || isTied { return nil }
+    if isFirst, prefix != nil, let found = match(at: index, international: true) { return found }
+    return match(at: index, international: false)
+  }
+
+  private func match(at index: Int, international: Bool) -> (ByteFinding, Int)? {
+    for shape in NumberShape.all where shape.isInternational == international {
+      let range = index..<(index + shape.groups.count)
+      guard range.upperBound <= run.groups.count, fits(shape, range) else { continue }
+      if let finding = finding(shape, range, international) { return (finding, range.count) }
+    }
+    return nil
+  }
+
+  private func fits(_ shape: NumberShape, _ range: Range<Int>) -> Bool {
+    for (groups, index) in zip(shape.groups, range) where !groups.contains(run.groups[index].count) { return false }
+    let separators = run.groups[range].dropFirst().map(\.separator)
+    switch shape.separators {
+    case .any: break
+    case .alike: if Set(separators.map(code)).count > 1 { return false }
+    case .dots: if separators.contains(where: { code($0) != code(.dot) }) { return false }
+    }
+    // Nor does a number end where a dash or a dot goes on.
+    if range.upperBound < run.groups.count, !isLoose(run.groups[range.upperBound].separator) { return false }
+    return range.upperBound < run.groups.count || !goesOn(run.groups[range.upperBound - 1].end)
+  }
+
+  private func finding(_ shape: NumberShape, _ range: Range<Int>, _ international: Bool) -> ByteFinding? {
+    let digits = run.digits(of: range)
+    guard shape.kind != .ipAddress || areOctets(range), var percent = shape.confidence(digits) else { return nil }
+    var start = run.groups[range.lowerBound].start
+    if international, let prefix { start = prefix }
+    // An opening parenthesis belongs to the area code that a closing one ends.
+    if range.count > 1, run.groups[range.lowerBound + 1].separator == .parenthesis,
+      let previous = text.visible(before: start), previous.unit == UInt8(ascii: "(")
+    {
+      start = previous.start
+    }
+    let bytes = start..<run.groups[range.upperBound - 1].end
+    switch shape.context {
+    case .none: break
+    case .raises(let words, let raised):
+      if words.stand(near: bytes, in: text) { percent = max(percent, raised) }
+    case .needed(let words):
+      guard words.stand(near: bytes, in: text, behindToo: true) else { return nil }
+    }
+    if ContextWords.thing.stand(near: bytes.lowerBound..<bytes.lowerBound, in: text),
+      !isAsked(shape.kind, bytes)
+    {
+      percent = max(0, percent - Self.thingPenalty)
+    }
+    return ByteFinding(kind: shape.kind, bytes: bytes, confidencePercent: percent)
+  }
+
+  /// Whether a word of the kind's own stands nearer than that of a thing may: then it is no thing's number.
+  private func isAsked(_ kind: PersonalDataKind, _ bytes: Range<Int>) -> Bool {
+    switch kind {
+    case .phone: ContextWords.phone.stand(near: bytes, in: text)
+    case .businessNumber: ContextWords.business.stand(near: bytes, in: text)
+    case .residentRegistrationNumber, .foreignerRegistrationNumber: ContextWords.resident.stand(near: bytes, in: text)
+    case .bankAccount, .driverLicence: true
+    default: false
+    }
+  }
+
+  /// Where a `+` before the run stands.
+  private var prefix: Int? { run.before == UInt8(ascii: "+") ? run.beforeStart : nil }
+
+  private func areOctets(_ range: Range<Int>) -> Bool {
+    range.allSatisfy { index in
+      let digits = run.digits(of: index..<(index + 1))
+      let isPlain = digits.count == 1 || digits.first != 0
+      return isPlain && digits.reduce(0) { $0 * 10 + Int($1) } <= 255
+    }
+  }
+
+  private func isLoose(_ separator: NumberRun.Separator) -> Bool {
+    switch separator {
+    case .none, .space, .parenthesis: true
+    case .dash, .dot: false
+    }
+  }
+
+  /// Whether what stands before the first digit makes it the end of something longer: a code such as `KR-01`, a path,
+  /// an amount such as `1,500`.
+  private var isTied: Bool {
+    let further = text.visible(before: run.beforeStart)?.unit ?? ScannedText.invisible
+    switch run.before {
+    case UInt8(ascii: "_"), UInt8(ascii: "#"): return true
+    case UInt8(ascii: "-"), UInt8(ascii: "."): return ScannedText.isLetter(further) || ScannedText.isDigit(further)
+    case UInt8(ascii: "/"): return ScannedText.isLetter(further) || further == UInt8(ascii: "/")
+    case UInt8(ascii: ","): return ScannedText.isDigit(further)
+    default: return false
+    }
+  }
+
+  /// Whether what follows makes the digits part of something longer.
+  private func goesOn(_ end: Int) -> Bool {
+    guard end < text.end else { return false }
+    let unit = text.unit(at: end).unit
+    return ScannedText.isDigit(unit) || ScannedText.isLetter(unit) || unit == UInt8(ascii: "_")
+  }
+
+  private func code(_ separator: NumberRun.Separator) -> Int {
+    switch separator {
+    case .none: 0
+    case .space: 1
+    case .dash: 2
+    case .dot: 3
+    case .parenthesis: 2
+    }
+  }
+}
+
+/// A finding by bytes of the text.
+struct ByteFinding {
+  let kind: PersonalDataKind
+  let bytes: Range<Int>
+  let confidencePercent: Int32
+}

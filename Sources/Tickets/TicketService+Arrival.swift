@@ -1,0 +1,108 @@
+import EventLoop
+import HandoffAPI
+import PersonalData
+import Postgres
+import RPC
+import ServiceKit
+import TicketLedger
+
+/// A customer's words as they may be stored: masked, with what belongs to the masks.
+struct ArrivedTexts: Sendable {
+  var title: String
+  var body: String
+  /// The body before it was masked, which the event chain covers; nil when nothing was masked.
+  var originalBody: String?
+  var companions: [Query] = []
+  /// For the event: which masks were made.
+  var notes: [CodeChange] = []
+  /// The entry that is to hold the body, when it was masked.
+  var entryID: EntryID?
+
+  /// The body as an entry of the history.
+  func entry(_ kind: EntryKind, _ act: EntryAct, by actor: LedgerActor?) -> EntryDraft {
+    var entry = EntryDraft(kind, act, body: body, actor: actor, id: entryID)
+    entry.original = originalBody
+    return entry
+  }
+}
+
+extension TicketService {
+  /// Masks personal data in a customer's words before they are stored, where the service wants that.
+  ///
+  /// The words are searched here, so that an inquiry without personal data costs no call; only what was found goes to
+  /// masking to be sealed. When masking is out of reach then, the inquiry is refused: rather late than in clear.
+  ///
+  /// - Parameters:
+  ///   - policy: the service whose settings hold; nil: the ticket's own.
+  ///   - title: nil when a text is added to a ticket that has its title.
+  ///   - ids: the ticket and the entry that are to hold the words; called only when something was found.
+  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
+  func masked(
+    title: String?, body: String, of service: ServiceRecord, as policy: ServiceRecord? = nil, _ call: CallContext,
+    ids: () async throws -> (TicketID, EntryID)
+  ) async throws -> (texts: ArrivedTexts, ids: (TicketID, EntryID)?) {
+    let plain = ArrivedTexts(title: title ?? "", body: body)
+    guard service.hasSecurity else { return (plain, nil) }
+    let settings = try await ledger.directory.masking(of: (policy ?? service).id, deadline: call.deadline)
+    guard settings.detection == .automatic else { return (plain, nil) }
+    let found = (
+      title: settings.findings(in: plain.title).map(\.span), body: settings.findings(in: body).map(\.span)
+    )
+    guard !found.title.isEmpty || !found.body.isEmpty else { return (plain, nil) }
+    let (ticket, entry) = try await ids()
+    let pieces = try [
+      ArrivingText(column: "ticket.title", row: "", text: plain.title, found.title),
+      ArrivingText(column: "ticket_entry.body", row: entry.description, text: body, found.body),
+    ]
+    let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), call)
+    var texts = ArrivedTexts(title: pieces[0].masked.text, body: pieces[1].masked.text)
+    texts.originalBody = found.body.isEmpty ? nil : body
+    texts.companions = ArrivalMask.insert(masks, on: TicketLink(serviceID: service.id, ticketID: ticket))
+    texts.entryID = entry
+    texts.notes = masks.map { CodeChange("mask", "", $0.id.description) }
+    return (texts, (ticket, entry))
+  }
+
+  private func sealed(
+    _ texts: [ArrivingText], _ ticket: TicketName, _ call: CallContext
+  ) async throws -> [ArrivalMask] {
+    guard let masking else { throw ServiceError(.backendUnavailable) }
+    let originals = texts.flatMap { text in
+      text.masked.pieces.map { piece in
+        ArrivingOriginal(
+          textColumn: text.column, rowKey: text.row, length: Int32(piece.asterisks.length), original: piece.original)
+      }
+    }
+    let answer: SealMasksResponse
+    do {
+      answer = try await masking.sealMasks(
+        SealMasksRequest(parent: ticket.description, originals: originals), call.onward())
+    } catch let error as RPCError {
+      throw ServiceError(error)
+    }
+    guard answer.masks.count == originals.count else { throw ServiceError(.backendUnavailable) }
+    let spans = texts.flatMap { text in text.masked.pieces.map { (text, $0.asterisks) } }
+    return zip(spans, answer.masks).map { span, mask in
+      ArrivalMask(
+        id: MaskID(mask.id), column: span.0.column, row: span.0.row, span: span.1, sealedOriginal: mask.sealedOriginal,
+        keyID: mask.keyId)
+    }
+  }
+}
+
+/// One of the texts, masked but not yet sealed.
+private struct ArrivingText: Sendable {
+  let column: String
+  let row: String
+  let masked: MaskedText.Masked
+
+  init(column: String, row: String, text: String, _ spans: [ScalarSpan]) throws(MaskRefusal) {
+    self.column = column
+    self.row = row
+    // A finding never ends inside a character, whatever combines with its last digit.
+    let bounds = CharacterBounds(text, scalarCount: text.unicodeScalars.count)
+    var whole: [ScalarSpan] = []
+    for span in spans.map(bounds.covering) where whole.last.map({ $0.end <= span.start }) ?? true { whole.append(span) }
+    masked = try MaskedText.masking(text, whole, earlier: [])
+  }
+}

@@ -1,0 +1,190 @@
+import Foundation
+import HandoffAPI
+import HandoffTestKit
+import LedgerTestKit
+import Postgres
+import RPC
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Masking
+
+@Suite("The vault and its keys")
+struct VaultTests {
+  private let world: MaskingDesk
+  private let ticket: MarkedTicket
+  private let metrics = Metrics()
+  private let directory: String
+  private let keys: VaultKeys
+  private let masking: MaskingService
+  private let rotation: VaultRotation
+
+  init() async throws {
+    world = try await MaskingDesk.open()
+    ticket = try await MarkedTicket.make(on: world)
+    directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
+    keys = try VaultKeys(directory: directory, metrics: metrics)
+    let ledger = try world.desk.ledger(as: "handoff_masking")
+    masking = MaskingService(ledger: ledger, keys: keys)
+    rotation = VaultRotation(
+      keys: keys, pool: ledger.pool, metrics: metrics,
+      log: Logger(service: "test", level: .error, output: .standardError))
+  }
+
+  private func mask(_ index: Int) async throws -> Mask {
+    let request = CreateMasksRequest(parent: ticket.name.description, spans: [ticket.spans[index]])
+    return try await masking.createMasks(request, world.call("CreateMasks")).masks[0]
+  }
+
+  private func reveal(_ mask: Mask) async throws -> String {
+    try await masking.revealMask(RevealMaskRequest(name: mask.name, reason: "test"), world.call("RevealMask")).text
+  }
+
+  private func addKey(_ id: String) throws {
+    let path = "\(directory)/\(id).key"
+    try Data((0..<32).map { _ in UInt8.random(in: 0...255) }).write(to: URL(fileURLWithPath: path))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    try keys.reload()
+  }
+
+  private func cleanUp() throws { try FileManager.default.removeItem(atPath: directory) }
+
+  @Test("a new key seals from then on, what older keys sealed is sealed anew, and then the old key may go")
+  func rotation() async throws {
+    let first = try await mask(0)
+    let seen = try await reveal(first)
+    try addKey("0002")
+    let second = try await mask(1)
+    #expect(try await world.desk.number("SELECT count(DISTINCT key_id) FROM mask_place") == 2)
+    let resealed = try await rotation.run(deadline: world.desk.deadline)
+    #expect(resealed > 2, "the first mask's places and the reason of the reveal")
+    #expect(try await world.desk.number("SELECT count(*) FROM mask_place WHERE key_id <> '0002'") == 0)
+    #expect(try await world.desk.number("SELECT count(*) FROM mask_act WHERE key_id = '0001'") == 0)
+    #expect(metrics.exposition().contains("handoff_masking_seals_of_old_keys 0"))
+    try FileManager.default.removeItem(atPath: "\(directory)/0001.key")
+    try keys.reload()
+    #expect(try await reveal(first) == seen)
+    #expect(try await reveal(second) == MarkedTicket.marker)
+    #expect(try await rotation.run(deadline: world.desk.deadline) == 0)
+    try cleanUp()
+  }
+
+  @Test("a lost key is told for the masks that it sealed, and the others still open")
+  func lostKey() async throws {
+    let first = try await mask(0)
+    try addKey("0002")
+    let second = try await mask(1)
+    try FileManager.default.removeItem(atPath: "\(directory)/0001.key")
+    try keys.reload()
+    await #expect { try await reveal(first) } throws: { ($0 as? ServiceError)?.reason == .maskKeyLost }
+    let before = try await CopyScan(desk: world.desk).texts()
+    await #expect {
+      try await masking.unmaskText(UnmaskTextRequest(name: first.name, reason: "x"), world.call("UnmaskText"))
+    } throws: {
+      ($0 as? ServiceError)?.reason == .maskKeyLost
+    }
+    #expect(try await CopyScan(desk: world.desk).texts() == before)
+    #expect(try await reveal(second) == MarkedTicket.marker)
+    // The rotation goes on past what it cannot open.
+    #expect(try await rotation.run(deadline: world.desk.deadline) == 0)
+    #expect(!metrics.exposition().contains("handoff_masking_seals_of_old_keys 0"))
+    try cleanUp()
+  }
+
+  @Test(
+    "one bit changed in nonce, ciphertext or tag is refused and counted, and nothing is written",
+    arguments: ["0", "14", "octet_length(sealed_original) - 1"])
+  func tampered(_ byte: String) async throws {
+    let mask = try await mask(0)
+    let changed = "set_byte(sealed_original, \(byte), get_byte(sealed_original, \(byte)) # 1)"
+    try await world.run(Query(unescaped: "UPDATE mask_place SET sealed_original = \(changed) WHERE number = 0"))
+    try await refused(mask)
+    try cleanUp()
+  }
+
+  @Test(
+    "a seal is bound to the ticket, the text, the length and the key",
+    arguments: [
+      "row_key = '1'", "text_column = 'mail_message.body'", "span_length = span_length - 1", "number = 99",
+    ])
+  func moved(_ change: String) async throws {
+    let mask = try await mask(0)
+    try await world.run(Query(unescaped: "UPDATE mask_place SET \(change) WHERE number = 1"))
+    try await refused(mask)
+    try cleanUp()
+  }
+
+  private func refused(_ mask: Mask) async throws {
+    let before = try await CopyScan(desk: world.desk).texts()
+    await #expect {
+      try await masking.unmaskText(UnmaskTextRequest(name: mask.name, reason: "x"), world.call("UnmaskText"))
+    } throws: {
+      ($0 as? ServiceError)?.reason == .maskDamaged
+    }
+    #expect(try await CopyScan(desk: world.desk).texts() == before)
+    #expect(metrics.exposition().contains("handoff_masking_seals_refused_total{why=\"damaged\"} 1"))
+    #expect(try await world.desk.number("SELECT count(*) FROM ticket_event WHERE code = 'UNMASKED'") == 0)
+  }
+
+  @Test("a secret opens for the daemon that had it sealed and under its name, and for nobody else")
+  func secrets() async throws {
+    func call(_ caller: String, _ agent: AgentID? = nil) -> CallContext {
+      world.desk.call("SealSecret", by: agent, caller: caller, service: "MaskingService")
+    }
+    let secret = Array("imap password".utf8)
+    let sealed = try await masking.sealSecret(
+      SealSecretRequest(name: "mailAccounts/7/password", secret: secret), call("mail")
+    ).sealed
+    #expect(!sealed.contains(secret[0]) || sealed.count == 2 + 4 + secret.count + 28)
+    let request = OpenSecretRequest(name: "mailAccounts/7/password", sealed: sealed)
+    let opened = try await masking.openSecret(request, call("mail"))
+    #expect(opened.secret == secret && !opened.resealAdvised)
+    try addKey("0002")
+    #expect(try await masking.openSecret(request, call("mail")).resealAdvised)
+    let rows: [(OpenSecretRequest, CallContext, Reason)] = [
+      (request, call("tickets"), .maskDamaged),
+      (OpenSecretRequest(name: "mailAccounts/8/password", sealed: sealed), call("mail"), .maskDamaged),
+      (OpenSecretRequest(name: "mailAccounts/7/password", sealed: []), call("mail"), .maskDamaged),
+      (OpenSecretRequest(name: "", sealed: sealed), call("mail"), .requestInvalid),
+      (request, call("gateway", Desk.kim), .callerNotAllowed),
+    ]
+    for (request, call, reason) in rows {
+      await #expect("\(reason)") { try await masking.openSecret(request, call) } throws: {
+        ($0 as? ServiceError)?.reason == reason
+      }
+    }
+    let large = SealSecretRequest(name: "raw/1", secret: [UInt8](repeating: 1, count: 3 << 20 + 1))
+    await #expect(throws: ServiceError.self) { try await masking.sealSecret(large, call("mail")) }
+    try cleanUp()
+  }
+
+  @Test("only tickets may have arriving masks sealed, only mail and tickets secrets")
+  func callers() async throws {
+    let token = String(repeating: "t", count: 32)
+    let client = MaskingServiceClient(
+      InProcessTransport(
+        group: TestLoops.group, services: [masking.rpcService],
+        interceptors: [
+          CallerAuthenticator(tokens: try CallerTokens(Secret(Array(token.utf8))), rules: MaskingService.callerRules)
+        ]))
+    for caller in ["tickets", "mail", "assignment"] {
+      let options = CallOptions(
+        deadline: world.desk.deadline,
+        metadata: Metadata([(CallMetadata.caller, caller), (CallMetadata.callerToken, token)]))
+      func isAllowed(_ work: () async throws -> some Sendable) async -> Bool {
+        do {
+          _ = try await work()
+          return true
+        } catch {
+          return ![.callerNotAllowed, .internal].contains(ServiceError(caught: error).reason)
+        }
+      }
+      let seals = await isAllowed { try await client.sealMasks(SealMasksRequest(), options) }
+      let keeps = await isAllowed { try await client.sealSecret(SealSecretRequest(name: "a"), options) }
+      let opens = await isAllowed { try await client.openSecret(OpenSecretRequest(name: "a"), options) }
+      #expect(seals == (caller == "tickets") && keeps == (caller != "assignment") && opens == keeps, "\(caller)")
+    }
+    try cleanUp()
+  }
+}
