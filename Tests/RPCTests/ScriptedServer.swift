@@ -121,7 +121,7 @@ final class ScriptedConnection: Connection, HTTP2SessionDelegate {
   ) throws {
     self.answer = answer
     self.number = number
-    super.init(fd, on: loop, session: try HTTP2Session(configuration), outboundBytesMax: 1 << 20)
+    super.init(fd, on: loop, session: try HTTP2Session(configuration), outboundBytesMax: 1 << 20, tls: nil)
     session.delegate = self
   }
 

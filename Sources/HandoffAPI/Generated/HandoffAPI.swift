@@ -64,12 +64,34 @@ package enum HandoffAPI {
     Trigger.descriptor,
     TriggerPass.descriptor,
     TriggerCondition.descriptor,
+    ConditionGroup.descriptor,
     TriggerResult.descriptor,
     AssignResult.descriptor,
+    TriggerSettings.descriptor,
+    TriggerVocabulary.descriptor,
+    TriggerVocabulary.TargetRule.descriptor,
     CreateTriggerRequest.descriptor,
     GetTriggerRequest.descriptor,
     ListTriggersRequest.descriptor,
     ListTriggersResponse.descriptor,
+    UpdateTriggerRequest.descriptor,
+    ActivateTriggerRequest.descriptor,
+    DeactivateTriggerRequest.descriptor,
+    DeleteTriggerRequest.descriptor,
+    ReorderTriggersRequest.descriptor,
+    ReorderTriggersResponse.descriptor,
+    GetTriggerSettingsRequest.descriptor,
+    UpdateTriggerSettingsRequest.descriptor,
+    GetTriggerVocabularyRequest.descriptor,
+    AssignmentRecord.descriptor,
+    AssignmentRecord.Candidate.descriptor,
+    ExplainAssignmentRequest.descriptor,
+    AssignmentExplanation.descriptor,
+    SimulateTriggersRequest.descriptor,
+    SimulateTriggersResponse.descriptor,
+    SimulateTriggersResponse.Change.descriptor,
+    SimulateTriggersResponse.Firing.descriptor,
+    SimulateTriggersResponse.SimulatedTicket.descriptor,
     KeepTicketRequest.descriptor,
     ForwardTicketRequest.descriptor,
     RunTriggersRequest.descriptor,
@@ -371,6 +393,86 @@ package enum HandoffAPI {
           name: "ListTriggers",
           input: ListTriggersRequest.descriptor,
           output: ListTriggersResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateTrigger",
+          input: UpdateTriggerRequest.descriptor,
+          output: Trigger.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ActivateTrigger",
+          input: ActivateTriggerRequest.descriptor,
+          output: Trigger.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeactivateTrigger",
+          input: DeactivateTriggerRequest.descriptor,
+          output: Trigger.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteTrigger",
+          input: DeleteTriggerRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ReorderTriggers",
+          input: ReorderTriggersRequest.descriptor,
+          output: ReorderTriggersResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTriggerSettings",
+          input: GetTriggerSettingsRequest.descriptor,
+          output: TriggerSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateTriggerSettings",
+          input: UpdateTriggerSettingsRequest.descriptor,
+          output: TriggerSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTriggerVocabulary",
+          input: GetTriggerVocabularyRequest.descriptor,
+          output: TriggerVocabulary.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ExplainAssignment",
+          input: ExplainAssignmentRequest.descriptor,
+          output: AssignmentExplanation.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SimulateTriggers",
+          input: SimulateTriggersRequest.descriptor,
+          output: SimulateTriggersResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -1423,6 +1525,86 @@ package enum HandoffAPI {
           name: "ListTriggers",
           input: ListTriggersRequest.descriptor,
           output: ListTriggersResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateTrigger",
+          input: UpdateTriggerRequest.descriptor,
+          output: Trigger.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ActivateTrigger",
+          input: ActivateTriggerRequest.descriptor,
+          output: Trigger.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeactivateTrigger",
+          input: DeactivateTriggerRequest.descriptor,
+          output: Trigger.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteTrigger",
+          input: DeleteTriggerRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ReorderTriggers",
+          input: ReorderTriggersRequest.descriptor,
+          output: ReorderTriggersResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTriggerSettings",
+          input: GetTriggerSettingsRequest.descriptor,
+          output: TriggerSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateTriggerSettings",
+          input: UpdateTriggerSettingsRequest.descriptor,
+          output: TriggerSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetTriggerVocabulary",
+          input: GetTriggerVocabularyRequest.descriptor,
+          output: TriggerVocabulary.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ExplainAssignment",
+          input: ExplainAssignmentRequest.descriptor,
+          output: AssignmentExplanation.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SimulateTriggers",
+          input: SimulateTriggersRequest.descriptor,
+          output: SimulateTriggersResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

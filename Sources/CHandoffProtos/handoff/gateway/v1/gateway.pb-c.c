@@ -391,7 +391,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[77] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[87] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -459,6 +459,16 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "CreateTrigger", &handoff__assignment__v1__create_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "GetTrigger", &handoff__assignment__v1__get_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
   { "ListTriggers", &handoff__assignment__v1__list_triggers_request__descriptor, &handoff__assignment__v1__list_triggers_response__descriptor },
+  { "UpdateTrigger", &handoff__assignment__v1__update_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
+  { "ActivateTrigger", &handoff__assignment__v1__activate_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
+  { "DeactivateTrigger", &handoff__assignment__v1__deactivate_trigger_request__descriptor, &handoff__assignment__v1__trigger__descriptor },
+  { "DeleteTrigger", &handoff__assignment__v1__delete_trigger_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ReorderTriggers", &handoff__assignment__v1__reorder_triggers_request__descriptor, &handoff__assignment__v1__reorder_triggers_response__descriptor },
+  { "GetTriggerSettings", &handoff__assignment__v1__get_trigger_settings_request__descriptor, &handoff__assignment__v1__trigger_settings__descriptor },
+  { "UpdateTriggerSettings", &handoff__assignment__v1__update_trigger_settings_request__descriptor, &handoff__assignment__v1__trigger_settings__descriptor },
+  { "GetTriggerVocabulary", &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor, &handoff__assignment__v1__trigger_vocabulary__descriptor },
+  { "ExplainAssignment", &handoff__assignment__v1__explain_assignment_request__descriptor, &handoff__assignment__v1__assignment_explanation__descriptor },
+  { "SimulateTriggers", &handoff__assignment__v1__simulate_triggers_request__descriptor, &handoff__assignment__v1__simulate_triggers_response__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
@@ -473,12 +483,13 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
   53,        /* ActivateAgent */
+  67,        /* ActivateTrigger */
   55,        /* ChangePassword */
   4,        /* CompleteTicket */
   49,        /* CreateAgent */
   29,        /* CreateField */
   59,        /* CreateGroup */
-  69,        /* CreateMasks */
+  79,        /* CreateMasks */
   56,        /* CreateMember */
   25,        /* CreateProcessingType */
   22,        /* CreateSubmissionType */
@@ -486,6 +497,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   0,        /* CreateTicket */
   63,        /* CreateTrigger */
   52,        /* DeactivateAgent */
+  68,        /* DeactivateTrigger */
   31,        /* DeleteField */
   61,        /* DeleteGroup */
   58,        /* DeleteMember */
@@ -493,19 +505,23 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   24,        /* DeleteSubmissionType */
   39,        /* DeleteTemplate */
   7,        /* DeleteTicket */
-  73,        /* DetectPersonalData */
+  69,        /* DeleteTrigger */
+  83,        /* DetectPersonalData */
   10,        /* EscalateTicket */
+  74,        /* ExplainAssignment */
   45,        /* ForwardTicket */
   46,        /* GetAgent */
   43,        /* GetCallRecord */
   15,        /* GetCounters */
   32,        /* GetForm */
-  74,        /* GetMaskingSettings */
+  84,        /* GetMaskingSettings */
   16,        /* GetService */
   35,        /* GetTemplate */
   1,        /* GetTicket */
   34,        /* GetTicketForm */
   64,        /* GetTrigger */
+  71,        /* GetTriggerSettings */
+  73,        /* GetTriggerVocabulary */
   40,        /* InsertTemplate */
   44,        /* KeepTicket */
   50,        /* ListAgents */
@@ -515,10 +531,10 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   13,        /* ListEvents */
   28,        /* ListFields */
   48,        /* ListGroups */
-  68,        /* ListLayouts */
-  67,        /* ListMailMessages */
-  76,        /* ListMaskingActs */
-  72,        /* ListMasks */
+  78,        /* ListLayouts */
+  77,        /* ListMailMessages */
+  86,        /* ListMaskingActs */
+  82,        /* ListMasks */
   47,        /* ListMembers */
   62,        /* ListPermissionChanges */
   21,        /* ListProcessingTypes */
@@ -529,25 +545,29 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   2,        /* ListTickets */
   42,        /* ListTranscriptLines */
   65,        /* ListTriggers */
-  66,        /* PreviewAnswer */
+  76,        /* PreviewAnswer */
   3,        /* ProcessTicket */
+  70,        /* ReorderTriggers */
   6,        /* RestoreTicket */
-  71,        /* RevealMask */
+  81,        /* RevealMask */
   54,        /* SetPassword */
+  75,        /* SimulateTriggers */
   8,        /* StarTicket */
-  70,        /* UnmaskText */
+  80,        /* UnmaskText */
   9,        /* UnstarTicket */
   51,        /* UpdateAgent */
   30,        /* UpdateField */
   33,        /* UpdateForm */
   60,        /* UpdateGroup */
-  75,        /* UpdateMaskingSettings */
+  85,        /* UpdateMaskingSettings */
   57,        /* UpdateMember */
   26,        /* UpdateProcessingType */
   17,        /* UpdateService */
   23,        /* UpdateSubmissionType */
   38,        /* UpdateTemplate */
   5,        /* UpdateTicket */
+  66,        /* UpdateTrigger */
+  72,        /* UpdateTriggerSettings */
   14         /* VerifyHistory */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
@@ -557,7 +577,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  77,
+  87,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -1089,13 +1109,93 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__UpdateTriggerRequest *input,
+                                                           Handoff__Assignment__V1__Trigger_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
+                                                             const Handoff__Assignment__V1__ActivateTriggerRequest *input,
+                                                             Handoff__Assignment__V1__Trigger_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
+                                                               Handoff__Assignment__V1__Trigger_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__DeleteTriggerRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
+                                                             const Handoff__Assignment__V1__ReorderTriggersRequest *input,
+                                                             Handoff__Assignment__V1__ReorderTriggersResponse_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
+                                                                 Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
+                                                                    const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
+                                                                    Handoff__Assignment__V1__TriggerSettings_Closure closure,
+                                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
+                                                                   Handoff__Assignment__V1__TriggerVocabulary_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
+                                                               const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
+                                                               Handoff__Assignment__V1__AssignmentExplanation_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
+                                                              const Handoff__Assignment__V1__SimulateTriggersRequest *input,
+                                                              Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
                                                            Handoff__Mail__V1__AnswerPreview_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -1103,7 +1203,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -1111,7 +1211,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -1119,7 +1219,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -1127,7 +1227,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -1135,7 +1235,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -1143,7 +1243,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -1151,7 +1251,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -1159,7 +1259,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -1167,7 +1267,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -1175,7 +1275,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)
