@@ -51,10 +51,10 @@ struct DistributionProofTests {
 
   @Test("in turn: nobody gets two more than anybody, no ticket twice or lost, and each is explained")
   func sequential() async throws {
-    let count = TestScale.rounds(usual: 150, all: 100_000)
+    let count = TestScale.count(usual: 150, all: 100_000)
     let agents = try await office.hire(11...17)
     try await office.trigger([.isNew], .assign(.sequential, agents))
-    try await distribute(count, workers: TestScale.rounds(usual: 6, all: 64))
+    try await distribute(count, workers: TestScale.count(usual: 6, all: 64))
     let counts = try await counts(agents)
     #expect(counts.reduce(0, +) == Int64(count), "lost or given twice: \(counts)")
     #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1, "\(counts)")
@@ -68,7 +68,7 @@ struct DistributionProofTests {
 
   @Test("agents who come and go while tickets are given out neither lose one nor get one they cannot take")
   func comingAndGoing() async throws {
-    let count = TestScale.rounds(usual: 90, all: 10_000)
+    let count = TestScale.count(usual: 90, all: 10_000)
     let agents = try await office.hire(11...14)
     try await office.trigger([.isNew], .assign(.sequential, agents))
     let flipping = Task {
@@ -94,7 +94,7 @@ struct DistributionProofTests {
 
   @Test("at random: the shares pass a chi-square test")
   func random() async throws {
-    let count = TestScale.rounds(usual: 150, all: 20_000)
+    let count = TestScale.count(usual: 150, all: 20_000)
     let agents = try await office.hire(11...15)
     try await office.trigger([.isNew], .assign(.random, agents))
     try await distribute(count, workers: 6)

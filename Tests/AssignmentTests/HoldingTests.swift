@@ -69,7 +69,7 @@ struct HoldingTests {
 
   @Test("of many agents who keep the same ticket one gets it, and the others learn who and when")
   func race() async throws {
-    let agents = try await office.hire(11...Int64(10 + TestScale.rounds(usual: 16, all: 100)))
+    let agents = try await office.hire(11...Int64(10 + TestScale.count(usual: 16, all: 100)))
     let name = try await office.ticket()
     let results = await withTaskGroup(of: (AgentID, ServiceError?).self) { group in
       for (index, agent) in agents.enumerated() {

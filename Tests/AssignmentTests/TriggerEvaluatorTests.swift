@@ -94,7 +94,7 @@ struct TriggerEvaluatorTests {
 
   @Test("on random triggers and random tickets, also after what earlier triggers did")
   func agreement() {
-    let count = TestScale.rounds(usual: 4_000, all: 100_000)
+    let count = TestScale.count(usual: 4_000, all: 100_000)
     var maker = Maker(random: SeededGenerator(seed: TestScale.seed))
     let changeable: [TriggerTarget] = [.state, .priority, .group, .agent, .submissionType, .processingType]
     var pairs = 0

@@ -20,7 +20,7 @@ struct RandomMaskingTests {
 
   @Test("random masks and unmasks, beside comments and escalations, leave every text as it was written")
   func sequences() async throws {
-    for round in 0..<TestScale.rounds(usual: 3, all: 100) {
+    for await round in TestScale.rounds(usual: 3, all: 100) {
       var random = SeededGenerator(seed: TestScale.seed &+ UInt64(round))
       try await run(round, &random)
     }

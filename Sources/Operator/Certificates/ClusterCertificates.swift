@@ -169,8 +169,8 @@ extension DataDirectory {
 }
 
 extension ClusterCertificates {
-  /// How this program connects to the cluster: with the certificate of `name`, and to nobody whom the authority does not
-  /// vouch for.
+  /// How this program connects to the cluster: with the certificate of `name`, and to nobody whom the authority does
+  /// not vouch for.
   ///
   /// - Throws: `OperatorError` when the files are missing or damaged.
   func tls(as name: String = operatorName) throws(OperatorError) -> TLSSource {

@@ -21,7 +21,7 @@ final class ClientConnection: Connection {
   private var pinged: MonotonicTime?
 
   init(_ fd: Int32, owner: Subchannel, authority: String, keepaliveFactor: Int, tls: TLSLayer?) throws {
-    address = try Socket.peerAddress(fd)
+    address = try Self.peerAddress(fd)
     self.owner = owner
     self.authority = authority
     scheme = tls == nil ? "http" : "https"

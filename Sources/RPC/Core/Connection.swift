@@ -35,6 +35,9 @@ class Connection {
     configuration.connectionWindowBytes = 16 << 20
   }
 
+  /// The other end of a connected descriptor.
+  static func peerAddress(_ fd: Int32) throws(SocketError) -> SocketAddress { try Socket.peerAddress(fd) }
+
   private static let bytesPerRead = 64 << 10
   private static let bytesPerWrite = 256 << 10
   private static let writesPerTurn = 16

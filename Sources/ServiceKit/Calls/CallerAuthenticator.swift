@@ -17,7 +17,8 @@ package struct CallerRule: Sendable {
 /// Lets in the processes that prove their names, each to the methods that the allow-list gives it.
 ///
 /// The name is the one in the caller's certificate. Tokens are for networks that encrypt by themselves, where there are
-/// no certificates. gRPC health checks and server reflection are open to everyone who can connect. What no rule names is refused.
+/// no certificates. gRPC health checks and server reflection are open to everyone who can connect. What no rule names
+/// is refused.
 package struct CallerAuthenticator: ServerInterceptor {
   private let tokens: CallerTokens?
   private let rules: [String: [CallerRule]]

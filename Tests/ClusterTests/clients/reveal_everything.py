@@ -8,7 +8,11 @@ MASKS = """
   SELECT 'services/' || s.code || '/tickets/' || m.ticket_id || '/masks/' || m.id
   FROM mask m JOIN service s ON s.id = m.service_id WHERE m.unmask_time IS NULL ORDER BY m.id
 """
-TICKETS = "SELECT 'services/' || s.code || '/tickets/' || t.id FROM ticket t JOIN service s ON s.id = t.service_id"
+# Deleted spam is not found any more.
+TICKETS = """
+  SELECT 'services/' || s.code || '/tickets/' || t.id
+  FROM ticket t JOIN service s ON s.id = t.service_id WHERE t.delete_time IS NULL
+"""
 
 
 def main():
