@@ -125,7 +125,7 @@ let executables: [Target] = [
   executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-mail", ["EventLoop", "HandoffAPI", "Mail", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
   executable("handoff-masking", ["Masking", "HandoffAPI", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
-  executable("handoff-gateway", ["EventLoop", "Gateway", "ServiceDatabase", "ServiceKit"]),
+  executable("handoff-gateway", ["EventLoop", "Gateway", "RPC", "ServiceDatabase", "ServiceKit"]),
   executable("handoff", ["Operator"]),
   // Starts the cluster's processes: between fork and exec only C is safe.
   .target(name: "CSpawn"),

@@ -41,6 +41,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Masking/Migrations/0018_detect_and_audit.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0019_create_attachments.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

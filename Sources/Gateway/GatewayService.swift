@@ -44,8 +44,8 @@ package final class GatewayService: Sendable {
   /// How long a call may take when its caller did not say.
   package static let timeLimit: Duration = .seconds(30)
 
-  private let backends: Backends
-  private let sessions: Sessions
+  let backends: Backends
+  let sessions: Sessions
   private let throttle: SignInThrottle
 
   /// Creates the service.
@@ -66,8 +66,19 @@ package final class GatewayService: Sendable {
   }
 
   private func handler(_ route: Route) -> RPCMethodHandler {
-    .raw(route.method) { [self] request, call in
-      try await respond(to: route, request, authorization: call.metadata["authorization"], call)
+    switch route.shape {
+    case .unary:
+      .raw(route.method) { [self] request, call in
+        try await respond(to: route, request, authorization: call.metadata["authorization"], call)
+      }
+    case .upload:
+      .rawClientStreaming(route.method) { [self] requests, call in try await upload(route, requests, call) }
+    case .download:
+      .rawServerStreaming(route.method) { [self] request, responses, call in
+        try await download(route, request, authorization: call.metadata["authorization"], call) { message in
+          try await responses.send(message)
+        }
+      }
     }
   }
 
@@ -140,7 +151,7 @@ package final class GatewayService: Sendable {
   }
 
   /// A daemon that does not know the gateway is a fault of the installation, not of the caller's credentials.
-  private static func outward(_ error: RPCError) -> any Error {
+  static func outward(_ error: RPCError) -> any Error {
     let meaning = ServiceError(error)
     switch meaning.reason {
     case .credentialMissing, .callerNotAllowed: return ServiceError.internal(error)

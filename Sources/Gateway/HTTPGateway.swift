@@ -7,7 +7,7 @@ import ServiceKit
 ///
 /// Errors are `application/problem+json` (RFC 9457). Nothing here knows a message by its type.
 package struct HTTPGateway: HTTPHandler {
-  private let service: GatewayService
+  let service: GatewayService
   private let routes: RouteTable
   private let methods: [String: MethodDescriptor]
 
@@ -28,7 +28,7 @@ package struct HTTPGateway: HTTPHandler {
   /// Answers one request.
   package func respond(to request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext) async {
     do {
-      let body = try await answer(request, call)
+      guard let body = try await answer(request, writer, call) else { return }
       await writer.respond(
         status: 200,
         headers: [
@@ -52,7 +52,10 @@ package struct HTTPGateway: HTTPHandler {
     return HTTPRefusal(headers: problem.headers, body: problem.body)
   }
 
-  private func answer(_ request: HTTPRequest, _ call: CallContext) async throws -> [UInt8] {
+  /// The JSON of an answer; nil when it has been sent as a file.
+  private func answer(
+    _ request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext
+  ) async throws -> [UInt8]? {
     let parts = request.path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     guard let path = parts.first.flatMap(RequestPath.init) else {
       throw ServiceError(.resourceNotFound, "The path cannot be read; check its percent escapes.")
@@ -64,9 +67,19 @@ package struct HTTPGateway: HTTPHandler {
       throw VerbNotAllowed(allowed: allowed)
     case .route(let route, let field, let value):
       guard let method = methods[route.method] else { throw ServiceError(.internal) }
+      let query: Substring = parts.count > 1 ? parts[1] : ""
+      if route.shape == .download {
+        try await download(route, request, name: value, writer, call)
+        return nil
+      }
+      if route.shape == .upload {
+        let made = try await upload(route, request, parent: value, query: query, call)
+        return MessageWriter.json(try DynamicMessage(serialized: made, as: method.output, in: Arena()))
+      }
+      guard request.body.count <= Self.jsonBytesMax else { throw ServiceError(.bodyTooLarge) }
       let arena = Arena()
       let message = DynamicMessage(method.input, in: arena)
-      try fill(message, route, request, query: parts.count > 1 ? parts[1] : "")
+      try fill(message, route, request, query: query)
       if let field { try put(value, named: field, into: message) }
       let response = try await service.respond(
         to: route, message.serialized(), authorization: request.header("authorization"), call)

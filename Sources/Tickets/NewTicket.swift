@@ -16,6 +16,7 @@ struct NewTicket: Sendable {
   let customer: TicketCustomerDraft
   let fieldValues: FieldValues
   let conversation: Conversation
+  let attachments: AttachmentList
 
   /// Reads a request and notes everything that is wrong with it; what was noted stands here as something harmless.
   ///
@@ -40,6 +41,7 @@ struct NewTicket: Sendable {
     customer = Self.customer(request.customer ?? TicketCustomer(), &check)
     fieldValues = FieldValues(request.fieldValues, &check)
     conversation = Conversation(request, channel, &check)
+    attachments = AttachmentList(request.attachments, &check)
   }
 
   private static func channel(_ number: Int32, _ isByAgent: Bool, _ check: inout RequestCheck) -> TicketChannel {

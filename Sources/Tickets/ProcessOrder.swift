@@ -60,6 +60,7 @@ struct ProcessOrder: Sendable {
   let priority: TicketPriority?
   let version: Int64
   let fieldValues: FieldValues
+  let attachments: AttachmentList
 
   /// Reads a request.
   ///
@@ -73,6 +74,9 @@ struct ProcessOrder: Sendable {
     processingType = check.optionalName(request.processingType, "processing_type")
     priority = check.choice(request.priority.rawValue, "priority", unspecified: nil)
     fieldValues = FieldValues(request.fieldValues, &check)
+    attachments = AttachmentList(request.attachments, &check)
+    check.require(
+      attachments.isEmpty || !CanonicalText.isBlank(request.text), "attachments", "go with a text; write one")
     check.version(request.version)
     check.requestID(request.requestId)
     try check.done()

@@ -87,12 +87,17 @@ package struct TicketJobs: Sendable {
     }
   }
 
-  /// Removes request ids and work given up whose time is over.
+  /// Removes request ids, work given up and unused files whose time is over.
   ///
   /// - Throws: the database's errors as `ServiceError`.
   package func removeOldRows(deadline: Deadline) async throws {
     removed.with("idempotency_key").add(
       UInt64(try await all(deadline) { try await ledger.removeOldIdempotencyKeys(deadline: deadline) }))
+    removed.with("attachment").add(
+      UInt64(
+        try await all(deadline) {
+          try await store.removeUnusedAttachments(limit: Int(TicketLedger.removedMax), deadline: deadline)
+        }))
     for topic in OutboxTopic.allCases {
       removed.with("outbox").add(
         UInt64(try await all(deadline) { try await ledger.removeOldDeadWork(topic: topic, deadline: deadline) }))

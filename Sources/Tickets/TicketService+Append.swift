@@ -20,13 +20,14 @@ extension TicketService {
     check.require(
       channel != .escalation && channel != .manual, "channel", "says how a customer wrote; MANUAL and ESCALATION do not"
     )
+    let attachments = AttachmentList(request.attachments, &check)
     check.requestID(request.requestId)
     try check.done()
     guard !CanonicalText.isBlank(text) else { throw ServiceError(.textRequired) }
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)
     let claim = try claim(of: request, request.requestId, call, access)
-    let reply = Reply(text: text, channel: channel, access: access, call: call)
+    let reply = Reply(text: text, channel: channel, attachments: attachments, access: access, call: call)
     let written = try await ledger.perform(
       on: name, access: access, idempotency: claim, deadline: call.deadline
     ) { ticket in
@@ -39,7 +40,7 @@ extension TicketService {
         TicketID(written.resultIDs[1]), of: access.service.id, deadline: call.deadline)
     }
     let entry = try await ledger.entry(id, of: ticket, deadline: call.deadline)
-    return try await ledger.messages(for: [entry], of: ticket, deadline: call.deadline)[0]
+    return try await messages(for: [entry], of: ticket, deadline: call.deadline)[0]
   }
 
   private func change(_ reply: Reply, on ticket: TicketRecord) async throws -> TicketChange {
@@ -50,14 +51,16 @@ extension TicketService {
       reopenDays: service.reopenDays, secondsResolved: ticket.resolveTime.map { ticket.readTime.seconds - $0.seconds })
     let outcome = try reply.access.outcome(
       of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.member == nil ? .customer : nil)
+    try await requireUnused(reply.attachments, reply.access, reply.deadline)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
     let arrived = try await masked(reply, on: ticket.id, of: service)
-    event.entries = [arrived.entry(.inquiry, .customerReply, by: .customer)]
-    event.notes += arrived.notes
+    let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
+    event.entries = [entry]
+    event.notes += reply.attachments.notes + arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
     var change = TicketChange(event)
-    change.companions = arrived.companions
+    change.companions = arrived.companions + reply.files(on: entry, of: ticket.id)
     if let target = ticket.target, let companions = try await copy(reply, to: target) {
       change.companions += companions
       change.companionTopics = [.triggers]
@@ -81,8 +84,9 @@ extension TicketService {
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
     let arrived = try await masked(reply, on: id, of: reply.access.service)
-    draft.event.entries = [arrived.entry(.inquiry, .customerReply, by: .customer)]
-    draft.event.notes += arrived.notes
+    let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
+    draft.event.entries = [entry]
+    draft.event.notes += reply.attachments.notes + arrived.notes
     if created.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     let (statement, entryIDs) = try await ledger.companion(
       creating: draft, id: id, at: ticket.readTime, deadline: reply.deadline)
@@ -90,7 +94,7 @@ extension TicketService {
     event.notes = [CodeChange("next_ticket", "", id.description)]
     var change = TicketChange(event)
     change.isSilent = true
-    change.companions = [statement] + arrived.companions
+    change.companions = [statement] + arrived.companions + reply.files(on: entry, of: id)
     change.companionTopics = draft.event.outbox.map(\.topic)
     change.resultIDs = entryIDs.map(\.rawValue) + [id.rawValue]
     return change
@@ -113,11 +117,16 @@ extension TicketService {
     return [try await ledger.companion(TicketChange(event), on: issue, deadline: reply.deadline)] + arrived.companions
   }
 
-  /// The reply as it may be stored on a ticket, which need not be the one that it came to.
+  /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when masks
+  /// or files are to be put on it.
   private func masked(_ reply: Reply, on ticket: TicketID, of service: ServiceRecord) async throws -> ArrivedTexts {
-    try await masked(title: nil, body: reply.text, of: service, as: reply.access.service, reply.call) {
+    var texts = try await masked(title: nil, body: reply.text, of: service, as: reply.access.service, reply.call) {
       (ticket, try await ledger.newEntryID(deadline: reply.deadline))
     }.texts
+    if texts.entryID == nil, !reply.attachments.isEmpty {
+      texts.entryID = try await ledger.newEntryID(deadline: reply.deadline)
+    }
+    return texts
   }
 
   /// Whether the agent who holds a ticket can still work on it.
@@ -134,10 +143,17 @@ private struct Reply: Sendable {
   let text: String
   /// Nil: not said.
   let channel: TicketChannel?
+  let attachments: AttachmentList
   let access: Access
   let call: CallContext
 
   var deadline: Deadline { call.deadline }
+
+  /// What puts the reply's files on its entry.
+  func files(on entry: EntryDraft, of ticket: TicketID) -> [Query] {
+    guard let id = entry.id, !attachments.isEmpty else { return [] }
+    return [TicketStore.attach(attachments.ids, to: id, of: ticket, in: access.service.id)]
+  }
 
   /// How the reply came in, for a new ticket: as said, else by mail when mail brings it, else as the ticket did.
   func channel(after ticket: TicketRecord) -> TicketChannel {

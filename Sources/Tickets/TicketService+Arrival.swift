@@ -15,7 +15,7 @@ struct ArrivedTexts: Sendable {
   var companions: [Query] = []
   /// For the event: which masks were made.
   var notes: [CodeChange] = []
-  /// The entry that is to hold the body, when it was masked.
+  /// The entry that is to hold the body, when masks or files are to be put on it.
   var entryID: EntryID?
 
   /// The body as an entry of the history.

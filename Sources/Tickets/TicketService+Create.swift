@@ -71,12 +71,26 @@ extension TicketService {
     let author: LedgerActor? = access.member == nil ? .customer : nil
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
-    if !wanted.conversation.isEmpty {
-      let id = try await ledger.newTicketID(deadline: call.deadline)
-      draft.id = id
-      draft.companions = wanted.conversation.statements(id, of: service.id)
-    }
+    try await add(wanted.conversation, wanted.attachments, to: &draft, access, call.deadline)
     return draft
+  }
+
+  /// Has the conversation that a ticket comes from and the files on its inquiry written with it.
+  private func add(
+    _ conversation: Conversation, _ attachments: AttachmentList, to draft: inout TicketDraft, _ access: Access,
+    _ deadline: Deadline
+  ) async throws {
+    guard !conversation.isEmpty || !attachments.isEmpty else { return }
+    try await requireUnused(attachments, access, deadline)
+    let service = access.service.id
+    let id = try await ledger.newTicketID(deadline: deadline)
+    draft.id = id
+    draft.companions = conversation.statements(id, of: service)
+    guard !attachments.isEmpty else { return }
+    let entry = try await ledger.newEntryID(deadline: deadline)
+    draft.event.entries[0].id = entry
+    draft.event.notes += attachments.notes
+    draft.companions.append(TicketStore.attach(attachments.ids, to: entry, of: id, in: service))
   }
 
   /// What a new ticket has in the service's fields.
@@ -101,7 +115,10 @@ extension TicketService {
       title: draft.title, body: draft.event.entries[0].body, of: draft.service, call
     ) {
       let ticket = if let id = draft.id { id } else { try await ledger.newTicketID(deadline: call.deadline) }
-      return (ticket, try await ledger.newEntryID(deadline: call.deadline))
+      // Files that come with the inquiry know its entry already.
+      let known = draft.event.entries[0].id
+      let entry = if let known { known } else { try await ledger.newEntryID(deadline: call.deadline) }
+      return (ticket, entry)
     }
     guard let (ticket, entry) = ids else { return }
     draft.id = ticket

@@ -87,7 +87,7 @@ extension TicketService {
     let shown = Array(found.prefix(page.size))
     let last = found.count > page.size ? shown.last : nil
     return ListEntriesResponse(
-      entries: try await ledger.messages(for: shown, of: ticket, deadline: call.deadline),
+      entries: try await messages(for: shown, of: ticket, deadline: call.deadline),
       nextPageToken: last.map { page.token(after: $0.id.rawValue) } ?? "")
   }
 

@@ -53,12 +53,21 @@ extension TicketService {
         skipped = answer.skipReason
       }
     }
+    var companions: [Query] = []
+    if !order.attachments.isEmpty {
+      try await requireUnused(order.attachments, access, call.deadline)
+      let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: call.deadline) }
+      entryID = id
+      event.notes += order.attachments.notes
+      companions = [TicketStore.attach(order.attachments.ids, to: id, of: ticket.id, in: ticket.serviceID)]
+    }
     if !CanonicalText.isBlank(order.text) {
       event.entries = [EntryDraft(order.act.entryKind, order.act.entryAct, body: order.text, id: entryID)]
     }
     var change = TicketChange(Self.events(event, outcome, skipped: skipped))
+    change.companions = companions
     if outcome.has(.answersSource), let source = ticket.source {
-      change.companions = [try await answer(to: source, of: ticket, order, access, call.deadline)]
+      change.companions.append(try await answer(to: source, of: ticket, order, access, call.deadline))
     }
     return change
   }

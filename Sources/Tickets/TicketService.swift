@@ -40,7 +40,7 @@ package struct TicketService: TicketServiceProvider {
   /// Who may call what: the door and the operator everything, other daemons what they need.
   package static let callerRules = [
     CallerRule("TicketService", callers: ["gateway", "operator"]),
-    CallerRule("TicketService", ["CreateTicket", "AppendInquiry", "GetTicket"], callers: ["mail"]),
+    CallerRule("TicketService", ["CreateTicket", "AppendInquiry", "GetTicket", "UploadAttachment"], callers: ["mail"]),
     CallerRule("TicketService", ["GetTicket"], callers: ["assignment"]),
   ]
 

@@ -1,5 +1,6 @@
 import EventLoop
 import Gateway
+import RPC
 import ServiceDatabase
 import ServiceKit
 
@@ -25,5 +26,7 @@ await runService(description) { process in
     process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])
   }
   process.onShutdown("sessions") { cleaning.cancel() }
-  return ServiceParts(gateway.rpcServices, interceptors: [], http: try HTTPGateway(gateway))
+  var parts = ServiceParts(gateway.rpcServices, interceptors: [], http: try HTTPGateway(gateway))
+  parts.limits.httpBodyBytesMax = HTTPGateway.bodyBytesMax
+  return parts
 }

@@ -15,6 +15,7 @@
 #include "handoff/gateway/v1/gateway.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
+#include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"

@@ -26,6 +26,16 @@ package enum RouteBody: Equatable, Sendable {
   case field(String)
 }
 
+/// How the messages of a method go.
+package enum RouteShape: Sendable {
+  /// One there, one back.
+  case unary
+  /// A file there: many messages, or the body of one HTTP request.
+  case upload
+  /// A file back: many messages, or the body of one HTTP answer.
+  case download
+}
+
 /// One method of the public API: who serves it, and how it is called with JSON.
 package struct Route: Sendable {
   /// Simple name of the RPC, the same in the gateway's service and in the backend's.
@@ -38,18 +48,21 @@ package struct Route: Sendable {
   package let path: String
   /// What the body is.
   package let body: RouteBody
+  /// How its messages go.
+  package let shape: RouteShape
   /// False for the one method that is called to get a session.
   package let needsSession: Bool
 
   private init(
     _ method: String, _ backend: Backend, _ verb: HTTPVerb, _ path: String, body: RouteBody = .none,
-    needsSession: Bool = true
+    shape: RouteShape = .unary, needsSession: Bool = true
   ) {
     self.method = method
     self.backend = backend
     self.verb = verb
     self.path = path
     self.body = body
+    self.shape = shape
     self.needsSession = needsSession
   }
 
@@ -111,6 +124,8 @@ package struct Route: Sendable {
     .init("InsertTemplate", .tickets, .post, "/v1/{name=services/*/templates/*}:insert", body: .whole),
     .init("ListCustomerTickets", .tickets, .get, "/v1/{parent=services/*/tickets/*}/customerTickets"),
     .init("ListTranscriptLines", .tickets, .get, "/v1/{parent=services/*/tickets/*}/transcriptLines"),
+    .init("UploadAttachment", .tickets, .post, "/v1/{parent=services/*}/attachments", shape: .upload),
+    .init("DownloadAttachment", .tickets, .get, "/v1/{name=services/*/attachments/*}:download", shape: .download),
     .init("GetCallRecord", .tickets, .get, "/v1/{ticket=services/*/tickets/*}/callRecord"),
 
     .init("KeepTicket", .assignment, .post, "/v1/{name=services/*/tickets/*}:keep", body: .whole),

@@ -39,6 +39,11 @@ package enum HandoffAPI {
     ListPermissionChangesRequest.descriptor,
     ListPermissionChangesResponse.descriptor,
     Empty.descriptor,
+    Attachment.descriptor,
+    UploadAttachmentRequest.descriptor,
+    UploadHeader.descriptor,
+    DownloadAttachmentRequest.descriptor,
+    DownloadAttachmentResponse.descriptor,
     Field.descriptor,
     LocalizedField.descriptor,
     FieldValue.descriptor,
@@ -969,6 +974,22 @@ package enum HandoffAPI {
           serverStreaming: false,
           isInternal: false
         ),
+        MethodDescriptor(
+          name: "UploadAttachment",
+          input: UploadAttachmentRequest.descriptor,
+          output: Attachment.descriptor,
+          clientStreaming: true,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DownloadAttachment",
+          input: DownloadAttachmentRequest.descriptor,
+          output: DownloadAttachmentResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: true,
+          isInternal: false
+        ),
       ]),
     ServiceDescriptor(
       fullName: "handoff.gateway.v1.SessionService",
@@ -1351,6 +1372,22 @@ package enum HandoffAPI {
           output: CallRecord.descriptor,
           clientStreaming: false,
           serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UploadAttachment",
+          input: UploadAttachmentRequest.descriptor,
+          output: Attachment.descriptor,
+          clientStreaming: true,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DownloadAttachment",
+          input: DownloadAttachmentRequest.descriptor,
+          output: DownloadAttachmentResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: true,
           isInternal: false
         ),
         MethodDescriptor(

@@ -213,6 +213,19 @@ package protocol HandoffServiceProvider: Sendable {
   /// Returns the call that a ticket came from.
   func getCallRecord(_ request: GetCallRecordRequest, _ call: CallContext) async throws -> CallRecord
 
+  /// Takes a file in pieces. Over HTTP, the body is the file, and its name is in the query.
+  func uploadAttachment(
+    _ requests: RequestStream<UploadAttachmentRequest>,
+    _ call: CallContext
+  ) async throws -> Attachment
+
+  /// Sends a file in pieces. Over HTTP, the body is the file.
+  func downloadAttachment(
+    _ request: DownloadAttachmentRequest,
+    _ responses: ResponseWriter<DownloadAttachmentResponse>,
+    _ call: CallContext
+  ) async throws
+
   /// Takes an unassigned ticket for the calling agent.
   func keepTicket(_ request: KeepTicketRequest, _ call: CallContext) async throws -> Ticket
 
@@ -501,6 +514,12 @@ extension HandoffServiceProvider {
         },
         .unary("GetCallRecord", GetCallRecordRequest.self, CallRecord.self) {
           try await self.getCallRecord($0, $1)
+        },
+        .clientStreaming("UploadAttachment", UploadAttachmentRequest.self, Attachment.self) {
+          try await self.uploadAttachment($0, $1)
+        },
+        .serverStreaming("DownloadAttachment", DownloadAttachmentRequest.self, DownloadAttachmentResponse.self) {
+          try await self.downloadAttachment($0, $1, $2)
         },
         .unary("KeepTicket", KeepTicketRequest.self, Ticket.self) {
           try await self.keepTicket($0, $1)
@@ -910,6 +929,22 @@ package struct HandoffServiceClient: Sendable {
   /// Returns the call that a ticket came from.
   package func getCallRecord(_ request: GetCallRecordRequest, _ options: CallOptions) async throws -> CallRecord {
     try await channel.unary("/handoff.gateway.v1.HandoffService/GetCallRecord", request, options)
+  }
+
+  /// Takes a file in pieces. Over HTTP, the body is the file, and its name is in the query.
+  package func uploadAttachment(
+    _ options: CallOptions,
+    _ requests: @escaping @Sendable (RequestWriter<UploadAttachmentRequest>) async throws -> Void
+  ) async throws -> Attachment {
+    try await channel.clientStreaming("/handoff.gateway.v1.HandoffService/UploadAttachment", options, requests)
+  }
+
+  /// Sends a file in pieces. Over HTTP, the body is the file.
+  package func downloadAttachment(
+    _ request: DownloadAttachmentRequest,
+    _ options: CallOptions
+  ) async throws -> ResponseStream<DownloadAttachmentResponse> {
+    try await channel.serverStreaming("/handoff.gateway.v1.HandoffService/DownloadAttachment", request, options)
   }
 
   /// Takes an unassigned ticket for the calling agent.

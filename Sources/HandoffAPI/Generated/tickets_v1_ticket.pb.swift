@@ -775,6 +775,8 @@ package struct Entry: Message {
   package var masks: [TextMask] = []
   /// When it was written.
   package var createTime: Timestamp?
+  /// The files on it.
+  package var attachments: [Attachment] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -787,7 +789,8 @@ package struct Entry: Message {
     author: Actor? = nil,
     text: String = "",
     masks: [TextMask] = [],
-    createTime: Timestamp? = nil
+    createTime: Timestamp? = nil,
+    attachments: [Attachment] = []
   ) {
     self.name = name
     self.kind = kind
@@ -796,6 +799,7 @@ package struct Entry: Message {
     self.text = text
     self.masks = masks
     self.createTime = createTime
+    self.attachments = attachments
   }
 
   /// The type `handoff.tickets.v1.Entry`.
@@ -815,6 +819,7 @@ package struct Entry: Message {
     text = CFields.string(c.pointee.text)
     masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
     createTime = CFields.message(c.pointee.create_time)
+    attachments = CFields.messages(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Tickets__V1__Entry` into the arena.
@@ -840,6 +845,11 @@ package struct Entry: Message {
     if let createTime {
       c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
         to: Google__Protobuf__Timestamp.self)
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.messages(attachments).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__Attachment>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }

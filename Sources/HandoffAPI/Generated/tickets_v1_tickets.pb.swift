@@ -34,6 +34,8 @@ package struct CreateTicketRequest: Message {
   package var transcript: [TranscriptLine] = []
   /// The call that it comes from, with the channel PHONE.
   package var callRecord: CallRecord?
+  /// Files on the inquiry, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+  package var attachments: [String] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -53,7 +55,8 @@ package struct CreateTicketRequest: Message {
     requestId: String = "",
     fieldValues: [FieldValue] = [],
     transcript: [TranscriptLine] = [],
-    callRecord: CallRecord? = nil
+    callRecord: CallRecord? = nil,
+    attachments: [String] = []
   ) {
     self.parent = parent
     self.title = title
@@ -69,6 +72,7 @@ package struct CreateTicketRequest: Message {
     self.fieldValues = fieldValues
     self.transcript = transcript
     self.callRecord = callRecord
+    self.attachments = attachments
   }
 
   /// The type `handoff.tickets.v1.CreateTicketRequest`.
@@ -95,6 +99,7 @@ package struct CreateTicketRequest: Message {
     fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
     transcript = CFields.messages(c.pointee.transcript, c.pointee.n_transcript)
     callRecord = CFields.message(c.pointee.call_record)
+    attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Tickets__V1__CreateTicketRequest` into the arena.
@@ -145,6 +150,10 @@ package struct CreateTicketRequest: Message {
     if let callRecord {
       c.pointee.call_record = try callRecord.makeCMessage(arena).assumingMemoryBound(
         to: Handoff__Tickets__V1__CallRecord.self)
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.strings(attachments, "handoff.tickets.v1.CreateTicketRequest.attachments")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -445,6 +454,8 @@ package struct ProcessTicketRequest: Message {
   package var requestId: String = ""
   /// Values to save with the act; fields that are not named stay.
   package var fieldValues: [FieldValue] = []
+  /// Files on the text, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+  package var attachments: [String] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -459,7 +470,8 @@ package struct ProcessTicketRequest: Message {
     priority: Ticket.Priority = Ticket.Priority(),
     version: Int64 = 0,
     requestId: String = "",
-    fieldValues: [FieldValue] = []
+    fieldValues: [FieldValue] = [],
+    attachments: [String] = []
   ) {
     self.name = name
     self.act = act
@@ -470,6 +482,7 @@ package struct ProcessTicketRequest: Message {
     self.version = version
     self.requestId = requestId
     self.fieldValues = fieldValues
+    self.attachments = attachments
   }
 
   /// The type `handoff.tickets.v1.ProcessTicketRequest`.
@@ -491,6 +504,7 @@ package struct ProcessTicketRequest: Message {
     version = c.pointee.version
     requestId = CFields.string(c.pointee.request_id)
     fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
+    attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Tickets__V1__ProcessTicketRequest` into the arena.
@@ -518,6 +532,10 @@ package struct ProcessTicketRequest: Message {
       c.pointee.n_field_values = fieldValues.count
       c.pointee.field_values = try arena.messages(fieldValues).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldValue>?.self)
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.strings(attachments, "handoff.tickets.v1.ProcessTicketRequest.attachments")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -965,6 +983,8 @@ package struct AppendInquiryRequest: Message {
   package var requestId: String = ""
   /// How the reply came in, for a new ticket that is opened for it; left out: as the ticket did.
   package var channel: Ticket.Channel = Ticket.Channel()
+  /// Files on the reply, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+  package var attachments: [String] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -974,12 +994,14 @@ package struct AppendInquiryRequest: Message {
     parent: String = "",
     text: String = "",
     requestId: String = "",
-    channel: Ticket.Channel = Ticket.Channel()
+    channel: Ticket.Channel = Ticket.Channel(),
+    attachments: [String] = []
   ) {
     self.parent = parent
     self.text = text
     self.requestId = requestId
     self.channel = channel
+    self.attachments = attachments
   }
 
   /// The type `handoff.tickets.v1.AppendInquiryRequest`.
@@ -996,6 +1018,7 @@ package struct AppendInquiryRequest: Message {
     text = CFields.string(c.pointee.text)
     requestId = CFields.string(c.pointee.request_id)
     channel = Ticket.Channel(rawValue: Int32(truncatingIfNeeded: c.pointee.channel.rawValue))
+    attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Tickets__V1__AppendInquiryRequest` into the arena.
@@ -1012,6 +1035,10 @@ package struct AppendInquiryRequest: Message {
       c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.AppendInquiryRequest.request_id")
     }
     c.pointee.channel = .init(rawValue: .init(truncatingIfNeeded: channel.rawValue))
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.strings(attachments, "handoff.tickets.v1.AppendInquiryRequest.attachments")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -223,6 +223,23 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Returns the call that a ticket came from. Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (it came from none).
   func getCallRecord(_ request: GetCallRecordRequest, _ call: CallContext) async throws -> CallRecord
+
+  /// Takes a file in pieces, smaller than 10 MB.
+  ///
+  /// It stays for a day, for its uploader alone, unless a text takes it along. Errors: SERVICE_NOT_FOUND,
+  /// BODY_TOO_LARGE,
+  /// PERMISSION_DENIED, REQUEST_INVALID (a name or content of a type that is not taken), CONFLICT.
+  func uploadAttachment(
+    _ requests: RequestStream<UploadAttachmentRequest>,
+    _ call: CallContext
+  ) async throws -> Attachment
+
+  /// Sends a file in pieces. Errors: ATTACHMENT_NOT_FOUND.
+  func downloadAttachment(
+    _ request: DownloadAttachmentRequest,
+    _ responses: ResponseWriter<DownloadAttachmentResponse>,
+    _ call: CallContext
+  ) async throws
 }
 
 extension TicketServiceProvider {
@@ -365,6 +382,12 @@ extension TicketServiceProvider {
         },
         .unary("GetCallRecord", GetCallRecordRequest.self, CallRecord.self) {
           try await self.getCallRecord($0, $1)
+        },
+        .clientStreaming("UploadAttachment", UploadAttachmentRequest.self, Attachment.self) {
+          try await self.uploadAttachment($0, $1)
+        },
+        .serverStreaming("DownloadAttachment", DownloadAttachmentRequest.self, DownloadAttachmentResponse.self) {
+          try await self.downloadAttachment($0, $1, $2)
         },
       ])
   }
@@ -719,5 +742,25 @@ package struct TicketServiceClient: Sendable {
   /// Returns the call that a ticket came from. Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (it came from none).
   package func getCallRecord(_ request: GetCallRecordRequest, _ options: CallOptions) async throws -> CallRecord {
     try await channel.unary("/handoff.tickets.v1.TicketService/GetCallRecord", request, options)
+  }
+
+  /// Takes a file in pieces, smaller than 10 MB.
+  ///
+  /// It stays for a day, for its uploader alone, unless a text takes it along. Errors: SERVICE_NOT_FOUND,
+  /// BODY_TOO_LARGE,
+  /// PERMISSION_DENIED, REQUEST_INVALID (a name or content of a type that is not taken), CONFLICT.
+  package func uploadAttachment(
+    _ options: CallOptions,
+    _ requests: @escaping @Sendable (RequestWriter<UploadAttachmentRequest>) async throws -> Void
+  ) async throws -> Attachment {
+    try await channel.clientStreaming("/handoff.tickets.v1.TicketService/UploadAttachment", options, requests)
+  }
+
+  /// Sends a file in pieces. Errors: ATTACHMENT_NOT_FOUND.
+  package func downloadAttachment(
+    _ request: DownloadAttachmentRequest,
+    _ options: CallOptions
+  ) async throws -> ResponseStream<DownloadAttachmentResponse> {
+    try await channel.serverStreaming("/handoff.tickets.v1.TicketService/DownloadAttachment", request, options)
   }
 }

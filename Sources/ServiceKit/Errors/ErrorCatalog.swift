@@ -19,6 +19,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case layoutNotFound = "LAYOUT_NOT_FOUND"
   case typeNotFound = "TYPE_NOT_FOUND"
   case fieldNotFound = "FIELD_NOT_FOUND"
+  case attachmentNotFound = "ATTACHMENT_NOT_FOUND"
   case templateNotFound = "TEMPLATE_NOT_FOUND"
   case customerNotFound = "CUSTOMER_NOT_FOUND"
   case messageNotFound = "MESSAGE_NOT_FOUND"
@@ -115,6 +116,7 @@ extension Reason {
     case .layoutNotFound: .init(.notFound, 404, .no, "there is no such mail layout in this service")
     case .typeNotFound: .init(.notFound, 404, .no, "there is no such ticket type in this service")
     case .fieldNotFound: .init(.notFound, 404, .no, "there is no such field in this service")
+    case .attachmentNotFound: .init(.notFound, 404, .no, "there is no such file, or it is not yours to use")
     case .templateNotFound: .init(.notFound, 404, .no, "there is no such template in this service")
     case .customerNotFound: .init(.notFound, 404, .no, "there is no such customer in this organization")
     case .messageNotFound: .init(.notFound, 404, .no, "there is no such mail")

@@ -136,6 +136,7 @@ extension TicketLedger {
         return EntryName(ticket: TicketName(service: service.code, id: ticket.id), id: EntryID(id)).description
       case "mask":
         return MaskName(ticket: TicketName(service: service.code, id: ticket.id), id: MaskID(id)).description
+      case "attachment": return AttachmentName(service: service.code, id: AttachmentID(id)).description
       case "previous_ticket", "next_ticket": return TicketName(service: service.code, id: TicketID(id)).description
       case "source_ticket", "target_ticket", "masked_with":
         guard let other = Int64(code.split(separator: "/").first ?? "") else { return code }

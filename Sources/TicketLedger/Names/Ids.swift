@@ -89,6 +89,14 @@ package struct TemplateID: LedgerID {
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
+/// A file that was uploaded to a service.
+package struct AttachmentID: LedgerID {
+  /// The key in table `attachment`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `attachment` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
 /// A customer's unique number in the organization.
 package struct CustomerID: LedgerID {
   /// The key in table `customer`.

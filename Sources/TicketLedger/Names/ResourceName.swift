@@ -287,6 +287,28 @@ package struct TemplateName: ResourceName {
   package var description: String { "services/\(service)/templates/\(id)" }
 }
 
+/// `services/{service}/attachments/{id}`.
+package struct AttachmentName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/attachments/{id}"
+  /// The service's code.
+  package let service: String
+  /// The attachment's id.
+  package let id: AttachmentID
+  /// Names an attachment of a service.
+  package init(service: String, id: AttachmentID) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/attachments/") else { return nil }
+    self.init(service: service, id: AttachmentID(id))
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/attachments/\(id)" }
+}
+
 /// `services/{service}/mailLayouts/{id}`.
 package struct MailLayoutName: ResourceName {
   /// The form that is read and written, for messages.

@@ -103,6 +103,7 @@ package enum TextCopies {
     TextCopy(
       table: "transcript_line", column: "speaker_name", relation: .quotation, rows: ["number"], places: customerFields),
     TextCopy(table: "transcript_line", column: "body", relation: .quotation, rows: ["number"], places: everywhere),
+    TextCopy(table: "attachment", column: "file_name", relation: .quotation, rows: ["id"], places: everywhere),
     TextCopy(table: "call_record", column: "phone", relation: .quotation, places: customerFields),
   ]
 
@@ -137,6 +138,7 @@ package enum TextCopies {
     "agent_departure": ["actor_kind", "actor_name"],
     "agent_group": ["display_name"],
     "banned_word": ["word"],
+    "attachment": ["content_type", "uploader"],
     "call_record": ["direction"],
     "credential": ["password_hash"],
     "idempotency_key": ["caller", "method", "request_id"],

@@ -56,6 +56,8 @@ extension TicketLedger {
         _ = try await pool.transactionBatch([statement] + draft.companions, deadline: deadline)
       }
     } catch let error as PostgresError {
+      // What a companion needed was taken by somebody else meanwhile.
+      if error.sqlState == ChangePlan.lostRaceState { throw ServiceError(.conflict, cause: error) }
       guard error.isClaimed, let claim = draft.idempotency else { throw ServiceError(postgres: error) }
       // The same request was carried out while this one was on its way.
       guard case .done(let written) = try await open(claim, deadline: deadline) else {

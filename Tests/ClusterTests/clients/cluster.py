@@ -205,6 +205,25 @@ class GRPC:
 class API(GRPC):
     """The public API over gRPC."""
 
+    def upload(self, parent, file_name, content):
+        message = self.protos.type("handoff.tickets.v1.UploadAttachmentRequest")
+        parts = [message(header={"parent": parent, "file_name": file_name})]
+        parts += [message(chunk=content[at:at + 65536]) for at in range(0, len(content), 65536)]
+        self.called.add("handoff.gateway.v1.HandoffService/UploadAttachment")
+        call = self.channel.stream_unary(
+            "/handoff.gateway.v1.HandoffService/UploadAttachment", request_serializer=message.SerializeToString,
+            response_deserializer=self.protos.type("handoff.tickets.v1.Attachment").FromString)
+        return call(iter(parts), timeout=PATIENCE_SECONDS, metadata=self.metadata)
+
+    def download(self, name):
+        request = self.protos.type("handoff.tickets.v1.DownloadAttachmentRequest")(name=name)
+        self.called.add("handoff.gateway.v1.HandoffService/DownloadAttachment")
+        call = self.channel.unary_stream(
+            "/handoff.gateway.v1.HandoffService/DownloadAttachment",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=self.protos.type("handoff.tickets.v1.DownloadAttachmentResponse").FromString)
+        return b"".join(part.chunk for part in call(request, timeout=PATIENCE_SECONDS, metadata=self.metadata))
+
     def __getattr__(self, method):
         service = "SessionService" if method in ("SignIn", "SignOut", "GetMe") else "HandoffService"
         return lambda request=None, **options: self.call(f"handoff.gateway.v1.{service}", method, request, **options)

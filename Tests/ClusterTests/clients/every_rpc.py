@@ -1,7 +1,11 @@
 """Calls every RPC of the public API with stock grpcio: every_rpc.py DIR ADDRESS-NAME (`gateway` or `edge`)."""
 
+import http.client
+import json
+import os
 import sys
 import time
+import urllib.parse
 
 from cluster import API, Cluster, Failure, Protos, Report, equal, eventually, unique
 
@@ -244,6 +248,28 @@ class EveryRPC:
         others = self.agent.ListCustomerTickets({"parent": call.name}).tickets
         equal([ticket.name for ticket in others], [chat.name])
 
+    def files(self):
+        content = b"%PDF-1.4\n" + os.urandom(1_500_000)
+        file = self.agent.upload(CARE, "영수증.pdf", content)
+        equal((file.content_type, file.size_bytes), ("application/pdf", len(content)))
+        name = self.new_ticket("영수증").name
+        self.agent.ProcessTicket({"name": name, "act": "COMMENT", "text": "첨부합니다.", "attachments": [file.name]})
+        equal(list(self.agent.ListEntries({"parent": name}).entries[-1].attachments), [file])
+        assert self.agent.download(file.name) == content
+        # The same over HTTP.
+        token = dict(self.agent.metadata)["authorization"]
+        door = http.client.HTTPConnection(self.cluster.edge, timeout=120)
+        path = f"/v1/{CARE}/attachments?fileName=" + urllib.parse.quote("영수증.pdf")
+        door.request("POST", path, content, {"authorization": token, "content-type": "application/pdf"})
+        made = json.loads(door.getresponse().read())
+        door.request("GET", f"/v1/{made['name']}:download", headers={"authorization": token})
+        answer = door.getresponse()
+        assert answer.read() == content
+        disposition = answer.getheader("content-disposition")
+        assert disposition.startswith("attachment; ") and "filename*=UTF-8''%EC%98%81" in disposition, disposition
+        equal((answer.getheader("content-type"), answer.getheader("x-content-type-options")),
+              ("application/pdf", "nosniff"))
+
     def mask(self):
         name = self.ticket.name
         findings = self.agent.DetectPersonalData({"parent": name}).findings
@@ -332,7 +358,8 @@ def main():
     report = Report()
     for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.keep,
                  tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
-                 tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.settings, tour.sign_out,
+                 tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.files,
+                 tour.settings, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

@@ -1209,7 +1209,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__entry__act__descriptor =
   handoff__tickets__v1__entry__act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__entry__field_descriptors[7] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__entry__field_descriptors[8] =
 {
   {
     "name",
@@ -1295,9 +1295,22 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__entry__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__Entry, n_attachments),
+    offsetof(Handoff__Tickets__V1__Entry, attachments),
+    &handoff__tickets__v1__attachment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__entry__field_indices_by_name[] = {
   2,   /* field[2] = act */
+  7,   /* field[7] = attachments */
   3,   /* field[3] = author */
   6,   /* field[6] = create_time */
   1,   /* field[1] = kind */
@@ -1308,7 +1321,7 @@ static const unsigned handoff__tickets__v1__entry__field_indices_by_name[] = {
 static const ProtobufCIntRange handoff__tickets__v1__entry__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__entry__descriptor =
 {
@@ -1318,7 +1331,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__entry__descriptor =
   "Handoff__Tickets__V1__Entry",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Entry),
-  7,
+  8,
   handoff__tickets__v1__entry__field_descriptors,
   handoff__tickets__v1__entry__field_indices_by_name,
   1,  handoff__tickets__v1__entry__number_ranges,

@@ -1042,7 +1042,7 @@ void   handoff__tickets__v1__state_count__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__state_count__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[14] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[15] =
 {
   {
     "parent",
@@ -1212,9 +1212,22 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, n_attachments),
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, attachments),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__create_ticket_request__field_indices_by_name[] = {
   9,   /* field[9] = agent */
+  14,   /* field[14] = attachments */
   13,   /* field[13] = call_record */
   4,   /* field[4] = channel */
   3,   /* field[3] = customer */
@@ -1232,7 +1245,7 @@ static const unsigned handoff__tickets__v1__create_ticket_request__field_indices
 static const ProtobufCIntRange handoff__tickets__v1__create_ticket_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 14 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__create_ticket_request__descriptor =
 {
@@ -1242,7 +1255,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__create_ticket_request__de
   "Handoff__Tickets__V1__CreateTicketRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__CreateTicketRequest),
-  14,
+  15,
   handoff__tickets__v1__create_ticket_request__field_descriptors,
   handoff__tickets__v1__create_ticket_request__field_indices_by_name,
   1,  handoff__tickets__v1__create_ticket_request__number_ranges,
@@ -1547,7 +1560,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__process_ticket_request__act_
   handoff__tickets__v1__process_ticket_request__act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__process_ticket_request__field_descriptors[9] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__process_ticket_request__field_descriptors[10] =
 {
   {
     "name",
@@ -1657,9 +1670,22 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__process_ticket_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__ProcessTicketRequest, n_attachments),
+    offsetof(Handoff__Tickets__V1__ProcessTicketRequest, attachments),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__process_ticket_request__field_indices_by_name[] = {
   1,   /* field[1] = act */
+  9,   /* field[9] = attachments */
   8,   /* field[8] = field_values */
   3,   /* field[3] = internal_reason */
   0,   /* field[0] = name */
@@ -1672,7 +1698,7 @@ static const unsigned handoff__tickets__v1__process_ticket_request__field_indice
 static const ProtobufCIntRange handoff__tickets__v1__process_ticket_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__process_ticket_request__descriptor =
 {
@@ -1682,7 +1708,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__process_ticket_request__d
   "Handoff__Tickets__V1__ProcessTicketRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__ProcessTicketRequest),
-  9,
+  10,
   handoff__tickets__v1__process_ticket_request__field_descriptors,
   handoff__tickets__v1__process_ticket_request__field_indices_by_name,
   1,  handoff__tickets__v1__process_ticket_request__number_ranges,
@@ -2240,7 +2266,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_source_entries_reque
   (ProtobufCMessageInit) handoff__tickets__v1__list_source_entries_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__append_inquiry_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__append_inquiry_request__field_descriptors[5] =
 {
   {
     "parent",
@@ -2290,8 +2316,21 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__append_inquiry_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__AppendInquiryRequest, n_attachments),
+    offsetof(Handoff__Tickets__V1__AppendInquiryRequest, attachments),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__append_inquiry_request__field_indices_by_name[] = {
+  4,   /* field[4] = attachments */
   3,   /* field[3] = channel */
   0,   /* field[0] = parent */
   2,   /* field[2] = request_id */
@@ -2300,7 +2339,7 @@ static const unsigned handoff__tickets__v1__append_inquiry_request__field_indice
 static const ProtobufCIntRange handoff__tickets__v1__append_inquiry_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__append_inquiry_request__descriptor =
 {
@@ -2310,7 +2349,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__append_inquiry_request__d
   "Handoff__Tickets__V1__AppendInquiryRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__AppendInquiryRequest),
-  4,
+  5,
   handoff__tickets__v1__append_inquiry_request__field_descriptors,
   handoff__tickets__v1__append_inquiry_request__field_indices_by_name,
   1,  handoff__tickets__v1__append_inquiry_request__number_ranges,
@@ -2893,7 +2932,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__state_count__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__state_count__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[45] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[47] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2940,6 +2979,8 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "ListCustomerTickets", &handoff__tickets__v1__list_customer_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
   { "ListTranscriptLines", &handoff__tickets__v1__list_transcript_lines_request__descriptor, &handoff__tickets__v1__list_transcript_lines_response__descriptor },
   { "GetCallRecord", &handoff__tickets__v1__get_call_record_request__descriptor, &handoff__tickets__v1__call_record__descriptor },
+  { "UploadAttachment", &handoff__tickets__v1__upload_attachment_request__descriptor, &handoff__tickets__v1__attachment__descriptor },
+  { "DownloadAttachment", &handoff__tickets__v1__download_attachment_request__descriptor, &handoff__tickets__v1__download_attachment_response__descriptor },
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
   12,        /* AppendInquiry */
@@ -2954,6 +2995,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   25,        /* DeleteSubmissionType */
   40,        /* DeleteTemplate */
   7,        /* DeleteTicket */
+  46,        /* DownloadAttachment */
   10,        /* EscalateTicket */
   44,        /* GetCallRecord */
   16,        /* GetCounters */
@@ -2986,6 +3028,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   24,        /* UpdateSubmissionType */
   39,        /* UpdateTemplate */
   5,        /* UpdateTicket */
+  45,        /* UploadAttachment */
   15         /* VerifyHistory */
 };
 const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descriptor =
@@ -2995,7 +3038,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  45,
+  47,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3358,6 +3401,22 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
+                                                             const Handoff__Tickets__V1__UploadAttachmentRequest *input,
+                                                             Handoff__Tickets__V1__Attachment_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
+                                                               Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

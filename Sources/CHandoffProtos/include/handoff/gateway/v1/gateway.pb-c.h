@@ -21,6 +21,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
+#include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
@@ -418,6 +419,14 @@ struct Handoff__Gateway__V1__HandoffService_Service
                           const Handoff__Tickets__V1__GetCallRecordRequest *input,
                           Handoff__Tickets__V1__CallRecord_Closure closure,
                           void *closure_data);
+  void (*upload_attachment)(Handoff__Gateway__V1__HandoffService_Service *service,
+                            const Handoff__Tickets__V1__UploadAttachmentRequest *input,
+                            Handoff__Tickets__V1__Attachment_Closure closure,
+                            void *closure_data);
+  void (*download_attachment)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
+                              Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
+                              void *closure_data);
   void (*keep_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
                       const Handoff__Assignment__V1__KeepTicketRequest *input,
                       Handoff__Tickets__V1__Ticket_Closure closure,
@@ -642,6 +651,8 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## list_customer_tickets,\
       function_prefix__ ## list_transcript_lines,\
       function_prefix__ ## get_call_record,\
+      function_prefix__ ## upload_attachment,\
+      function_prefix__ ## download_attachment,\
       function_prefix__ ## keep_ticket,\
       function_prefix__ ## forward_ticket,\
       function_prefix__ ## get_agent,\
@@ -861,6 +872,14 @@ void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *se
                                                             const Handoff__Tickets__V1__GetCallRecordRequest *input,
                                                             Handoff__Tickets__V1__CallRecord_Closure closure,
                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__UploadAttachmentRequest *input,
+                                                              Handoff__Tickets__V1__Attachment_Closure closure,
+                                                              void *closure_data);
+void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
+                                                                Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
+                                                                void *closure_data);
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
                                                         Handoff__Tickets__V1__Ticket_Closure closure,

@@ -15,6 +15,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/timestamp.pb-c.h"
+#include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/type/v1/actor.pb-c.h"
 
@@ -515,10 +516,15 @@ struct  Handoff__Tickets__V1__Entry
    * When it was written.
    */
   Google__Protobuf__Timestamp *create_time;
+  /*
+   * The files on it.
+   */
+  size_t n_attachments;
+  Handoff__Tickets__V1__Attachment **attachments;
 };
 #define HANDOFF__TICKETS__V1__ENTRY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__entry__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__ENTRY__KIND__KIND_UNSPECIFIED, HANDOFF__TICKETS__V1__ENTRY__ACT__ACT_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string, 0,NULL, NULL }
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__ENTRY__KIND__KIND_UNSPECIFIED, HANDOFF__TICKETS__V1__ENTRY__ACT__ACT_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string, 0,NULL, NULL, 0,NULL }
 
 
 /*

@@ -16,6 +16,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/empty.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
+#include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
@@ -192,10 +193,15 @@ struct  Handoff__Tickets__V1__CreateTicketRequest
    * The call that it comes from, with the channel PHONE.
    */
   Handoff__Tickets__V1__CallRecord *call_record;
+  /*
+   * Files on the inquiry, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+   */
+  size_t n_attachments;
+  char **attachments;
 };
 #define HANDOFF__TICKETS__V1__CREATE_TICKET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__create_ticket_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, NULL, 0,NULL }
 
 
 /*
@@ -322,10 +328,15 @@ struct  Handoff__Tickets__V1__ProcessTicketRequest
    */
   size_t n_field_values;
   Handoff__Tickets__V1__FieldValue **field_values;
+  /*
+   * Files on the text, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+   */
+  size_t n_attachments;
+  char **attachments;
 };
 #define HANDOFF__TICKETS__V1__PROCESS_TICKET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__process_ticket_request__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__PROCESS_TICKET_REQUEST__ACT__ACT_UNSPECIFIED, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0,NULL }
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__PROCESS_TICKET_REQUEST__ACT__ACT_UNSPECIFIED, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
 
 
 /*
@@ -557,10 +568,15 @@ struct  Handoff__Tickets__V1__AppendInquiryRequest
    * How the reply came in, for a new ticket that is opened for it; left out: as the ticket did.
    */
   Handoff__Tickets__V1__Ticket__Channel channel;
+  /*
+   * Files on the reply, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+   */
+  size_t n_attachments;
+  char **attachments;
 };
 #define HANDOFF__TICKETS__V1__APPEND_INQUIRY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__append_inquiry_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, 0,NULL }
 
 
 /*
@@ -1478,6 +1494,14 @@ struct Handoff__Tickets__V1__TicketService_Service
                           const Handoff__Tickets__V1__GetCallRecordRequest *input,
                           Handoff__Tickets__V1__CallRecord_Closure closure,
                           void *closure_data);
+  void (*upload_attachment)(Handoff__Tickets__V1__TicketService_Service *service,
+                            const Handoff__Tickets__V1__UploadAttachmentRequest *input,
+                            Handoff__Tickets__V1__Attachment_Closure closure,
+                            void *closure_data);
+  void (*download_attachment)(Handoff__Tickets__V1__TicketService_Service *service,
+                              const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
+                              Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
+                              void *closure_data);
 };
 typedef void (*Handoff__Tickets__V1__TicketService_ServiceDestroy)(Handoff__Tickets__V1__TicketService_Service *);
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
@@ -1530,7 +1554,9 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## insert_template,\
       function_prefix__ ## list_customer_tickets,\
       function_prefix__ ## list_transcript_lines,\
-      function_prefix__ ## get_call_record  }
+      function_prefix__ ## get_call_record,\
+      function_prefix__ ## upload_attachment,\
+      function_prefix__ ## download_attachment  }
 void handoff__tickets__v1__ticket_service__create_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateTicketRequest *input,
                                                          Handoff__Tickets__V1__Ticket_Closure closure,
@@ -1711,6 +1737,14 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
                                                            Handoff__Tickets__V1__CallRecord_Closure closure,
                                                            void *closure_data);
+void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
+                                                             const Handoff__Tickets__V1__UploadAttachmentRequest *input,
+                                                             Handoff__Tickets__V1__Attachment_Closure closure,
+                                                             void *closure_data);
+void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
+                                                               Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
+                                                               void *closure_data);
 
 /* --- descriptors --- */
 

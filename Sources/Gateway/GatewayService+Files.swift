@@ -1,0 +1,74 @@
+import EventLoop
+import HandoffAPI
+import Protobuf
+import RPC
+import ServiceKit
+
+extension GatewayService {
+  /// How long a file may take that comes or goes.
+  static let fileTimeLimit: Duration = .seconds(300)
+  /// Pieces in which a file goes on that came in one.
+  private static let chunkBytes = 65_536
+
+  /// Passes the messages of an upload on as they come.
+  func upload(_ route: Route, _ requests: RequestStream<[UInt8]>, _ call: CallContext) async throws -> [UInt8] {
+    try await upload(route, authorization: call.metadata["authorization"], call) { writer in
+      for try await message in requests { try await writer.send(message) }
+    }
+  }
+
+  /// Sends a file that came in one piece.
+  ///
+  /// - Returns: the serialized `Attachment`.
+  func upload(
+    _ route: Route, _ header: UploadHeader, _ content: [UInt8], authorization: String?, _ call: CallContext
+  ) async throws -> [UInt8] {
+    try await upload(route, authorization: authorization, call) { writer in
+      try await writer.send(try UploadAttachmentRequest(part: .header(header)).serialized())
+      var rest = content[...]
+      while !rest.isEmpty {
+        let piece = rest.prefix(Self.chunkBytes)
+        rest = rest.dropFirst(piece.count)
+        try await writer.send(try UploadAttachmentRequest(part: .chunk(Array(piece))).serialized())
+      }
+    }
+  }
+
+  /// Passes the messages of a download on as they come.
+  func download(
+    _ route: Route, _ request: [UInt8], authorization: String?, _ call: CallContext,
+    _ take: (_ message: [UInt8]) async throws -> Void
+  ) async throws {
+    let (target, path, options) = try await streaming(route, authorization, call)
+    do {
+      for try await message in try await target.serverStreaming(path, request, options) { try await take(message) }
+    } catch let error as RPCError {
+      throw Self.outward(error)
+    }
+  }
+
+  private func upload(
+    _ route: Route, authorization: String?, _ call: CallContext,
+    _ write: @escaping @Sendable (RawRequestWriter) async throws -> Void
+  ) async throws -> [UInt8] {
+    let (target, path, options) = try await streaming(route, authorization, call)
+    do {
+      return try await target.clientStreaming(path, options, write).message
+    } catch let error as RPCError {
+      throw Self.outward(error)
+    }
+  }
+
+  /// Where the messages of a route go, in whose name and until when.
+  private func streaming(
+    _ route: Route, _ authorization: String?, _ call: CallContext
+  ) async throws -> (target: any RPCTransport, path: String, options: CallOptions) {
+    let deadline = min(call.deadline, .after(Self.fileTimeLimit))
+    let agent = try await sessions.agent(authorization: authorization, deadline: deadline)
+    guard let target = backends.target(route.backend) else { throw ServiceError(.internal) }
+    var options = call.onward()
+    options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
+    options.speak(for: agent)
+    return (target.channel, "/\(target.service)/\(route.method)", options)
+  }
+}

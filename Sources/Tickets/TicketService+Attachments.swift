@@ -1,0 +1,174 @@
+import Crypto
+import EventLoop
+package import HandoffAPI
+import Postgres
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Longest piece of an upload, in bytes.
+  static let chunkBytesMax = 262_144
+
+  /// Takes a file in pieces. It is stored once in a service, whoever uploads it how often, and stays for a day unless
+  /// it is put on an entry.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, BODY_TOO_LARGE, PERMISSION_DENIED, REQUEST_INVALID for a name or content of a type
+  ///   that is not taken, CONFLICT.
+  package func uploadAttachment(
+    _ requests: RequestStream<UploadAttachmentRequest>, _ call: CallContext
+  ) async throws -> Attachment {
+    var parts = requests.makeAsyncIterator()
+    guard case .header(let header)? = try await parts.next()?.part else {
+      throw ServiceError.invalid("header", "must be the first part of an upload")
+    }
+    var check = RequestCheck()
+    check.name(header.parent, "header.parent", ServiceName.self)
+    let fileName = check.line(header.fileName, "header.file_name", charactersMax: FileType.nameCharactersMax)
+    let type = FileType(fileName: fileName)
+    check.require(
+      type != nil && !fileName.contains("/") && !fileName.contains("\\"), "header.file_name",
+      "must be a file's name with one of the endings \(FileType.allCases.map(\.rawValue).joined(separator: ", "))")
+    try check.done()
+    let parent = try ServiceName(header.parent, field: "header.parent")
+    let access = try await ledger.access(call, serviceCode: parent.code)
+    try access.require(.ticket)
+    guard let type else { throw ServiceError(.internal) }
+    let service = access.service.id
+    let content = try await store.beginContent(in: service, deadline: call.deadline)
+    do {
+      let (hash, size) = try await receive(&parts, type, into: content, of: service, call)
+      let id = try await store.finishUpload(
+        content, hash: hash, sizeBytes: size, fileName: fileName, type: type, uploader: access.claimant, in: service,
+        deadline: call.deadline)
+      guard let made = try await store.attachments([id], of: service, deadline: call.deadline).first else {
+        throw ServiceError(.attachmentNotFound)
+      }
+      return made.message(in: parent.code)
+    } catch {
+      await store.dropContent(content, in: service, deadline: .after(.seconds(5)))
+      throw error
+    }
+  }
+
+  /// Sends a file in pieces: to whoever may see its ticket, and before it is on one to whoever uploaded it.
+  ///
+  /// - Throws: ATTACHMENT_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  package func downloadAttachment(
+    _ request: DownloadAttachmentRequest, _ responses: ResponseWriter<DownloadAttachmentResponse>,
+    _ call: CallContext
+  ) async throws {
+    let name = try AttachmentName(request.name, field: "name")
+    let (access, record) = try await attachment(name, call)
+    try await responses.send(DownloadAttachmentResponse(part: .attachment(record.message(in: name.service))))
+    var number: Int32 = 1
+    while let bytes = try await store.chunk(
+      number, of: record.contentID, in: access.service.id, deadline: call.deadline)
+    {
+      try await responses.send(DownloadAttachmentResponse(part: .chunk(bytes)))
+      number += 1
+    }
+  }
+
+  /// Stores the pieces of an upload as they come; hash and length of the whole.
+  private func receive(
+    _ parts: inout RequestStream<UploadAttachmentRequest>.Iterator, _ type: FileType, into content: Int64,
+    of service: ServiceID, _ call: CallContext
+  ) async throws -> (hash: [UInt8], size: Int64) {
+    var sha256 = SHA256()
+    var head: [UInt8] = []
+    var size = 0
+    var number: Int32 = 0
+    while let part = try await parts.next() {
+      guard case .chunk(let bytes)? = part.part, !bytes.isEmpty, bytes.count <= Self.chunkBytesMax else {
+        throw ServiceError.invalid("chunk", "must be 1 to \(Self.chunkBytesMax) bytes, after the one header")
+      }
+      size += bytes.count
+      guard size <= FileType.bytesMax else {
+        throw ServiceError(.bodyTooLarge, "a file must be smaller than 10 MB; send a smaller one")
+      }
+      if head.count < FileType.sniffedBytes { head += bytes.prefix(FileType.sniffedBytes - head.count) }
+      sha256.update(bytes)
+      number += 1
+      try await store.addChunk(bytes, number: number, to: content, in: service, deadline: call.deadline)
+    }
+    guard size > 0 else { throw ServiceError.invalid("chunk", "is required: the file is empty") }
+    guard type.fits(head) else {
+      throw ServiceError.invalid("header.file_name", "says .\(type.rawValue), which the content is not")
+    }
+    return (sha256.finish(), Int64(size))
+  }
+
+  private func attachment(_ name: AttachmentName, _ call: CallContext) async throws -> (Access, AttachmentRecord) {
+    do {
+      let access = try await ledger.access(call, serviceCode: name.service)
+      try access.require(.ticket)
+      let found = try await store.attachments([name.id], of: access.service.id, deadline: call.deadline).first
+      guard let found else { throw ServiceError(.attachmentNotFound) }
+      if let ticket = found.ticketID {
+        // A deleted ticket takes its files along.
+        _ = try await ledger.ticket(ticket, of: access.service.id, deadline: call.deadline)
+      } else if found.uploader != access.claimant {
+        throw ServiceError(.attachmentNotFound)
+      }
+      return (access, found)
+    } catch let error as ServiceError where error.reason == .ticketNotFound || error.reason == .serviceNotFound {
+      throw ServiceError(.attachmentNotFound)
+    }
+  }
+
+  /// Checks that a request's attachments are the caller's own and not used yet.
+  ///
+  /// - Throws: ATTACHMENT_NOT_FOUND.
+  func requireUnused(_ attachments: AttachmentList, _ access: Access, _ deadline: Deadline) async throws {
+    guard !attachments.names.isEmpty else { return }
+    guard attachments.names.allSatisfy({ $0.service == access.service.code }) else {
+      throw ServiceError(.attachmentNotFound)
+    }
+    let found = try await store.attachments(attachments.ids, of: access.service.id, deadline: deadline)
+    guard found.count == attachments.ids.count,
+      found.allSatisfy({ $0.ticketID == nil && $0.uploader == access.claimant })
+    else {
+      throw ServiceError(.attachmentNotFound, "an attachment is used already, or was not uploaded by you")
+    }
+  }
+
+  /// The API's messages of a ticket's entries, with their attachments.
+  func messages(
+    for entries: [EntryRecord], of ticket: TicketRecord, deadline: Deadline
+  ) async throws -> [Entry] {
+    var messages = try await ledger.messages(for: entries, of: ticket, deadline: deadline)
+    let files = try await store.attachments(on: entries.map(\.id), of: ticket, deadline: deadline)
+    guard !files.isEmpty else { return messages }
+    let service = try await ledger.directory.service(id: ticket.serviceID, deadline: deadline)
+    let byEntry = Dictionary(grouping: files, by: \.entryID)
+    for (index, entry) in entries.enumerated() {
+      messages[index].attachments = (byEntry[entry.id] ?? []).map { $0.message(in: service.code) }
+    }
+    return messages
+  }
+}
+
+/// The attachments of a request.
+struct AttachmentList: Sendable {
+  private(set) var names: [AttachmentName] = []
+  var ids: [AttachmentID] { names.map(\.id) }
+  var isEmpty: Bool { names.isEmpty }
+
+  /// None.
+  init() {}
+
+  /// Reads the names of a request and notes what is wrong with them.
+  init(_ texts: [String], _ check: inout RequestCheck) {
+    check.require(texts.count <= FileType.filesMax, "attachments", "must be at most \(FileType.filesMax)")
+    check.require(Set(texts).count == texts.count, "attachments", "must name each file once")
+    names = texts.prefix(FileType.filesMax).enumerated().compactMap { index, text in
+      check.value("attachments[\(index)]") { () throws(ServiceError) in
+        try AttachmentName(text, field: "attachments[\(index)]")
+      }
+    }
+  }
+
+  /// What an event records of them.
+  var notes: [CodeChange] { ids.map { CodeChange("attachment", "", $0.description) } }
+}
