@@ -138,6 +138,11 @@ extension ClusterTests {
           + options + [address, act])
     }
 
+    @Test("words that were masked are in no table, dump, log or answer, and come back byte for byte")
+    func leakScan() async throws {
+      try await PythonClient.expect("leak_scan", try await .shared(), rows: 8)
+    }
+
     @Test("bad input is told clearly and the same over gRPC and JSON; nothing is written, and no process dies")
     func badInput() async throws {
       let cluster = try await TestCluster.shared()

@@ -120,6 +120,24 @@ struct MailDeliveryTests {
     #expect(try world.mails().first?.parts.first?.normalized.text == "번호 ************* 맞나요? (추가 확인)\n")
   }
 
+  @Test("words that were read before the ticket changed are not written down: a mask may cover them")
+  func outdatedWords() async throws {
+    let world = try await MailWorld()
+    let ticket = try await world.ticket()
+    let order = try await world.act(ticket, .hold)
+    let now = try await world.ledger.ticket(ticket.id, of: ticket.serviceID, deadline: TestDatabase.deadline)
+    func begin(_ version: Int64) async throws -> MailStore.Beginning {
+      let attempt = MailStore.Attempt(
+        service: ticket.serviceID, ticket: ticket.id, entry: EntryID(1), eventSequence: order.eventSequence,
+        ticketVersion: version, messageID: "a@example.org", recipient: "hong@example.com", subject: "s", text: "t")
+      return try await world.store.begin(attempt, deadline: TestDatabase.deadline)
+    }
+    guard case .outdated = try await begin(now.version - 1) else { throw CancellationError() }
+    #expect(try await world.messages(ticket).isEmpty)
+    guard case .begun = try await begin(now.version) else { throw CancellationError() }
+    #expect(try await world.messages(ticket).map(\.attemptCount) == [1])
+  }
+
   @Test("a layout that is changed after the act does not change the mail")
   func layoutVersion() async throws {
     let world = try await MailWorld()
