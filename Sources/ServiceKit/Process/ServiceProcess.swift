@@ -76,7 +76,7 @@ package final class ServiceProcess: Sendable {
         }
       }
       try await group.next().sleep(for: pause)
-      pause = min(pause * 2, .seconds(5))
+      pause = min(pause * 2, .seconds(1))
     }
   }
 
