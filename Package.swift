@@ -159,13 +159,14 @@ let testTargets: [Target] = [
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "EventLoop", "Crypto", "HTTP2", "RPCProtos"]),
   // Drives rpc-echo from Python.
-  .testTarget(
-    name: "WireTests", dependencies: ["rpc-echo"], path: "Tests/WireTests", exclude: ["Server", "wire_test.py"],
-    swiftSettings: swiftSettings),
+  tests(
+    "WireTests", ["rpc-echo", "HandoffTestKit"],
+    exclude: ["Server", "conformance.py", "hostile.py", "raw_peer.py", "wire_test.py"]),
   // Drives both against grpcio.
   .testTarget(
     name: "InteropTests", dependencies: ["rpc-interop-server", "rpc-interop-client"], path: "Tests/InteropTests",
     exclude: ["Server", "Client", "peers"], swiftSettings: swiftSettings),
+  tests("FuzzTests", ["RPC", "EventLoop", "HandoffAPI", "Protobuf", "HandoffTestKit"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(
     "ServiceKitTests",

@@ -18,6 +18,8 @@ package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
     case outboundQueueTooLong
     /// HEADERS opened a stream whose id is below one already opened (RFC 9113 §5.1.1).
     case streamIDOutOfOrder
+    /// DATA or HEADERS came on a stream that both sides had ended, or that the peer had reset (RFC 9113 §5.1).
+    case frameOnClosedStream
     /// A frame that the library would skip breaks the rules of its type.
     case malformedFrame
     /// The holder has given the session up (`abandonStreams`).

@@ -33,6 +33,9 @@ package final class HTTP2Session {
   @exclusivity(unchecked) var now: UInt64 = 0
   @exclusivity(unchecked) var isAbandoned = false
   var skippedStreams = SkippedStreams()
+  var resetStreams = ResetStreams()
+  private var scanner = DataScanner()
+  var hasSentGoaway = false
   var resetsCaused: TokenBucket
   var resetsReceived: TokenBucket
   // Set by a callback that makes the library give up; it says more than the library's code.
@@ -73,8 +76,7 @@ package final class HTTP2Session {
     self.now = max(self.now, now)
     let delegate = self.delegate
     active = delegate
-    let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    let taken = nghttp2_session_mem_recv(handle, start, bytes.count)
+    let taken = configuration.role == .server ? feedScanning(bytes) : feed(bytes)
     active = nil
     withExtendedLifetime(delegate) {}
     reclaimStreams()
@@ -86,6 +88,25 @@ package final class HTTP2Session {
     {
       throw fail(HTTP2Error(.outboundQueueTooLong, .enhanceYourCalm))
     }
+  }
+
+  private func feed(_ bytes: UnsafeRawBufferPointer) -> Int {
+    nghttp2_session_mem_recv(handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+  }
+
+  /// Feeds a client's bytes in pieces that end before the last byte of a DATA header whose stream is not open, so that
+  /// the stream's state then is the one the frame meets.
+  private func feedScanning(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var fed = 0
+    var place = 0
+    while let id = scanner.next(in: bytes, at: &place) {
+      guard stream(id) == nil else { continue }
+      let taken = feed(UnsafeRawBufferPointer(rebasing: bytes[fed..<place - 1]))
+      if taken < 0 || failure != nil { return taken }
+      fed = place - 1
+      if breaksClosedStream(id) { return Int(violate(.frameOnClosedStream, .streamClosed)) }
+    }
+    return feed(UnsafeRawBufferPointer(rebasing: bytes[fed...]))
   }
 
   /// Stages what is to be sent, until nothing is left or `bytesMax` bytes are staged (one frame more at most).

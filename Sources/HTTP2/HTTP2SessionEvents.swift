@@ -14,6 +14,7 @@ extension HTTP2Session {
       case .known:
         // Trailers are work; a block for a stream that is gone is decoded for nothing.
         if stream(frame.stream_id) != nil { return productiveFrame() }
+        if breaksClosedStream(frame.stream_id) { return violate(.frameOnClosedStream, .streamClosed) }
         return unproductiveFrame(HTTP2Limits.Rate.deadHeadersCost + undecodedCost(frame))
       }
     case .data:
@@ -29,6 +30,13 @@ extension HTTP2Session {
       return unproductiveFrame()
     default: return unproductiveFrame()
     }
+  }
+
+  // DATA or HEADERS of a client on a stream that has closed, where nothing can have been under way (RFC 9113 §5.1).
+  // After our GOAWAY, streams that were never ours count as closed.
+  func breaksClosedStream(_ id: Int32) -> Bool {
+    guard configuration.role == .server, id & 1 == 1, id <= skippedStreams.highest, !hasSentGoaway else { return false }
+    return stream(id) == nil && !resetStreams.mayHave(id)
   }
 
   func headersBegan(_ frame: nghttp2_frame_hd, _ category: nghttp2_headers_category) -> Int32 {
@@ -83,6 +91,8 @@ extension HTTP2Session {
   /// its size is counted, and more of it than one frame is not waited for.
   func invalidFrame(_ frame: nghttp2_frame_hd) -> Int32 {
     guard frame.type == HTTP2FrameType.headers.rawValue, configuration.role == .server else { return 0 }
+    // The RST_STREAM is on its way; the stream never came to us.
+    resetStreams.add(frame.stream_id)
     if frame.flags & UInt8(NGHTTP2_FLAG_END_HEADERS.rawValue) != 0,
       resetsCaused.take(undecodedCost(frame), now: now)
     {
@@ -186,6 +196,7 @@ extension HTTP2Session {
     output.append(header, count: 9)
     output.append(UnsafeRawBufferPointer(rebasing: stream.outbound.readable.prefix(count)))
     stream.outbound.drop(count)
+    stream.bytesFramed += count
     if stream.isAboveLowWater, stream.outbound.count <= configuration.outboundLowWaterBytes {
       stream.isAboveLowWater = false
       active?.outboundDrained(stream)
@@ -198,6 +209,7 @@ extension HTTP2Session {
     switch type {
     case .data, .headers: unproductiveFrames.give(HTTP2Limits.Rate.tokensPerProductiveFrame)
     case .reset where configuration.role == .server:
+      resetStreams.add(frame.stream_id)
       let isOurs = stream(frame.stream_id)?.isResetByUs ?? false
       if !isOurs, !resetsCaused.take(now: now) { return violate(.tooManyResetsCaused, .enhanceYourCalm) }
     default: break
@@ -230,7 +242,7 @@ extension HTTP2Session {
     return violate(.tooManyUnproductiveFrames, .enhanceYourCalm)
   }
 
-  private func violate(_ reason: HTTP2Error.Reason, _ code: HTTP2ErrorCode) -> Int32 {
+  func violate(_ reason: HTTP2Error.Reason, _ code: HTTP2ErrorCode) -> Int32 {
     if violation == nil { violation = HTTP2Error(reason, code) }
     return callbackFailure
   }

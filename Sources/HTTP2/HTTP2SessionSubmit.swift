@@ -113,6 +113,7 @@ extension HTTP2Session {
     _ code: HTTP2ErrorCode = .noError, last: Int32? = nil, debugData: StaticString = ""
   ) throws(HTTP2Error) {
     if let failure { throw failure }
+    hasSentGoaway = true
     let last = last ?? nghttp2_session_get_last_proc_stream_id(handle)
     try check(
       nghttp2_submit_goaway(
@@ -123,6 +124,7 @@ extension HTTP2Session {
   /// Gives the connection up: GOAWAY, and then `isFinished` without waiting for the streams.
   package func terminate(_ code: HTTP2ErrorCode) throws(HTTP2Error) {
     if let failure { throw failure }
+    hasSentGoaway = true
     try check(nghttp2_session_terminate_session(handle, code.rawValue))
   }
 

@@ -29,6 +29,11 @@ package final class HTTP2Stream {
   package internal(set) var isNeverSent = false
   @exclusivity(unchecked) var bytesUnconsumed = 0
 
+  /// Bytes that have been framed since the stream opened: while it does not grow, nothing could be sent.
+  @exclusivity(unchecked) package internal(set) var bytesFramed = 0
+  /// For the owner, who looks now and then whether the stream moves.
+  package var stall: (bytesFramed: Int, since: UInt64)?
+
   @exclusivity(unchecked) unowned(unsafe) var next: HTTP2Stream?
   @exclusivity(unchecked) unowned(unsafe) var previous: HTTP2Stream?
 
@@ -54,6 +59,8 @@ package final class HTTP2Stream {
     isResetByUs = false
     isNeverSent = false
     bytesUnconsumed = 0
+    bytesFramed = 0
+    stall = nil
   }
 }
 

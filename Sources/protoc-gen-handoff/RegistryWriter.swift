@@ -16,11 +16,12 @@ struct RegistryWriter {
     try writer.block("package enum \(name)") { writer in
       writer.line("/// The message types by full name, those of other modules that they use included.")
       writer.line("package static let descriptors: [String: MessageDescriptor] = Dictionary(")
-      writer.indented { $0.line("uniqueKeysWithValues: messages.map { ($0.fullName, $0) })") }
+      writer.indented { $0.line("uniqueKeysWithValues: types.map { ($0.descriptor.fullName, $0.descriptor) })") }
       writer.line()
-      writer.line("private static let messages: [MessageDescriptor] = [")
+      writer.line("/// The same as Swift types.")
+      writer.line("package static let types: [any Message.Type] = [")
       try writer.indented { writer in
-        for message in messages { writer.line("\(try types.swiftType(message.fullName)).descriptor,") }
+        for message in messages { writer.line("\(try types.swiftType(message.fullName)).self,") }
       }
       writer.line("]")
       writer.line()

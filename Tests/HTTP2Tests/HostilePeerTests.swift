@@ -34,7 +34,7 @@ struct Flood: CustomTestStringConvertible, Sendable {
     Flood(name: "empty DATA", verdict: calm, reason: .tooManyUnproductiveFrames) {
       $0 == 0 ? Frame.headers(1, Frame.request, endStream: false) : Frame.data(1, [])
     },
-    Flood(name: "HEADERS for a closed stream", verdict: calm, reason: .tooManyUnproductiveFrames) { _ in
+    Flood(name: "HEADERS for a closed stream", verdict: "closed STREAM_CLOSED", reason: .frameOnClosedStream) { _ in
       Frame.headers(1, Frame.request, endStream: true)
     },
     Flood(name: "Rapid Reset", verdict: calm, reason: .tooManyResetsReceived) {
@@ -53,7 +53,8 @@ struct Flood: CustomTestStringConvertible, Sendable {
     Flood(name: "large malformed requests", verdict: calm, reason: .tooManyResetsCaused) {
       Frame.headers($0 * 2 + 1, Frame.request + [0x00, 1, UInt8(ascii: "A"), 0] + bulk, endStream: true)
     },
-    Flood(name: "large HEADERS for a closed stream", verdict: calm, reason: .tooManyUnproductiveFrames) { _ in
+    Flood(name: "large HEADERS for a closed stream", verdict: "closed STREAM_CLOSED", reason: .frameOnClosedStream) {
+      _ in
       Frame.headers(1, Frame.request + bulk, endStream: true)
     },
   ]

@@ -18,7 +18,14 @@ final class RawClient: HTTP2SessionDelegate {
   struct Lost: Error {}
 
   let session: HTTP2Session
+  /// Whether the windows are opened again as answers come.
+  var consumes = true
   private(set) var lastGoaway: Int32?
+  /// The code and the text of the last GOAWAY.
+  private(set) var goawayCode: HTTP2ErrorCode?
+  private(set) var goawayText = ""
+  /// PINGs of the server, which the session answers.
+  private(set) var pings = 0
   private let fd: Int32
   private var answers: [ObjectIdentifier: Answer] = [:]
 
@@ -102,6 +109,8 @@ final class RawClient: HTTP2SessionDelegate {
     guard poll(&entry, 1, 30_000) == 1 else { throw Lost() }
   }
 
+  func pingReceived(_ payload: UInt64) { pings += 1 }
+
   func headersBegan(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind) {}
 
   func header(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
@@ -113,7 +122,7 @@ final class RawClient: HTTP2SessionDelegate {
 
   func data(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
     answers[ObjectIdentifier(stream)]?.body += bytes
-    try? session.consume(stream, bytes.count)
+    if consumes { try? session.consume(stream, bytes.count) }
   }
 
   func streamEnded(_ stream: HTTP2Stream) { answers[ObjectIdentifier(stream)]?.hasEnded = true }
@@ -124,6 +133,8 @@ final class RawClient: HTTP2SessionDelegate {
 
   func goaway(lastStreamID: Int32, errorCode: HTTP2ErrorCode, debugData: UnsafeRawBufferPointer) {
     lastGoaway = lastStreamID
+    goawayCode = errorCode
+    goawayText = String(decoding: debugData, as: UTF8.self)
   }
 }
 

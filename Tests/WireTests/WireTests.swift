@@ -1,27 +1,40 @@
 import Foundation
+import HandoffTestKit
 import Testing
 
-@Suite("A stock gRPC client")
+@Suite("rpc-echo, a server of this library in a process of its own")
 struct WireTests {
-  @Test("finds in rpc-echo the server it expects", .timeLimit(.minutes(5)))
-  func pythonClient() throws {
+  @Test("is what a stock gRPC client expects of a server", .timeLimit(.minutes(10)))
+  func pythonClient() throws { try Self.run("wire_test") }
+
+  @Test("holds the cases of h2spec, written over raw frames", .timeLimit(.minutes(10)))
+  func conformance() throws {
+    let report = try Self.run("conformance")
+    #expect(report.contains("146 of 147 cases hold"), "\(report)")
+  }
+
+  @Test("survives peers that mean harm, within bounds, and goes on to answer others", .timeLimit(.minutes(30)))
+  func hostile() throws {
+    let report = try Self.run("hostile")
+    #expect(report.contains("every reaction is as wanted"), "\(report)")
+  }
+
+  /// Runs a script of this directory against rpc-echo and returns what it prints, which is printed here, too.
+  @discardableResult
+  private static func run(_ script: String) throws -> String {
     let here = URL(filePath: #filePath).deletingLastPathComponent()
-    let root = here.deletingLastPathComponent().deletingLastPathComponent()
-    let python =
-      ProcessInfo.processInfo.environment["HANDOFF_TEST_PYTHON"] ?? root.appending(path: ".venv/bin/python").path
-    try #require(
-      FileManager.default.isExecutableFile(atPath: python),
-      "\(python) is missing; scripts/test makes it, or set HANDOFF_TEST_PYTHON to a Python that has the package grpcio")
     let products = try #require(Bundle.main.executableURL).deletingLastPathComponent()
     let process = Process()
-    process.executableURL = URL(filePath: python)
-    process.arguments = [here.appending(path: "wire_test.py").path, products.appending(path: "rpc-echo").path]
+    process.executableURL = URL(filePath: try TestPython.path())
+    process.arguments = [here.appending(path: "\(script).py").path, products.appending(path: "rpc-echo").path]
     let output = Pipe()
     process.standardOutput = output
     process.standardError = output
     try process.run()
-    let report = try output.fileHandleForReading.readToEnd() ?? Data()
+    let report = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
     process.waitUntilExit()
-    #expect(process.terminationStatus == 0, "\(String(decoding: report, as: UTF8.self))")
+    print(report)
+    #expect(process.terminationStatus == 0, "\(report)")
+    return report
   }
 }

@@ -37,9 +37,9 @@ final class ClientCall: @unchecked Sendable {
   private var deadlineTimer: LoopTimer?
   private var waitingWriters: [UnsafeContinuation<Void, any Error>] = []
   /// What was to be sent before the stream was open.
-  private var early: [(message: [UInt8], writer: UnsafeContinuation<Void, any Error>)] = []
+  private var early: [(message: FramedMessage, writer: UnsafeContinuation<Void, any Error>)] = []
   /// What a caller of many messages has sent, until the call is committed.
-  private var sent: [[UInt8]] = []
+  private var sent: [FramedMessage] = []
   private var bytesSent = 0
   private var isCommitted = false
   private var requestsEnded = false
@@ -100,7 +100,7 @@ final class ClientCall: @unchecked Sendable {
     switch requests {
     case .one(let message):
       connection.act { session throws(HTTP2Error) in
-        try Self.append(message, to: stream, session)
+        try Self.append(frame(message, compressed: true), to: stream, session)
         try session.finish(stream)
       }
     case .many:
@@ -135,7 +135,9 @@ final class ClientCall: @unchecked Sendable {
     guard !isOver else { return consume() }
     do {
       try deframer.append(bytes)
-      while let message = try deframer.next() { receiver.receive(message) }
+      while let message = try deframer.next() {
+        receiver.receive(message, isCompressed: deframer.lastWasCompressed)
+      }
       // What waits in the inbox stays unconsumed, so that the server is held back until the caller has read it.
       if receiver.inboxIsEmpty { consume() }
     } catch {
@@ -245,7 +247,10 @@ extension ClientCall {
     guard !isOver else { return }
     writerTask = Task(executorPreference: loop) { [self] in
       do {
-        try await requests(RawRequestWriter { [self] message in try await send(message) })
+        let writer = RawRequestWriter { [self] message, compressed in
+          try await send(message, compressed: compressed)
+        }
+        try await requests(writer)
         endRequests()
       } catch {
         fail(RPCError(thrown: error))
@@ -254,15 +259,16 @@ extension ClientCall {
     }
   }
 
-  private func send(_ message: [UInt8]) async throws {
+  private func send(_ message: [UInt8], compressed: Bool) async throws {
+    let framed = frame(message, compressed: compressed)
     try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Void, any Error>) in
-      if loop.isCurrent { send(message, continuation) } else { loop.execute { self.send(message, continuation) } }
+      if loop.isCurrent { send(framed, continuation) } else { loop.execute { self.send(framed, continuation) } }
     }
   }
 
-  private func send(_ message: [UInt8], _ continuation: UnsafeContinuation<Void, any Error>) {
+  private func send(_ message: FramedMessage, _ continuation: UnsafeContinuation<Void, any Error>) {
     guard !isOver, !requestsEnded || stream != nil else { return continuation.resume(throwing: Self.overError) }
-    if let refusal = refusal(of: message) {
+    if let refusal = refusal(of: message.bytes) {
       continuation.resume(throwing: refusal)
       return fail(refusal)
     }
@@ -273,9 +279,17 @@ extension ClientCall {
     waitingWriters.append(continuation)
   }
 
-  private func keep(_ message: [UInt8]) {
+  /// Compresses a message when that is asked for; without memory to do so, it goes as it is.
+  private func frame(_ message: [UInt8], compressed: Bool) -> FramedMessage {
+    guard options.compresses, compressed, let packed = message.withUnsafeBytes({ try? Gzip.deflate($0) }) else {
+      return FramedMessage(bytes: message, isCompressed: false)
+    }
+    return FramedMessage(bytes: packed, isCompressed: true)
+  }
+
+  private func keep(_ message: FramedMessage) {
     guard !isCommitted else { return }
-    bytesSent += message.count
+    bytesSent += message.bytes.count
     if bytesSent > limits.retryBytesMax { return commit() }
     sent.append(message)
   }
@@ -294,13 +308,20 @@ extension ClientCall {
   }
 
   private static func append(
-    _ message: [UInt8], to stream: HTTP2Stream, _ session: HTTP2Session
+    _ message: FramedMessage, to stream: HTTP2Stream, _ session: HTTP2Session
   ) throws(HTTP2Error) {
-    let whole = MessageDeframer.prefixBytes + message.count
+    let bytes = message.bytes
+    let whole = MessageDeframer.prefixBytes + bytes.count
     try session.append(capacity: whole, to: stream) { room in
-      MessageDeframer.writePrefix(message.count, to: room)
-      UnsafeMutableRawBufferPointer(rebasing: room[MessageDeframer.prefixBytes..<whole]).copyBytes(from: message)
+      MessageDeframer.writePrefix(bytes.count, isCompressed: message.isCompressed, to: room)
+      UnsafeMutableRawBufferPointer(rebasing: room[MessageDeframer.prefixBytes..<whole]).copyBytes(from: bytes)
       return whole
     }
   }
+}
+
+/// A message as it is sent, and whether that is compressed.
+private struct FramedMessage: Sendable {
+  let bytes: [UInt8]
+  let isCompressed: Bool
 }

@@ -90,6 +90,7 @@ final class ClientConnection: Connection {
     }
     headers.append("content-type", "application/grpc")
     headers.append("te", "trailers")
+    if call.options.compresses { headers.append("grpc-encoding", "gzip") }
     headers.append("grpc-accept-encoding", MessageEncoding.accepted)
     headers.append("user-agent", "grpc-swift-handoff/1")
     if call.retries > 0 { headers.append("grpc-previous-rpc-attempts", "\(call.retries)") }

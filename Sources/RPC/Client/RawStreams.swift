@@ -13,6 +13,9 @@ package struct RawResponseStream: AsyncSequence, Sendable {
   /// Metadata sent with the status of a call that has succeeded; empty until then. That of a failure is in its error.
   package var trailers: Metadata { source.trailers.withLock { $0 } }
 
+  /// Whether the message read last had come compressed; for the task that reads, on the call's loop.
+  package var lastWasCompressed: Bool { source.inbox.lastWasCompressed }
+
   /// Reads from the start of what has not been read yet.
   package func makeAsyncIterator() -> Iterator { Iterator(source: source) }
 
@@ -45,15 +48,19 @@ final class ResponseSource: Sendable {
 
 /// Where the requests of a call with many requests are written.
 package struct RawRequestWriter: Sendable {
-  private let write: @Sendable ([UInt8]) async throws -> Void
+  private let write: @Sendable (_ message: [UInt8], _ compressed: Bool) async throws -> Void
 
-  init(_ write: @escaping @Sendable ([UInt8]) async throws -> Void) { self.write = write }
+  init(_ write: @escaping @Sendable (_ message: [UInt8], _ compressed: Bool) async throws -> Void) {
+    self.write = write
+  }
 
   /// Sends one message; suspends while there is no connection yet, or more than the channel's bound waits for a slow
   /// server.
   ///
+  /// - Parameter compressed: false for a message that is to go uncompressed though the call's requests are
+  ///   (`CallOptions.compresses`).
   /// - Throws: ``RPCError`` when the call is over; its outcome is read from the answer.
-  package func send(_ message: [UInt8]) async throws { try await write(message) }
+  package func send(_ message: [UInt8], compressed: Bool = true) async throws { try await write(message, compressed) }
 }
 
 extension RawResponseStream {
@@ -65,9 +72,11 @@ extension RawResponseStream {
     guard let message = try await messages.next() else {
       throw RPCError(.unimplemented, "OK came without the message that the call must have")
     }
+    let isCompressed = lastWasCompressed
     guard try await messages.next() == nil else {
       throw RPCError(.unimplemented, "more than one message came in answer to a call that has one")
     }
-    return RawResponse(message: message, initialMetadata: initialMetadata, trailers: trailers)
+    return RawResponse(
+      message: message, isCompressed: isCompressed, initialMetadata: initialMetadata, trailers: trailers)
   }
 }

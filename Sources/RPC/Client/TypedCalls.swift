@@ -51,6 +51,9 @@ package struct ResponseStream<Response: Message>: AsyncSequence, Sendable {
   /// Metadata sent with the status of a call that has succeeded; empty until then. That of a failure is in its error.
   package var trailers: Metadata { raw.trailers }
 
+  /// Whether the response read last had come compressed; for the task that reads, on the call's loop.
+  package var lastWasCompressed: Bool { raw.lastWasCompressed }
+
   /// Reads from the start of what has not been read yet.
   package func makeAsyncIterator() -> Iterator { Iterator(raw: raw.makeAsyncIterator()) }
 
@@ -75,8 +78,12 @@ package struct RequestWriter<Request: Message>: Sendable {
 
   /// Sends one request; suspends while more than the channel's bound waits for a slow server.
   ///
+  /// - Parameter compressed: false for a request that is to go uncompressed though the call's are
+  ///   (`CallOptions.compresses`).
   /// - Throws: ``RPCError`` when the call is over.
-  package func send(_ request: Request) async throws { try await raw.send(try encoded(request)) }
+  package func send(_ request: Request, compressed: Bool = true) async throws {
+    try await raw.send(try encoded(request), compressed: compressed)
+  }
 }
 
 private func encoded(_ message: some Message) throws(RPCError) -> [UInt8] {

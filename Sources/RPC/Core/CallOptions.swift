@@ -8,6 +8,9 @@ package struct CallOptions: Sendable {
   package var metadata: Metadata
   /// Wait for a connection until the deadline instead of failing with UNAVAILABLE while there is none.
   package var waitForReady: Bool
+  /// Send the requests compressed by gzip, save those of which the writer says otherwise. A server that does not know
+  /// gzip answers UNIMPLEMENTED.
+  package var compresses = false
 
   /// Makes options; every call should have a deadline.
   package init(deadline: Deadline, metadata: Metadata = Metadata(), waitForReady: Bool = false) {

@@ -26,6 +26,8 @@ package protocol RPCTransport: Sendable {
 package struct RawResponse: Sendable {
   /// The message.
   package var message: [UInt8]
+  /// Whether it came compressed.
+  package var isCompressed = false
   /// Metadata sent before the message.
   package var initialMetadata: Metadata
   /// Metadata sent with the status.

@@ -34,6 +34,7 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
   /// Starts the handler for a caller that sends one message.
   func begin(with request: [UInt8]) {
     bytesReceived += request.count
+    guard fits(request) else { return }
     if handler.takesOneRequest { return request.withUnsafeBytes { begin($0) } }
     begin(UnsafeRawBufferPointer(start: nil, count: 0))
     inbox.put(request)
@@ -49,7 +50,7 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
     guard !isOver else { return }
     writerTask = Task(executorPreference: loop) { [self] in
       do {
-        try await requests(RawRequestWriter { [self] message in try await put(message) })
+        try await requests(RawRequestWriter { [self] message, _ in try await put(message) })
         inbox.finish(.success(()))
       } catch {
         receiver.finish(RPCError(thrown: error), Metadata(), dropping: true)
@@ -93,9 +94,18 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
   private func put(_ message: [UInt8], _ continuation: UnsafeContinuation<Void, any Error>) {
     guard !isOver else { return continuation.resume(throwing: Self.overError) }
     bytesReceived += message.count
+    guard fits(message) else { return continuation.resume(throwing: Self.overError) }
     inbox.put(message)
     guard inbox.bytes > core.limits.outboundBytesPerStreamMax else { return continuation.resume() }
     waitingWriters.append(continuation)
+  }
+
+  /// Over a socket a message over the limit would not be taken either.
+  private func fits(_ message: [UInt8]) -> Bool {
+    if message.count <= core.limits.messageBytesMax { return true }
+    fail(
+      RPCServerFault.tooLarge("message of \(message.count) bytes is over the limit of \(core.limits.messageBytesMax)"))
+    return false
   }
 
   private func roomForRequests() {

@@ -86,6 +86,7 @@ package final class InProcessTransport: RPCTransport {
     let work: @Sendable () -> Void = {
       let call = InProcessCall(
         loop: core.loop, context: context, handler: route.handler, core: core.value, waiter: waiter)
+      guard !core.value.isOverloaded else { return call.fail(RPCServerFault.overloaded) }
       if call.admit() { begin(call) }
     }
     if core.loop.isCurrent { work() } else { core.loop.execute(work) }

@@ -1,5 +1,6 @@
 package import Crypto
 package import EventLoop
+package import HTTP2
 
 /// How a server is set up.
 package struct RPCServerConfiguration: Sendable {
@@ -33,8 +34,14 @@ package struct RPCServerLimits: Sendable {
   package var headerListBytesMax = 16 << 10
   /// Connections of the whole server; further ones wait unaccepted.
   package var connectionsMax = 1024
-  /// Handlers running on one loop, also those whose client has left; further calls are refused as retryable.
+  /// Handlers running on one loop, also those whose client has left; further calls are answered with
+  /// RESOURCE_EXHAUSTED, further plain HTTP requests with 503.
   package var handlersPerLoopMax = 4096
+  /// The same for one connection, whose client may have left the calls themselves.
+  package var handlersPerConnectionMax = 1000
+  /// Bytes of incomplete requests, and of answers that wait for slow clients, on one loop; above it, further calls are
+  /// answered as above.
+  package var heldBytesPerLoopMax = 256 << 20
   /// Bytes of incomplete requests held for one connection.
   package var inboundBytesPerConnectionMax = 16 << 20
   /// Bytes of one stream's answers that wait for the client before its handler is suspended.
@@ -47,8 +54,31 @@ package struct RPCServerLimits: Sendable {
   package var requestTimeout: Duration = .seconds(60)
   /// How long a client may take no byte of what waits for it.
   package var writeTimeout: Duration = .seconds(30)
+  /// How long the answer of one call may be held up by a client that opens no window for it; then the call is reset.
+  package var stallTimeout: Duration = .seconds(120)
   /// How long a connection may be without calls before it is closed gracefully; nil keeps it.
   package var idleTimeout: Duration?
+  /// How old a connection may become before it is closed gracefully, varied by a tenth; nil keeps it.
+  package var connectionAgeMax: Duration?
+  /// How long the calls of a connection that is too old may go on; nil lets them.
+  package var connectionAgeGrace: Duration?
+  /// After that long without a byte from the client it is sent a PING (gRPC proposal A8).
+  package var keepaliveTime: Duration = .seconds(2 * 3600)
+  /// A connection whose PING brings no byte that long is closed.
+  package var keepaliveTimeout: Duration = .seconds(20)
+  /// The least time between two PINGs of a client; each that comes earlier is a strike. What the server sends of an
+  /// answer clears the strikes.
+  package var pingIntervalMin: Duration = .seconds(300)
+  /// The same while the client has no call open.
+  package var pingIntervalMinWithoutCalls: Duration = .seconds(2 * 3600)
+  /// With more strikes than that the client is told "too_many_pings" and the connection closed.
+  package var pingStrikesMax = 2
+  /// Frames without work in them: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, GOAWAY, empty DATA and unknown types.
+  package var unproductiveFrames = HTTP2Limits.Rate(burst: 1000, perSecond: 100)
+  /// Streams that a client resets.
+  package var resetsReceived = HTTP2Limits.Rate(burst: 500, perSecond: 50)
+  /// Streams that the server has to reset because of what a client did.
+  package var resetsCaused = HTTP2Limits.Rate(burst: 256, perSecond: 32)
   /// How long an ``HTTPHandler`` may take for an answer, streamed ones included.
   package var httpTimeout: Duration = .seconds(60)
 

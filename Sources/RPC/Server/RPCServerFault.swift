@@ -8,6 +8,8 @@ package enum RPCServerFault: RPCErrorConvertible {
   case tooLarge(String)
   /// The only message of the request cannot be read.
   case malformedMessage(ProtobufError)
+  /// The server does as much as it may already.
+  case overloaded
   /// The deadline passed before the answer was ready.
   case deadlinePassed
 
@@ -17,6 +19,7 @@ package enum RPCServerFault: RPCErrorConvertible {
     case .noMethod(let path): RPCError(.unimplemented, "no method \(path)")
     case .tooLarge(let text): RPCError(.resourceExhausted, text)
     case .malformedMessage(let error): error.rpcError
+    case .overloaded: RPCError(.resourceExhausted, "the server has too much to do; try again later")
     case .deadlinePassed: RPCError(.deadlineExceeded, "the deadline passed before the answer was ready")
     }
   }

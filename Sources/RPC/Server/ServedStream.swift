@@ -53,6 +53,9 @@ class ServedStream: @unchecked Sendable {
   /// The request is complete.
   func receiveEnd() {}
 
+  /// A task of the handler began (1) or ended (-1).
+  func taskChanged(_ change: Int) {}
+
   /// The transport's stream is gone; it must not be kept.
   func detach() {}
 
@@ -74,6 +77,7 @@ class ServedStream: @unchecked Sendable {
   /// Has the handler run.
   func start() {
     core.handlersRunning += 1
+    taskChanged(1)
     core.handlers.run(self)
   }
 
@@ -83,6 +87,7 @@ class ServedStream: @unchecked Sendable {
   /// The handler has ended; its task has no more to do with this stream.
   func served() {
     core.handlersRunning -= 1
+    taskChanged(-1)
     task = nil
   }
 

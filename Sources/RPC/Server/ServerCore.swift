@@ -18,6 +18,14 @@ final class ServerCore {
   /// Handlers that have not ended, also those whose call is over: a client that resets its streams quickly must not be
   /// able to have any number of them.
   var handlersRunning = 0
+  /// Bytes of incomplete requests on all connections.
+  var bytesHeld = 0
+  /// Bytes of answers that wait for clients, as last looked at.
+  var bytesWaiting = 0
+
+  var isOverloaded: Bool {
+    handlersRunning >= limits.handlersPerLoopMax || bytesHeld + bytesWaiting > limits.heldBytesPerLoopMax
+  }
 
   init(
     on loop: EventLoop, routes: RouteTable, interceptors: [any ServerInterceptor], limits: RPCServerLimits,

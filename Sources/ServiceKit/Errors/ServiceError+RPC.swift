@@ -82,6 +82,7 @@ extension RPCError {
     case .tooLarge: return ServiceError(.bodyTooLarge).rpcError
     case .malformedMessage(let error):
       return ServiceError(.requestInvalid, "the message cannot be read: \(error)").rpcError
+    case .overloaded: return ServiceError(.tooManyRequests).rpcError
     case .deadlinePassed: return ServiceError(.deadlineExceeded).rpcError
     }
   }

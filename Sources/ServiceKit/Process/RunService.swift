@@ -178,6 +178,8 @@ private final class Daemon: Sendable {
     interceptors.append(CallLog(log))
     var configuration = RPCServerConfiguration(listen: addresses(description.listen))
     configuration.limits = parts.limits
+    // The channels of the other daemons ping every 30 seconds.
+    configuration.limits.pingIntervalMin = .seconds(15)
     configuration.status = RPCError.toClient
     // Who serves everybody does not ask everybody for a certificate.
     configuration.tls = try process.proof.tls?.server(parts.rules == nil ? .accepted : .required)

@@ -24,6 +24,8 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
 
   override func detach() { stream = nil }
 
+  override func taskChanged(_ change: Int) { connection.handlersRunning += change }
+
   override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
 
   override func receive(_ bytes: UnsafeRawBufferPointer) {

@@ -68,6 +68,8 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     core.spareCalls.append(self)
   }
 
+  override func taskChanged(_ change: Int) { connection?.handlersRunning += change }
+
   override var outboundBytes: Int { stream?.outboundBytes ?? 0 }
 
   override func receive(_ bytes: UnsafeRawBufferPointer) {

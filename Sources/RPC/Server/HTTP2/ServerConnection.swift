@@ -6,18 +6,27 @@ import HTTP2
 final class ServerConnection: Connection {
   let core: ServerCore
   /// Bytes of requests that are not complete.
-  var bytesHeld = 0
+  var bytesHeld = 0 {
+    didSet { core.bytesHeld += bytesHeld - oldValue }
+  }
+  /// Handlers of this connection that have not ended, also those whose call is over.
+  var handlersRunning = 0
   private let owner: ServerLoop
   private let peer: String
   private var head = RequestHead()
   private var isReadingRequest = false
-  private var headerBlockBegan: MonotonicTime?
-  private var hasSettings = false
-  private var idleSince: MonotonicTime
-  private let opened: MonotonicTime
-  private var drain = DrainPhase.none
+  private(set) var headerBlockBegan: MonotonicTime?
+  private(set) var hasSettings = false
+  private(set) var idleSince: MonotonicTime
+  let opened: MonotonicTime
+  /// When it becomes too old.
+  let expires: MonotonicTime?
+  var pings = PingPolicy()
+  private(set) var drain = DrainPhase.none
+  private(set) var drainBegan: MonotonicTime?
+  private var drainReason: StaticString = ""
 
-  private enum DrainPhase {
+  enum DrainPhase {
     case none
     /// The notice and a PING are out; streams that were on their way are still taken.
     case announced
@@ -31,9 +40,13 @@ final class ServerConnection: Connection {
     self.core = core
     opened = owner.loop.now
     idleSince = opened
+    expires = core.limits.connectionAgeMax.map { [opened] in opened.advanced(by: $0 * Double.random(in: 0.9...1.1)) }
     var configuration = HTTP2Configuration(role: .server)
     configuration.limits.concurrentStreamsMax = core.limits.streamsPerConnectionMax
     configuration.limits.headerListBytesMax = core.limits.headerListBytesMax
+    configuration.limits.unproductiveFrames = core.limits.unproductiveFrames
+    configuration.limits.resetsReceived = core.limits.resetsReceived
+    configuration.limits.resetsCaused = core.limits.resetsCaused
     Self.setWindows(&configuration)
     let session = try HTTP2Session(configuration)
     super.init(
@@ -44,47 +57,38 @@ final class ServerConnection: Connection {
 
   override func closed() {
     if let fault, !hasSettings { core.refusedPeer(peer, fault) }
+    bytesHeld = 0
     owner.removed(self)
   }
 
   var holdsTooMuch: Bool { bytesHeld > core.limits.inboundBytesPerConnectionMax }
 
   /// Begins the graceful end: no new calls after a round trip, then close when the last one has ended.
-  func beginDrain() {
+  ///
+  /// - Parameter reason: travels in the final GOAWAY.
+  func beginDrain(_ reason: StaticString = "") {
     guard drain == .none, !isClosed else { return }
     guard hasSettings else { return close(.noError) }
     drain = .announced
+    drainBegan = loop.now
+    drainReason = reason
     act { session throws(HTTP2Error) in
       try session.submitShutdownNotice()
       try session.ping(Self.drainPing)
     }
   }
 
-  /// Ends at once, telling the client; its calls are cancelled.
-  func terminate() {
+  /// Ends at once, telling the client; its calls are cancelled. Not to be called from within the session.
+  ///
+  /// - Parameters:
+  ///   - reason: travels in the GOAWAY.
+  ///   - fault: what is told of a client that never came to speak HTTP/2.
+  func terminate(_ code: HTTP2ErrorCode = .noError, _ reason: StaticString = "", because fault: String? = nil) {
     act { session throws(HTTP2Error) in
-      try session.terminate(.noError)
+      try session.goaway(code, debugData: reason)
       try session.collectOutput()
     }
-    close(.cancel)
-  }
-
-  /// Closes the connection when the client has let one of its times pass.
-  func checkTimes() {
-    let now = loop.now
-    let limits = core.limits
-    if !hasSettings, now.since(opened) >= limits.handshakeTimeout {
-      return close(.settingsTimeout, because: "the client did not begin to speak HTTP/2 in time")
-    }
-    if let began = headerBlockBegan, now.since(began) >= limits.requestTimeout { return terminate() }
-    if outboundBytes > 0, now.since(lastWriteProgress) >= limits.writeTimeout { return close(.cancel) }
-    if let idle = limits.idleTimeout, session.streamCount == 0, now.since(idleSince) >= idle { beginDrain() }
-    session.forEachStream { stream in
-      guard !stream.remoteEnded, let served = served(stream), served.takesWholeRequest,
-        now.since(served.began) >= limits.requestTimeout
-      else { return }
-      act { session throws(HTTP2Error) in try session.reset(stream, .cancel) }
-    }
+    close(.cancel, because: fault)
   }
 
   private static let drainPing: UInt64 = 0x6472_6169_6e00_0001
@@ -107,8 +111,9 @@ extension ServerConnection: HTTP2SessionDelegate {
     headerBlockBegan = nil
     guard kind == .request else { return }
     isReadingRequest = false
-    guard core.handlersRunning < core.limits.handlersPerLoopMax else {
-      return act { session throws(HTTP2Error) in try session.reset(stream, .refusedStream) }
+    if core.isOverloaded || handlersRunning >= core.limits.handlersPerConnectionMax {
+      return head.content == .grpc
+        ? refuse(stream, core.status(RPCServerFault.overloaded)) : refuse(stream, "503")
     }
     if head.content == .grpc {
       openCall(stream)
@@ -139,13 +144,23 @@ extension ServerConnection: HTTP2SessionDelegate {
     served.detach()
   }
 
+  func pingReceived(_ payload: UInt64) {
+    guard !pings.allows(now: loop.now, hasCalls: session.streamCount > 0, core.limits) else { return }
+    // Not from within the session.
+    loop.executeLocally { [weak self] in self?.terminate(.enhanceYourCalm, "too_many_pings") }
+  }
+
+  func frameSent(_ type: HTTP2FrameType, streamID: Int32) {
+    if type == .data || type == .headers { pings.answered() }
+  }
+
   func pingAck(_ payload: UInt64) {
     guard payload == Self.drainPing, drain == .announced else { return }
     drain = .final
-    act { session throws(HTTP2Error) in try session.goaway() }
+    act { session throws(HTTP2Error) in try session.goaway(debugData: drainReason) }
   }
 
-  private func served(_ stream: HTTP2Stream) -> ServedStream? {
+  func served(_ stream: HTTP2Stream) -> ServedStream? {
     // Only `openCall` and `openHTTP` set the context, to a `ServedStream`.
     stream.context.map { unsafeDowncast($0, to: ServedStream.self) }
   }

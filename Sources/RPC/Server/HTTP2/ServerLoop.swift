@@ -60,7 +60,8 @@ final class ServerLoop {
     sweep = loop.schedule(after: core.limits.sweepInterval) { [weak self] in
       guard let self else { return }
       sweep = nil
-      for connection in Array(connections.values) { connection.checkTimes() }
+      core.bytesWaiting = 0
+      for connection in Array(connections.values) { core.bytesWaiting += connection.checkTimes() }
       planSweep()
     }
   }
@@ -69,8 +70,9 @@ final class ServerLoop {
 extension RPCServerLimits {
   /// How often times are looked at: a quarter of the shortest, at least every second.
   var sweepInterval: Duration {
-    var shortest = min(handshakeTimeout, requestTimeout, writeTimeout)
-    if let idleTimeout { shortest = min(shortest, idleTimeout) }
+    let optional = [idleTimeout, connectionAgeMax, connectionAgeGrace].compactMap { $0 }
+    let times = [handshakeTimeout, requestTimeout, writeTimeout, stallTimeout, keepaliveTime, keepaliveTimeout]
+    let shortest = (times + optional).min() ?? .seconds(1)
     return min(.seconds(1), max(.milliseconds(1), shortest / 4))
   }
 }
