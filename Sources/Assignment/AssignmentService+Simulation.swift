@@ -74,7 +74,8 @@ extension AssignmentService {
       try await ledger.pool.query(
         """
         SELECT DISTINCT ON (e.ticket_id) e.ticket_id, e.body FROM ticket_entry AS e
-        WHERE e.service_id = \(service) AND e.ticket_id = ANY(\(tickets.map(\.id))) ORDER BY e.ticket_id, e.id
+        WHERE e.service_id = \(service) AND e.ticket_id = ANY(\(tickets.map(\.id)))
+        ORDER BY e.ticket_id, e.create_time, e.id
         """, deadline: call.deadline)
     }
     return Dictionary(try rows.map { (try $0.value(0), try $0.value(1)) }, uniquingKeysWith: { first, _ in first })

@@ -179,7 +179,7 @@ extension TicketStore {
           LEFT JOIN processing_type AS pt ON pt.service_id = t.service_id AND pt.id = t.processing_type_id
           LEFT JOIN LATERAL (SELECT i.body FROM ticket_entry AS i
             WHERE i.service_id = t.service_id AND i.ticket_id = t.id AND i.kind = 'INQUIRY'
-            ORDER BY i.id DESC LIMIT 1) AS q ON true
+            ORDER BY i.create_time DESC, i.id DESC LIMIT 1) AS q ON true
           WHERE t.service_id = \(ticket.serviceID) AND t.id = \(ticket.id)
           """,
         ], deadline: deadline)

@@ -27,6 +27,26 @@ import Testing
     #expect(entries.map(\.id) == written.entryIDs)
   }
 
+  @Test("what several daemons wrote is read in the order in which it was written, in one page or in many")
+  func orderOfSeveralDaemons() async throws {
+    let first = try await Fixture.make()
+    // Another daemon, which takes its ids in blocks of its own.
+    let second = try await Fixture(first.database)
+    _ = try await second.ticket("Takes the first block of ids")
+    let ticket = try await first.ticket()
+    for (fixture, text) in [(second, "one"), (first, "two"), (second, "three")] {
+      _ = try await fixture.comment(ticket, text)
+    }
+    let whole = try await first.ledger.entries(of: ticket, limit: 10, deadline: first.deadline)
+    #expect(whole.map(\.body) == ["Water comes out below.", "one", "two", "three"])
+    #expect(whole.map(\.id) != whole.map(\.id).sorted { $0.rawValue < $1.rawValue }, "the blocks are not mixed")
+    var paged: [EntryRecord] = []
+    while let next = try await first.ledger.entries(
+      of: ticket, after: paged.last?.id, limit: 1, deadline: first.deadline
+    ).first { paged.append(next) }
+    #expect(paged.map(\.body) == whole.map(\.body))
+  }
+
   @Test("a change sets, records and counts in one statement, and bumps the version once")
   func write() async throws {
     let fixture = try await Fixture.make()

@@ -5,7 +5,7 @@ import RPCProtos
 import ServiceKit
 
 extension TicketLedger {
-  /// A page of a ticket's history, oldest first.
+  /// A page of a ticket's history, oldest first: by time, because daemons take ids in blocks of their own.
   ///
   /// - Parameters:
   ///   - after: the last entry of the page before; nil: from the first.
@@ -18,8 +18,11 @@ extension TicketLedger {
       let rows = try await pool.query(
         """
         SELECT \(fragment: EntryRecord.columns) FROM ticket_entry AS e
-        WHERE e.service_id = \(ticket.serviceID) AND e.ticket_id = \(ticket.id) AND e.id > \(after ?? EntryID(0))
-        ORDER BY e.id LIMIT \(limit)
+        WHERE e.service_id = \(ticket.serviceID) AND e.ticket_id = \(ticket.id)
+          AND (\(after ?? EntryID(0)) = 0 OR (e.create_time, e.id) > (
+            SELECT b.create_time, b.id FROM ticket_entry AS b
+            WHERE b.service_id = \(ticket.serviceID) AND b.id = \(after ?? EntryID(0))))
+        ORDER BY e.create_time, e.id LIMIT \(limit)
         """, deadline: deadline)
       return try rows.map { try EntryRecord($0) }
     }
