@@ -65,6 +65,16 @@ struct ConfigurationTests {
     #expect(demo.output.contains("Start one in another terminal: handoff up"), "\(demo.output)")
   }
 
+  @Test("handoff probe works among the variables of a daemon, and says what does not answer")
+  func probe() async throws {
+    let environment = Self.bare.merging(["HANDOFF_LISTEN": "0.0.0.0:7101"]) { $1 }
+    let ended = try await run(
+      Place.handoff, ["probe", "--url", "http://127.0.0.1:1/readyz"], environment: environment)
+    #expect(ended.code == 1)
+    #expect(ended.output.hasPrefix("handoff: http://127.0.0.1:1/readyz does not answer: "), "\(ended.output)")
+    #expect(try await run(Place.handoff, ["probe"], environment: environment).code == 64)
+  }
+
   @Test("handoff itself refuses unknown variables, words and options with 64")
   func operatorTool() async throws {
     let cases: [([String], [String: String], String)] = [

@@ -31,14 +31,18 @@ extension ClusterTests {
       try await Self.run("backup", in: place)
 
       let target = try TestCluster()
-      _ = try await target.up()
+      try FileManager.default.createDirectory(atPath: target.data, withIntermediateDirectories: false)
       try place.link("restored", to: target.data)
       try await Self.run("restore", in: place)
-      #expect(try await target.program.end().code == 0)
-      try await Self.run("keys", in: place)
       _ = try await target.up()
       #expect(try await PythonClient.rows("reveal_everything", target).map(\.name) == originals)
       #expect(try await target.program.end().code == 0)
+
+      // Neither command overwrites anything.
+      for block in ["backup", "restore"] {
+        let again = try await bash(try Self.block(block), in: place.path)
+        #expect(again.code == 1 && again.output.contains("already"), "\(block): \(again.output)")
+      }
     }
 
     @discardableResult
@@ -67,6 +71,8 @@ struct Checkout {
     let files = FileManager.default
     try files.createDirectory(atPath: path, withIntermediateDirectories: true)
     try link(".handoff", to: cluster.data)
+    try files.createDirectory(atPath: "\(path)/.build/release", withIntermediateDirectories: true)
+    try link(".build/release/handoff", to: Place.handoff)
     try link("protos", to: "\(Place.project)/protos")
     let python = URL(filePath: try TestPython.path())
     try link(".venv", to: python.deletingLastPathComponent().deletingLastPathComponent().path)

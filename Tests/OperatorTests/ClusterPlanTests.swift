@@ -1,4 +1,5 @@
 import Foundation
+import RPC
 import Testing
 
 @testable import Operator
@@ -105,6 +106,72 @@ struct ClusterPlanTests {
     }
     #expect(scratch.mode(of: file) == 0o600)
     #expect(scratch.mode(of: ClusterPlan.maskingKeys(directory)) == 0o700)
+  }
+
+  @Test("the edge in containers has every setting of the local one but addresses and TLS")
+  func edgeInContainers() throws {
+    let project = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let compose = try String(contentsOf: project.appending(path: "docker-compose.yml"), encoding: .utf8)
+    let certificates = ClusterCertificates(directory: "/certificates", owner: .current)
+    for argument in ClusterPlan.edgeArguments(try ClusterPorts.choose(edge: 0), certificates) {
+      // The daemons in containers know one another by tokens, and the edge has no TLS there.
+      if ["--frontend=", "--backend=", "--tls-"].contains(where: argument.hasPrefix) { continue }
+      if argument.contains("/certificates/") { continue }
+      #expect(compose.contains("      - \(argument)\n"), "\(argument) is not in docker-compose.yml")
+    }
+  }
+
+  @Test("a cluster in containers gets each program's secrets in a place of its own, and the same the next time")
+  func secretsOfContainers() throws {
+    let scratch = try Scratch()
+    let environment = ["HANDOFF_DATABASE_URL": "postgresql://handoff@postgres:5432/handoff"]
+    let out = "\(scratch.path)/out"
+    let arguments = try Arguments(["secrets", "--data", "\(scratch.path)/data", "--out", out])
+    func files() throws -> [String: String] {
+      try SecretsCommand.run(arguments, try OperatorConfig(environment: environment), Console())
+      var files: [String: String] = [:]
+      for name in try FileManager.default.subpathsOfDirectory(atPath: out) {
+        files[name] = try? String(contentsOfFile: "\(out)/\(name)", encoding: .utf8)
+      }
+      return files
+    }
+    let first = try files()
+    #expect(try files() == first)
+    for daemon in ClusterPlan.daemons {
+      let url = try #require(first["\(daemon.name)/database-url"])
+      #expect(url.wholeMatch(of: /postgresql:\/\/handoff_[a-z]+:[0-9a-f]{64}@postgres:5432\/handoff\n/) != nil)
+      #expect(first["\(daemon.name)/caller-tokens"]?.contains("\n\(daemon.name) sha256:") == false)
+      #expect((first["\(daemon.name)/ledger-key"] != nil) == daemon.writesTickets)
+      #expect(scratch.mode(of: "\(out)/\(daemon.name)") == 0o700)
+      #expect(scratch.mode(of: "\(out)/\(daemon.name)/database-url") == 0o600)
+    }
+    // The owner's password is the database's and the one in the owner's URL, and no daemon has it.
+    let password = try #require(first["postgres/password"])
+    #expect(scratch.mode(of: "\(out)/postgres/password") == 0o444)
+    let owner = try #require(try PrivateFile.read("\(scratch.path)/data/secrets/owner-database-url"))
+    #expect(owner == "postgresql://handoff:\(password)@postgres:5432/handoff\n")
+    #expect(!first.contains { $0.key != "postgres/password" && $0.value.contains(password) })
+  }
+
+  @Test("secrets says what it needs", arguments: [[:], ["HANDOFF_DATABASE_URL": "postgresql://postgres/handoff"]])
+  func secretsWithoutAddress(environment: [String: String]) throws {
+    let arguments = try Arguments(["secrets", "--data", "/nonexistent/data", "--out", "/nonexistent/out"])
+    let error = #expect(throws: OperatorError.self) {
+      try SecretsCommand.run(arguments, try OperatorConfig(environment: environment), Console())
+    }
+    #expect(error?.exitCode == 64)
+    #expect(error?.advice.contains("postgresql://handoff@postgres:5432/handoff") == true)
+  }
+
+  @Test(
+    "the demo takes gRPC to the host and port of the edge, and nothing else for a URL",
+    arguments: [
+      ("http://127.0.0.1:8080", "127.0.0.1:8080"), ("http://edge:8080/", "edge:8080"), ("http://edge", nil),
+      ("https://edge:8080", nil), ("http://edge:0", nil), ("http://edge:8080/v1", nil), ("edge:8080", nil),
+    ])
+  func demoTargets(url: String, expected: String?) {
+    #expect(DemoPlace.target(of: url) == expected.flatMap { RPCTarget(parsing: $0) })
   }
 
   @Test("passwords are long, typable and never the same")

@@ -37,6 +37,11 @@ struct ClusterDatabase: Sendable {
     return "\(url[..<start])\(role):\(password)@\(host)\(url[authority.endIndex...])"
   }
 
+  /// Where a daemon's password is kept.
+  static func passwordFile(of daemon: ClusterPlan.Daemon, _ directory: DataDirectory) -> String {
+    "\(directory.secrets)/\(daemon.name)-database-password"
+  }
+
   /// Brings the schema up to date; returns what was applied.
   func migrate() async throws(OperatorError) -> [Migration] {
     do {
@@ -66,7 +71,7 @@ struct ClusterDatabase: Sendable {
     of daemon: ClusterPlan.Daemon, _ directory: DataDirectory, _ pool: PostgresPool
   ) async throws {
     let deadline = Deadline.after(.seconds(30))
-    let file = "\(directory.secrets)/\(daemon.name)-database-password"
+    let file = Self.passwordFile(of: daemon, directory)
     if try PrivateFile.read(file) == nil, !isPrivate {
       // Roles belong to the whole server: a new password would lock another installation's daemon out.
       let rows = try await pool.query(

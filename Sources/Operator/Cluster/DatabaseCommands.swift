@@ -28,7 +28,7 @@ enum DatabaseCommands {
   }
 
   /// Works on a database with an up-to-date schema, and stops what was started for that.
-  private static func withDatabase(
+  static func withDatabase(
     _ arguments: Arguments, _ config: OperatorConfig, _ signals: StopSignals, _ console: Console,
     _ work: @escaping @Sendable (ClusterDatabase, DataDirectory) async throws -> Void
   ) async throws(OperatorError) {

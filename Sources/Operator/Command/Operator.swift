@@ -31,6 +31,11 @@ private func run(
     console.line("handoff \(handoffVersion)")
     return 0
   }
+  if command == .probe {
+    // Runs in the container of a daemon, among the variables of that.
+    try await ProbeCommand.run(arguments, console)
+    return 0
+  }
   let config = try OperatorConfig(environment: ProcessInfo.processInfo.environment)
   switch command {
   case .up:
@@ -43,9 +48,19 @@ private func run(
     try await DemoCommand.run(arguments, console)
   case .doctor:
     return await Doctor(arguments, config).report(to: console) ? 0 : 1
+<<<<<<< HEAD
   case .certificates:
     try CertificatesCommand.run(arguments, config, console)
   case .version: break
+=======
+  case .backup:
+    try BackupCommands.backup(arguments, config, console)
+  case .restore:
+    try await BackupCommands.restore(arguments, config, try StopSignals(), console)
+  case .secrets:
+    try SecretsCommand.run(arguments, config, console)
+  case .probe, .version: break
+>>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
   }
   return 0
 }
@@ -68,9 +83,36 @@ private func details(_ command: CommandName) -> String {
     Uses HANDOFF_DATABASE_URL or HANDOFF_DATABASE_URL_FILE when set, else the private PostgreSQL in DIR.
 
     """
-  case .demo: "Needs a running cluster: handoff up. Ends with code 1 when any step is not as it should be.\n"
+  case .demo:
+    """
+    Needs a running cluster: handoff up, or one elsewhere that --edge and --sign-ins point to. Ends with code 1 when any
+    step is not as it should be.
+
+    """
   case .doctor: "Ends with code 1 when something keeps a cluster from running.\n"
+<<<<<<< HEAD
   case .certificates: CertificatesCommand.help
+=======
+  case .backup:
+    """
+    Keep what it writes as safe as the installation itself: it holds the keys under which originals are sealed. Uses
+    HANDOFF_DATABASE_URL or HANDOFF_DATABASE_URL_FILE when set, else the private PostgreSQL of the cluster in DIR.
+
+    """
+  case .restore:
+    """
+    Uses HANDOFF_DATABASE_URL or HANDOFF_DATABASE_URL_FILE when set, a database without an organization, else makes a
+    private PostgreSQL in DIR, where no installation may be. Start it with handoff up afterwards.
+
+    """
+  case .secrets:
+    """
+    Makes what is missing in DIR and keeps what is there. HANDOFF_DATABASE_URL says how the database will be reached,
+    without a password. The database need not run yet: `handoff migrate` lets the daemons in with these passwords.
+
+    """
+  case .probe: "Ends with code 0 when the answer is 200, else with 1 and the reason.\n"
+>>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
   case .version: ""
   }
 }

@@ -9,37 +9,43 @@ import ServiceKit
 struct DemoClient: Sendable {
   let sessions: SessionServiceClient
   let api: HandoffServiceClient
-  /// The tickets daemon itself, which takes what customers reply from the mail daemon.
-  let tickets: TicketServiceClient
+  /// The tickets daemon itself, which takes what customers reply from the mail daemon; nil when it is out of reach.
+  let tickets: TicketServiceClient?
   let edge: String
   private let channel: RPCChannel
-  private let ticketsChannel: RPCChannel
+  private let ticketsChannel: RPCChannel?
   private let http: HTTPClient
 
-  /// Connects to the gateway as anybody with TLS does, and to the tickets daemon with the certificate of mail's.
+  /// Talks gRPC to `gateway` and JSON to `edge`, a URL without a path.
+  ///
+  /// - Parameters:
+  ///   - tickets: the tickets daemon, when it can be reached.
+  ///   - certificates: those of the cluster, whose authority is trusted; nil: no TLS, and no way to the tickets daemon,
+  ///     which is called with the certificate of mail's.
   init(
-    _ addresses: ClusterAddresses, _ certificates: ClusterCertificates, group: EventLoopGroup
+    gateway: RPCTarget, edge: String, tickets: RPCTarget?, certificates: ClusterCertificates?, group: EventLoopGroup
   ) throws(OperatorError) {
-    guard let gateway = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName],
-      let ticketsPort = addresses.port(of: "tickets")
-    else {
-      throw OperatorError("the addresses of the cluster are not known", advice: "Start it again: handoff up")
-    }
     var configuration = RPCChannelConfiguration()
-    configuration.tls = RPCChannelTLS(try certificates.tls(as: ClusterCertificates.operatorName))
-    channel = RPCChannel(group: group, target: .tcp("127.0.0.1", gateway), configuration: configuration)
+    var ticketsChannel: RPCChannel?
+    if let certificates {
+      if let tickets {
+        configuration.tls = RPCChannelTLS(try certificates.tls(as: "mail"))
+        ticketsChannel = RPCChannel(group: group, target: tickets, configuration: configuration)
+      }
+      configuration.tls = RPCChannelTLS(try certificates.tls(as: ClusterCertificates.operatorName))
+    }
+    self.ticketsChannel = ticketsChannel
+    self.tickets = ticketsChannel.map { TicketServiceClient($0) }
+    channel = RPCChannel(group: group, target: gateway, configuration: configuration)
     sessions = SessionServiceClient(channel)
     api = HandoffServiceClient(channel)
-    configuration.tls = RPCChannelTLS(try certificates.tls(as: "mail"))
-    ticketsChannel = RPCChannel(group: group, target: .tcp("127.0.0.1", ticketsPort), configuration: configuration)
-    tickets = TicketServiceClient(ticketsChannel)
     http = HTTPClient(pool: BlockingPool(name: "http", threads: 1, queueMax: 16))
     self.edge = edge
   }
 
   func close() async {
     await channel.close()
-    await ticketsChannel.close()
+    await ticketsChannel?.close()
   }
 
   /// Options of a call as the mail daemon makes it.

@@ -10,15 +10,10 @@ enum DemoCommand {
   ///
   /// - Throws: `OperatorError` that names the step which is not as promised.
   static func run(_ arguments: Arguments, _ console: Console) async throws(OperatorError) {
-    guard let directory = try DataDirectory.existing(arguments.data) else {
+    let place = try DemoPlace(arguments)
+    guard let text = try PrivateFile.read(place.signIns) else {
       throw OperatorError(
-        "there is no cluster in \(DataDirectory.absolutePath(arguments.data))",
-        advice: "Start one in another terminal: handoff up")
-    }
-    let addresses = try ClusterAddresses.ofRunning(directory)
-    guard let text = try PrivateFile.read(directory.signIns) else {
-      throw OperatorError(
-        "\(directory.signIns) is missing", advice: "The demo signs in as the people of the demo organization.")
+        "\(place.signIns) is missing", advice: "The demo signs in as the people of the demo organization.")
     }
     let group: EventLoopGroup
     do {
@@ -26,8 +21,9 @@ enum DemoCommand {
     } catch {
       throw OperatorError("no event loop: \(error)", advice: "Check: ulimit -n, ulimit -u")
     }
-    let client = try DemoClient(addresses, directory.certificates, group: group)
-    let story = DemoStory(client, SignIns(text), mailDirectory: addresses["mail-directory"], console)
+    let client = try DemoClient(
+      gateway: place.gateway, edge: place.edge, tickets: place.tickets, certificates: place.certificates, group: group)
+    let story = DemoStory(client, SignIns(text), mailDirectory: place.mails, console)
     let failure: String?
     do {
       try await story.tell()
@@ -39,7 +35,7 @@ enum DemoCommand {
     if let failure {
       throw OperatorError(
         "step \(story.stepNumber) (\(story.stepTitle)) is not as it should be: \(failure)",
-        advice: "What the daemons say about it: \(directory.requested)/logs. State of the cluster: handoff doctor")
+        advice: place.advice)
     }
     console.line("\nEvery step was as promised.")
   }

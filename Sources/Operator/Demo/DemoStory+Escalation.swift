@@ -60,10 +60,10 @@ extension DemoStory {
   }
 
   /// The customer answers the answer: the ticket is processed again, by whoever held it.
-  func reopen(_ ticket: Ticket, _ resolver: Person) async throws {
+  func reopen(_ ticket: Ticket, _ resolver: Person, _ tickets: TicketServiceClient) async throws {
     step("The customer writes again (as the mail daemon hands it in)")
     show("TicketService.AppendInquiry  \"\(Self.replyText)\"")
-    let entry = try await client.tickets.appendInquiry(
+    let entry = try await tickets.appendInquiry(
       AppendInquiryRequest(
         parent: ticket.name, text: Self.replyText, requestId: "\(ticket.name)-reply", channel: .email),
       client.asMail)

@@ -1,0 +1,42 @@
+# One image with every program of Handoff; docker-compose.yml says which one a container runs. BuildKit builds it:
+#
+#   docker build -t handoff .                     the programs
+#   docker build -t handoff-inbox --target inbox . the SMTP server with a web inbox, for trying things out
+
+FROM swift:6.3-bookworm AS build
+WORKDIR /source
+COPY scripts/dependencies scripts/install-packages scripts/
+RUN scripts/install-packages build && rm -rf /var/lib/apt/lists/*
+COPY Package.swift ./
+COPY Sources Sources
+# Package.swift names the paths of tests and does not load without them.
+COPY Tests Tests
+COPY scripts/build-release scripts/
+RUN --mount=type=cache,target=/source/.build scripts/build-release /programs
+
+FROM debian:bookworm-slim AS inbox
+COPY scripts/dependencies scripts/install-packages /usr/share/handoff/scripts/
+RUN /usr/share/handoff/scripts/install-packages inbox && rm -rf /var/lib/apt/lists/* \
+  && useradd --system --user-group --uid 10001 --no-create-home --home-dir /nonexistent handoff
+COPY --chmod=755 scripts/inbox /usr/local/bin/handoff-inbox
+USER handoff
+EXPOSE 1025 8025
+HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD ["handoff-inbox", "--probe", "127.0.0.1:8025"]
+CMD ["handoff-inbox", "--smtp", "0.0.0.0:1025", "--web", "0.0.0.0:8025"]
+
+FROM debian:bookworm-slim
+COPY scripts/dependencies scripts/install-packages /usr/share/handoff/scripts/
+RUN /usr/share/handoff/scripts/install-packages run && rm -rf /var/lib/apt/lists/* \
+  && useradd --system --user-group --uid 10001 --no-create-home --home-dir /nonexistent handoff \
+  # Volumes take their first owner and mode from here: each program's secrets, what the installation keeps, mails.
+  && install --directory --owner=handoff --group=handoff --mode=0700 /run/handoff /run/handoff/gateway \
+    /run/handoff/tickets /run/handoff/assignment /run/handoff/mail /run/handoff/masking \
+    /var/lib/handoff /var/lib/handoff/keys /var/lib/handoff/keys/masking /var/spool/handoff \
+  && install --directory --owner=handoff --group=handoff --mode=0755 /run/handoff/postgres
+COPY --from=build /programs/ /usr/local/bin/
+USER handoff
+# The daemons' admin ports lie 100 above these; 8080 is the edge.
+EXPOSE 7100 7101 7102 7103 7104 8080
+# Each service of docker-compose.yml asks the admin port of its own daemon instead.
+HEALTHCHECK --interval=30s --timeout=5s CMD ["handoff", "version"]
+CMD ["handoff", "--help"]

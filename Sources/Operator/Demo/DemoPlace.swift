@@ -1,0 +1,80 @@
+import RPC
+
+/// The cluster that the demo runs against.
+struct DemoPlace: Sendable {
+  /// Where gRPC goes.
+  let gateway: RPCTarget
+  /// Where JSON goes: a URL without a path.
+  let edge: String
+  /// The tickets daemon; nil when only the edge is known.
+  let tickets: RPCTarget?
+  /// The certificates of the cluster; nil where only the edge is known.
+  let certificates: ClusterCertificates?
+  /// The path of the file with the people's passwords.
+  let signIns: String
+  /// The directory that mails are written into; nil when they leave through SMTP or lie out of reach.
+  let mails: String?
+  /// Where to look when a step fails.
+  let advice: String
+
+  /// The cluster that `--edge` points to, else the one that runs in `--data`.
+  ///
+  /// - Throws: `OperatorError` that says what is missing.
+  init(_ arguments: Arguments) throws(OperatorError) {
+    if let edge = arguments.texts[.edge] {
+      try self.init(edge: edge, arguments)
+    } else {
+      try self.init(running: arguments)
+    }
+  }
+
+  private init(running arguments: Arguments) throws(OperatorError) {
+    guard arguments.texts.isEmpty else {
+      throw .usage("--sign-ins and --mails belong to a cluster elsewhere", advice: "Name it with --edge URL.")
+    }
+    guard let directory = try DataDirectory.existing(arguments.data) else {
+      throw OperatorError(
+        "there is no cluster in \(DataDirectory.absolutePath(arguments.data))",
+        advice: "Start one in another terminal: handoff up")
+    }
+    let addresses = try ClusterAddresses.ofRunning(directory)
+    guard let port = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName],
+      let ticketsPort = addresses.port(of: "tickets")
+    else {
+      throw OperatorError("the addresses of the cluster are not known", advice: "Start it again: handoff up")
+    }
+    gateway = .tcp("127.0.0.1", port)
+    tickets = .tcp("127.0.0.1", ticketsPort)
+    certificates = directory.certificates
+    self.edge = edge
+    signIns = directory.signIns
+    mails = addresses["mail-directory"]
+    advice = "What the daemons say about it: \(directory.requested)/logs. State of the cluster: handoff doctor"
+  }
+
+  /// Everything goes through the edge, which takes gRPC, too.
+  private init(edge: String, _ arguments: Arguments) throws(OperatorError) {
+    guard let target = Self.target(of: edge) else {
+      throw .usage("--edge is \"\(edge)\"", advice: "It takes a URL such as http://127.0.0.1:8080.")
+    }
+    guard let signIns = arguments.texts[.signIns] else {
+      throw .usage("--edge needs --sign-ins", advice: "Name the file that `handoff seed` wrote: --sign-ins FILE.")
+    }
+    gateway = target
+    tickets = nil
+    certificates = nil
+    self.edge = edge.hasSuffix("/") ? String(edge.dropLast()) : edge
+    self.signIns = signIns
+    mails = arguments.texts[.mails]
+    advice = "See the logs of that cluster's daemons."
+  }
+
+  /// Host and port of `http://host:port`; nil for anything else.
+  static func target(of url: String) -> RPCTarget? {
+    guard url.hasPrefix("http://") else { return nil }
+    var authority = url.dropFirst(7)
+    if authority.last == "/" { authority.removeLast() }
+    guard !authority.contains("/"), !authority.contains("@"), !authority.hasSuffix(":0") else { return nil }
+    return RPCTarget(parsing: String(authority))
+  }
+}
