@@ -9,7 +9,8 @@ COPY scripts/dependencies scripts/install-packages scripts/
 RUN scripts/install-packages build && rm -rf /var/lib/apt/lists/*
 COPY Package.swift ./
 COPY Sources Sources
-# Package.swift names the paths of tests and does not load without them.
+# Package.swift names paths in these two and does not load without them.
+COPY Benchmarks Benchmarks
 COPY Tests Tests
 COPY scripts/build-release scripts/
 RUN --mount=type=cache,target=/source/.build scripts/build-release /programs
