@@ -215,11 +215,7 @@ let testTargets: [Target] = [
       "Mail", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC", "Protobuf", "Outbound",
       "EventLoop", "Crypto",
     ]),
-<<<<<<< HEAD
-  tests("OperatorTests", ["Operator", "Crypto", "EventLoop"]),
-=======
-  tests("OperatorTests", ["Operator", "EventLoop", "RPC"]),
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
+  tests("OperatorTests", ["Operator", "Crypto", "EventLoop", "RPC"]),
   // Runs the executables beside it; depends on none, so that it tests what was built and not what it links.
   tests("ClusterTests", ["ClusterTestKit", "HandoffTestKit"], exclude: ["clients"]),
   // The long proofs; a short run of each is part of every test run.

@@ -1,10 +1,6 @@
 /// A command of `handoff`.
 enum CommandName: String, CaseIterable, Sendable {
-<<<<<<< HEAD
-  case up, migrate, seed, demo, doctor, certificates, version
-=======
-  case up, migrate, seed, demo, doctor, backup, restore, secrets, probe, version
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
+  case up, migrate, seed, demo, doctor, backup, restore, certificates, secrets, probe, version
 
   /// One line of `handoff --help`.
   var summary: String {
@@ -14,14 +10,11 @@ enum CommandName: String, CaseIterable, Sendable {
     case .seed: "fill an empty database with the demo organization"
     case .demo: "drive a ticket through the running cluster, step by step"
     case .doctor: "say what is missing or wrong on this machine, and how to mend it"
-<<<<<<< HEAD
     case .certificates: "make the certificates by which the processes of a cluster know one another"
-=======
     case .backup: "write the database and its keys into a directory, while the cluster runs"
     case .restore: "make a new installation out of such a directory"
     case .secrets: "make the secrets of a cluster in containers, and hand each program its own"
     case .probe: "ask a URL, such as a daemon's /readyz, and print the answer"
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
     case .version: "print the version"
     }
   }
@@ -33,14 +26,11 @@ enum CommandName: String, CaseIterable, Sendable {
     case .migrate, .seed: [.data]
     case .demo: [.data, .edge, .signIns, .mails]
     case .doctor: [.data, .port]
-<<<<<<< HEAD
     case .certificates: [.out, .host]
-=======
     case .backup: [.data, .to]
     case .restore: [.data, .from]
     case .secrets: [.data, .out]
     case .probe: [.url]
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
     case .version: []
     }
   }
@@ -50,15 +40,7 @@ enum CommandName: String, CaseIterable, Sendable {
 enum CommandOption: String, CaseIterable, Sendable {
   case data = "--data"
   case port = "--port"
-<<<<<<< HEAD
-  case out = "--out"
   case host = "--host"
-
-  var value: String {
-    switch self {
-    case .data, .out: "DIR"
-    case .host: "NAMES"
-=======
   case edge = "--edge"
   case signIns = "--sign-ins"
   case mails = "--mails"
@@ -70,7 +52,7 @@ enum CommandOption: String, CaseIterable, Sendable {
   var value: String {
     switch self {
     case .data, .mails, .out, .to, .from: "DIR"
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
+    case .host: "NAMES"
     case .port: "PORT"
     case .edge, .url: "URL"
     case .signIns: "FILE"
@@ -81,18 +63,14 @@ enum CommandOption: String, CaseIterable, Sendable {
     switch self {
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
-<<<<<<< HEAD
-    case .out: "the directory of the certificates"
     case .host: "names and addresses of gateway and edge, separated by commas"
-=======
     case .edge: "the edge of a cluster that runs elsewhere, instead of the one in --data"
     case .signIns: "the sign-ins of that cluster's demo organization"
     case .mails: "where that cluster's mails lie, if they can be read from here"
-    case .out: "where each program's own secrets go, in a directory of its name"
+    case .out: "where the certificates, or each program's own secrets, go"
     case .to: "the backup's directory, which must be new"
     case .from: "the backup's directory"
     case .url: "what to ask, for example http://127.0.0.1:7201/readyz"
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
     }
   }
 }
@@ -159,11 +137,7 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-<<<<<<< HEAD
-    case .out, .host:
-=======
-    case .edge, .signIns, .mails, .out, .url, .to, .from:
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
+    case .edge, .signIns, .mails, .out, .host, .url, .to, .from:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -181,17 +155,13 @@ extension CommandOption {
     switch self {
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
-<<<<<<< HEAD
-    case .out: "--out /run/handoff-tls"
     case .host: "--host desk.example.com,192.0.2.7"
-=======
     case .edge: "--edge http://127.0.0.1:8080"
     case .signIns: "--sign-ins sign-ins.txt"
     case .mails: "--mails /srv/handoff/mail"
     case .out: "--out /run/handoff"
     case .to, .from: "\(rawValue) backup"
     case .url: "--url http://127.0.0.1:7201/readyz"
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
     }
   }
 }

@@ -48,11 +48,8 @@ private func run(
     try await DemoCommand.run(arguments, console)
   case .doctor:
     return await Doctor(arguments, config).report(to: console) ? 0 : 1
-<<<<<<< HEAD
   case .certificates:
     try CertificatesCommand.run(arguments, config, console)
-  case .version: break
-=======
   case .backup:
     try BackupCommands.backup(arguments, config, console)
   case .restore:
@@ -60,7 +57,6 @@ private func run(
   case .secrets:
     try SecretsCommand.run(arguments, config, console)
   case .probe, .version: break
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
   }
   return 0
 }
@@ -90,9 +86,7 @@ private func details(_ command: CommandName) -> String {
 
     """
   case .doctor: "Ends with code 1 when something keeps a cluster from running.\n"
-<<<<<<< HEAD
   case .certificates: CertificatesCommand.help
-=======
   case .backup:
     """
     Keep what it writes as safe as the installation itself: it holds the keys under which originals are sealed. Uses
@@ -112,7 +106,6 @@ private func details(_ command: CommandName) -> String {
 
     """
   case .probe: "Ends with code 0 when the answer is 200, else with 1 and the reason.\n"
->>>>>>> 76378c2 (Run the cluster in containers, and back up and restore it with one command each)
   case .version: ""
   }
 }
