@@ -75,7 +75,7 @@ let services: [Target] = [
   library(
     "Tickets",
     [
-      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit",
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit", "Crypto",
       "PersonalData",
     ],
     exclude: ["Migrations"]),
@@ -160,7 +160,7 @@ let testTargets: [Target] = [
   tests("RPCTests", ["RPC", "EventLoop", "Crypto", "HTTP2", "RPCProtos"]),
   // Drives rpc-echo from Python.
   tests(
-    "WireTests", ["rpc-echo", "HandoffTestKit"],
+    "WireTests", ["rpc-echo", "ClusterTestKit", "HandoffTestKit"],
     exclude: ["Server", "conformance.py", "hostile.py", "raw_peer.py", "wire_test.py"]),
   // Drives both against grpcio.
   .testTarget(

@@ -117,8 +117,8 @@ extension TicketService {
     return [try await ledger.companion(TicketChange(event), on: issue, deadline: reply.deadline)] + arrived.companions
   }
 
-  /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when masks
-  /// or files are to be put on it.
+  /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when
+  /// masks or files are to be put on it.
   private func masked(_ reply: Reply, on ticket: TicketID, of service: ServiceRecord) async throws -> ArrivedTexts {
     var texts = try await masked(title: nil, body: reply.text, of: service, as: reply.access.service, reply.call) {
       (ticket, try await ledger.newEntryID(deadline: reply.deadline))

@@ -14,7 +14,7 @@ struct FuzzRun {
     random = SeededGenerator(seed: TestScale.seed &+ salt)
     let seconds = ProcessInfo.processInfo.environment["HANDOFF_FUZZ_SECONDS"].flatMap { Double($0) }
     end = seconds.map { Date(timeIntervalSinceNow: $0) }
-    rounds = TestScale.rounds(usual: usual, all: usual * 20)
+    rounds = TestScale.count(usual: usual, all: usual * 20)
   }
 
   /// Begins the next round; false when it was the last.

@@ -40,6 +40,11 @@ package enum HandoffAPI {
     ListPermissionChangesRequest.self,
     ListPermissionChangesResponse.self,
     Empty.self,
+    Attachment.self,
+    UploadAttachmentRequest.self,
+    UploadHeader.self,
+    DownloadAttachmentRequest.self,
+    DownloadAttachmentResponse.self,
     Field.self,
     LocalizedField.self,
     FieldValue.self,
@@ -970,6 +975,22 @@ package enum HandoffAPI {
           serverStreaming: false,
           isInternal: false
         ),
+        MethodDescriptor(
+          name: "UploadAttachment",
+          input: UploadAttachmentRequest.descriptor,
+          output: Attachment.descriptor,
+          clientStreaming: true,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DownloadAttachment",
+          input: DownloadAttachmentRequest.descriptor,
+          output: DownloadAttachmentResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: true,
+          isInternal: false
+        ),
       ]),
     ServiceDescriptor(
       fullName: "handoff.gateway.v1.SessionService",
@@ -1352,6 +1373,22 @@ package enum HandoffAPI {
           output: CallRecord.descriptor,
           clientStreaming: false,
           serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UploadAttachment",
+          input: UploadAttachmentRequest.descriptor,
+          output: Attachment.descriptor,
+          clientStreaming: true,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DownloadAttachment",
+          input: DownloadAttachmentRequest.descriptor,
+          output: DownloadAttachmentResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: true,
           isInternal: false
         ),
         MethodDescriptor(
