@@ -17,7 +17,6 @@ package final class TicketLedger: Sendable {
   package let directory: Directory
   let key: LedgerKey
   let hints: OutboxHints
-  private let ticketIDs: IDSource
   private let entryIDs: IDSource
 
   /// Writes through a pool.
@@ -26,7 +25,6 @@ package final class TicketLedger: Sendable {
     self.directory = directory
     self.key = key
     hints = OutboxHints(pool: pool)
-    ticketIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_id_seq') FROM generate_series(1, 2)")
     entryIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_entry_id_seq') FROM generate_series(1, 4)")
   }
 
@@ -40,8 +38,15 @@ package final class TicketLedger: Sendable {
     return try await entryIDs.take(count, deadline: deadline).map { EntryID($0) }
   }
 
-  /// Takes the id of a ticket to be, for a caller who must know it before it is written.
+  /// The id of a ticket to be. Taken one by one, so that whichever copy of a daemon creates a ticket later gives it the
+  /// greater id: lists are ordered by it.
+  static let nextTicketID: Query = "nextval('ticket_next_id_seq')"
+
+  /// Takes the id of a ticket that is to be written with the change of another one; see ``open(_:deadline:)`` for one
+  /// that is created by itself.
   package func newTicketID(deadline: Deadline) async throws -> TicketID {
-    TicketID(try await ticketIDs.take(1, deadline: deadline)[0])
+    try await ServiceError.translating {
+      try await pool.query("SELECT \(fragment: Self.nextTicketID)", deadline: deadline)[0].value(0)
+    }
   }
 }

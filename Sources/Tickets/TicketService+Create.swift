@@ -26,11 +26,13 @@ extension TicketService {
     async let opening = ledger.open(claim, deadline: call.deadline)
     async let facts = store.facts(for: wanted, in: service, deadline: call.deadline)
     let opened = try await opening
-    if case .done(let written) = opened {
-      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    let id: TicketID
+    switch opened {
+    case .done(let written): return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    case .fresh(let next, _): id = next
     }
-    var draft = try await draft(wanted, try await facts, access, call)
-    try await maskOnArrival(&draft, call)
+    var draft = try await draft(wanted, id, try await facts, access, call)
+    try await maskOnArrival(&draft, id, call)
     draft.idempotency = claim
     let written = try await ledger.create(draft, opening: opened, deadline: call.deadline)
     guard !written.isRepeat, draft.event.outbox.contains(where: { $0.topic == .triggers }) else {
@@ -43,7 +45,7 @@ extension TicketService {
   ///
   /// A customer is made before the ticket and stays when creating the ticket fails: the next inquiry finds them.
   private func draft(
-    _ wanted: NewTicket, _ facts: CreationFacts, _ access: Access, _ call: CallContext
+    _ wanted: NewTicket, _ id: TicketID, _ facts: CreationFacts, _ access: Access, _ call: CallContext
   ) async throws -> TicketDraft {
     let service = access.service
     let outcome = try Self.creation(access, isAssigned: wanted.agent != nil)
@@ -71,20 +73,18 @@ extension TicketService {
     let author: LedgerActor? = access.member == nil ? .customer : nil
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
-    try await add(wanted.conversation, wanted.attachments, to: &draft, access, call.deadline)
+    try await add(wanted.conversation, wanted.attachments, to: &draft, id, access, call.deadline)
     return draft
   }
 
   /// Has the conversation that a ticket comes from and the files on its inquiry written with it.
   private func add(
-    _ conversation: Conversation, _ attachments: AttachmentList, to draft: inout TicketDraft, _ access: Access,
-    _ deadline: Deadline
+    _ conversation: Conversation, _ attachments: AttachmentList, to draft: inout TicketDraft, _ id: TicketID,
+    _ access: Access, _ deadline: Deadline
   ) async throws {
     guard !conversation.isEmpty || !attachments.isEmpty else { return }
     try await requireUnused(attachments, access, deadline)
     let service = access.service.id
-    let id = try await ledger.newTicketID(deadline: deadline)
-    draft.id = id
     draft.companions = conversation.statements(id, of: service)
     guard !attachments.isEmpty else { return }
     let entry = try await ledger.newEntryID(deadline: deadline)
@@ -110,18 +110,16 @@ extension TicketService {
   }
 
   /// Masks personal data in a ticket to be, where its service wants that.
-  private func maskOnArrival(_ draft: inout TicketDraft, _ call: CallContext) async throws {
+  private func maskOnArrival(_ draft: inout TicketDraft, _ id: TicketID, _ call: CallContext) async throws {
     let (texts, ids) = try await masked(
       title: draft.title, body: draft.event.entries[0].body, of: draft.service, call
     ) {
-      let ticket = if let id = draft.id { id } else { try await ledger.newTicketID(deadline: call.deadline) }
       // Files that come with the inquiry know its entry already.
       let known = draft.event.entries[0].id
       let entry = if let known { known } else { try await ledger.newEntryID(deadline: call.deadline) }
-      return (ticket, entry)
+      return (id, entry)
     }
-    guard let (ticket, entry) = ids else { return }
-    draft.id = ticket
+    guard let (_, entry) = ids else { return }
     draft.title = texts.title
     draft.event.entries[0].id = entry
     draft.event.entries[0].body = texts.body

@@ -23,9 +23,10 @@ import Testing
     let fixture = try await Fixture.make()
     let claim = try fixture.claim("race")
     // All are past the look for an earlier request before the first writes.
-    let opening = try await fixture.ledger.open(claim, deadline: fixture.deadline)
+    var openings: [CreateOpening] = []
+    for _ in 0..<12 { openings.append(try await fixture.ledger.open(claim, deadline: fixture.deadline)) }
     let written = try await withThrowingTaskGroup(of: Written.self) { group in
-      for _ in 0..<12 {
+      for opening in openings {
         group.addTask {
           try await fixture.ledger.create(
             fixture.draft(claim: claim), opening: opening, deadline: fixture.deadline)

@@ -3,7 +3,8 @@ import Postgres
 import ServiceKit
 import Synchronization
 
-/// Hands out ids of a sequence that counts in blocks: one question to the database for many ids.
+/// Hands out ids of a sequence that counts in blocks: one question to the database for many ids. Those of different
+/// copies of a daemon interleave, so their order tells nothing of time.
 ///
 /// Ids must be known before a row is written, because an event's hash covers them. What is left of a block when the
 /// process ends is never used.

@@ -41,6 +41,14 @@ struct IdempotencyRecord {
 
   static let columns: Query = "k.request_hash, k.service_id, k.ticket_id, k.result_ids"
 
+  /// The rest of a statement behind ``columns``: one row in any case.
+  static func found(by claim: IdempotencyClaim) -> Query {
+    """
+    FROM (VALUES (1)) AS one LEFT JOIN idempotency_key AS k
+      ON k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
+    """
+  }
+
   /// Nil when the outer join found nothing.
   init?(_ row: Row, at column: Int) throws(PostgresError) {
     guard let requestHash: [UInt8] = try row.value(column) else { return nil }

@@ -5,9 +5,6 @@ package import ServiceKit
 package struct TicketDraft: Sendable {
   /// The service it belongs to.
   package var service: ServiceRecord
-  /// Its id, when the caller's companions need it beforehand (``TicketLedger/newTicketID(deadline:)``); nil: the ledger
-  /// takes one.
-  package var id: TicketID?
   /// Where it begins: the state of the outcome of `create` or `createAssigned`.
   package var state: TicketState
   /// What it is about, 1 to 200 characters in canonical form.

@@ -2,28 +2,36 @@ package import EventLoop
 package import Postgres
 import ServiceKit
 
-/// What is known before a ticket is created: the database's time, and whether the request was carried out before.
+/// What is known before a ticket is created.
 package enum CreateOpening: Sendable {
   /// The request was carried out before; this is its answer.
   case done(Written)
-  /// The ticket is to be created, with this time.
-  case fresh(at: Instant)
+  /// The ticket is to be created, with this id and with this time, which is the database's.
+  case fresh(TicketID, at: Instant)
 }
 
 extension TicketLedger {
-  /// Asks for the database's time and for an earlier request of the same id, in one round trip; a service does it
-  /// beside its own reads, so that creating is one further round trip.
+  /// Asks for the ticket's id, for the database's time and for an earlier request of the same id, in one round trip; a
+  /// service does it beside its own reads, so that creating is one further round trip.
   ///
   /// - Throws: REQUEST_ID_REUSED when the id was used for another request.
   package func open(_ claim: IdempotencyClaim?, deadline: Deadline) async throws -> CreateOpening {
     guard let claim else {
       let rows = try await ServiceError.translating {
-        try await pool.query("SELECT clock_timestamp()", deadline: deadline)
+        try await pool.query("SELECT \(fragment: Self.nextTicketID), clock_timestamp()", deadline: deadline)
       }
-      return .fresh(at: try rows[0].instant(0))
+      return .fresh(try rows[0].value(0), at: try rows[0].instant(1))
     }
-    let (record, time) = try await earlier(claim, deadline: deadline)
-    guard let record else { return .fresh(at: time) }
+    let rows = try await ServiceError.translating {
+      try await pool.query(
+        """
+        SELECT \(fragment: Self.nextTicketID), clock_timestamp(), \(fragment: IdempotencyRecord.columns)
+        \(fragment: IdempotencyRecord.found(by: claim))
+        """, deadline: deadline)
+    }
+    guard let record = try IdempotencyRecord(rows[0], at: 2) else {
+      return .fresh(try rows[0].value(0), at: try rows[0].instant(1))
+    }
     return .done(
       try await answer(record, to: claim, seen: nil) { try await self.pool.query($0, deadline: deadline) })
   }
@@ -37,16 +45,14 @@ extension TicketLedger {
   package func create(
     _ draft: TicketDraft, opening: CreateOpening? = nil, deadline: Deadline
   ) async throws -> Written {
-    let time: Instant
+    let (id, time): (TicketID, Instant)
     switch try await ready(opening, draft.idempotency, deadline) {
     case .done(let written): return written
-    case .fresh(let now): time = draft.time ?? now
+    case .fresh(let next, let now): (id, time) = (next, draft.time ?? now)
     }
     let missing = draft.event.entries.count { $0.id == nil }
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
-    let ticketID = if let id = draft.id { id } else { try await newTicketID(deadline: deadline) }
-    let plan = ChangePlan(
-      creating: TicketRecord(draft, id: ticketID, at: time), draft.event, entryIDs: entryIDs, key: key)
+    let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
     let resultIDs = plan.entries.map(\.id.rawValue)
     let statement = plan.insertStatement(draft.idempotency, resultIDs: resultIDs)
     do {

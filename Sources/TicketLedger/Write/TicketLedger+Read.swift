@@ -67,7 +67,12 @@ extension TicketLedger {
   ///
   /// - Throws: REQUEST_ID_REUSED when the id was used for another request.
   package func wasCarriedOut(_ claim: IdempotencyClaim, deadline: Deadline) async throws -> Bool {
-    guard let record = try await earlier(claim, deadline: deadline).record else { return false }
+    let rows = try await ServiceError.translating {
+      try await pool.query(
+        "SELECT \(fragment: IdempotencyRecord.columns) \(fragment: IdempotencyRecord.found(by: claim))",
+        deadline: deadline)
+    }
+    guard let record = try IdempotencyRecord(rows[0], at: 0) else { return false }
     try record.check(claim)
     return true
   }
@@ -86,23 +91,6 @@ extension TicketLedger {
     }
     guard let ticket else { throw ServiceError(.ticketNotFound) }
     return Written(ticket: ticket, eventSequence: 0, resultIDs: earlier.resultIDs, isRepeat: true)
-  }
-
-  /// What is known of a request, and the database's time.
-  func earlier(
-    _ claim: IdempotencyClaim, deadline: Deadline
-  ) async throws -> (record: IdempotencyRecord?, time: Instant) {
-    try await ServiceError.translating {
-      let rows = try await pool.query(
-        """
-        SELECT clock_timestamp(), \(fragment: IdempotencyRecord.columns)
-        FROM (VALUES (1)) AS one
-        LEFT JOIN idempotency_key AS k
-          ON k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
-        """, deadline: deadline)
-      guard let row = rows.first else { return (nil, Instant.distantPast) }
-      return (try IdempotencyRecord(row, at: 1), try row.instant(0))
-    }
   }
 }
 
