@@ -170,7 +170,7 @@ extension ClientConnection: HTTP2SessionDelegate {
     if let call = call(stream),
       call.streamClosed(errorCode, isNeverSent: stream.isNeverSent, isConnectionLost: isClosed)
     {
-      owner?.startAgain(call)
+      if let owner { owner.startAgain(call) } else { call.fail(ClientLoop.closedError) }
     }
     guard !isClosed else { return }
     // Not from within the session.

@@ -187,5 +187,5 @@ final class ClientLoop {
     }
   }
 
-  private static let closedError = RPCError(.unavailable, "the channel was closed")
+  static let closedError = RPCError(.unavailable, "the channel was closed")
 }

@@ -6,7 +6,7 @@ final class Connector {
   private let timeout: Duration
   private let loop: EventLoop
   private let make: (Int32) throws -> ClientConnection
-  private var failed: ((String) -> Void)?
+  private var failed: ((Connector, String) -> Void)?
   private var addresses: [SocketAddress]
   private var reason = "no address"
   private var fd: Int32 = -1
@@ -23,8 +23,9 @@ final class Connector {
     self.make = make
   }
 
-  /// Begins; `failed` is called at most once, with a text for people, unless the connection becomes ready.
-  func start(failed: @escaping (String) -> Void) {
+  /// Begins; `failed` is called at most once, with this attempt and a text for people, unless the connection becomes
+  /// ready or ``cancel()`` comes first.
+  func start(failed: @escaping (Connector, String) -> Void) {
     self.failed = failed
     tryNext()
   }
@@ -55,12 +56,14 @@ final class Connector {
 
   private func tryNext() {
     timer?.cancel()
-    guard let failed else { return }
+    guard failed != nil else { return }
     guard !addresses.isEmpty else {
-      self.failed = nil
       // Never from within `start`, so that its caller has a state to fail from.
-      let reason = self.reason
-      return loop.executeLocally { failed(reason) }
+      return loop.executeLocally { [self] in
+        let failed = self.failed
+        self.failed = nil
+        failed?(self, reason)
+      }
     }
     do {
       fd = try Socket.connect(addresses.removeFirst())

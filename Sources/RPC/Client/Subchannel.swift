@@ -57,7 +57,7 @@ final class Subchannel {
         tls: try configuration.tls.map { try TLSLayer($0.source.current, serverName: $0.serverName ?? target.host) })
     }
     state = .connecting(connector)
-    connector.start { [weak self, unowned connector] reason in self?.connectFailed(connector, reason) }
+    connector.start { [weak self] connector, reason in self?.connectFailed(connector, reason) }
   }
 
   /// The address is gone from the target, or the channel is closed: takes no more calls.
@@ -113,7 +113,9 @@ final class Subchannel {
     }
   }
 
-  func startAgain(_ call: ClientCall) { owner?.startAgain(call) }
+  func startAgain(_ call: ClientCall) {
+    if let owner { owner.startAgain(call) } else { call.fail(ClientLoop.closedError) }
+  }
 
   /// The server counts our pings as abuse.
   func pingedTooOften() { keepaliveFactor = min(keepaliveFactor * 2, 1 << 10) }
