@@ -47,10 +47,12 @@ package final class GatewayService: Sendable {
   let backends: Backends
   let sessions: Sessions
   private let throttle: SignInThrottle
+  private let edge: EdgeProof
 
-  /// Creates the service.
-  package init(backends: Backends, sessions: Sessions, pool: PostgresPool) {
+  /// Creates the service; `edge` tells how it knows the edge, whose word for the address of a client counts.
+  package init(backends: Backends, sessions: Sessions, pool: PostgresPool, edge: EdgeProof) {
     self.backends = backends
+    self.edge = edge
     self.sessions = sessions
     throttle = SignInThrottle(pool: pool)
   }
@@ -121,7 +123,8 @@ package final class GatewayService: Sendable {
     check.require((3...254).contains(request.email.utf8.count), "email", "must be an e-mail address")
     check.require((1...1024).contains(request.password.utf8.count), "password", "must have 1 to 1,024 bytes")
     try check.done()
-    let peer = call.clientAddress
+    let peer = edge.clientAddress(
+      peer: call.peer, process: call.certificate?.process, forwardedFor: call.metadata["x-forwarded-for"])
     try await throttle.admit(email: request.email, from: peer, deadline: deadline)
     var options = call.onward()
     options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
@@ -157,17 +160,5 @@ package final class GatewayService: Sendable {
     case .credentialMissing, .callerNotAllowed: return ServiceError.internal(error)
     default: return meaning
     }
-  }
-}
-
-extension CallContext {
-  /// The address of the client: of the connection, or, when that is the edge, what the edge says. The edge is known by
-  /// its certificate, or by being on the same machine.
-  var clientAddress: String {
-    let isLocal = peer.hasPrefix("127.") || peer.hasPrefix("[::1]") || peer.hasPrefix("unix")
-    let isEdge = certificate.map { $0.process == "edge" } ?? isLocal
-    let forwarded = metadata["x-forwarded-for"]?.split(separator: ",").last.map { $0.filter { $0 != " " } }
-    if isEdge, let forwarded, !forwarded.isEmpty { return String(forwarded) }
-    return peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
   }
 }

@@ -21,7 +21,8 @@ await runService(description) { process in
     assignment: try process.channel(to: "assignment", at: config[CommonKeys.assignmentAddress]),
     mail: try process.channel(to: "mail", at: config[CommonKeys.mailAddress]),
     masking: try process.channel(to: "masking", at: config[CommonKeys.maskingAddress]))
-  let gateway = GatewayService(backends: backends, sessions: sessions, pool: pool)
+  let gateway = GatewayService(
+    backends: backends, sessions: sessions, pool: pool, edge: process.hasCertificates ? .certificate : .sameMachine)
   let cleaning = sessions.removeExpiredRegularly(on: process.group.next()) { error in
     process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])
   }

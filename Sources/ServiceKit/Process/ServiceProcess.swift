@@ -35,6 +35,9 @@ package final class ServiceProcess: Sendable {
     self.group = group
   }
 
+  /// Whether the processes of the cluster know one another by certificates; without, connections are in the clear.
+  package var hasCertificates: Bool { proof.tls != nil }
+
   /// Makes readiness depend on a condition: nil when it holds, else what is missing. `problem` must not block.
   package func readyWhen(_ name: String, problem: @escaping @Sendable () -> String?) {
     parts.withLock { $0.probes.append(ReadinessProbe(name, problem: problem)) }
