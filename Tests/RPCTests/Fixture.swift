@@ -175,6 +175,8 @@ final class Signal: Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
+  var isRaised: Bool { state.withLock { $0.raised } }
+
   func wait() async {
     await withCheckedContinuation { continuation in
       let isRaised = state.withLock { state in

@@ -24,6 +24,8 @@ final class RawClient: HTTP2SessionDelegate {
   /// The code and the text of the last GOAWAY.
   private(set) var goawayCode: HTTP2ErrorCode?
   private(set) var goawayText = ""
+  /// What was read last, as it came: the library ignores a second GOAWAY while there are no streams.
+  private(set) var lastRead: [UInt8] = []
   /// PINGs of the server, which the session answers.
   private(set) var pings = 0
   private let fd: Int32
@@ -99,6 +101,7 @@ final class RawClient: HTTP2SessionDelegate {
     guard case .bytes(let count) = room.withUnsafeMutableBytes({ Socket.receive(fd, $0) }), count > 0 else {
       throw Lost()
     }
+    lastRead = Array(room[..<count])
     try room[..<count].withUnsafeBytes { try session.receive($0, now: MonotonicTime.current.nanoseconds) }
   }
 

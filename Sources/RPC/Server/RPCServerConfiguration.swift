@@ -64,7 +64,8 @@ package struct RPCServerLimits: Sendable {
   package var connectionAgeGrace: Duration?
   /// After that long without a byte from the client it is sent a PING (gRPC proposal A8).
   package var keepaliveTime: Duration = .seconds(2 * 3600)
-  /// A connection whose PING brings no byte that long is closed.
+  /// A connection whose PING brings no byte that long is closed. A graceful end goes on without the answer to its PING
+  /// after that time.
   package var keepaliveTimeout: Duration = .seconds(20)
   /// The least time between two PINGs of a client; each that comes earlier is a strike. What the server sends of an
   /// answer clears the strikes.

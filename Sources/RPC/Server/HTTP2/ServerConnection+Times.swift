@@ -17,6 +17,7 @@ extension ServerConnection {
     }
     if let idle = limits.idleTimeout, session.streamCount == 0, now.since(idleSince) >= idle { beginDrain("max_idle") }
     if let expires, now >= expires { beginDrain("max_age") }
+    if let drainBegan, now.since(drainBegan) >= limits.keepaliveTimeout { finishDrain() }
     if !pings.isAlive(lastRead: lastRead, now: now, limits) {
       act { session throws(HTTP2Error) in try session.ping(Self.keepalivePing) }
     }

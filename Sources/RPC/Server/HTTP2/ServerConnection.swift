@@ -28,7 +28,7 @@ final class ServerConnection: Connection {
 
   enum DrainPhase {
     case none
-    /// The notice and a PING are out; streams that were on their way are still taken.
+    /// The notice is submitted, and a PING follows it; streams that were on their way are still taken.
     case announced
     /// The last stream id is out.
     case final
@@ -72,10 +72,15 @@ final class ServerConnection: Connection {
     drain = .announced
     drainBegan = loop.now
     drainReason = reason
-    act { session throws(HTTP2Error) in
-      try session.submitShutdownNotice()
-      try session.ping(Self.drainPing)
-    }
+    act { session throws(HTTP2Error) in try session.submitShutdownNotice() }
+  }
+
+  /// The second step of the graceful end: the last stream id goes out. A client has had a round trip for what it sent
+  /// before it knew; one that does not answer the PING in time has had it, too.
+  func finishDrain() {
+    guard drain == .announced else { return }
+    drain = .final
+    act { session throws(HTTP2Error) in try session.goaway(debugData: drainReason) }
   }
 
   /// Ends at once, telling the client; its calls are cancelled. Not to be called from within the session.
@@ -84,6 +89,7 @@ final class ServerConnection: Connection {
   ///   - reason: travels in the GOAWAY.
   ///   - fault: what is told of a client that never came to speak HTTP/2.
   func terminate(_ code: HTTP2ErrorCode = .noError, _ reason: StaticString = "", because fault: String? = nil) {
+    drain = .final
     act { session throws(HTTP2Error) in
       try session.goaway(code, debugData: reason)
       try session.collectOutput()
@@ -151,13 +157,16 @@ extension ServerConnection: HTTP2SessionDelegate {
   }
 
   func frameSent(_ type: HTTP2FrameType, streamID: Int32) {
-    if type == .data || type == .headers { pings.answered() }
+    if type == .data || type == .headers {
+      pings.answered()
+    } else if type == .goaway, drain == .announced {
+      // Behind the notice, though the library prefers PINGs: the answer says that the client has read it.
+      act { session throws(HTTP2Error) in try session.ping(Self.drainPing) }
+    }
   }
 
   func pingAck(_ payload: UInt64) {
-    guard payload == Self.drainPing, drain == .announced else { return }
-    drain = .final
-    act { session throws(HTTP2Error) in try session.goaway(debugData: drainReason) }
+    if payload == Self.drainPing { finishDrain() }
   }
 
   func served(_ stream: HTTP2Stream) -> ServedStream? {
