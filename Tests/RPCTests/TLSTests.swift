@@ -245,8 +245,71 @@ struct TLSTests {
     }
   }
 
+  @Test("a server that just ends the connection is told apart from one that takes leave", arguments: [true, false])
+  func truncated(saysGoodbye: Bool) async throws {
+    let authority = try TestAuthority()
+    let server = try authority.server().current
+    let peer = try TLSServerPeer()
+    let pool = BlockingPool(name: "peer", threads: 1, queueMax: 1)
+    let group = try EventLoopGroup.start(count: 1)
+    defer {
+      pool.shutdown()
+      group.shutdown()
+    }
+    let channel = RPCChannel(
+      group: group, target: RPCTarget(peer.address), configuration: try .with { $0.tls = try authority.channel() })
+    async let served: Void = pool.run { try peer.serve(server, saysGoodbye: saysGoodbye) }
+    let error = await failure { try await channel.unary(Self.script + "Echo", [], soon) }
+    #expect(error?.code == .unavailable)
+    let words = "the server ended the connection without TLS's close_notify"
+    #expect(error?.message.contains(words) == !saysGoodbye, "\(error?.message ?? "no error")")
+    try await served
+    await channel.close()
+  }
+
+  @Test("a peer whose certificate has expired is refused, on either side")
+  func expired() async throws {
+    let authority = try TestAuthority()
+    let old = try await Self.expired(authority)
+    let rows: [(server: TLSSource, client: TLSSource, clientSays: String, serverSays: String)] = [
+      (
+        old.server, try authority.client(), "the server's certificate has expired (on 20",
+        "the client says that this side's certificate has expired"
+      ),
+      (
+        try authority.server(nil, .required), old.client, "the server says that this side's certificate has expired",
+        "the client's certificate has expired (on 20"
+      ),
+    ]
+    for row in rows {
+      try await Self.run(server: row.server, client: row.client) { fixture, refusals in
+        let error = await failure { try await fixture.channel.unary(Self.script + "Echo", [], soon) }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains(row.clientSays) == true, "\(error?.message ?? "no error")")
+        let reason = try await refusals.first(fixture)
+        #expect(reason?.hasPrefix(row.serverSays) == true, "\(reason ?? "nothing")")
+      }
+    }
+  }
+
+  /// Both sides with a certificate that was good when they were set up and has expired since.
+  private static func expired(_ authority: TestAuthority) async throws -> (server: TLSSource, client: TLSSource) {
+    for seconds in [2, 20] as [Int64] {
+      let identity = try authority.identity(seconds: seconds)
+      // On a busy machine the certificate may have expired before it is used.
+      guard let server = try? authority.server(identity), let client = try? authority.client(identity),
+        let end = server.current.expireTime
+      else { continue }
+      let loops = try EventLoopGroup.start(count: 1)
+      defer { loops.shutdown() }
+      while time(nil) <= end { try await loops.loops[0].sleep(for: .milliseconds(100)) }
+      return (server, client)
+    }
+    throw TLSError("no certificate lived long enough to be used")
+  }
+
   @Test("a connection that is cut off fails its calls")
-  func truncated() async throws {
+  func cutOff() async throws {
     let authority = try TestAuthority()
     let server = try authority.server()
     let fixture = try await Fixture(

@@ -16,9 +16,23 @@ struct TestAuthority {
     usage: Set<CertificateAuthority.Usage> = [.server, .client], days: (start: Int64, end: Int64) = (-1, 1)
   ) throws -> TLSIdentity {
     let now = Int64(time(nil))
-    let (certificate, key) = try authority.issue(
-      CertificateAuthority.Subject(names.first ?? "nobody", names: names, addresses: addresses, usage: usage),
-      CertificateAuthority.Validity(start: now + days.start * 86_400, end: now + days.end * 86_400))
+    let subject = CertificateAuthority.Subject(
+      names.first ?? "nobody", names: names, addresses: addresses, usage: usage)
+    return try issue(
+      subject, CertificateAuthority.Validity(start: now + days.start * 86_400, end: now + days.end * 86_400))
+  }
+
+  /// A certificate for `localhost` that expires in so many seconds.
+  func identity(seconds: Int64) throws -> TLSIdentity {
+    let now = Int64(time(nil))
+    let subject = CertificateAuthority.Subject("localhost", names: ["localhost"], addresses: ["127.0.0.1"])
+    return try issue(subject, CertificateAuthority.Validity(start: now - 3600, end: now + seconds))
+  }
+
+  private func issue(
+    _ subject: CertificateAuthority.Subject, _ validity: CertificateAuthority.Validity
+  ) throws -> TLSIdentity {
+    let (certificate, key) = try authority.issue(subject, validity)
     return TLSIdentity(
       certificate: Array(certificate.pem.utf8), privateKey: SecretBytes(Array(key.pem.utf8)))
   }
