@@ -110,13 +110,11 @@ let executables: [Target] = [
     name: "rpc-echo", dependencies: ["RPC", "EventLoop"], path: "Tests/WireTests/Server", swiftSettings: swiftSettings),
   // The two ends of gRPC's interoperability tests.
   .executableTarget(
-    name: "rpc-interop-server", dependencies: ["RPC", "RPCProtos", "EventLoop", "TestProtos"],
-    path: "Tests/InteropTests/Server",
-    swiftSettings: swiftSettings),
+    name: "rpc-interop-server", dependencies: ["RPC", "RPCProtos", "Crypto", "EventLoop", "TestProtos"],
+    path: "Tests/InteropTests/Server", swiftSettings: swiftSettings),
   .executableTarget(
-    name: "rpc-interop-client", dependencies: ["RPC", "EventLoop", "Protobuf", "TestProtos"],
-    path: "Tests/InteropTests/Client",
-    swiftSettings: swiftSettings),
+    name: "rpc-interop-client", dependencies: ["RPC", "Crypto", "EventLoop", "Protobuf", "TestProtos"],
+    path: "Tests/InteropTests/Client", swiftSettings: swiftSettings),
   // Our side of `scripts/bench rpc`.
   .executableTarget(
     name: "rpc-bench", dependencies: ["RPC", "EventLoop", "ServiceKit", "TestProtos"], path: "Benchmarks/rpc/handoff",
@@ -151,21 +149,23 @@ let testTargets: [Target] = [
   tests(
     "ProtobufTests", ["Protobuf", "RPC", "RPCProtos", "HandoffAPI", "TestProtos", "HandoffTestKit"],
     exclude: ["peer.py"]),
-  .target(name: "CTestProtos", dependencies: ["CProtobufC", "CHandoffProtos"], path: "Tests/CTestProtos"),
+  .target(
+    name: "CTestProtos", dependencies: ["CProtobufC", "CHandoffProtos"], path: "Tests/CTestProtos",
+    exclude: ["descriptors.binpb"]),
   .target(
     name: "TestProtos", dependencies: ["Protobuf", "RPC", "RPCProtos", "CTestProtos"], path: "Tests/TestProtos",
-    exclude: ["protos", "descriptors.binpb"], swiftSettings: swiftSettings),
+    exclude: ["protos"], swiftSettings: swiftSettings),
   tests("HTTP2Tests", ["HTTP2", "HandoffTestKit"]),
   tests("CryptoTests", ["Crypto"]),
   tests("RPCTests", ["RPC", "EventLoop", "Crypto", "HTTP2", "RPCProtos"]),
-  // Drives rpc-echo from Python.
+  // Drives rpc-echo, and the two ends of the interoperability tests, from Python.
   tests(
-    "WireTests", ["rpc-echo", "ClusterTestKit", "HandoffTestKit"],
-    exclude: ["Server", "conformance.py", "hostile.py", "raw_peer.py", "wire_test.py"]),
-  // Drives both against grpcio.
-  .testTarget(
-    name: "InteropTests", dependencies: ["rpc-interop-server", "rpc-interop-client"], path: "Tests/InteropTests",
-    exclude: ["Server", "Client", "peers"], swiftSettings: swiftSettings),
+    "WireTests", ["rpc-echo", "rpc-interop-server", "rpc-interop-client", "ClusterTestKit", "HandoffTestKit"],
+    exclude: ["Server", "conformance.py", "hostile.py", "raw_peer.py", "tls_test.py", "wire_test.py"]),
+  // Drives both against grpcio and gRPC C++.
+  tests(
+    "InteropTests", ["rpc-interop-server", "rpc-interop-client", "ClusterTestKit", "Crypto", "HandoffTestKit"],
+    exclude: ["Server", "Client", "peers"]),
   tests("FuzzTests", ["RPC", "EventLoop", "HandoffAPI", "Protobuf", "HandoffTestKit"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(

@@ -1,62 +1,62 @@
+import ClusterTestKit
 import Foundation
+import HandoffTestKit
 import Testing
 
-/// gRPC's interoperability cases with grpcio at one end and our client or server at the other. The tables of
-/// docs/rpc.md are compared with what comes out.
-@Suite("gRPC's interoperability cases", .serialized)
+/// gRPC's interoperability cases with our client or server at one end and gRPC's own at the other. The table of
+/// docs/rpc.md is compared with what comes out.
+@Suite("gRPC's interoperability cases", .serialized, .timeLimit(.minutes(60)))
 struct InteropTests {
-  @Test("pass with our client against a server in grpcio", .timeLimit(.minutes(5)))
-  func ourClient() async throws {
-    let server = try Program.python("interop_server.py").serving()
-    defer { server.stop() }
-    let arguments = ["--host", "127.0.0.1", "--port", server.port, "--case", "all"]
-    let report = try await Program.ours("rpc-interop-client", arguments).run()
-    try compare(report, with: .ourClient)
-  }
-
-  @Test("pass with a client in grpcio against our server", .timeLimit(.minutes(5)))
-  func ourServer() async throws {
-    let server = try Program.ours("rpc-interop-server", ["--port", "0", "--attended"]).serving()
-    defer { server.stop() }
-    let report = try await Program.python("interop_client.py", ["127.0.0.1:\(server.port)", "all"]).run()
-    try compare(report, with: .ourServer)
-  }
-
-  /// Each line of a report is a case and how it ended; the page says the same of it.
-  private func compare(_ report: Program.Report, with column: InteropTable.Column) throws {
-    let ended = Dictionary(
-      report.output.split(separator: "\n").compactMap { line -> (String, String)? in
-        guard let space = line.firstIndex(of: " ") else { return nil }
-        return (String(line[..<space]), String(line[line.index(after: space)...]))
-      }, uniquingKeysWith: { first, _ in first })
-    for row in try InteropTable.read() {
-      switch row.cells[column.rawValue] {
-      case "passes": #expect(ended[row.name] == "ok", "\(row.name)")
-      default: #expect(ended[row.name] == nil, "\(row.name) is said not to be run")
+  @Test("end as docs/rpc.md says, in both directions, in the clear and over TLS")
+  func cases() async throws {
+    let files = try InteropFiles()
+    defer { files.remove() }
+    // Compiling takes a minute.
+    let peers = TestScale.isAll ? Peer.allCases : [.grpcio]
+    if peers.contains(.cpp) { try await Program.buildCPP() }
+    let wanted = try InteropTable.read()
+    var reports: [InteropColumn: InteropReport] = [:]
+    for column in InteropColumn.all where peers.contains(column.peer) {
+      reports[column] = try await column.run(files, cases: Set(wanted.map(\.name)))
+    }
+    print(InteropTable.text(reports, cases: wanted.map(\.name)))
+    for row in wanted {
+      for (column, said) in zip(InteropColumn.all, row.cells) {
+        guard let report = reports[column] else { continue }
+        let outcome = report.outcomes[row.name] ?? "not run"
+        #expect(report.cell(row.name) == said, "\(row.name), \(column.title): \(outcome)")
       }
     }
-    #expect(report.status == 0, "\(report.output)")
-  }
-}
-
-/// The table of docs/rpc.md.
-struct InteropTable {
-  /// The cells behind the name of the case.
-  enum Column: Int {
-    case ourClient = 0
-    case ourServer = 1
+    // Also when a case failed that the table does not know.
+    for (column, report) in reports { #expect(report.status == 0, "\(column.title)") }
   }
 
-  let name: String
-  let cells: [String]
-
-  static func read() throws -> [InteropTable] {
-    let page = try String(contentsOf: Program.root.appending(path: "docs/rpc.md"), encoding: .utf8)
-    let rows = page.split(separator: "\n").drop { !$0.hasPrefix("| case |") }.dropFirst(2).prefix { $0.hasPrefix("|") }
-    try #require(!rows.isEmpty, "docs/rpc.md has no table of cases")
-    return rows.map { row in
-      let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-      return InteropTable(name: cells[0].replacing("`", with: ""), cells: Array(cells.dropFirst()))
+  @Test("let grpcurl, which has no proto files, describe our server and find it healthy", arguments: [false, true])
+  func grpcurl(isSecure: Bool) async throws {
+    let files = try InteropFiles()
+    defer { files.remove() }
+    let program = Program.ours("rpc-interop-server", ["--port", "0", "--attended"] + files.server(isSecure))
+    let server = try await program.serving()
+    defer { server.stop() }
+    let security = isSecure ? ["-cacert", files.authority] : ["-plaintext"]
+    func ask(_ options: [String], _ words: String...) async throws -> String {
+      let ended = try await ClusterTestKit.run(
+        try Place.pythonTool("grpcurl"), security + options + ["127.0.0.1:\(server.port)"] + words, within: 120)
+      #expect(ended.code == 0, "\(ended.output)")
+      return ended.output
     }
+    let services = try await ask([], "list").split(separator: "\n").map(String.init)
+    #expect(
+      services == [
+        "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+        "grpc.testing.TestService",
+      ])
+    let described = try await ask([], "describe", "grpc.testing.TestService")
+    let method = "rpc EmptyCall ( .grpc.testing.Empty ) returns ( .grpc.testing.Empty );"
+    #expect(described.contains(method), "\(described)")
+    let health = try await ask(["-d", #"{"service": "grpc.testing.TestService"}"#], "grpc.health.v1.Health/Check")
+    #expect(health.contains("SERVING") && !health.contains("NOT_SERVING"), "\(health)")
+    let answer = try await ask(["-d", #"{"response_size": 3}"#], "grpc.testing.TestService/UnaryCall")
+    #expect(answer.contains(#""body": "AAAA""#), "\(answer)")
   }
 }

@@ -7,7 +7,7 @@ final class PythonPeer {
 
   init() throws {
     let tests = URL(filePath: #filePath).deletingLastPathComponent()
-    let descriptors = tests.deletingLastPathComponent().appending(path: "TestProtos/descriptors.binpb")
+    let descriptors = tests.deletingLastPathComponent().appending(path: "CTestProtos/descriptors.binpb")
     python = try FramedPython(script: tests.appending(path: "peer.py"), arguments: [descriptors.path])
   }
 

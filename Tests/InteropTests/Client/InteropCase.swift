@@ -2,10 +2,21 @@ import EventLoop
 import RPC
 import TestProtos
 
+/// How much the cases of many calls do.
+struct InteropScale: Sendable {
+  /// Calls of `concurrent_large_unary`.
+  let concurrentCalls: Int
+  /// Calls of `rpc_soak`, and channels of `channel_soak`.
+  let soakIterations: Int
+  /// No call of the two may take longer.
+  let soakLatencyMax: Duration
+}
+
 /// What a case works with.
 struct Interop: Sendable {
   let channel: any RPCTransport
   let loop: EventLoop
+  let scale: InteropScale
   /// Makes another channel to the same server.
   let connect: @Sendable () -> RPCChannel
 
@@ -33,7 +44,7 @@ struct InteropCase: Sendable {
   let name: String
   let run: @Sendable (Interop) async throws -> Void
 
-  static let all: [InteropCase] = unary + streaming + ending
+  static let all: [InteropCase] = unary + compressed + streaming + ending + many
 
   static let requestSizes = [27182, 8, 1828, 45904]
   static let responseSizes: [Int32] = [31415, 9, 2653, 58979]

@@ -6,8 +6,6 @@ extension InteropCase {
   private static let message = "test status message"
   private static let whitespace = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n"
   static let echoed = (initial: "test_initial_metadata_value", trailing: [UInt8](repeating: 0xAB, count: 3))
-  private static let soakRounds = 20
-  private static let concurrentCalls = 100
 
   static let unary: [InteropCase] = [
     InteropCase(name: "empty_unary") { interop in
@@ -57,22 +55,6 @@ extension InteropCase {
       let client = UnimplementedServiceClient(interop.channel)
       let error = try await failure { try await client.unimplementedCall(Empty(), interop.options) }
       try expect("the status", error.code, .unimplemented)
-    },
-    InteropCase(name: "concurrent_large_unary") { interop in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for _ in 0..<concurrentCalls { group.addTask { try await largeUnary(interop) } }
-        try await group.waitForAll()
-      }
-    },
-    InteropCase(name: "rpc_soak") { interop in
-      for _ in 0..<soakRounds { try await largeUnary(interop) }
-    },
-    InteropCase(name: "channel_soak") { interop in
-      for _ in 0..<soakRounds {
-        let channel = interop.connect()
-        try await largeUnary(Interop(channel: channel, loop: interop.loop, connect: interop.connect))
-        await channel.close()
-      }
     },
   ]
 

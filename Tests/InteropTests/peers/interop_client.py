@@ -1,8 +1,6 @@
-"""gRPC's interoperability cases with a grpcio client: interop_client.py HOST:PORT CASE|all [CA].
+"""gRPC's interoperability cases with a grpcio client. Prints a line a case: its name and "ok", or what went wrong."""
 
-Prints a line a case: its name and "ok", or what went wrong.
-"""
-
+import argparse
 import queue
 import sys
 import time
@@ -199,51 +197,76 @@ def timeout_on_sleeping_server(stub, _):
     requests.end()
 
 
-def concurrent_large_unary(stub, _):
-    request = protos.SimpleRequest(response_size=314159, payload=payload(271828))
-    calls = [stub.UnaryCall.future(request, timeout=10 * TIMEOUT) for _ in range(100)]
-    expect("the sizes", {len(call.result().payload.body) for call in calls}, {314159})
-
-
-def rpc_soak(stub, channel):
-    for _ in range(20):
-        large_unary(stub, channel)
-
-
 CASES = [
     empty_unary, large_unary, client_streaming, server_streaming, ping_pong, empty_stream, client_compressed_unary,
     client_compressed_streaming, server_compressed_unary, server_compressed_streaming, custom_metadata,
     status_code_and_message, special_status_message, unimplemented_method, unimplemented_service, cancel_after_begin,
-    cancel_after_first_response, timeout_on_sleeping_server, concurrent_large_unary, rpc_soak,
+    cancel_after_first_response, timeout_on_sleeping_server,
 ]
 
 
-def connect(address, ca):
-    if ca is None:
-        return grpc.insecure_channel(address)
-    return grpc.secure_channel(address, grpc.ssl_channel_credentials(open(ca, "rb").read()))
+class Many:
+    """The cases of many calls; how many is up to the options."""
+
+    def __init__(self, options, connect):
+        self._options = options
+        self._connect = connect
+
+    def concurrent_large_unary(self, stub, _):
+        request = protos.SimpleRequest(response_size=314159, payload=payload(271828))
+        calls = [stub.UnaryCall.future(request, timeout=10 * TIMEOUT) for _ in range(self._options.concurrent_calls)]
+        expect("the sizes", {len(call.result().payload.body) for call in calls}, {314159})
+
+    def rpc_soak(self, stub, channel):
+        for _ in range(self._options.soak_iterations):
+            self._timed(stub, channel)
+
+    def channel_soak(self, *_):
+        for _ in range(self._options.soak_iterations):
+            with self._connect() as channel:
+                self._timed(protos.Stub(channel, "TestService"), channel)
+
+    def _timed(self, stub, channel):
+        began = time.monotonic()
+        large_unary(stub, channel)
+        took = (time.monotonic() - began) * 1000
+        if took > self._options.soak_milliseconds_max:
+            raise AssertionError(f"a call took {took:.0f} ms")
 
 
-def channel_soak(address, ca):
-    """A channel for each call."""
-    for _ in range(20):
-        with connect(address, ca) as channel:
-            large_unary(protos.Stub(channel, "TestService"), channel)
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--tls-ca")
+    parser.add_argument("--case", required=True, help="its name, or all")
+    parser.add_argument("--concurrent-calls", type=int, default=1000)
+    parser.add_argument("--soak-iterations", type=int, default=1000)
+    parser.add_argument("--soak-milliseconds-max", type=int, default=1000)
+    return parser.parse_args()
 
 
 def main():
-    address, wanted, *rest = sys.argv[1:]
-    ca = rest[0] if rest else None
-    runs = {case.__name__: case for case in CASES}
+    options = arguments()
+    address = f"{options.host}:{options.port}"
+    authorities = open(options.tls_ca, "rb").read() if options.tls_ca else None
+
+    def connect():
+        if authorities is None:
+            return grpc.insecure_channel(address)
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(authorities))
+
+    many = Many(options, connect)
+    cases = [*CASES, many.concurrent_large_unary, many.rpc_soak, many.channel_soak]
     failed = False
-    for name in [*runs, "channel_soak"] if wanted == "all" else [wanted]:
+    for case in cases:
+        name = case.__name__
+        if options.case not in ("all", name):
+            continue
         began = time.monotonic()
         try:
-            if name == "channel_soak":
-                channel_soak(address, ca)
-            else:
-                with connect(address, ca) as channel:
-                    runs[name](protos.Stub(channel, "TestService"), channel)
+            with connect() as channel:
+                case(protos.Stub(channel, "TestService"), channel)
         except (AssertionError, grpc.RpcError) as error:
             failed = True
             print(f"{name} {' '.join(str(error).split())}", flush=True)

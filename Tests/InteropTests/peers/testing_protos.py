@@ -5,7 +5,7 @@ import pathlib
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _files = descriptor_pb2.FileDescriptorSet()
-_files.ParseFromString((pathlib.Path(__file__).parents[2] / "TestProtos" / "descriptors.binpb").read_bytes())
+_files.ParseFromString((pathlib.Path(__file__).parents[2] / "CTestProtos" / "descriptors.binpb").read_bytes())
 _pool = descriptor_pool.DescriptorPool()
 for _file in _files.file:
     _pool.Add(_file)
