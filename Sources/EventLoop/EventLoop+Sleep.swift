@@ -1,4 +1,11 @@
 extension EventLoop {
+  /// Suspends the caller for `duration`: by the timer of its loop, or by the system's when it is on none.
+  ///
+  /// - Throws: `CancellationError` as soon as the task is cancelled.
+  package static func pause(for duration: Duration) async throws {
+    if let current { try await current.sleep(for: duration) } else { try await Task.sleep(for: duration) }
+  }
+
   /// Suspends the caller for `duration`; from any thread.
   ///
   /// - Throws: `CancellationError` as soon as the task is cancelled.

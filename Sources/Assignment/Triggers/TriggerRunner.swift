@@ -80,24 +80,14 @@ package struct TriggerRunner: Sendable {
       guard items.isEmpty else { return try await runToEnd(items) }
       guard try await outbox.hasWork(ticket: ticket, of: service, deadline: deadline) else { return nil }
       guard !deadline.hasPassed else { throw ServiceError(.deadlineExceeded) }
-      if let loop = EventLoop.current {
-        try await loop.sleep(for: pause)
-      } else {
-        try await Task.sleep(for: pause)
-      }
+      try await EventLoop.pause(for: pause)
       pause = min(pause * 2, Self.pauseMax)
     }
   }
 
   private func runToEnd(_ items: [OutboxItem]) async throws -> TicketRecord? {
     // Once claimed, nobody else looks at them: so they are run to the end even when the caller stops waiting.
-    let work =
-      if let loop = EventLoop.current {
-        Task(executorPreference: loop) { try await run(items) }
-      } else {
-        Task { try await run(items) }
-      }
-    return try await work.value
+    try await Task(executorPreference: EventLoop.current) { try await run(items) }.value
   }
 
   private func run(_ items: [OutboxItem]) async throws -> TicketRecord? {

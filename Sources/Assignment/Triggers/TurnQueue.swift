@@ -88,11 +88,7 @@ final class TurnQueue: Sendable {
         return begins
       }
       guard begins else { return }
-      if let loop = EventLoop.current {
-        Task(executorPreference: loop) { await self.serve(cursor) }
-      } else {
-        Task { await self.serve(cursor) }
-      }
+      Task(executorPreference: EventLoop.current) { await self.serve(cursor) }
     }
   }
 

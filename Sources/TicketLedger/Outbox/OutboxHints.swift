@@ -31,11 +31,7 @@ final class OutboxHints: Sendable {
         return true
       }
       guard begins else { continue }
-      if let loop = EventLoop.current {
-        Task(executorPreference: loop) { await self.send(topic) }
-      } else {
-        Task { await self.send(topic) }
-      }
+      Task(executorPreference: EventLoop.current) { await self.send(topic) }
     }
   }
 
