@@ -18,7 +18,7 @@ struct CompressionTests {
         var iterator = requests.makeAsyncIterator()
         while let request = try await iterator.next() {
           try await responses.send(
-            [iterator.messageWasCompressed ? 1 : 0] + request, compressed: request.first == 1)
+            [iterator.lastWasCompressed ? 1 : 0] + request, compressed: request.first == 1)
         }
       },
     ])
@@ -43,7 +43,7 @@ struct CompressionTests {
       let body = [answer] + [UInt8](repeating: 7, count: 100_000)
       let got = try await channel.unary("/test.v1.Zip/One", body, options)
       #expect(got.message == [request ? 1 : 0] + body)
-      #expect(got.isCompressed == (answer == 1))
+      #expect(got.wasCompressed == (answer == 1))
     }
   }
 

@@ -72,11 +72,11 @@ extension RawResponseStream {
     guard let message = try await messages.next() else {
       throw RPCError(.unimplemented, "OK came without the message that the call must have")
     }
-    let isCompressed = lastWasCompressed
+    let wasCompressed = lastWasCompressed
     guard try await messages.next() == nil else {
       throw RPCError(.unimplemented, "more than one message came in answer to a call that has one")
     }
     return RawResponse(
-      message: message, isCompressed: isCompressed, initialMetadata: initialMetadata, trailers: trailers)
+      message: message, wasCompressed: wasCompressed, initialMetadata: initialMetadata, trailers: trailers)
   }
 }

@@ -21,7 +21,7 @@ final class ResponseReceiver: @unchecked Sendable {
   private var initialMetadata = Metadata()
   private weak var source: ResponseSource?
   private var message: [UInt8]?
-  private var messageIsCompressed = false
+  private var messageWasCompressed = false
   private let cancel: @Sendable () -> Void
 
   /// - Parameter cancel: called when the reader of a stream is gone before its end.
@@ -52,14 +52,14 @@ final class ResponseReceiver: @unchecked Sendable {
   }
 
   /// One message.
-  func receive(_ bytes: [UInt8], isCompressed: Bool = false) {
+  func receive(_ bytes: [UInt8], wasCompressed: Bool = false) {
     guard !isOver else { return }
-    if isStream { return inbox.put(bytes, wasCompressed: isCompressed) }
+    if isStream { return inbox.put(bytes, wasCompressed: wasCompressed) }
     guard message == nil else {
       return finish(RPCError(.unimplemented, "more than one message came in answer to a call that has one"), Metadata())
     }
     message = bytes
-    messageIsCompressed = isCompressed
+    messageWasCompressed = wasCompressed
   }
 
   /// The end; `error` is nil for OK.
@@ -75,7 +75,8 @@ final class ResponseReceiver: @unchecked Sendable {
         continuation.resume(throwing: error)
       } else if let message {
         let response = RawResponse(
-          message: message, isCompressed: messageIsCompressed, initialMetadata: initialMetadata, trailers: trailers)
+          message: message, wasCompressed: messageWasCompressed, initialMetadata: initialMetadata,
+          trailers: trailers)
         continuation.resume(returning: response)
       } else {
         continuation.resume(throwing: RPCError(.unimplemented, "OK came without the message that the call must have"))

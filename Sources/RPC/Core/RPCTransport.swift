@@ -27,7 +27,7 @@ package struct RawResponse: Sendable {
   /// The message.
   package var message: [UInt8]
   /// Whether it came compressed.
-  package var isCompressed = false
+  package var wasCompressed = false
   /// Metadata sent before the message.
   package var initialMetadata: Metadata
   /// Metadata sent with the status.

@@ -35,8 +35,8 @@ package struct RequestStream<Request: Sendable>: AsyncSequence, Sendable {
     let inbox: MessageInbox
     let decode: @Sendable ([UInt8]) throws -> Request
 
-    /// Whether the message that ``next()`` gave last was compressed.
-    package var messageWasCompressed: Bool { inbox.lastWasCompressed }
+    /// Whether the message that ``next()`` gave last had come compressed.
+    package var lastWasCompressed: Bool { inbox.lastWasCompressed }
 
     /// The next message, or nil when the client has sent its last.
     ///

@@ -33,7 +33,7 @@ extension InteropCase {
           responseSize: 314159, payload: payload(271828), responseCompressed: BoolValue(value: isCompressed))
         let answer = try await interop.channel.unary(
           "/grpc.testing.TestService/UnaryCall", request.serialized(), interop.options)
-        try expect("whether the answer is compressed", answer.isCompressed, isCompressed)
+        try expect("whether the answer is compressed", answer.wasCompressed, isCompressed)
         try expect("the size", try SimpleResponse(serialized: answer.message).payload?.body.count, 314159)
       }
     },

@@ -48,7 +48,7 @@ struct InteropService: TestServiceProvider {
     var size: Int32 = 0
     var reader = requests.makeAsyncIterator()
     while let request = try await reader.next() {
-      try check(reader.messageWasCompressed, request.expectCompressed)
+      try check(reader.lastWasCompressed, request.expectCompressed)
       size += Int32(request.payload?.body.count ?? 0)
     }
     return StreamingInputCallResponse(aggregatedPayloadSize: size)
