@@ -31,6 +31,15 @@ struct HealthTests {
     }
   }
 
+  @Test("a request that cannot be read as the message it should be is INTERNAL")
+  func unreadableRequest() async throws {
+    let group = try EventLoopGroup.start(count: 1)
+    defer { group.shutdown() }
+    let transport = InProcessTransport(group: group, services: [HealthService().rpcService])
+    let error = await failure { try await transport.unary("/grpc.health.v1.Health/Check", [0xff], soon) }
+    #expect(error?.code == .internal)
+  }
+
   @Test("tells a watcher at once, after each change, and of the shutdown, for good", .timeLimit(.minutes(1)))
   func watch() async throws {
     try await Self.run { health, client in

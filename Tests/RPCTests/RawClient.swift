@@ -8,6 +8,8 @@ final class RawClient: HTTP2SessionDelegate {
   struct Answer {
     var headers: [(name: String, value: String)] = []
     var body: [UInt8] = []
+    /// Header blocks, trailers included.
+    var blocks = 0
     var hasEnded = false
     var resetCode: HTTP2ErrorCode?
 
@@ -114,7 +116,9 @@ final class RawClient: HTTP2SessionDelegate {
 
   func pingReceived(_ payload: UInt64) { pings += 1 }
 
-  func headersBegan(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind) {}
+  func headersBegan(_ stream: HTTP2Stream, _ kind: HTTP2HeadersKind) {
+    answers[ObjectIdentifier(stream)]?.blocks += 1
+  }
 
   func header(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
     let field = (String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))

@@ -63,6 +63,23 @@ struct RequestTests {
     }
   }
 
+  @Test("that fail before the first answer get one block of headers, others have their status behind the answers")
+  func trailersOnly() async throws {
+    try await Fixture.run { fixture in
+      let client = try RawClient(fixture.server.boundAddresses[0])
+      for (method, body, status, blocks) in [
+        ("Echo", Self.hello, "0", 2), ("Fail", [0, 0, 0, 0, 1, 5], "5", 1), ("Repeat", [0, 0, 0, 0, 1, 0], "0", 2),
+        ("RepeatAndFail", [0, 0, 0, 0, 1, 0], "15", 1), ("RepeatAndFail", [0, 0, 0, 0, 1, 1], "15", 2),
+        ("Nothing", Self.hello, "12", 1),
+      ] as [(String, [UInt8], String, Int)] {
+        let answer = try client.exchange(request("POST", Fixture.service + method, "application/grpc"), body: body)
+        #expect(answer.value("grpc-status") == status, "\(method)")
+        #expect(answer.blocks == blocks, "\(method)")
+        #expect(answer.value("content-type") == "application/grpc", "\(method)")
+      }
+    }
+  }
+
   @Test("that are malformed get the status gRPC names for them")
   func malformed() async throws {
     let grpc = "application/grpc"
@@ -132,11 +149,18 @@ struct RequestTests {
   @Test("end with the connection when it idles too long", .timeLimit(.minutes(1)))
   func idle() async throws {
     try await Fixture.run(limits: .with { $0.idleTimeout = .milliseconds(20) }) { fixture in
-      let client = try RawClient(fixture.server.boundAddresses[0])
-      let answer = try client.exchange(request("POST", Self.echo, "application/grpc"), body: Self.hello)
-      #expect(answer.value("grpc-status") == "0")
-      try client.waitForEnd()
-      #expect(client.lastGoaway != nil)
+      // A client that is slow to greet is closed before it has called.
+      var hasCalled = false
+      while !hasCalled {
+        let client = try RawClient(fixture.server.boundAddresses[0])
+        guard
+          let answer = try? client.exchange(request("POST", Self.echo, "application/grpc"), body: Self.hello)
+        else { continue }
+        hasCalled = true
+        #expect(answer.value("grpc-status") == "0")
+        try client.waitForEnd()
+        #expect(client.lastGoaway != nil)
+      }
       let channelAnswer = try await fixture.channel.unary(Self.echo, [3], soon)
       #expect(channelAnswer.message == [3])
     }
@@ -196,6 +220,9 @@ struct HTTPTests {
       #expect(got.text == "GET /v1/x?a=b desk.example c=1; d=2 ")
       #expect(got.value("content-length") == "\(got.body.count)")
       #expect(got.value("set-cookie") == "a=b")
+      let hosted = try client.exchange(
+        [(":method", "GET"), (":scheme", "http"), (":path", "/v1/y"), ("host", "host.example")])
+      #expect(hosted.text == "GET /v1/y host.example - ")
       let posted = try client.exchange(
         request("POST", "/v1/x", "application/json"), body: [UInt8](repeating: 0x61, count: 300_000))
       #expect(posted.body.suffix(300_000).allSatisfy { $0 == 0x61 })

@@ -143,8 +143,11 @@ final class ScriptedConnection: Connection, HTTP2SessionDelegate {
   var pinged: (() -> Void)?
   func pingReceived(_ payload: UInt64) { pinged?() }
 
+  /// Called when a stream has closed.
+  var streamEndedWith: ((HTTP2ErrorCode) -> Void)?
+  func streamClosed(_ stream: HTTP2Stream, errorCode: HTTP2ErrorCode) { streamEndedWith?(errorCode) }
+
   func streamEnded(_ stream: HTTP2Stream) {}
-  func streamClosed(_ stream: HTTP2Stream, errorCode: HTTP2ErrorCode) {}
 }
 
 /// Counts what happens on several loops.

@@ -6,8 +6,39 @@ extension Rule {
         links(line).filter { !leadsSomewhere($0, from: file.path) }
           .map { Finding(line: index + 1, text: "\($0) is not there") }
       }
-    }
+    },
+    Rule("tests that a page names are there") { file in
+      guard file.path.hasSuffix(".md") else { return [] }
+      return file.lines.enumerated().flatMap { index, line in
+        namedTests(line).filter { !tests.contains($0) }.map { Finding(line: index + 1, text: "there is no test \($0)") }
+      }
+    },
   ]
+
+  /// The names of the form `SomeTests.function` in backticks.
+  static func namedTests(_ line: String) -> [String] {
+    line.split(separator: "`").map(String.init).filter { word in
+      let parts = word.split(separator: ".", omittingEmptySubsequences: false)
+      return parts.count == 2 && parts[0].hasSuffix("Tests") && parts[0].count > 5
+        && parts.allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.isLetter || $0.isNumber } }
+    }
+  }
+
+  /// Every function of every suite, as `SomeTests.function`.
+  private static let tests: Set<String> = {
+    var tests: Set<String> = []
+    for file in SourceTree.current.files where file.path.hasPrefix("Tests/") && file.isSwift {
+      var suite = ""
+      for line in file.code {
+        let words = line.split { !$0.isLetter && !$0.isNumber }
+        for (keyword, name) in zip(words, words.dropFirst()) {
+          if keyword == "struct", name.hasSuffix("Tests") { suite = String(name) }
+          if keyword == "func" { tests.insert("\(suite).\(name)") }
+        }
+      }
+    }
+    return tests
+  }()
 
   /// The targets of `[text](target)`.
   static func links(_ line: String) -> [String] {

@@ -65,6 +65,8 @@ struct Specimen: Sendable, CustomTestStringConvertible {
     Specimen(unfinished, "docs/a.md", "TODO: this\nTODO(after the first release): that\nFIXME", 1, 3),
     Specimen(
       "relative links lead somewhere", "docs/a.md", "[a](../Sources) [b](https://x) [c](#d)\n[e](nowhere.md)", 2),
+    Specimen(
+      "tests that a page names are there", "docs/a.md", "`TidyTests.rule` and `Tests.swift`\n`TidyTests.nothing`", 2),
   ]
 
   private static func function(lines: Int) -> String {
