@@ -117,8 +117,8 @@ let executables: [Target] = [
     path: "Tests/InteropTests/Client", swiftSettings: swiftSettings),
   // Our side of `scripts/bench rpc`.
   .executableTarget(
-    name: "rpc-bench", dependencies: ["RPC", "EventLoop", "ServiceKit", "TestProtos"], path: "Benchmarks/rpc/handoff",
-    swiftSettings: swiftSettings),
+    name: "rpc-bench", dependencies: ["RPC", "Crypto", "EventLoop", "ServiceKit", "TestProtos"],
+    path: "Benchmarks/rpc/handoff", swiftSettings: swiftSettings),
   executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-mail", ["EventLoop", "HandoffAPI", "Mail", "ServiceDatabase", "ServiceKit", "TicketLedger"]),

@@ -13,7 +13,7 @@ from lib.processes import Failed
 from rpc import clients, unary
 from rpc.peers import ROOT, Peers
 
-PARTS = ("unary", "client", "stream")
+PARTS = ("unary", "tls", "client", "stream")
 
 
 def arguments():
@@ -37,7 +37,10 @@ def main():
     sections = []
     if "unary" in parts:
         sections.append(unary.report(
-            unary.compare(peers, options.rounds, options.scale, options.shape or list(unary.SHAPES))))
+            unary.compare(peers.servers, options.rounds, options.scale, options.shape or list(unary.SHAPES))))
+    if "tls" in parts:
+        sections.append(unary.report_secure(
+            unary.compare(peers.secure_servers, options.rounds, options.scale, [unary.SECURE_SHAPE], "TLS")))
     if "client" in parts:
         sections.append(clients.report_unary(clients.compare_unary(peers, options.rounds, options.scale)))
     if "stream" in parts:

@@ -14,6 +14,8 @@ OURS = "handoff"
 CPP = "gRPC C++"
 LIMIT = "limit"
 SWIFT = "grpc-swift-2"
+OURS_TLS = "handoff, TLS"
+CPP_TLS = "gRPC C++, TLS"
 
 CPP_FLAGS = ["-O2", "-std=c++17"]
 C_FLAGS = ["-O2", "-Wall", "-Wextra"]
@@ -88,6 +90,16 @@ def build_grpc_swift():
     return os.path.join(_run([*command, "--show-bin-path"]).strip().splitlines()[-1], "echo-server")
 
 
+def make_certificate():
+    """A certificate for this machine and its key, as every server of a run shows it."""
+    os.makedirs(BUILD, exist_ok=True)
+    certificate, key = (os.path.join(BUILD, name) for name in ("server.pem", "server.key"))
+    _run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key,
+          "-out", certificate])
+    return certificate, key
+
+
 class Peers:
     """What takes part in a run: commands of servers and clients by name."""
 
@@ -96,6 +108,9 @@ class Peers:
         ours = build_ours()
         cpp = build_cpp()
         self.servers = {OURS: [ours, "server"], CPP: [cpp["server"], "0"], LIMIT: [build_limit(), "0"]}
+        files = make_certificate()
+        self.secure_servers = {OURS: self.servers[OURS], OURS_TLS: [ours, "server", "0", *files],
+                               CPP: self.servers[CPP], CPP_TLS: [cpp["server"], "0", *files]}
         self.clients = {OURS: [ours, "client"], CPP: [cpp["client"]]}
         if with_grpc_swift:
             self.servers[SWIFT] = [build_grpc_swift()]
@@ -103,4 +118,5 @@ class Peers:
     @staticmethod
     def versions():
         return [("libnghttp2", package("libnghttp2-14")), ("gRPC C++", package("libgrpc++-dev")),
-                ("h2load", package("nghttp2-client")), ("g++", package("g++"))]
+                ("h2load", package("nghttp2-client")), ("g++", package("g++")),
+                ("OpenSSL", package("libssl3"))]

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import Glibc
 import RPC
@@ -6,7 +7,7 @@ import TestProtos
 
 // Our side of `scripts/bench rpc`: the server, with the interceptors that every daemon has, and the client.
 //
-//   rpc-bench server [PORT]                          (0: any; prints the port; runs until its standard input ends)
+//   rpc-bench server [PORT [CERTIFICATE KEY]]        (0: any; prints the port; runs until its standard input ends)
 //   rpc-bench client HOST:PORT unary CALLS UNDERWAY
 //   rpc-bench client HOST:PORT down|up MESSAGES BYTES
 let arguments = Array(CommandLine.arguments.dropFirst())
@@ -20,9 +21,12 @@ case ("server", _):
     CallMetrics(Metrics(), services: [service]),
     CallLog(Logger(service: "bench", level: .warning, output: .standardError)),
   ]
-  let server = RPCServer(
-    group: loops, configuration: RPCServerConfiguration(listen: [.ipv4(0x7F00_0001, port: port)]), services: [service],
-    interceptors: interceptors)
+  var configuration = RPCServerConfiguration(listen: [.ipv4(0x7F00_0001, port: port)])
+  if arguments.count == 4 {
+    let files = TLSFiles(certificate: arguments[2], key: arguments[3], authorities: arguments[2])
+    configuration.tls = TLSSource(try files.server(.ignored))
+  }
+  let server = RPCServer(group: loops, configuration: configuration, services: [service], interceptors: interceptors)
   try await server.start()
   print(server.boundAddresses.first?.port ?? 0)
   fflush(nil)
@@ -42,6 +46,6 @@ case ("client", 5):
   await channel.close()
   loops.shutdown()
 default:
-  print("usage: rpc-bench server [PORT] | client HOST:PORT unary|down|up COUNT SIZE")
+  print("usage: rpc-bench server [PORT [CERTIFICATE KEY]] | client HOST:PORT unary|down|up COUNT SIZE")
   exit(64)
 }

@@ -1,9 +1,11 @@
 // The same service in gRPC C++, with the callback API, as its documentation shows it.
 //
-//   server PORT      (0: any; prints the port)
+//   server PORT [CERTIFICATE KEY]      (0: any; prints the port)
 #include <grpcpp/grpcpp.h>
 
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <string>
 
 #include "handoff/test/v1/echo.grpc.pb.h"
@@ -69,12 +71,23 @@ class EchoService : public handoff::test::v1::EchoService::CallbackService {
   }
 };
 
+static std::string Read(const char *path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
 int main(int argc, char **argv) {
+  auto credentials = grpc::InsecureServerCredentials();
+  if (argc == 4) {
+    grpc::SslServerCredentialsOptions options;
+    options.pem_key_cert_pairs.push_back({Read(argv[3]), Read(argv[2])});
+    credentials = grpc::SslServerCredentials(options);
+  }
   EchoService service;
   grpc::ServerBuilder builder;
   int port = 0;
   std::string address = "127.0.0.1:" + std::string(argc > 1 ? argv[1] : "0");
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(address, credentials, &port);
   builder.RegisterService(&service);
   auto server = builder.BuildAndStart();
   if (!server) return 1;
