@@ -54,7 +54,9 @@ struct ClientFuzzTests {
         }
         succeeded += 1
       } catch let error as RPCError {
-        try #require(error.code != .deadlineExceeded, "\(TestScale.place(run.round)): no end came")
+        // A damaged answer may say DEADLINE_EXCEEDED, too.
+        let isOurs = error.code == .deadlineExceeded && error.message.hasPrefix("the deadline passed before")
+        try #require(!isOurs, "\(TestScale.place(run.round)): no end came")
       }
       if run.round % 100 == 0 {
         await channel.close()

@@ -136,7 +136,7 @@ final class ClientCall: @unchecked Sendable {
     do {
       try deframer.append(bytes)
       while let message = try deframer.next() {
-        receiver.receive(message, wasCompressed: deframer.lastWasCompressed)
+        try receiver.receive(message, wasCompressed: deframer.lastWasCompressed)
       }
       // What waits in the inbox stays unconsumed, so that the server is held back until the caller has read it.
       if receiver.inboxIsEmpty { consume() }

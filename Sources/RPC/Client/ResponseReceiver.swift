@@ -52,11 +52,13 @@ final class ResponseReceiver: @unchecked Sendable {
   }
 
   /// One message.
-  func receive(_ bytes: [UInt8], wasCompressed: Bool = false) {
+  ///
+  /// - Throws: UNIMPLEMENTED for one too many; the call, which has more to end than this, then ends with it.
+  func receive(_ bytes: [UInt8], wasCompressed: Bool = false) throws(RPCError) {
     guard !isOver else { return }
     if isStream { return inbox.put(bytes, wasCompressed: wasCompressed) }
     guard message == nil else {
-      return finish(RPCError(.unimplemented, "more than one message came in answer to a call that has one"), Metadata())
+      throw RPCError(.unimplemented, "more than one message came in answer to a call that has one")
     }
     message = bytes
     messageWasCompressed = wasCompressed

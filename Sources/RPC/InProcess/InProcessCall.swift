@@ -63,11 +63,11 @@ final class InProcessCall: ServerCall, @unchecked Sendable {
   override func transmitHeaders(_ metadata: Metadata?) { receiver.begin(metadata ?? Metadata()) }
 
   override func transmit(_ count: Int, isCompressed: Bool, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
-    receiver.receive(
-      [UInt8](unsafeUninitializedCapacity: count) { room, initialized in
-        write(UnsafeMutableRawBufferPointer(room))
-        initialized = count
-      })
+    let message = [UInt8](unsafeUninitializedCapacity: count) { room, initialized in
+      write(UnsafeMutableRawBufferPointer(room))
+      initialized = count
+    }
+    do { try receiver.receive(message) } catch { fail(error) }
   }
 
   override func transmitStatus(_ error: RPCError?, trailers: Metadata?) {
