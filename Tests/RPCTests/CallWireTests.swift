@@ -107,6 +107,24 @@ struct CallWireTests {
       })
   }
 
+  @Test("a second message where one is wanted ends the call for good")
+  func secondMessage() async throws {
+    let (codes, closed) = AsyncStream.makeStream(of: HTTP2ErrorCode.self)
+    try await Self.run(
+      answer: { request in
+        request.connection.streamEndedWith = { closed.yield($0) }
+        request.respond(ScriptedRequest.ok, body: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+      },
+      call: { channel, _ in
+        let options = CallOptions.timeout(.seconds(5))
+        #expect(await failure { try await channel.unary(Self.path, [], options) }?.code == .unimplemented)
+        for await code in codes {
+          #expect(code == .cancel)
+          break
+        }
+      })
+  }
+
   @Test("an answer whose fields are over the limit ends the call, and the next one is answered")
   func largeFields() async throws {
     let configuration = RPCChannelConfiguration.with { $0.limits.headerListBytesMax = 1000 }

@@ -87,6 +87,15 @@ struct InProcessTests {
     }
   }
 
+  @Test("a second message where one is wanted fails the call and ends its handler", .timeLimit(.minutes(1)))
+  func secondMessage() async throws {
+    try await Self.run { calls, script in
+      let error = await failure { try await calls.unary(Self.script + "Flood", [], soon) }
+      #expect(error?.code == .unimplemented)
+      await script.cancelled.wait()
+    }
+  }
+
   @Test("clients may stream, too")
   func clientStreams() async throws {
     try await Self.run { calls, _ in

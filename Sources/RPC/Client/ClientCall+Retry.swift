@@ -31,7 +31,7 @@ extension ClientCall {
       }
     retryTimer = loop.schedule(after: delay) { [self] in
       retryTimer = nil
-      self.owner?.startAgain(self)
+      if let owner = self.owner { owner.startAgain(self) } else { fail(ClientLoop.closedError) }
     }
     return true
   }
