@@ -29,10 +29,12 @@ class Connection {
   /// others slower, since reference counts then move to a place of their own.
   private var flushAtEndOfTurn: (() -> Void)?
 
-  /// Streams that nobody reads fill their own window long before they fill the connection's and hold up the others.
-  static func setWindows(_ configuration: inout HTTP2Configuration) {
+  /// Streams that nobody reads fill their own windows, and never the connection's, which would hold up the others.
+  ///
+  /// - Parameter streams: how many there may be; on a client as many as the server allows, of which few are not read.
+  static func setWindows(_ configuration: inout HTTP2Configuration, streams: Int = 200) {
     configuration.streamWindowBytes = 256 << 10
-    configuration.connectionWindowBytes = 16 << 20
+    configuration.connectionWindowBytes = Int32(clamping: (streams + 1) * Int(configuration.streamWindowBytes))
   }
 
   /// The other end of a connected descriptor.

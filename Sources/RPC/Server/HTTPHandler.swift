@@ -5,8 +5,8 @@ package protocol HTTPHandler: Sendable {
   /// Runs as a task on the connection's loop, cancelled when the client leaves or the deadline of `call` passes.
   func respond(to request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext) async
 
-  /// What a request is told that the server refuses by itself: 413 for a body over the limit, 503 when too much is held
-  /// for the connection, 504 when the deadline passed before an answer. Runs on the connection's loop.
+  /// What a request is told that the server refuses by itself: 413 for a body over the limit, 504 when the deadline
+  /// passed before an answer. Runs on the connection's loop.
   func refusal(status: Int, _ call: CallContext) -> HTTPRefusal
 }
 

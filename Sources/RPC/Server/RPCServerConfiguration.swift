@@ -42,7 +42,8 @@ package struct RPCServerLimits: Sendable {
   /// Bytes of incomplete requests, and of answers that wait for slow clients, on one loop; above it, further calls are
   /// answered as above.
   package var heldBytesPerLoopMax = 256 << 20
-  /// Bytes of incomplete requests held for one connection.
+  /// Bytes of incomplete requests held for one connection before those that are larger than a stream's window (256 KiB)
+  /// are let in one at a time.
   package var inboundBytesPerConnectionMax = 16 << 20
   /// Bytes of one stream's answers that wait for the client before its handler is suspended.
   package var outboundBytesPerStreamMax = 64 << 10

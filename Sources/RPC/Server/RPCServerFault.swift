@@ -4,7 +4,7 @@ package import Protobuf
 package enum RPCServerFault: RPCErrorConvertible {
   /// Nobody serves the path.
   case noMethod(path: String)
-  /// The message, or all messages under way on the connection, are larger than the server's limit.
+  /// The message is larger than the server's limit.
   case tooLarge(String)
   /// The only message of the request cannot be read.
   case malformedMessage(ProtobufError)

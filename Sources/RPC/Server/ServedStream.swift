@@ -53,6 +53,9 @@ class ServedStream: @unchecked Sendable {
   /// The request is complete.
   func receiveEnd() {}
 
+  /// Opens the window for as many bytes as have come.
+  func askForMore() {}
+
   /// A task of the handler began (1) or ended (-1).
   func taskChanged(_ change: Int) {}
 

@@ -10,6 +10,7 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   /// Nil once the stream has closed.
   private var stream: HTTP2Stream?
   private var body: [UInt8] = []
+  private var bytesUnconsumed = 0
 
   init(
     _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, authority: String,
@@ -30,16 +31,28 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
 
   override func receive(_ bytes: UnsafeRawBufferPointer) {
     bytesReceived += bytes.count
-    if let stream {
-      connection.act { session throws(HTTP2Error) in try session.consume(stream, bytes.count) }
-    }
-    guard !isOver else { return }
+    bytesUnconsumed += bytes.count
+    guard !isOver else { return askForMore() }
     guard body.count + bytes.count <= core.limits.httpBodyBytesMax else {
       return refuse(413)
     }
     body.append(contentsOf: bytes)
     connection.bytesHeld += bytes.count
-    if connection.holdsTooMuch { refuse(503) }
+    connection.askForMore(self)
+  }
+
+  override func askForMore() {
+    guard bytesUnconsumed > 0 else { return }
+    let count = bytesUnconsumed
+    bytesUnconsumed = 0
+    guard let stream else { return }
+    connection.act { session throws(HTTP2Error) in try session.consume(stream, count) }
+  }
+
+  private func releaseBody() {
+    connection.bytesHeld -= body.count
+    body = []
+    connection.requestLeft(self)
   }
 
   override func refuse(_ status: Int) {
@@ -51,8 +64,7 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     guard !isOver else { return }
     let request = HTTPRequest(
       method: context.method, path: context.path, authority: authority, headers: context.metadata, body: body)
-    connection.bytesHeld -= body.count
-    body = []
+    releaseBody()
     serve(request, handler)
   }
 
@@ -83,7 +95,7 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
 
   override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
     super.end(status, httpStatus: httpStatus, thrown: thrown)
-    connection.bytesHeld -= body.count
-    body = []
+    releaseBody()
+    askForMore()
   }
 }

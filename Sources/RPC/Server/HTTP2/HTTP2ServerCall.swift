@@ -42,7 +42,9 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     super.init(loop: connection.loop, context: context, handler: handler, core: connection.core)
     guard !handler.takesOneRequest else { return }
     inbox.taken = { [weak self] isEmpty in
-      if isEmpty, let self { consume(bytesUnconsumed) }
+      guard let self else { return }
+      holdChanged()
+      if isEmpty { askForMore() }
     }
   }
 
@@ -75,22 +77,20 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
   override func receive(_ bytes: UnsafeRawBufferPointer) {
     bytesReceived += bytes.count
     bytesUnconsumed += bytes.count
-    guard !isOver else { return consume(bytesUnconsumed) }
+    guard !isOver else { return askForMore() }
     do {
       defer { holdChanged() }
       try deframer.append(bytes)
       if handler.takesOneRequest {
-        consume(bytesUnconsumed)
+        connection?.askForMore(self)
       } else {
         while let message = try deframer.next() { inbox.put(message, wasCompressed: deframer.lastWasCompressed) }
         // What waits in the inbox stays unconsumed, so that the client is held back until the handler has read it.
-        if inbox.isEmpty { consume(bytesUnconsumed) }
+        if inbox.isEmpty { askForMore() }
       }
     } catch {
-      return fail(refusal(error))
+      fail(refusal(error))
     }
-    guard let connection, connection.holdsTooMuch else { return }
-    fail(RPCServerFault.tooLarge("too many bytes of incomplete requests"))
   }
 
   override func receiveEnd() {
@@ -158,18 +158,21 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
   override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
     super.end(status, httpStatus: httpStatus, thrown: thrown)
     holdChanged()
-    consume(bytesUnconsumed)
+    askForMore()
   }
 
   private func holdChanged() {
-    let now = isOver ? 0 : deframer.count
+    let now = isOver ? 0 : deframer.count + (handler.takesOneRequest ? 0 : inbox.bytes)
+    guard now != bytesHeld else { return }
     connection?.bytesHeld += now - bytesHeld
     bytesHeld = now
+    if now == 0, handler.takesOneRequest { connection?.requestLeft(self) }
   }
 
-  private func consume(_ count: Int) {
-    guard count > 0 else { return }
-    bytesUnconsumed -= count
+  override func askForMore() {
+    guard bytesUnconsumed > 0 else { return }
+    let count = bytesUnconsumed
+    bytesUnconsumed = 0
     guard let stream else { return }
     connection?.act { session throws(HTTP2Error) in try session.consume(stream, count) }
   }

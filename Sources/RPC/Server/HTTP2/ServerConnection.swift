@@ -5,10 +5,11 @@ import HTTP2
 /// One client's connection: turns the events of its session into calls. Loop-confined.
 final class ServerConnection: Connection {
   let core: ServerCore
-  /// Bytes of requests that are not complete.
+  /// Bytes of requests that are not complete, or that no handler has read.
   var bytesHeld = 0 {
     didSet { core.bytesHeld += bytesHeld - oldValue }
   }
+  private var largeRequests = LargeRequests()
   /// Handlers of this connection that have not ended, also those whose call is over.
   var handlersRunning = 0
   private let owner: ServerLoop
@@ -47,7 +48,7 @@ final class ServerConnection: Connection {
     configuration.limits.unproductiveFrames = core.limits.unproductiveFrames
     configuration.limits.resetsReceived = core.limits.resetsReceived
     configuration.limits.resetsCaused = core.limits.resetsCaused
-    Self.setWindows(&configuration)
+    Self.setWindows(&configuration, streams: Int(core.limits.streamsPerConnectionMax))
     let session = try HTTP2Session(configuration)
     super.init(
       fd, on: owner.loop, session: session, outboundBytesMax: core.limits.outboundBytesPerConnectionMax,
@@ -58,10 +59,23 @@ final class ServerConnection: Connection {
   override func closed() {
     if let fault, !hasSettings { core.refusedPeer(peer, fault) }
     bytesHeld = 0
+    largeRequests = LargeRequests()
     owner.removed(self)
   }
 
-  var holdsTooMuch: Bool { bytesHeld > core.limits.inboundBytesPerConnectionMax }
+  private var holdsMuch: Bool { bytesHeld > core.limits.inboundBytesPerConnectionMax }
+
+  /// Has the client of a request that is not complete send more, now or when there is room.
+  func askForMore(_ stream: ServedStream) {
+    if !holdsMuch || largeRequests.mayAsk(stream) { stream.askForMore() }
+  }
+
+  /// A request is complete or over.
+  func requestLeft(_ stream: ServedStream) {
+    guard !largeRequests.isEmpty else { return }
+    largeRequests.remove(stream)
+    while let next = largeRequests.next(holdsMuch: holdsMuch) { next.askForMore() }
+  }
 
   /// Begins the graceful end: no new calls after a round trip, then close when the last one has ended.
   ///
