@@ -31,13 +31,13 @@ RUN /usr/share/handoff/scripts/install-packages run && rm -rf /var/lib/apt/lists
   && useradd --system --user-group --uid 10001 --no-create-home --home-dir /nonexistent handoff \
   # Volumes take their first owner and mode from here: each program's secrets, what the installation keeps, mails.
   && install --directory --owner=handoff --group=handoff --mode=0700 /run/handoff /run/handoff/gateway \
-    /run/handoff/tickets /run/handoff/assignment /run/handoff/mail /run/handoff/masking \
+    /run/handoff/tickets /run/handoff/assignment /run/handoff/mail /run/handoff/masking /run/handoff/edge \
     /var/lib/handoff /var/lib/handoff/keys /var/lib/handoff/keys/masking /var/spool/handoff \
   && install --directory --owner=handoff --group=handoff --mode=0755 /run/handoff/postgres
 COPY --from=build /programs/ /usr/local/bin/
 USER handoff
-# The daemons' admin ports lie 100 above these; 8080 is the edge.
-EXPOSE 7100 7101 7102 7103 7104 8080
-# Each service of docker-compose.yml asks the admin port of its own daemon instead.
+# The daemons' admin ports lie 100 above these; the last two are the edge's.
+EXPOSE 7100 7101 7102 7103 7104 8080 8443
+# Each service of docker-compose.yml asks its own daemon instead.
 HEALTHCHECK --interval=30s --timeout=5s CMD ["handoff", "version"]
 CMD ["handoff", "--help"]

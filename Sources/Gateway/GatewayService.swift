@@ -47,12 +47,10 @@ package final class GatewayService: Sendable {
   let backends: Backends
   let sessions: Sessions
   private let throttle: SignInThrottle
-  private let edge: EdgeProof
 
-  /// Creates the service; `edge` tells how it knows the edge, whose word for the address of a client counts.
-  package init(backends: Backends, sessions: Sessions, pool: PostgresPool, edge: EdgeProof) {
+  /// Creates the service.
+  package init(backends: Backends, sessions: Sessions, pool: PostgresPool) {
     self.backends = backends
-    self.edge = edge
     self.sessions = sessions
     throttle = SignInThrottle(pool: pool)
   }
@@ -123,7 +121,7 @@ package final class GatewayService: Sendable {
     check.require((3...254).contains(request.email.utf8.count), "email", "must be an e-mail address")
     check.require((1...1024).contains(request.password.utf8.count), "password", "must have 1 to 1,024 bytes")
     try check.done()
-    let peer = edge.clientAddress(
+    let peer = EdgeProof.clientAddress(
       peer: call.peer, process: call.certificate?.process, forwardedFor: call.metadata["x-forwarded-for"])
     try await throttle.admit(email: request.email, from: peer, deadline: deadline)
     var options = call.onward()

@@ -17,12 +17,11 @@ await runService(description) { process in
   let pool = try await process.openDatabase()
   let sessions = Sessions(pool: pool, lifetime: config[GatewayKeys.sessionLifetime])
   let backends = Backends(
-    tickets: try process.channel(to: "tickets", at: config[CommonKeys.ticketsAddress]),
-    assignment: try process.channel(to: "assignment", at: config[CommonKeys.assignmentAddress]),
-    mail: try process.channel(to: "mail", at: config[CommonKeys.mailAddress]),
-    masking: try process.channel(to: "masking", at: config[CommonKeys.maskingAddress]))
-  let gateway = GatewayService(
-    backends: backends, sessions: sessions, pool: pool, edge: process.hasCertificates ? .certificate : .sameMachine)
+    tickets: process.channel(to: "tickets", at: config[CommonKeys.ticketsAddress]),
+    assignment: process.channel(to: "assignment", at: config[CommonKeys.assignmentAddress]),
+    mail: process.channel(to: "mail", at: config[CommonKeys.mailAddress]),
+    masking: process.channel(to: "masking", at: config[CommonKeys.maskingAddress]))
+  let gateway = GatewayService(backends: backends, sessions: sessions, pool: pool)
   let cleaning = sessions.removeExpiredRegularly(on: process.group.next()) { error in
     process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])
   }

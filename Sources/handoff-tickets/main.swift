@@ -15,9 +15,9 @@ await runService(description) { process in
   let ledger = TicketLedger(process, pool: try await process.openDatabase())
   let service = TicketService(
     ledger: ledger,
-    mail: try process.channel(to: "mail", at: process.config[CommonKeys.mailAddress]),
-    assignment: try process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]),
-    masking: try process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]))
+    mail: process.channel(to: "mail", at: process.config[CommonKeys.mailAddress]),
+    assignment: process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]),
+    masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]))
   let stopJobs = TicketJobs(ledger: ledger, log: process.log, metrics: process.metrics).start(on: process.group)
   process.onShutdown("jobs", stopJobs)
   return ServiceParts([service.rpcService], callers: TicketService.callerRules)

@@ -86,6 +86,36 @@ extension ClusterTests {
       #expect(stranger.code == 60, "an authority that is not trusted: \(stranger.output)")
     }
 
+    @Test("handoff demo tells its whole story through an edge elsewhere, with certificates")
+    func demoElsewhere() async throws {
+      let cluster = try await TestCluster.shared()
+      let words = [
+        "demo", "--edge", try cluster.address("edge-tls"), "--certificates", "\(cluster.data)/tls",
+        "--tickets", try cluster.address("tickets"), "--sign-ins", "\(cluster.data)/sign-ins.txt",
+        "--mails", "\(cluster.data)/mail",
+      ]
+      let ended = try await run(Place.handoff, words)
+      #expect(ended.code == 0, "\(ended.output)")
+      #expect(ended.output.contains("The customer writes again"), "\(ended.output)")
+    }
+
+    @Test("handoff probe asks for health with the certificate of the program beside it")
+    func probe() async throws {
+      let cluster = try await TestCluster.shared()
+      let variables = ["CERTIFICATE": "mail.pem", "KEY": "mail-key.pem", "CA": "ca.pem"].map {
+        ("HANDOFF_TLS_\($0)_FILE", "\(cluster.data)/tls/\($1)")
+      }
+      let environment = ConfigurationTests.bare.merging(variables) { $1 }
+      for name in ["mail", "edge-tls"] {
+        let address = try cluster.address(name).replacing("https://", with: "")
+        let ended = try await run(Place.handoff, ["probe", "--url", "grpcs://\(address)"], environment: environment)
+        #expect(ended.code == 0 && ended.output == "SERVING\n", "\(ended.output)")
+      }
+      let plain = try cluster.address("edge").replacing("http://", with: "")
+      let refused = try await run(Place.handoff, ["probe", "--url", "grpcs://\(plain)"], environment: environment)
+      #expect(refused.code == 1 && refused.output.contains("does not answer"), "\(refused.output)")
+    }
+
     @Test("every metric that a daemon offers is explained in the documents")
     func metrics() async throws {
       let document = try String(contentsOfFile: "\(Place.project)/docs/operations.md", encoding: .utf8)

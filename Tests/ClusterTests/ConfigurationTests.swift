@@ -13,14 +13,14 @@ struct ConfigurationTests {
     let environment = Self.bare.merging([
       "HANDOFF_LISTNE": "127.0.0.1:0", "HANDOFF_LOOPS": "none",
       "HANDOFF_DATABASE_URL": "postgresql://reader@db.example.com/handoff",
-      "HANDOFF_CALLER_TOKEN_FILE": "/nonexistent/token",
+      "HANDOFF_TLS_KEY_FILE": "/nonexistent/key",
     ]) { $1 }
     let ended = try await run("\(Place.products)/handoff-\(daemon)", environment: environment)
     #expect(ended.code == 64)
     #expect(ended.output.hasPrefix("handoff-\(daemon) cannot start with this configuration:\n"), "\(ended.output)")
     for problem in [
       "HANDOFF_LISTNE is not known to this program; did you mean HANDOFF_LISTEN?",
-      "HANDOFF_LOOPS is \"none\"; it needs a whole number", "HANDOFF_CALLER_TOKEN_FILE",
+      "HANDOFF_LOOPS is \"none\"; it needs a whole number", "HANDOFF_TLS_KEY_FILE",
     ] {
       #expect(ended.output.contains(problem), "\(problem) is not in:\n\(ended.output)")
     }
@@ -31,7 +31,7 @@ struct ConfigurationTests {
     let environment = Self.bare.merging(["HANDOFF_DATABASE_URL": "postgresql://me:hunter2@db.example.com/x"]) { $1 }
     let ended = try await run("\(Place.products)/handoff-\(daemon)", environment: environment)
     #expect(ended.code == 64)
-    #expect(ended.output.contains("HANDOFF_CALLER_TOKEN_FILE is not set"), "\(ended.output)")
+    #expect(ended.output.contains("HANDOFF_TLS_CA_FILE is not set"), "\(ended.output)")
     #expect(ended.output.contains("HANDOFF_DATABASE_URL_FILE"))
     #expect(!ended.output.contains("hunter2"))
   }
@@ -43,7 +43,7 @@ struct ConfigurationTests {
     #expect(ended.output.hasPrefix("handoff-\(daemon): "), "\(ended.output)")
     for name in [
       "HANDOFF_LISTEN", "HANDOFF_ADMIN_LISTEN", "HANDOFF_DATABASE_URL", "HANDOFF_DATABASE_URL_FILE",
-      "HANDOFF_DATABASE_CONNECTIONS_MAX", "HANDOFF_CALLER_TOKEN_FILE", "HANDOFF_LOOPS", "HANDOFF_LOG_LEVEL",
+      "HANDOFF_DATABASE_CONNECTIONS_MAX", "HANDOFF_TLS_CERTIFICATE_FILE", "HANDOFF_LOOPS", "HANDOFF_LOG_LEVEL",
     ] {
       #expect(ended.output.contains("\n  \(name)  ("), "\(name) is not in:\n\(ended.output)")
     }
@@ -73,6 +73,8 @@ struct ConfigurationTests {
     #expect(ended.code == 1)
     #expect(ended.output.hasPrefix("handoff: http://127.0.0.1:1/readyz does not answer: "), "\(ended.output)")
     #expect(try await run(Place.handoff, ["probe"], environment: environment).code == 64)
+    let bare = try await run(Place.handoff, ["probe", "--url", "grpcs://127.0.0.1:1"], environment: environment)
+    #expect(bare.code == 64 && bare.output.contains("HANDOFF_TLS_KEY_FILE is not set"), "\(bare.output)")
   }
 
   @Test("handoff itself refuses unknown variables, words and options with 64")

@@ -1,5 +1,6 @@
 import ClusterTestKit
 import Foundation
+import HandoffTestKit
 import Testing
 
 /// What docker-compose.yml says of a service, as far as the tests look at it.
@@ -88,11 +89,11 @@ struct ContainerTests {
       known.insert(name)
       if line.hasSuffix("(required)") { required.insert(name) }
     }
-    #expect(known.contains("HANDOFF_CALLER_TOKEN_FILE"), "\(help.output)")
+    #expect(required.contains("HANDOFF_TLS_KEY_FILE"), "\(help.output)")
     let given = (service.environment ?? [:]).filter { !$0.value.isEmpty }
     #expect(required.subtracting(given.keys) == [], "required and not given")
     #expect(Set((service.environment ?? [:]).keys).subtracting(known) == [], "given and not known")
-    #expect(given["HANDOFF_DATABASE_URL_FILE"] != nil && given["HANDOFF_CALLER_TOKEN_FILE"] != nil)
+    #expect(given["HANDOFF_DATABASE_URL_FILE"] != nil && given["HANDOFF_TLS_KEY_FILE"] != nil)
     // The defaults are for one machine: others reach a daemon and are reached at addresses of the networks.
     for (name, value) in given where name.hasSuffix("LISTEN") { #expect(value.hasPrefix("0.0.0.0:"), "\(name)") }
     for name in known where name.hasSuffix("_ADDRESS") && name != "HANDOFF_MAIL_SENDER_ADDRESS" {
@@ -120,9 +121,9 @@ struct ContainerTests {
       }
     }
     // One daemon's secrets are no other's.
-    for daemon in ConfigurationTests.daemons {
+    for daemon in ConfigurationTests.daemons + ["edge"] {
       let mounts = file.services.filter { $0.value.volumes?.contains { $0.hasPrefix("\(daemon)-secrets:") } ?? false }
-      #expect(Set(mounts.keys) == ["secrets", "handoff-\(daemon)"])
+      #expect(Set(mounts.keys) == ["secrets", daemon == "edge" ? "edge" : "handoff-\(daemon)"])
     }
     let ways = file.networks.filter { $0.value.internal != true }.map(\.key)
     let outside = file.services.filter { $0.value.networks?.contains { ways.contains($0) } ?? false }.map(\.key)
@@ -140,6 +141,13 @@ struct ContainerTests {
     let stages = lines.joined(separator: "\n").components(separatedBy: "\nFROM ").dropFirst(2)
     #expect(stages.count == 2)
     for stage in stages { #expect(stage.contains("\nUSER handoff\n") && stage.contains("\nHEALTHCHECK ")) }
+  }
+
+  @Test("have an inbox that keeps what SMTP brings, and shows it to people and to the demo")
+  func inbox() async throws {
+    let ended = try await run(
+      try TestPython.path(), ["\(Place.clients)/inbox.py", "\(Place.project)/scripts/inbox"])
+    #expect(ended.code == 0 && ended.output.hasSuffix("ok\n"), "\(ended.output)")
   }
 
   @Test("are built from the same list of programs as a local cluster")

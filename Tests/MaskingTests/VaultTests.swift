@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import HandoffAPI
 import HandoffTestKit
@@ -161,17 +162,13 @@ struct VaultTests {
 
   @Test("only tickets may have arriving masks sealed, only mail and tickets secrets")
   func callers() async throws {
-    let token = String(repeating: "t", count: 32)
-    let client = MaskingServiceClient(
-      InProcessTransport(
-        group: TestLoops.group, services: [masking.rpcService],
-        interceptors: [
-          CallerAuthenticator(tokens: try CallerTokens(Secret(Array(token.utf8))), rules: MaskingService.callerRules)
-        ]))
     for caller in ["tickets", "mail", "assignment"] {
-      let options = CallOptions(
-        deadline: world.desk.deadline,
-        metadata: Metadata([(CallMetadata.caller, caller), (CallMetadata.callerToken, token)]))
+      let client = MaskingServiceClient(
+        InProcessTransport(
+          group: TestLoops.group, services: [masking.rpcService],
+          interceptors: [CallerAuthenticator(rules: MaskingService.callerRules)],
+          certificate: { _ in PeerCertificate(names: [CertifiedName.of(caller)]) }))
+      let options = CallOptions(deadline: world.desk.deadline)
       func isAllowed(_ work: () async throws -> some Sendable) async -> Bool {
         do {
           _ = try await work()

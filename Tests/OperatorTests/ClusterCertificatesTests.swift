@@ -52,7 +52,7 @@ struct ClusterCertificatesTests {
       key: try PrivateKey(
         pem: SecretBytes(Array(try #require(try PrivateFile.read(certificates.authorityKeyFile)).utf8))))
     let subject = CertificateAuthority.Subject(
-      "x", names: ["tickets.handoff.internal", "localhost"], addresses: ["127.0.0.1", "::1"])
+      "x", names: ["tickets.handoff.internal", "handoff-tickets", "localhost"], addresses: ["127.0.0.1", "::1"])
     let now = Int64(time(nil))
     let (certificate, key) = try authority.issue(
       subject, CertificateAuthority.Validity(start: now, end: now + days * 86_400 + 3600))

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import RPC
 import Testing
@@ -88,36 +89,32 @@ struct ClusterPlanTests {
     #expect(read["nobody"] == nil)
   }
 
-  @Test("secrets are made once, are private, and prove one daemon each")
+  @Test("secrets are made once and are private")
   func secrets() throws {
     let scratch = try Scratch()
     let directory = try DataDirectory.prepare("\(scratch.path)/data", sudoUser: nil)
     try ClusterSecrets.prepare(directory)
-    let tickets = try #require(ClusterPlan.daemons.first { $0.name == "tickets" })
-    let file = ClusterPlan.callerTokenFile(of: tickets, directory)
-    let first = try #require(try PrivateFile.read(file))
     let key = try PrivateFile.read(ClusterPlan.ledgerKeyFile(directory))
     try ClusterSecrets.prepare(directory)
-    #expect(try PrivateFile.read(file) == first)
     #expect(try PrivateFile.read(ClusterPlan.ledgerKeyFile(directory)) == key)
     #expect(key?.count == 65)
-    for line in first.split(separator: "\n") {
-      #expect(line.contains("sha256:") == !line.hasPrefix("tickets "))
-    }
-    #expect(scratch.mode(of: file) == 0o600)
+    #expect(scratch.mode(of: ClusterPlan.ledgerKeyFile(directory)) == 0o600)
     #expect(scratch.mode(of: ClusterPlan.maskingKeys(directory)) == 0o700)
   }
 
-  @Test("the edge in containers has every setting of the local one but addresses and TLS")
+  @Test("the edge in containers has every setting of the local one but addresses")
   func edgeInContainers() throws {
     let project = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     let compose = try String(contentsOf: project.appending(path: "docker-compose.yml"), encoding: .utf8)
-    let certificates = ClusterCertificates(directory: "/certificates", owner: .current)
+    let certificates = ClusterCertificates(directory: "/run/handoff", owner: .current)
     for argument in ClusterPlan.edgeArguments(try ClusterPorts.choose(edge: 0), certificates) {
-      // The daemons in containers know one another by tokens, and the edge has no TLS there.
-      if ["--frontend=", "--backend=", "--tls-"].contains(where: argument.hasPrefix) { continue }
-      if argument.contains("/certificates/") { continue }
+      if argument.hasPrefix("--frontend=") { continue }
+      if argument.hasPrefix("--backend=") {
+        let settings = argument.drop { $0 != ";" }.replacing("proto=h2;", with: "proto=h2;dns;")
+        #expect(compose.contains("      - --backend=handoff-gateway,7100\(settings)\n"), "\(settings)")
+        continue
+      }
       #expect(compose.contains("      - \(argument)\n"), "\(argument) is not in docker-compose.yml")
     }
   }
@@ -127,7 +124,8 @@ struct ClusterPlanTests {
     let scratch = try Scratch()
     let environment = ["HANDOFF_DATABASE_URL": "postgresql://handoff@postgres:5432/handoff"]
     let out = "\(scratch.path)/out"
-    let arguments = try Arguments(["secrets", "--data", "\(scratch.path)/data", "--out", out])
+    let arguments = try Arguments(
+      ["secrets", "--data", "\(scratch.path)/data", "--out", out, "--host", "desk.example.com"])
     func files() throws -> [String: String] {
       try SecretsCommand.run(arguments, try OperatorConfig(environment: environment), Console())
       var files: [String: String] = [:]
@@ -137,14 +135,33 @@ struct ClusterPlanTests {
       return files
     }
     let first = try files()
+    let inode = scratch.inode(of: "\(out)/tickets/tickets.pem")
     #expect(try files() == first)
+    // Running programs read new files again; these are not new.
+    #expect(inode != nil && scratch.inode(of: "\(out)/tickets/tickets.pem") == inode)
     for daemon in ClusterPlan.daemons {
       let url = try #require(first["\(daemon.name)/database-url"])
       #expect(url.wholeMatch(of: /postgresql:\/\/handoff_[a-z]+:[0-9a-f]{64}@postgres:5432\/handoff\n/) != nil)
-      #expect(first["\(daemon.name)/caller-tokens"]?.contains("\n\(daemon.name) sha256:") == false)
       #expect((first["\(daemon.name)/ledger-key"] != nil) == daemon.writesTickets)
       #expect(scratch.mode(of: "\(out)/\(daemon.name)") == 0o700)
       #expect(scratch.mode(of: "\(out)/\(daemon.name)/database-url") == 0o600)
+    }
+    let pem = try #require(first["edge/ca.pem"])
+    let authority = try #require(try Certificate.all(pem: Array(pem.utf8)).first)
+    for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
+      let text = try #require(first["\(name)/\(name).pem"])
+      let certificate = try #require(try Certificate.all(pem: Array(text.utf8)).first)
+      #expect(certificate.isIssued(by: authority))
+      // Copies of a daemon have one name, whatever their addresses; people know the edge by others.
+      #expect(certificate.names.prefix(2) == ["\(name).handoff.internal", "handoff-\(name)"])
+      #expect(certificate.names.contains("desk.example.com") == ["gateway", "edge"].contains(name))
+      let key = try #require(first["\(name)/\(name)-key.pem"])
+      #expect(try PrivateKey(pem: SecretBytes(Array(key.utf8))).fits(certificate))
+      #expect(first["\(name)/ca.pem"] == first["edge/ca.pem"])
+      #expect(scratch.mode(of: "\(out)/\(name)/\(name)-key.pem") == 0o600)
+      // Nobody has another's, and nobody the authority's key.
+      let own = ["database-url", "ledger-key", "\(name).pem", "\(name)-key.pem", "ca.pem"].map { "\(name)/\($0)" }
+      #expect(Set(first.keys.filter { $0.hasPrefix("\(name)/") }).isSubset(of: own), "\(name)")
     }
     // The owner's password is the database's and the one in the owner's URL, and no daemon has it.
     let password = try #require(first["postgres/password"])
@@ -168,10 +185,31 @@ struct ClusterPlanTests {
     "the demo takes gRPC to the host and port of the edge, and nothing else for a URL",
     arguments: [
       ("http://127.0.0.1:8080", "127.0.0.1:8080"), ("http://edge:8080/", "edge:8080"), ("http://edge", nil),
-      ("https://edge:8080", nil), ("http://edge:0", nil), ("http://edge:8080/v1", nil), ("edge:8080", nil),
+      ("https://edge:8443", "edge:8443"), ("ftp://edge:21", nil), ("http://edge:0", nil), ("http://edge:8080/v1", nil),
+      ("edge:8080", nil),
     ])
   func demoTargets(url: String, expected: String?) {
     #expect(DemoPlace.target(of: url) == expected.flatMap { RPCTarget(parsing: $0) })
+  }
+
+  @Test(
+    "the demo of a cluster elsewhere takes certificates with an edge that has TLS, and with nothing else",
+    arguments: [
+      (["--edge", "https://edge:8443", "--certificates", "/tls", "--tickets", "handoff-tickets:7101"], true),
+      (["--edge", "http://edge:8080"], true), (["--edge", "https://edge:8443"], false),
+      (["--edge", "http://edge:8080", "--certificates", "/tls"], false), (["--certificates", "/tls"], false),
+      (["--edge", "http://edge:8080", "--tickets", "handoff-tickets:7101"], false),
+      (["--edge", "https://edge:8443", "--certificates", "/tls", "--tickets", "handoff-tickets"], false),
+    ] as [([String], Bool)])
+  func demoPlaces(words: [String], isUnderstood: Bool) throws {
+    let arguments = try Arguments(["demo"] + words + (words[0] == "--edge" ? ["--sign-ins", "/sign-ins"] : []))
+    guard isUnderstood else {
+      #expect(throws: OperatorError.self) { try DemoPlace(arguments) }
+      return
+    }
+    let place = try DemoPlace(arguments)
+    #expect((place.certificates != nil) == words.contains("--certificates"))
+    #expect((place.tickets != nil) == words.contains("--tickets"))
   }
 
   @Test("passwords are long, typable and never the same")

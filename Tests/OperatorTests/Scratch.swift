@@ -20,4 +20,10 @@ final class Scratch {
     var status = stat()
     return lstat(path, &status) == 0 ? UInt16(status.st_mode & 0o7777) : nil
   }
+
+  /// Another one when the file was written anew.
+  func inode(of path: String) -> UInt64? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? UInt64(status.st_ino) : nil
+  }
 }

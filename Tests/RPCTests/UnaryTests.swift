@@ -165,15 +165,13 @@ struct UnaryTests {
   @Test("are admitted or refused by interceptors, which learn each outcome")
   func interceptors() async throws {
     let log = OutcomeLog()
-    try await Fixture.run(
-      interceptors: [Guardian(), log], channel: .with { $0.credentials.add("token", "right") }
-    ) { fixture in
-      let response = try await fixture.channel.unary(Self.script + "Echo", [1, 2, 3], soon)
+    try await Fixture.run(interceptors: [Guardian(), log]) { fixture in
+      var options = soon
+      options.metadata.add("token", "right")
+      let response = try await fixture.channel.unary(Self.script + "Echo", [1, 2, 3], options)
       #expect(response.message == [1, 2, 3])
-      let stranger = RPCChannel(group: fixture.group, target: fixture.channel.target)
-      let error = await failure { try await stranger.unary(Self.script + "Echo", [], soon) }
+      let error = await failure { try await fixture.channel.unary(Self.script + "Echo", [], soon) }
       #expect(error?.code == .unauthenticated)
-      await stranger.close()
       #expect(log.outcomes.map(\.status) == [.ok, .unauthenticated])
       #expect(log.outcomes.map(\.bytesReceived) == [8, 0])
       #expect(log.outcomes.map(\.bytesSent) == [3, 0])

@@ -12,19 +12,21 @@ final class TestDaemon {
   let process = Process()
   private let errors = Pipe()
   private var buffered = Data()
-  private let tokenFile: String
+  /// Its certificate, and the authority that its callers' are of.
+  let tls: TestTLSFiles
 
   /// Starts the daemon on free ports with `variables` beside those it needs.
-  init(_ variables: [String: String] = [:], arguments: [String] = [], output: Pipe? = nil) throws {
+  init(
+    _ variables: [String: String] = [:], arguments: [String] = [], output: Pipe? = nil, tls: TestTLSFiles? = nil
+  ) throws {
     let products = URL(filePath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
       .deletingLastPathComponent()
-    tokenFile = try temporaryFile(CallerTests.token, mode: 0o600)
+    self.tls = try tls ?? TestTLSFiles()
     process.executableURL = products.appending(path: "servicekit-daemon")
     process.arguments = arguments
     process.environment = [
       "HANDOFF_LISTEN": "127.0.0.1:0", "HANDOFF_ADMIN_LISTEN": "127.0.0.1:0", "HANDOFF_LOOPS": "1",
-      "HANDOFF_CALLER_TOKEN_FILE": tokenFile,
-    ].merging(variables) { $1 }
+    ].merging(self.tls.variables) { $1 }.merging(variables) { $1 }
     process.standardError = errors
     if let output { process.standardOutput = output }
     try process.run()
@@ -33,7 +35,6 @@ final class TestDaemon {
 
   deinit {
     if process.isRunning { process.terminate() }
-    try? FileManager.default.removeItem(atPath: tokenFile)
   }
 
   /// The next log line of `event`; fails when the daemon ends before.
@@ -117,7 +118,7 @@ struct DaemonTests {
     #expect(try daemon.line("service.draining")["signal"] as? String == "SIGTERM")
     let (rest, code) = daemon.ending()
     #expect(code == 0)
-    #expect(!rest.contains(CallerTests.token))
+    #expect(!rest.contains("PRIVATE KEY"))
   }
 
   @Test(
@@ -143,12 +144,21 @@ struct DaemonTests {
     #expect(second.ending().code == 71)
   }
 
-  /// Calls a method of the daemon as `caller`, on behalf of `agent`.
+  /// A channel to the daemon, with a certificate for `name`.
+  func channel(
+    _ daemon: TestDaemon, at address: String, as name: String, _ group: EventLoopGroup
+  ) throws -> RPCChannel {
+    var configuration = RPCChannelConfiguration()
+    configuration.tls = try daemon.tls.caller(name)
+    return RPCChannel(
+      group: group, target: try #require(RPCTarget(parsing: address)), configuration: configuration)
+  }
+
+  /// Calls a method of the daemon, on behalf of `agent`.
   func call(
-    _ channel: RPCChannel, _ method: String, as caller: String?, agent: AgentID? = nil, _ request: String = ""
+    _ channel: RPCChannel, _ method: String, agent: AgentID? = nil, _ request: String = ""
   ) async throws -> String {
     var options = CallOptions.timeout(.seconds(30))
-    if let caller { options.metadata.add(contentsOf: Metadata(CallerTests.proof(caller))) }
     if let agent { options.speak(for: agent) }
     let response = try await channel.unary("/handoff.probe.v1.ProbeService/\(method)", Array(request.utf8), options)
     return String(decoding: response.message, as: UTF8.self)
@@ -161,28 +171,28 @@ struct DaemonTests {
     let daemon = try TestDaemon()
     let admin = try #require(try daemon.line("admin.listening")["address"] as? String)
     let address = try #require(try daemon.line("service.ready")["address"] as? String)
-    let channel = RPCChannel(group: group, target: try #require(RPCTarget(parsing: address)))
+    let names = ["gateway", "tickets"].map { CertifiedName.of($0) } + ["a stranger"]
+    let channels = try names.map { try channel(daemon, at: address, as: $0, group) }
+    let (gateway, tickets, stranger) = (channels[0], channels[1], channels[2])
     for service in ["", "handoff.probe.v1.ProbeService"] {
-      let health = try await HealthClient(channel).check(HealthCheckRequest(service: service), .timeout(.seconds(30)))
+      let health = try await HealthClient(stranger).check(HealthCheckRequest(service: service), .timeout(.seconds(30)))
       #expect(health.status == .serving)
     }
-    #expect(try await call(channel, "Echo", as: "tickets", "hello") == "hello")
+    #expect(try await call(tickets, "Echo", "hello") == "hello")
     var echoed = try daemon.line("rpc.finished")
     while echoed["rpc"] as? String != "/handoff.probe.v1.ProbeService/Echo" { echoed = try daemon.line("rpc.finished") }
     #expect(echoed["caller"] as? String == "tickets")
-    #expect(try await call(channel, "Who", as: "gateway", agent: AgentID(7)) == "agent(7)")
-    #expect(try await call(channel, "Who", as: "tickets") == "service(\"tickets\")")
+    #expect(try await call(gateway, "Who", agent: AgentID(7)) == "agent(7)")
+    #expect(try await call(tickets, "Who") == "service(\"tickets\")")
 
-    let rows: [(String, String?, AgentID?, ServiceError)] = [
-      ("Stale", "gateway", nil, ServiceError(.staleVersion, metadata: ["current_version": "7"])),
-      ("Invalid", "gateway", nil, .invalid("ticket.subject", "is empty; write one")),
-      ("Fail", "gateway", nil, ServiceError(.internal)), ("Stale", "tickets", nil, ServiceError(.internal)),
-      ("Echo", nil, nil, ServiceError(.internal)), ("Who", "tickets", AgentID(7), ServiceError(.internal)),
+    let rows: [(String, RPCChannel, AgentID?, ServiceError)] = [
+      ("Stale", gateway, nil, ServiceError(.staleVersion, metadata: ["current_version": "7"])),
+      ("Invalid", gateway, nil, .invalid("ticket.subject", "is empty; write one")),
+      ("Fail", gateway, nil, ServiceError(.internal)), ("Stale", tickets, nil, ServiceError(.internal)),
+      ("Echo", stranger, nil, ServiceError(.internal)), ("Who", tickets, AgentID(7), ServiceError(.internal)),
     ]
-    for (method, caller, agent, expected) in rows {
-      let error = try await #require(throws: RPCError.self) {
-        try await call(channel, method, as: caller, agent: agent)
-      }
+    for (method, channel, agent, expected) in rows {
+      let error = try await #require(throws: RPCError.self) { try await call(channel, method, agent: agent) }
       #expect(ServiceError(error) == expected)
     }
     var line = try daemon.line("rpc.finished")
@@ -194,7 +204,7 @@ struct DaemonTests {
     let labels = "grpc_service=\"handoff.probe.v1.ProbeService\",grpc_method=\"Who\""
     #expect(text.contains("grpc_server_handled_total{\(labels),grpc_code=\"OK\"} 2\n"))
     #expect(text.contains("grpc_server_handled_total{\(labels),grpc_code=\"PERMISSION_DENIED\"} 1\n"))
-    await channel.close()
+    for channel in channels { await channel.close() }
   }
 
   @Test("a call under way when SIGTERM comes is answered before the daemon ends")
@@ -203,8 +213,8 @@ struct DaemonTests {
     defer { group.shutdown() }
     let daemon = try TestDaemon()
     let address = try #require(try daemon.line("service.ready")["address"] as? String)
-    let channel = RPCChannel(group: group, target: try #require(RPCTarget(parsing: address)))
-    async let answer = call(channel, "Wait", as: "gateway", "still here")
+    let channel = try channel(daemon, at: address, as: CertifiedName.of("gateway"), group)
+    async let answer = call(channel, "Wait", "still here")
     _ = try daemon.line("probe.waiting")
     daemon.process.terminate()
     #expect(try await answer == "still here")

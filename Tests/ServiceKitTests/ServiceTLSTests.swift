@@ -29,7 +29,7 @@ final class TestTLSFiles {
   var variables: [String: String] {
     [
       "HANDOFF_TLS_CERTIFICATE_FILE": files.certificate, "HANDOFF_TLS_KEY_FILE": files.key,
-      "HANDOFF_TLS_CA_FILE": files.authorities, "HANDOFF_CALLER_TOKEN_FILE": "",
+      "HANDOFF_TLS_CA_FILE": files.authorities,
     ]
   }
 
@@ -79,7 +79,7 @@ struct ServiceTLSTests {
     ] as [([String]?, Reason?)] {
       let call = CallContext(
         service: "TicketService", method: "GetTicket", path: "/handoff.tickets.v1.TicketService/GetTicket",
-        metadata: Metadata(CallerTests.proof("gateway")), deadline: .never, peer: "in-process",
+        metadata: Metadata([("handoff-caller", "gateway")]), deadline: .never, peer: "in-process",
         certificate: names.map { PeerCertificate(names: $0) })
       guard let refusal else {
         try authenticator.admit(call)
@@ -147,7 +147,7 @@ struct ServiceTLSTests {
     let group = try EventLoopGroup.start(count: 1)
     defer { group.shutdown() }
     let test = try TestTLSFiles()
-    let daemon = try TestDaemon(test.variables)
+    let daemon = try TestDaemon(tls: test)
     let address = try #require(try daemon.line("service.ready")["address"] as? String)
     let target = try #require(RPCTarget(parsing: address))
     func call(_ name: String?, _ method: String = "Who") async throws -> String {
@@ -185,16 +185,14 @@ struct ServiceTLSTests {
   func wrongFiles() throws {
     let test = try TestTLSFiles()
     try test.write(test.authority.key.pem, test.files.key)
-    let daemon = try TestDaemon(test.variables)
+    let daemon = try TestDaemon(tls: test)
     let problem = try #require(try daemon.line("service.failed")["problem"] as? String)
     #expect(problem.contains("HANDOFF_TLS_CERTIFICATE_FILE"), "\(problem)")
     #expect(problem.contains("the private key is not the one of the certificate"), "\(problem)")
     #expect(daemon.ending().code == 78)
 
     try #require(chmod(test.files.key, 0o644) == 0)
-    var variables = test.variables
-    variables["HANDOFF_TLS_CA_FILE"] = ""
-    let (text, code) = try TestDaemon(variables).ending()
+    let (text, code) = try TestDaemon(["HANDOFF_TLS_CA_FILE": ""], tls: test).ending()
     #expect(code == 64)
     #expect(text.contains("HANDOFF_TLS_KEY_FILE names \"\(test.files.key)\", which everyone may read"), "\(text)")
     #expect(text.contains("HANDOFF_TLS_CA_FILE is not set"), "\(text)")

@@ -29,7 +29,7 @@ private struct ArrivalWorld {
         group: TestLoops.group, services: [service.rpcService], interceptors: [CallsFrom(name: caller)])
     }
     masking = MaskingServiceClient(transport("gateway"))
-    client = try TicketWorld.client(
+    client = TicketWorld.client(
       TicketService(
         ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere,
         masking: isMaskingReachable ? transport("tickets") : TicketWorld.nowhere))

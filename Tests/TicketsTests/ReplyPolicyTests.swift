@@ -74,7 +74,7 @@ import TicketLedger
       try await world.run(
         "UPDATE service SET reply_policy = \(row.policy), reopen_days = \(Int32(row.days)) WHERE code = 'care'")
       let other = try TicketWorld.ledger(world.database, role: "handoff_tickets")
-      let client = try TicketWorld.client(
+      let client = TicketWorld.client(
         TicketService(ledger: other, mail: world.mail, assignment: TicketWorld.nowhere))
       let old = try await world.ticket(.resolved)
       try await world.run(

@@ -67,7 +67,7 @@ import TicketLedger
     let world = try await TicketWorld()
     _ = try await update(world, Service(assigneeOnly: true), ["assignee_only"])
     let other = try TicketWorld.ledger(world.database, role: "handoff_tickets")
-    let client = try TicketWorld.client(
+    let client = TicketWorld.client(
       TicketService(ledger: other, mail: world.mail, assignment: TicketWorld.nowhere))
     let name = world.name(try await world.ticket())
     func process(_ act: ProcessTicketRequest.Act, by agent: AgentID) async -> ServiceError? {

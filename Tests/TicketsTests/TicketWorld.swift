@@ -35,8 +35,6 @@ final class TicketWorld: Sendable {
   /// Was deactivated.
   static let gone = AgentID(7)
 
-  static let token = String(repeating: "t", count: 32)
-
   /// - Parameter isMailReachable: false: mail's address is a socket that nobody listens on.
   init(isMailReachable: Bool = true) async throws {
     database = try await TestDatabase.make()
@@ -52,7 +50,7 @@ final class TicketWorld: Sendable {
     } else {
       mail = Self.nowhere
     }
-    client = try Self.client(TicketService(ledger: ledger, mail: mail, assignment: Self.nowhere))
+    client = Self.client(TicketService(ledger: ledger, mail: mail, assignment: Self.nowhere))
   }
 
   /// A channel to a daemon that does not run.
@@ -68,13 +66,16 @@ final class TicketWorld: Sendable {
     return TicketLedger(pool: pool, directory: Directory(pool: pool), key: key)
   }
 
+  /// Stands for the certificate of a call's caller.
+  private static let callerKey = "test-caller"
+
   /// A client of a service whose callers are checked as in the daemon.
-  static func client(_ service: TicketService) throws -> TicketServiceClient {
-    let tokens = try CallerTokens(Secret(Array(token.utf8)))
-    return TicketServiceClient(
+  static func client(_ service: TicketService) -> TicketServiceClient {
+    TicketServiceClient(
       InProcessTransport(
         group: TestLoops.group, services: [service.rpcService],
-        interceptors: [CallerAuthenticator(tokens: tokens, rules: TicketService.callerRules)]))
+        interceptors: [CallerAuthenticator(rules: TicketService.callerRules)],
+        certificate: { PeerCertificate(names: [CertifiedName.of($0.metadata[callerKey] ?? "")]) }))
   }
 
   /// A call of the gateway in an agent's name.
@@ -86,9 +87,7 @@ final class TicketWorld: Sendable {
 
   /// A call of a daemon that acts for itself.
   func by(_ caller: String) -> CallOptions {
-    CallOptions(
-      deadline: TestDatabase.deadline,
-      metadata: Metadata([(CallMetadata.caller, caller), (CallMetadata.callerToken, Self.token)]))
+    CallOptions(deadline: TestDatabase.deadline, metadata: Metadata([(Self.callerKey, caller)]))
   }
 
   /// Rows of a statement, as a superuser.

@@ -48,7 +48,7 @@ import TicketLedger
         trigger: Trigger(
           displayName: "In turn", conditions: [condition], results: [TriggerResult(result: .assign(assign))])),
       world.by(TicketWorld.boss))
-    let client = try TicketWorld.client(
+    let client = TicketWorld.client(
       TicketService(
         ledger: world.ledger, mail: world.mail, assignment: way(from: "tickets"), triggerPatience: .seconds(60)))
     return (client, runner, passwords)

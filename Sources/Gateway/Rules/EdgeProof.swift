@@ -1,11 +1,6 @@
-/// How the gateway knows that a connection is the edge's. The edge alone may say where a call came from
-/// (`x-forwarded-for`): failed sign-ins are counted by that address, so nobody else must be able to invent one.
-package enum EdgeProof: Sendable {
-  /// By the certificate of the process `edge`.
-  case certificate
-  /// By being on the same machine: where connections are in the clear there are no certificates.
-  case sameMachine
-
+/// How the gateway knows that a connection is the edge's: by its certificate. The edge alone may say where a call came
+/// from (`x-forwarded-for`): failed sign-ins are counted by that address, so nobody else must be able to invent one.
+package enum EdgeProof {
   /// The name that the edge's certificate is for.
   private static let process = "edge"
 
@@ -16,16 +11,9 @@ package enum EdgeProof: Sendable {
   ///   - process: whom the connection's certificate is for; nil without one.
   ///   - forwardedFor: the field of that name; its last entry is the edge's own.
   /// - Returns: a numeric address without its port, or `unix`.
-  package func clientAddress(peer: String, process: String?, forwardedFor: String?) -> String {
+  package static func clientAddress(peer: String, process: String?, forwardedFor: String?) -> String {
     let forwarded = forwardedFor?.split(separator: ",").last.map { $0.filter { $0 != " " } }
-    if isEdge(peer, process), let forwarded, !forwarded.isEmpty { return String(forwarded) }
+    if process == Self.process, let forwarded, !forwarded.isEmpty { return String(forwarded) }
     return peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
-  }
-
-  private func isEdge(_ peer: String, _ process: String?) -> Bool {
-    switch self {
-    case .certificate: process == Self.process
-    case .sameMachine: peer.hasPrefix("127.") || peer.hasPrefix("[::1]") || peer == "unix"
-    }
   }
 }

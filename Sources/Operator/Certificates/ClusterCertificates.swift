@@ -79,7 +79,8 @@ struct ClusterCertificates: Sendable {
     var names = [CertifiedName.of(holder.name)]
     var addresses: [String] = []
     if holder.usage.contains(.server) {
-      names.append("localhost")
+      // In containers every copy of a daemon is reached under the program's name.
+      names += ["handoff-\(holder.name)", "localhost"]
       addresses = ["127.0.0.1", "::1"]
     }
     for host in holder.isPublic ? hosts : [] {

@@ -75,13 +75,6 @@ enum ClusterPlan {
   static func databaseURLFile(of daemon: Daemon, _ directory: DataDirectory) -> String {
     "\(directory.secrets)/\(daemon.name)-database-url"
   }
-  static func callerTokenFile(of daemon: Daemon, _ directory: DataDirectory) -> String {
-    "\(directory.secrets)/\(daemon.name)-caller-tokens"
-  }
-  /// The token by which a daemon proves its name.
-  static func ownTokenFile(of daemon: String, _ directory: DataDirectory) -> String {
-    "\(directory.secrets)/\(daemon)-caller-token"
-  }
   static func ledgerKeyFile(_ directory: DataDirectory) -> String { "\(directory.keys)/ledger-key" }
   static func maskingKeys(_ directory: DataDirectory) -> String { "\(directory.keys)/masking" }
 

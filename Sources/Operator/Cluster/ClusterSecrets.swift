@@ -1,24 +1,11 @@
 import Crypto
 
-/// Makes the tokens and keys of an installation, once; what is there stays.
+/// Makes the keys and passwords of an installation, once; what is there stays.
 enum ClusterSecrets {
-  /// Makes what is missing: caller tokens, the ledger's key, the directory of masking's keys.
+  /// Makes what is missing: the ledger's key, the directory of masking's keys.
   static func prepare(_ directory: DataDirectory) throws(OperatorError) {
     try PrivateFile.makeDirectory(ClusterPlan.maskingKeys(directory), owner: directory.user)
     _ = try secret("\(directory.keys)/ledger-key", directory)
-    var tokens: [(name: String, token: String)] = []
-    for daemon in ClusterPlan.daemons {
-      tokens.append((daemon.name, try secret(ClusterPlan.ownTokenFile(of: daemon.name, directory), directory)))
-    }
-    for daemon in ClusterPlan.daemons {
-      // A daemon can prove to be itself only; of the others it knows what their tokens look like from outside.
-      let lines = tokens.map { name, token in
-        name == daemon.name ? "\(name) \(token)" : "\(name) sha256:\(Hex.encode(SHA256.hash(Array(token.utf8))))"
-      }
-      try PrivateFile.write(
-        lines.joined(separator: "\n") + "\n", to: ClusterPlan.callerTokenFile(of: daemon, directory),
-        owner: directory.user)
-    }
   }
 
   /// The 64 hexadecimal digits in `path`, made of 32 random bytes when there is no such file.

@@ -6,7 +6,7 @@ enum SecretsCommand {
   /// The role that owns the database, and the name under which its password is handed out.
   static let databaseOwner = "postgres"
 
-  /// Makes what is missing in `--data`, and writes what each program needs into `--out`.
+  /// Makes what is missing in `--data`, certificates among it, and writes what each program needs into `--out`.
   ///
   /// - Throws: `OperatorError` when an option or the database's URL is missing, or a file cannot be written.
   static func run(_ arguments: Arguments, _ config: OperatorConfig, _ console: Console) throws(OperatorError) {
@@ -18,9 +18,11 @@ enum SecretsCommand {
         "HANDOFF_DATABASE_URL does not say how the database will be reached",
         advice: "Set it to a URL with a role and no password, such as postgresql://handoff@postgres:5432/handoff")
     }
+    let hosts: [String] = if let text = arguments.texts[.host] { try ClusterCertificates.hosts(text) } else { [] }
     let directory = try DataDirectory.prepare(arguments.data, sudoUser: config.sudoUser)
     let lock = try InstanceLock(directory)
     try ClusterSecrets.prepare(directory)
+    let renewed = try directory.certificates.prepare(hosts: hosts)
     let password = try ClusterSecrets.secret(ownerPasswordFile(directory), directory)
     try PrivateFile.write(
       try ClusterDatabase.url(url, role: role, password: password) + "\n", to: ownerURLFile(directory),
@@ -32,10 +34,15 @@ enum SecretsCommand {
       try PrivateFile.write(
         try ClusterDatabase.url(url, role: daemon.role, password: password) + "\n",
         to: ClusterPlan.databaseURLFile(of: daemon, directory), owner: directory.user)
-      try handOut(daemon, directory, to: "\(out)/\(daemon.name)")
+      var files = [("database-url", ClusterPlan.databaseURLFile(of: daemon, directory))]
+      if daemon.writesTickets { files.append(("ledger-key", ClusterPlan.ledgerKeyFile(directory))) }
+      try handOut(files, to: daemon.name, directory, out)
     }
+    try handOut([], to: ClusterPlan.edgeName, directory, out)
     _ = consume lock
-    console.progress("The secrets of \(ClusterPlan.daemons.count) daemons and the database are in \(out)")
+    if !renewed.isEmpty { console.progress("New certificates: \(renewed.joined(separator: ", "))") }
+    console.progress(
+      "The secrets of \(ClusterPlan.daemons.count) daemons, the edge and the database are in \(out)")
   }
 
   /// The password of the database's owner.
@@ -43,18 +50,23 @@ enum SecretsCommand {
   /// The owner's URL, for `handoff migrate` and `handoff seed`.
   static func ownerURLFile(_ directory: DataDirectory) -> String { "\(directory.secrets)/owner-database-url" }
 
+  /// Copies files for a program, its certificate and key and the authority's certificate among them. What is there
+  /// already is not written again: running programs read again what is new.
   private static func handOut(
-    _ daemon: ClusterPlan.Daemon, _ directory: DataDirectory, to place: String
+    _ files: [(name: String, path: String)], to program: String, _ directory: DataDirectory, _ out: String
   ) throws(OperatorError) {
+    let place = "\(out)/\(program)"
     try PrivateFile.makeDirectory(place, owner: directory.user)
-    var files = [
-      ("database-url", ClusterPlan.databaseURLFile(of: daemon, directory)),
-      ("caller-tokens", ClusterPlan.callerTokenFile(of: daemon, directory)),
+    let own = ClusterCertificates(directory: place, owner: directory.user)
+    let all = directory.certificates
+    let certificates = [
+      (all.keyFile(of: program), own.keyFile(of: program)),
+      (all.certificateFile(of: program), own.certificateFile(of: program)), (all.authorityFile, own.authorityFile),
     ]
-    if daemon.writesTickets { files.append(("ledger-key", ClusterPlan.ledgerKeyFile(directory))) }
-    for (name, path) in files {
+    for (path, copy) in files.map({ ($0.path, "\(place)/\($0.name)") }) + certificates {
       guard let text = try PrivateFile.read(path) else { throw OperatorError("\(path) is missing") }
-      try PrivateFile.write(text, to: "\(place)/\(name)", owner: directory.user)
+      guard try PrivateFile.read(copy) != text else { continue }
+      try PrivateFile.write(text, to: copy, owner: directory.user)
     }
   }
 

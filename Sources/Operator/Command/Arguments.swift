@@ -24,12 +24,12 @@ enum CommandName: String, CaseIterable, Sendable {
     switch self {
     case .up: [.data, .port]
     case .migrate, .seed: [.data]
-    case .demo: [.data, .edge, .signIns, .mails]
+    case .demo: [.data, .edge, .certificates, .tickets, .signIns, .mails]
     case .doctor: [.data, .port]
     case .certificates: [.out, .host]
     case .backup: [.data, .to]
     case .restore: [.data, .from]
-    case .secrets: [.data, .out]
+    case .secrets: [.data, .out, .host]
     case .probe: [.url]
     case .version: []
     }
@@ -42,6 +42,8 @@ enum CommandOption: String, CaseIterable, Sendable {
   case port = "--port"
   case host = "--host"
   case edge = "--edge"
+  case certificates = "--certificates"
+  case tickets = "--tickets"
   case signIns = "--sign-ins"
   case mails = "--mails"
   case out = "--out"
@@ -51,8 +53,10 @@ enum CommandOption: String, CaseIterable, Sendable {
 
   var value: String {
     switch self {
-    case .data, .mails, .out, .to, .from: "DIR"
+    case .data, .certificates, .out, .to, .from: "DIR"
+    case .mails: "PLACE"
     case .host: "NAMES"
+    case .tickets: "HOST:PORT"
     case .port: "PORT"
     case .edge, .url: "URL"
     case .signIns: "FILE"
@@ -65,12 +69,14 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
     case .host: "names and addresses of gateway and edge, separated by commas"
     case .edge: "the edge of a cluster that runs elsewhere, instead of the one in --data"
+    case .certificates: "that cluster's certificates, when its edge has TLS"
+    case .tickets: "where its tickets daemon is reached, which takes what customers reply"
     case .signIns: "the sign-ins of that cluster's demo organization"
-    case .mails: "where that cluster's mails lie, if they can be read from here"
+    case .mails: "its mails, if they can be read from here: a directory, or the URL of scripts/inbox"
     case .out: "where the certificates, or each program's own secrets, go"
     case .to: "the backup's directory, which must be new"
     case .from: "the backup's directory"
-    case .url: "what to ask, for example http://127.0.0.1:7201/readyz"
+    case .url: "what to ask: http://127.0.0.1:7201/readyz, or grpcs://127.0.0.1:7101 for its health"
     }
   }
 }
@@ -137,7 +143,7 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .edge, .signIns, .mails, .out, .host, .url, .to, .from:
+    case .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -157,6 +163,8 @@ extension CommandOption {
     case .port: "--port 8080"
     case .host: "--host desk.example.com,192.0.2.7"
     case .edge: "--edge http://127.0.0.1:8080"
+    case .certificates: "--certificates /srv/handoff/tls"
+    case .tickets: "--tickets 192.0.2.7:7101"
     case .signIns: "--sign-ins sign-ins.txt"
     case .mails: "--mails /srv/handoff/mail"
     case .out: "--out /run/handoff"
@@ -183,7 +191,7 @@ func help(for command: CommandName?, details: String = "") -> String {
   let usage = command.options.map { " [\($0.rawValue) \($0.value)]" }.joined()
   var text = "handoff \(command.rawValue): \(command.summary)\n\nUsage: handoff \(command.rawValue)\(usage)\n"
   for option in command.options {
-    text += "\n  \(padded("\(option.rawValue) \(option.value)", 17))\(option.summary)"
+    text += "\n  \(padded("\(option.rawValue) \(option.value)", 20))\(option.summary)"
   }
   if !command.options.isEmpty { text += "\n" }
   return details.isEmpty ? text : "\(text)\n\(details)"

@@ -33,7 +33,7 @@ private func run(
   }
   if command == .probe {
     // Runs in the container of a daemon, among the variables of that.
-    try await ProbeCommand.run(arguments, console)
+    try await ProbeCommand.run(arguments, environment: ProcessInfo.processInfo.environment, console)
     return 0
   }
   let config = try OperatorConfig(environment: ProcessInfo.processInfo.environment)
@@ -101,11 +101,17 @@ private func details(_ command: CommandName) -> String {
     """
   case .secrets:
     """
-    Makes what is missing in DIR and keeps what is there. HANDOFF_DATABASE_URL says how the database will be reached,
+    Makes what is missing in DIR, certificates among it, and keeps what is there; certificates that expire within
+    \(ClusterCertificates.daysLeftMin) days are renewed. HANDOFF_DATABASE_URL says how the database will be reached,
     without a password. The database need not run yet: `handoff migrate` lets the daemons in with these passwords.
 
     """
-  case .probe: "Ends with code 0 when the answer is 200, else with 1 and the reason.\n"
+  case .probe:
+    """
+    Ends with code 0 when the answer is 200, or SERVING, else with 1 and the reason. A grpcs URL is called with the
+    certificate that HANDOFF_TLS_CERTIFICATE_FILE, HANDOFF_TLS_KEY_FILE and HANDOFF_TLS_CA_FILE name.
+
+    """
   case .version: ""
   }
 }

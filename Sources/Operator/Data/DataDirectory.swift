@@ -15,7 +15,7 @@ struct DataDirectory: Sendable, Equatable {
   var postgres: String { "\(path)/postgres" }
   /// Its Unix socket, when the path is short enough for one.
   var run: String { "\(path)/run" }
-  /// Passwords and tokens; made again when they are lost.
+  /// Passwords; made again when they are lost.
   var secrets: String { "\(path)/secrets" }
   /// Certificates by which the processes know one another; made again when they are lost.
   var tls: String { "\(path)/tls" }

@@ -14,7 +14,7 @@ struct DemoClient: Sendable {
   let edge: String
   private let channel: RPCChannel
   private let ticketsChannel: RPCChannel?
-  private let http: HTTPClient
+  let http: HTTPClient
 
   /// Talks gRPC to `gateway` and JSON to `edge`, a URL without a path.
   ///
@@ -39,7 +39,8 @@ struct DemoClient: Sendable {
     channel = RPCChannel(group: group, target: gateway, configuration: configuration)
     sessions = SessionServiceClient(channel)
     api = HandoffServiceClient(channel)
-    http = HTTPClient(pool: BlockingPool(name: "http", threads: 1, queueMax: 16))
+    http = HTTPClient(
+      pool: BlockingPool(name: "http", threads: 1, queueMax: 16), authoritiesFile: certificates?.authorityFile)
     self.edge = edge
   }
 

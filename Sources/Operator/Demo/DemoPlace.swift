@@ -8,12 +8,12 @@ struct DemoPlace: Sendable {
   let edge: String
   /// The tickets daemon; nil when only the edge is known.
   let tickets: RPCTarget?
-  /// The certificates of the cluster; nil where only the edge is known.
+  /// The certificates of the cluster; nil where only an edge without TLS is known.
   let certificates: ClusterCertificates?
   /// The path of the file with the people's passwords.
   let signIns: String
-  /// The directory that mails are written into; nil when they leave through SMTP or lie out of reach.
-  let mails: String?
+  /// Where mails can be read; nil when they are out of reach.
+  let mails: DemoMails?
   /// Where to look when a step fails.
   let advice: String
 
@@ -30,7 +30,8 @@ struct DemoPlace: Sendable {
 
   private init(running arguments: Arguments) throws(OperatorError) {
     guard arguments.texts.isEmpty else {
-      throw .usage("--sign-ins and --mails belong to a cluster elsewhere", advice: "Name it with --edge URL.")
+      let options = arguments.texts.keys.map(\.rawValue).sorted().joined(separator: ", ")
+      throw .usage("\(options): that is for a cluster elsewhere", advice: "Name it with --edge URL.")
     }
     guard let directory = try DataDirectory.existing(arguments.data) else {
       throw OperatorError(
@@ -48,7 +49,7 @@ struct DemoPlace: Sendable {
     certificates = directory.certificates
     self.edge = edge
     signIns = directory.signIns
-    mails = addresses["mail-directory"]
+    mails = addresses["mail-directory"].map { DemoMails($0) }
     advice = "What the daemons say about it: \(directory.requested)/logs. State of the cluster: handoff doctor"
   }
 
@@ -57,22 +58,37 @@ struct DemoPlace: Sendable {
     guard let target = Self.target(of: edge) else {
       throw .usage("--edge is \"\(edge)\"", advice: "It takes a URL such as http://127.0.0.1:8080.")
     }
+    guard edge.hasPrefix("https:") == (arguments.texts[.certificates] != nil) else {
+      throw .usage(
+        "an edge with TLS and --certificates belong together",
+        advice: "For example: --edge https://127.0.0.1:8443 --certificates /srv/handoff/tls")
+    }
     guard let signIns = arguments.texts[.signIns] else {
       throw .usage("--edge needs --sign-ins", advice: "Name the file that `handoff seed` wrote: --sign-ins FILE.")
     }
     gateway = target
-    tickets = nil
-    certificates = nil
+    tickets = try Self.tickets(arguments)
+    certificates = arguments.texts[.certificates].map { ClusterCertificates(directory: $0, owner: .current) }
     self.edge = edge.hasSuffix("/") ? String(edge.dropLast()) : edge
     self.signIns = signIns
-    mails = arguments.texts[.mails]
+    mails = arguments.texts[.mails].map { DemoMails($0) }
     advice = "See the logs of that cluster's daemons."
   }
 
-  /// Host and port of `http://host:port`; nil for anything else.
+  private static func tickets(_ arguments: Arguments) throws(OperatorError) -> RPCTarget? {
+    guard let address = arguments.texts[.tickets] else { return nil }
+    guard arguments.texts[.certificates] != nil, let target = RPCTarget(parsing: address) else {
+      throw .usage(
+        "--tickets is \"\(address)\"",
+        advice: "It takes an address such as 192.0.2.7:7101, beside the --certificates with which it is called.")
+    }
+    return target
+  }
+
+  /// Host and port of `http://host:port` or `https://host:port`; nil for anything else.
   static func target(of url: String) -> RPCTarget? {
-    guard url.hasPrefix("http://") else { return nil }
-    var authority = url.dropFirst(7)
+    guard let scheme = ["http://", "https://"].first(where: url.hasPrefix) else { return nil }
+    var authority = url.dropFirst(scheme.utf8.count)
     if authority.last == "/" { authority.removeLast() }
     guard !authority.contains("/"), !authority.contains("@"), !authority.hasSuffix(":0") else { return nil }
     return RPCTarget(parsing: String(authority))

@@ -73,18 +73,18 @@ extension DemoStory {
     let mail = mails[count - 1]
     try expect(mail.recipient == inquiry.customerEmail, "the mail went to \(mail.recipient)")
     show("ListMailMessages → to \(mail.recipient): \(mail.subject)")
-    guard let mailDirectory else { return }
-    let file = try await wait("the mail \(mail.messageId) is not in \(mailDirectory)") {
-      try MailScan.mail(mail.messageId, in: mailDirectory)
+    guard let place = mailPlace else { return }
+    let file = try await wait("the mail \(mail.messageId) is not in \(place)") {
+      try await place.mail(mail.messageId, client.http)
     } until: {
       $0 != nil
     }
     let readings = MailScan.readings(of: file ?? "")
-    try expect(readings.contains(text), "the mail in \(mailDirectory) does not hold the answer")
+    try expect(readings.contains(text), "the mail in \(place) does not hold the answer")
     for secret in inquiry.personalData {
-      try expect(!readings.contains(secret), "the mail in \(mailDirectory) shows \(secret)")
+      try expect(!readings.contains(secret), "the mail in \(place) shows \(secret)")
     }
-    show("It lies in \(mailDirectory), with the answer and without the personal data.")
+    show("It lies in \(place), with the answer and without the personal data.")
   }
 
   /// Takes one mask off.

@@ -15,7 +15,7 @@ final class DemoStory {
   }
 
   let client: DemoClient
-  let mailDirectory: String?
+  let mailPlace: DemoMails?
   private let signIns: SignIns
   private let console: Console
   private(set) var stepNumber = 0
@@ -25,10 +25,10 @@ final class DemoStory {
   let inquiry = DemoInquiry()
   private var people: [String: Person] = [:]
 
-  init(_ client: DemoClient, _ signIns: SignIns, mailDirectory: String?, _ console: Console) {
+  init(_ client: DemoClient, _ signIns: SignIns, mails: DemoMails?, _ console: Console) {
     self.client = client
     self.signIns = signIns
-    self.mailDirectory = mailDirectory
+    mailPlace = mails
     self.console = console
   }
 

@@ -42,13 +42,17 @@ package struct HTTPFailure: Error, Sendable, CustomStringConvertible {
 package final class HTTPClient: Sendable {
   private let pool: BlockingPool
   private let bodyBytesMax: Int
+  private let authoritiesFile: String?
   private let idle = Mutex<[CurlHandle]>([])
   private static let idleMax = 8
   private static let connectTimeout = Duration.seconds(10)
 
   /// A client that refuses answers with more than `bodyBytesMax` bytes.
-  package init(pool: BlockingPool, bodyBytesMax: Int = 4 << 20) {
+  ///
+  /// - Parameter authoritiesFile: certificates in PEM of those who vouch for servers; nil: the system's.
+  package init(pool: BlockingPool, bodyBytesMax: Int = 4 << 20, authoritiesFile: String? = nil) {
     self.pool = pool
+    self.authoritiesFile = authoritiesFile
     self.bodyBytesMax = bodyBytesMax
   }
 
@@ -75,6 +79,7 @@ package final class HTTPClient: Sendable {
     guard remaining > .zero else { throw HTTPFailure(description: "no time was left for the request") }
     handle.reset()
     handle.set(CURLOPT_PROTOCOLS_STR, "http,https")
+    if let authoritiesFile { handle.set(CURLOPT_CAINFO, authoritiesFile) }
     handle.set(CURLOPT_URL, request.url)
     handle.set(CURLOPT_CUSTOMREQUEST, request.method)
     if !request.body.isEmpty {

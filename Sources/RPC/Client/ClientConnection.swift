@@ -94,7 +94,6 @@ final class ClientConnection: Connection {
     headers.append("grpc-accept-encoding", MessageEncoding.accepted)
     headers.append("user-agent", "grpc-swift-handoff/1")
     if call.retries > 0 { headers.append("grpc-previous-rpc-attempts", "\(call.retries)") }
-    headers.append(configuration.credentials)
     headers.append(call.options.metadata)
   }
 

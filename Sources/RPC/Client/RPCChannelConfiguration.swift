@@ -18,8 +18,6 @@ package struct RPCChannelTLS: Sendable {
 
 /// How a channel is set up.
 package struct RPCChannelConfiguration: Sendable {
-  /// Sent with every call, such as the identity of the calling service.
-  package var credentials = Metadata()
   /// Encrypts every connection; nil speaks in the clear.
   package var tls: RPCChannelTLS?
   /// Which of a target's addresses are used.

@@ -1,3 +1,4 @@
+package import Crypto
 package import EventLoop
 
 /// Calls to services of the same process: no socket, but the same handlers, interceptors, deadlines and cancellation.
@@ -5,13 +6,18 @@ package final class InProcessTransport: RPCTransport {
   private let group: EventLoopGroup
   private let routes: RouteTable
   private let cores: [LoopBound<ServerCore>]
+  private let certificate: @Sendable (CallOptions) -> PeerCertificate?
 
   /// Makes a transport that serves calls on the loops of `group`.
+  ///
+  /// - Parameter certificate: what the caller of a call is taken for, in the place of a certificate.
   package init(
     group: EventLoopGroup, services: [RPCService], interceptors: [any ServerInterceptor] = [],
-    limits: RPCServerLimits = RPCServerLimits()
+    limits: RPCServerLimits = RPCServerLimits(),
+    certificate: @escaping @Sendable (CallOptions) -> PeerCertificate? = { _ in nil }
   ) {
     self.group = group
+    self.certificate = certificate
     let routes = RouteTable(services)
     self.routes = routes
     cores = group.loops.map { loop in
@@ -82,7 +88,8 @@ package final class InProcessTransport: RPCTransport {
       return waiter.fail(RPCError(.unimplemented, "no method \(path)"))
     }
     let context = CallContext(
-      target: route.target, metadata: options.metadata, deadline: options.deadline, peer: "in-process")
+      target: route.target, metadata: options.metadata, deadline: options.deadline, peer: "in-process",
+      certificate: certificate(options))
     let work: @Sendable () -> Void = {
       let call = InProcessCall(
         loop: core.loop, context: context, handler: route.handler, core: core.value, waiter: waiter)

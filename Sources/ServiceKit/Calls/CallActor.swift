@@ -66,12 +66,8 @@ extension CallOptions {
   }
 }
 
-/// Names of the metadata by which daemons know one another.
+/// Metadata that daemons send one another.
 package enum CallMetadata {
-  /// The name of the calling process: `gateway`, `tickets`, …
-  package static let caller = "handoff-caller"
-  /// What proves the name.
-  package static let callerToken = "handoff-caller-token"
   /// The id of the agent on whose behalf the call is made.
   package static let agent = "handoff-agent"
   /// Callers that may name an agent.

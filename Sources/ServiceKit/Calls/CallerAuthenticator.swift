@@ -16,18 +16,13 @@ package struct CallerRule: Sendable {
 
 /// Lets in the processes that prove their names, each to the methods that the allow-list gives it.
 ///
-/// The name is the one in the caller's certificate. Tokens are for networks that encrypt by themselves, where there are
-/// no certificates. gRPC health checks and server reflection are open to everyone who can connect. What no rule names
-/// is refused.
+/// The name is the one in the caller's certificate. gRPC health checks and server reflection are open to everyone who
+/// can connect. What no rule names is refused.
 package struct CallerAuthenticator: ServerInterceptor {
-  private let tokens: CallerTokens?
   private let rules: [String: [CallerRule]]
 
   /// Admits callers to what `rules` name for them.
-  ///
-  /// - Parameter tokens: what proves a caller's name; nil when its certificate does, and nothing else then.
-  package init(tokens: CallerTokens? = nil, rules: [CallerRule]) {
-    self.tokens = tokens
+  package init(rules: [CallerRule]) {
     self.rules = Dictionary(grouping: rules, by: \.service)
   }
 
@@ -36,7 +31,7 @@ package struct CallerAuthenticator: ServerInterceptor {
   /// - Throws: CALLER_UNKNOWN without a proven name, CALLER_NOT_ALLOWED when no rule lets the caller in.
   package func admit(_ call: CallContext) throws {
     if call.path.hasPrefix("/grpc.health.") || call.path.hasPrefix("/grpc.reflection.") { return }
-    let caller = if let tokens { try name(call, provenBy: tokens) } else { try certifiedName(call) }
+    let caller = try certifiedName(call)
     call.caller = caller
     let isAllowed = (rules[call.service] ?? []).contains { rule in
       rule.callers.contains(caller) && rule.methods?.contains(call.method) ?? true
@@ -48,18 +43,6 @@ package struct CallerAuthenticator: ServerInterceptor {
     guard let caller = call.certificate?.process else {
       throw ServiceError(
         .callerUnknown, "the caller's certificate is not for a name that ends in .\(CertifiedName.domain)")
-    }
-    return caller
-  }
-
-  private func name(_ call: CallContext, provenBy tokens: CallerTokens) throws(ServiceError) -> String {
-    guard let caller = call.metadata[CallMetadata.caller], let token = call.metadata[CallMetadata.callerToken] else {
-      throw ServiceError(
-        .callerUnknown,
-        "the caller did not say who it is; send \(CallMetadata.caller) and \(CallMetadata.callerToken)")
-    }
-    guard tokens.accepts(caller, token: token) else {
-      throw ServiceError(.callerUnknown, "the caller's token is not the one of its name")
     }
     return caller
   }

@@ -42,37 +42,19 @@ package enum CommonKeys {
   package static let tlsCertificateFile = ConfigKey<String>.watchedFile(
     "HANDOFF_TLS_CERTIFICATE_FILE", isPrivate: false,
     doc: "This daemon's certificate in PEM, its chain behind it. It must be for NAME.\(CertifiedName.domain), by which"
-      + " the others know it, and for servers and clients. `handoff certificates` makes one. New files are noticed."
-  ).optional()
+      + " the others know it, and for servers and clients. `handoff certificates` makes one. New files are noticed.")
 
   /// Its private key.
   package static let tlsKeyFile = ConfigKey<String>.watchedFile(
-    "HANDOFF_TLS_KEY_FILE", isPrivate: true, doc: "The private key of that certificate in PEM."
-  ).optional()
+    "HANDOFF_TLS_KEY_FILE", isPrivate: true, doc: "The private key of that certificate in PEM.")
 
   /// Whom it trusts.
   package static let tlsAuthoritiesFile = ConfigKey<String>.watchedFile(
     "HANDOFF_TLS_CA_FILE", isPrivate: false,
-    doc: "The certificates, in PEM, of the authorities that issue the certificates of all daemons."
-  ).optional()
-
-  /// What this daemon and its callers prove their names with where there is no TLS; see `CallerTokens` for the file's
-  /// form.
-  package static let callerTokenFile = ConfigKey<Secret>.secretFile(
-    "HANDOFF_CALLER_TOKEN_FILE",
-    doc: "In the place of TLS, for a network that encrypts by itself: the tokens by which Handoff's daemons know one"
-      + " another. One token shared by all of them, or lines of \"name token\" (\"name sha256:digest\" for the tokens"
-      + " of others)."
-  ).mapped { secret throws(ConfigProblem) in try CallerTokens(secret) }.optional()
+    doc: "The certificates, in PEM, of the authorities that issue the certificates of all daemons.")
 
   /// The keys by which every daemon proves its name and checks those of others.
-  static let proof: [any AnyConfigKey] = [tlsCertificateFile, tlsKeyFile, tlsAuthoritiesFile, callerTokenFile]
-
-  /// TLS or tokens.
-  static let proofRules: [ConfigRule] = [
-    .exactlyOne(of: [tlsCertificateFile.name, callerTokenFile.name]),
-    .together([tlsCertificateFile.name, tlsKeyFile.name, tlsAuthoritiesFile.name]),
-  ]
+  package static let tls: [any AnyConfigKey] = [tlsCertificateFile, tlsKeyFile, tlsAuthoritiesFile]
 
   /// Event loops, each a thread with its own connections.
   package static let loops = ConfigKey<Int>.integer(
@@ -109,12 +91,11 @@ extension Config {
     return url
   }
 
-  /// The files of TLS; `CommonKeys.proofRules` assures that they are set when there is no token.
-  var tlsFiles: TLSFiles {
-    guard let certificate = self[CommonKeys.tlsCertificateFile], let key = self[CommonKeys.tlsKeyFile],
-      let authorities = self[CommonKeys.tlsAuthoritiesFile]
-    else { preconditionFailure("the table of this program lacks CommonKeys.proofRules") }
-    return TLSFiles(certificate: certificate, key: key, authorities: authorities)
+  /// The files of TLS, for a program whose table has ``CommonKeys/tls``.
+  package var tlsFiles: TLSFiles {
+    TLSFiles(
+      certificate: self[CommonKeys.tlsCertificateFile], key: self[CommonKeys.tlsKeyFile],
+      authorities: self[CommonKeys.tlsAuthoritiesFile])
   }
 
   /// The least level that is logged.

@@ -50,8 +50,6 @@ package struct Config: Sendable {
 package enum ConfigRule: Sendable {
   /// Exactly one of these is set.
   case exactlyOne(of: [String])
-  /// All of these are set, or none.
-  case together([String])
 
   func problem(isSet: (String) -> Bool) -> String? {
     switch self {
@@ -60,10 +58,6 @@ package enum ConfigRule: Sendable {
       if count == 1 { return nil }
       let list = names.joined(separator: " or ")
       return count == 0 ? "\(list) is not set; set one of them" : "\(list): set only one of them"
-    case .together(let names):
-      let missing = names.filter { !isSet($0) }
-      if missing.isEmpty || missing.count == names.count { return nil }
-      return "\(missing.joined(separator: ", ")) is not set; \(names.joined(separator: " and ")) belong together"
     }
   }
 }

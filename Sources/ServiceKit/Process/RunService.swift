@@ -27,8 +27,8 @@ package struct ServiceDescription: Sendable {
     self.summary = summary
     listen = CommonKeys.listen(port: port)
     adminListen = CommonKeys.adminListen(port: port + 100)
-    self.keys = [listen, adminListen] + CommonKeys.proof + keys + [CommonKeys.loops, CommonKeys.logLevel]
-    self.rules = CommonKeys.proofRules + rules
+    self.keys = [listen, adminListen] + CommonKeys.tls + keys + [CommonKeys.loops, CommonKeys.logLevel]
+    self.rules = rules
   }
 
   var program: String { "handoff-\(name)" }
@@ -117,13 +117,13 @@ private final class Daemon: Sendable {
   }
 
   func run(_ build: @escaping @Sendable (ServiceProcess) async throws -> ServiceParts) async throws {
-    let proof = try CallerProof(config, log: log)
+    let tls = try self.tls()
     let group = try EventLoopGroup.start(count: config[CommonKeys.loops])
     let metrics = Metrics()
     metrics.declareProcess(service: description.program, log: .standardError)
     let process = ServiceProcess(
-      name: description.name, config: config, log: log, metrics: metrics, group: group, proof: proof)
-    watch(proof, process)
+      name: description.name, config: config, log: log, metrics: metrics, group: group, tls: tls)
+    watch(tls, process)
     process.readyWhen("service") { [self] in problem }
     let admin = try listening("HANDOFF_ADMIN_LISTEN") { () throws(SocketError) in
       try AdminServer(listen: addresses(description.adminListen), metrics: metrics) { process.probes }
@@ -156,9 +156,17 @@ private final class Daemon: Sendable {
     _ = try started.get()
   }
 
+  private func tls() throws(StartupError) -> ServiceTLS {
+    do {
+      return try ServiceTLS(config.tlsFiles, log: log)
+    } catch {
+      let names = "\(CommonKeys.tlsCertificateFile.name), …_KEY_FILE, …_CA_FILE"
+      throw StartupError(.config, "TLS cannot be set up from \(names): \(TLSFiles.words(error))")
+    }
+  }
+
   /// Has new certificates noticed, and the time of the one in use shown.
-  private func watch(_ proof: CallerProof, _ process: ServiceProcess) {
-    guard let tls = proof.tls else { return }
+  private func watch(_ tls: ServiceTLS, _ process: ServiceProcess) {
     let watching = tls.watch(on: process.group.next())
     process.onShutdown("certificates") { watching.cancel() }
     process.metrics.observed(
@@ -168,9 +176,7 @@ private final class Daemon: Sendable {
 
   private func serve(_ parts: ServiceParts, _ process: ServiceProcess) async throws -> RPCServer {
     var interceptors: [any ServerInterceptor] = []
-    if let rules = parts.rules {
-      interceptors.append(CallerAuthenticator(tokens: process.proof.tokens, rules: rules))
-    }
+    if let rules = parts.rules { interceptors.append(CallerAuthenticator(rules: rules)) }
     interceptors += parts.interceptors
     var services = parts.services + [health.rpcService]
     services += ReflectionService(services: services.map(\.name), files: ProtoFiles.all).rpcServices
@@ -182,7 +188,7 @@ private final class Daemon: Sendable {
     configuration.limits.pingIntervalMin = .seconds(15)
     configuration.status = RPCError.toClient
     // Who serves everybody does not ask everybody for a certificate.
-    configuration.tls = try process.proof.tls?.server(parts.rules == nil ? .accepted : .required)
+    configuration.tls = try process.tls.server(parts.rules == nil ? .accepted : .required)
     let refused = process.metrics.counter(
       "handoff_connections_refused_total", "Connections whose client did not speak TLS or HTTP/2 as it must."
     ).with()

@@ -21,22 +21,17 @@ package final class ServiceProcess: Sendable {
   }
   private let parts = Mutex(Parts())
 
-  /// How this process and others know one another.
-  let proof: CallerProof
+  /// By which this process and others know one another.
+  let tls: ServiceTLS
 
-  init(
-    name: String, config: Config, log: Logger, metrics: Metrics, group: EventLoopGroup, proof: CallerProof
-  ) {
-    self.proof = proof
+  init(name: String, config: Config, log: Logger, metrics: Metrics, group: EventLoopGroup, tls: ServiceTLS) {
+    self.tls = tls
     self.name = name
     self.config = config
     self.log = log
     self.metrics = metrics
     self.group = group
   }
-
-  /// Whether the processes of the cluster know one another by certificates; without, connections are in the clear.
-  package var hasCertificates: Bool { proof.tls != nil }
 
   /// Makes readiness depend on a condition: nil when it holds, else what is missing. `problem` must not block.
   package func readyWhen(_ name: String, problem: @escaping @Sendable () -> String?) {
@@ -87,23 +82,13 @@ package final class ServiceProcess: Sendable {
   /// All of the addresses, and all that their names stand for, take calls in turn while they say that they serve.
   ///
   /// - Parameter daemon: its short name, `tickets`: what answers at the address must prove to be it.
-  /// - Throws: `StartupError` when the token file has no token for this process.
-  package func channel(to daemon: String, at addresses: [ServiceAddress]) throws(StartupError) -> RPCChannel {
+  package func channel(to daemon: String, at addresses: [ServiceAddress]) -> RPCChannel {
     var configuration = RPCChannelConfiguration()
     configuration.balancing = .roundRobin
     configuration.healthService = ""
     configuration.resolveInterval = .seconds(10)
     configuration.keepalive = Keepalive(time: .seconds(30))
-    switch proof {
-    case .certificates(let tls):
-      configuration.tls = RPCChannelTLS(tls.client, serverName: CertifiedName.of(daemon))
-    case .tokens(let tokens):
-      do throws(ConfigProblem) {
-        configuration.credentials = try tokens.credentials(for: name)
-      } catch {
-        throw StartupError(.usage, "\(CommonKeys.callerTokenFile.name) \(error.message)")
-      }
-    }
+    configuration.tls = RPCChannelTLS(tls.client, serverName: CertifiedName.of(daemon))
     let target = RPCTarget(
       addresses.map { address in
         switch address {

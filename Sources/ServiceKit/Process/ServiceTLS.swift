@@ -82,36 +82,3 @@ final class ServiceTLS: Sendable {
     }
   }
 }
-
-/// How the processes of a cluster prove to one another who they are.
-enum CallerProof: Sendable {
-  /// By certificates, on connections with mutual TLS.
-  case certificates(ServiceTLS)
-  /// By tokens, in the clear: for a network that encrypts by itself.
-  case tokens(CallerTokens)
-
-  /// What the configuration asks for; its rules assure that it is one of the two.
-  ///
-  /// - Throws: `StartupError` when the files of TLS are not right.
-  init(_ config: Config, log: Logger) throws(StartupError) {
-    if let tokens = config[CommonKeys.callerTokenFile] {
-      self = .tokens(tokens)
-      return
-    }
-    do {
-      self = .certificates(try ServiceTLS(config.tlsFiles, log: log))
-    } catch {
-      let names = "\(CommonKeys.tlsCertificateFile.name), …_KEY_FILE, …_CA_FILE"
-      throw StartupError(.config, "TLS cannot be set up from \(names): \(TLSFiles.words(error))")
-    }
-  }
-
-  /// The tokens that callers show; nil when certificates speak for them.
-  var tokens: CallerTokens? {
-    if case .tokens(let tokens) = self { tokens } else { nil }
-  }
-
-  var tls: ServiceTLS? {
-    if case .certificates(let tls) = self { tls } else { nil }
-  }
-}
