@@ -10,6 +10,9 @@ package final class PostgresPool: Sendable {
   /// Where libpq's few blocking calls go: resolving names and sending cancel requests.
   static let blocking = BlockingPool(name: "postgres", threads: 2, queueMax: 256)
 
+  /// Connections that a pool may hold beside those of its loops: the one that listens.
+  package static let listenersMax = 1
+
   /// The configuration it was made with.
   package let configuration: PostgresConfiguration
   let group: EventLoopGroup

@@ -10,9 +10,12 @@ extension ServiceProcess {
   ///
   /// - Throws: `StartupError` when the database stays out of reach, or its schema is older than the program or altered.
   package func openDatabase() async throws -> PostgresPool {
-    var configuration = PostgresConfiguration(
-      conninfo: config.databaseURL.text, applicationName: "handoff-\(name)")
-    configuration.connectionsMax = max(1, config[CommonKeys.databaseConnectionsMax] / group.loops.count)
+    let loopMax = max(1, config[CommonKeys.databaseConnectionsMax] / group.loops.count)
+    let label = PoolLabel(
+      "handoff-\(name)", connectionsMax: loopMax * group.loops.count + PostgresPool.listenersMax,
+      copy: .random(in: .min ... .max))
+    var configuration = PostgresConfiguration(conninfo: config.databaseURL.text, applicationName: label.text)
+    configuration.connectionsMax = loopMax
     let log = log
     let pool = PostgresPool(configuration, group: group) { event in log.note(event) }
     onShutdown("database") { await pool.close() }

@@ -30,6 +30,10 @@ extension ClusterTests {
       for daemon in ConfigurationTests.daemons + ["edge"] {
         #expect(doctor.output.contains("ok    \(daemon) serves at 127.0.0.1:"), "\(doctor.output)")
       }
+      // From what is connected, each daemon's share by its own configuration.
+      for daemon in ConfigurationTests.daemons {
+        #expect(doctor.output.contains("1 × handoff-\(daemon) "), "\(doctor.output)")
+      }
 
       let second = try await run(Place.handoff, ["up", "--data", cluster.data])
       #expect(second.code == 1)

@@ -1,4 +1,5 @@
 import Foundation
+import Postgres
 import Testing
 
 @testable import Operator
@@ -11,13 +12,13 @@ struct DoctorTests {
     #expect(Diagnosis.bad("broken", "do this\nor that").line == "bad   broken\n      → do this\n      → or that")
   }
 
-  @Test("it looks at PostgreSQL, nghttpx, libnghttp2, limits, ports and the budget of connections")
+  @Test("it looks at PostgreSQL, nghttpx, libnghttp2, limits and ports")
   func machine() async throws {
     let scratch = try Scratch()
     let config = try OperatorConfig(environment: ["PATH": "/usr/bin:/bin"])
     let findings = await Doctor(try Arguments(["doctor", "--data", "\(scratch.path)/none"]), config).findings()
     let text = findings.map(\.line).joined(separator: "\n")
-    for word in ["PostgreSQL", "nghttpx", "libnghttp2", "files", "ports", "database connections"] {
+    for word in ["PostgreSQL", "nghttpx", "libnghttp2", "files", "ports"] {
       #expect(text.contains(word), "\(word) in:\n\(text)")
     }
   }
@@ -38,6 +39,32 @@ struct DoctorTests {
   @Test("the private server has room for all pools")
   func connectionBudget() {
     #expect(ClusterPlan.connectionsMax + 10 < PrivatePostgres.connectionsMax)
+  }
+
+  @Test("every copy of a daemon counts with all that it may open, whatever it has open now")
+  func copies() {
+    func open(_ count: Int, _ program: String, max: Int, copy: UInt32) -> [String] {
+      let label = PoolLabel(program, connectionsMax: max, copy: copy).text
+      return [String](repeating: label, count: count - 1) + ["\(label) (listen)"]
+    }
+    let labels: [String?] =
+      open(4, "handoff-tickets", max: 33, copy: 1) + open(1, "handoff-tickets", max: 33, copy: .max)
+      + open(2, "handoff-mail", max: 13, copy: 3) + ["psql", nil, "handoff max=0 copy=1", "handoff-mail max=x copy=2"]
+    let budget = ConnectionBudget(serverMax: 97, labels: labels)
+    #expect(
+      budget.shares == [
+        .init(program: "handoff-mail", copies: 1, connectionsMax: 13),
+        .init(program: "handoff-tickets", copies: 2, connectionsMax: 66),
+      ])
+    #expect(budget.connectionsMax == 79 && budget.opened == 11 && budget.others == 4)
+    let finding = budget.finding(planned: 0)
+    #expect(finding.grade == .ok)
+    #expect(
+      finding.text == "The daemons together may open 79 of 97 database connections (1 × handoff-mail 13,"
+        + " 2 × handoff-tickets 66); 11 are open, 4 of them by other programs")
+    // What is planned counts, too, and so does what others hold.
+    #expect(budget.finding(planned: 92).grade == .ok && budget.finding(planned: 93).grade == .bad)
+    #expect(budget.finding(planned: 93).remedy.contains("max_connections of the server by at least 10"))
   }
 
   @Test("an unknown variable is refused with code 64 and the name it may have meant")

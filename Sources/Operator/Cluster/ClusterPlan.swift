@@ -1,3 +1,4 @@
+import Postgres
 import ServiceKit
 
 /// The processes of a cluster, the ports they listen on, and what each is told.
@@ -39,8 +40,8 @@ enum ClusterPlan {
   /// The admin port's distance from the port of the service.
   static let adminOffset: UInt16 = 100
 
-  /// Connections that all daemons together may hold; PostgreSQL must allow more.
-  static var connectionsMax: Int { daemons.reduce(0) { $0 + $1.connectionsMax } }
+  /// Connections that all daemons together may hold, those that listen included; PostgreSQL must allow more.
+  static var connectionsMax: Int { daemons.reduce(0) { $0 + $1.connectionsMax + PostgresPool.listenersMax } }
 
   /// What a daemon's configuration is made of.
   struct Surroundings: Sendable {

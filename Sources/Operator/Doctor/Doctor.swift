@@ -38,14 +38,17 @@ struct Doctor: Sendable {
     }
     if let directory { findings += dataFindings(directory) + certificateFindings(directory) }
     findings.append(contentsOf: [MachineChecks.space(at: directory?.path ?? ".")].compactMap { $0 })
-    guard let directory, InstanceLock.runningProcess(directory) != nil else {
-      return findings + portFindings() + budget(serverMax: nil, inUse: nil)
-    }
     guard let group = try? EventLoopGroup.start(count: 1) else {
       return findings + [.bad("no event loop could be started", "Check: ulimit -n, ulimit -u")]
     }
-    findings += await clusterFindings(directory, group)
-    findings += await databaseFindings(directory, group)
+    if let directory, InstanceLock.runningProcess(directory) != nil {
+      findings += await clusterFindings(directory, group)
+      findings += await databaseFindings(directory, group)
+    } else {
+      findings += portFindings()
+      // Its daemons may run elsewhere, in containers for example.
+      if config.existingDatabaseURL != nil { findings += await databaseFindings(directory, group) }
+    }
     group.shutdown()
     return findings
   }
@@ -118,39 +121,24 @@ struct Doctor: Sendable {
     return findings
   }
 
-  private func databaseFindings(_ directory: DataDirectory, _ group: EventLoopGroup) async -> [Diagnosis] {
-    do {
-      let postgres =
-        config.existingDatabaseURL == nil ? try PrivatePostgres(directory, path: config.path) : nil
-      let pool = try ClusterDatabase(config, postgres, group: group).pool()
-      let rows = try? await pool.query(
-        """
-        SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-          current_setting('server_version')
-        """, deadline: .after(.seconds(5)))
-      await pool.close()
-      guard let row = rows?.first else {
-        return [.bad("The database does not answer", "See \(directory.requested)/logs/postgres.log")]
+  private func databaseFindings(_ directory: DataDirectory?, _ group: EventLoopGroup) async -> [Diagnosis] {
+    do throws(OperatorError) {
+      var postgres: PrivatePostgres?
+      if config.existingDatabaseURL == nil, let directory {
+        postgres = try PrivatePostgres(directory, path: config.path)
       }
-      return [.ok("The database answers (PostgreSQL \(try row.string(2)))")]
-        + budget(serverMax: Int(try row.int32(0)), inUse: Int(try row.int64(1)))
+      let pool = try ClusterDatabase(config, postgres, group: group).pool()
+      let read = try? await ConnectionBudget.read(pool, deadline: .after(.seconds(5)))
+      await pool.close()
+      guard let (budget, version) = read else {
+        let log = directory.map { "See \($0.requested)/logs/postgres.log" }
+        return [.bad("The database does not answer", (postgres == nil ? nil : log) ?? "See the log of its server.")]
+      }
+      return [
+        .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax),
+      ]
     } catch {
-      return [.bad(error as? OperatorError ?? ClusterDatabase.unreachable(error))]
+      return [.bad(error)]
     }
-  }
-
-  /// Whether the server has room for all that the daemons may open together.
-  private func budget(serverMax: Int?, inUse: Int?) -> [Diagnosis] {
-    let needed = ClusterPlan.connectionsMax
-    let available = serverMax ?? (config.existingDatabaseURL == nil ? PrivatePostgres.connectionsMax - 3 : nil)
-    guard let available else {
-      return [.ok("The daemons together use at most \(needed) database connections")]
-    }
-    let now = inUse.map { ", \($0) in use" } ?? ""
-    let text = "The daemons together use at most \(needed) of \(available) database connections\(now)"
-    return available > needed
-      ? [.ok(text)]
-      : [.bad(text, "Raise max_connections of the server to at least \(needed + 10).")]
   }
 }
