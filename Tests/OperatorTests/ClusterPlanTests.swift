@@ -20,6 +20,46 @@ struct ClusterPlanTests {
     #expect(!ClusterPlan.daemons.contains { ports[$0.name] == $0.port })
   }
 
+  @Test("copies of a daemon listen apart, and everybody who calls it is told all of them")
+  func copies() throws {
+    let copies = try ClusterCopies("tickets=3,gateway=2")
+    let ports = try ClusterPorts.choose(edge: 0, copies: copies)
+    let plan = ClusterPlan.copies(copies)
+    #expect(
+      plan.map(\.name) == [
+        "masking", "mail", "assignment", "tickets", "tickets-2", "tickets-3", "gateway", "gateway-2",
+      ])
+    #expect(plan.map { ClusterPlan.process(of: $0.name) } == plan.map(\.daemon.name))
+    let used = plan.flatMap { [ports[$0.name], ports[$0.adminName]] }
+    #expect(Set(used).count == 2 * plan.count)
+    let scratch = try Scratch()
+    let directory = try DataDirectory.prepare("\(scratch.path)/data", sudoUser: nil)
+    let config = try OperatorConfig(environment: ["HANDOFF_MAIL_ADDRESS": "127.0.0.1:1"])
+    let surroundings = ClusterPlan.Surroundings(directory: directory, ports: ports, copies: copies, passedOn: config)
+    let gateway = ClusterPlan.environment(of: plan[7], surroundings)
+    #expect(gateway["HANDOFF_LISTEN"] == "127.0.0.1:\(ports["gateway-2"])")
+    let tickets = ["tickets", "tickets-2", "tickets-3"].map { "127.0.0.1:\(ports[$0])" }.joined(separator: ",")
+    #expect(gateway["HANDOFF_TICKETS_ADDRESS"] == tickets)
+    #expect(gateway["HANDOFF_MASKING_ADDRESS"] == "127.0.0.1:\(ports["masking"])")
+    #expect(gateway["HANDOFF_MAIL_ADDRESS"] == "127.0.0.1:1", "the operator's own")
+    #expect(ClusterPlan.environment(of: plan[0], surroundings)["HANDOFF_MAIL_ADDRESS"] == nil, "masking calls nobody")
+    let certificates = ClusterCertificates(directory: "/run/handoff", owner: .current)
+    let backends = ClusterPlan.edgeArguments(ports, certificates, copies).filter { $0.hasPrefix("--backend=") }
+    #expect(backends.count == 2 && backends[1].contains(",\(ports["gateway-2"]);"))
+    let addresses = ClusterAddresses(ports, copies, mailDirectory: nil)
+    #expect(addresses.servers.map(\.name) == ["edge", "edge-tls"] + plan.map(\.name))
+    #expect(ClusterPlan.connectionsMax(copies) == ClusterPlan.connectionsMax() + 2 * 33 + 13)
+  }
+
+  @Test(
+    "numbers of copies that cannot be are refused",
+    arguments: ["", "tickets", "tickets=0", "tickets=17", "tickets=x", "ticket=2", "tickets=2,tickets=3", "mail=1,"])
+  func copiesRefused(text: String) {
+    let error = #expect(throws: OperatorError.self) { try ClusterCopies(text) }
+    #expect(error?.exitCode == 64)
+    #expect(error?.advice.contains("--copies tickets=3,mail=2") == true)
+  }
+
   @Test("no port is one that the system gives to outgoing connections: a daemon that was killed finds it again")
   func lastingPorts() throws {
     let text = try String(contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8)

@@ -36,11 +36,6 @@ struct DoctorTests {
     #expect(finding?.remedy == "chmod 700 \(directory.keys)")
   }
 
-  @Test("the private server has room for all pools")
-  func connectionBudget() {
-    #expect(ClusterPlan.connectionsMax + 10 < PrivatePostgres.connectionsMax)
-  }
-
   @Test("every copy of a daemon counts with all that it may open, whatever it has open now")
   func copies() {
     func open(_ count: Int, _ program: String, max: Int, copy: UInt32) -> [String] {

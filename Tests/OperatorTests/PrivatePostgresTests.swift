@@ -20,7 +20,7 @@ struct PrivatePostgresTests {
 
     let group = try EventLoopGroup.start(count: 1)
     let supervisor = Supervisor(loop: group.next(), logs: directory.logs, owner: directory.user) { _ in }
-    try await supervisor.start(try postgres.program())
+    try await supervisor.start(try postgres.program(connectionsMax: 20))
     let pid = try #require(await supervisor.pid(of: PrivatePostgres.name))
     while !postgres.isReady(pid: pid) {
       try #require(await supervisor.death(of: PrivatePostgres.name) == nil)

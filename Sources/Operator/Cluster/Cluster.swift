@@ -6,6 +6,8 @@ import Postgres
 struct Cluster: Sendable {
   let config: OperatorConfig
   let directory: DataDirectory
+  /// Of each daemon.
+  let copies: ClusterCopies
   let console: Console
   /// Runs the supervisor and the signals; never anything that takes long.
   let supervision: EventLoopGroup
@@ -13,7 +15,9 @@ struct Cluster: Sendable {
   let clients: EventLoopGroup
   let supervisor: Supervisor
 
-  init(_ config: OperatorConfig, _ directory: DataDirectory, _ console: Console) throws(OperatorError) {
+  init(
+    _ config: OperatorConfig, _ directory: DataDirectory, _ console: Console, copies: ClusterCopies = ClusterCopies()
+  ) throws(OperatorError) {
     do {
       supervision = try EventLoopGroup.start(count: 1)
       clients = try EventLoopGroup.start(count: 1)
@@ -22,6 +26,7 @@ struct Cluster: Sendable {
     }
     self.config = config
     self.directory = directory
+    self.copies = copies
     self.console = console
     supervisor = Supervisor(loop: supervision.next(), logs: directory.logs, owner: directory.user) { notice in
       console.progress(Self.words(notice, directory.logs))
@@ -56,7 +61,7 @@ struct Cluster: Sendable {
       try server.create()
     }
     try Task.checkCancellation()
-    try await supervisor.start(try server.program())
+    try await supervisor.start(try server.program(connectionsMax: ClusterPlan.connectionsMax(copies)))
     let deadline = Deadline.after(.seconds(120))
     while true {
       if let death = await supervisor.death(of: PrivatePostgres.name) {
@@ -74,25 +79,26 @@ struct Cluster: Sendable {
 
   /// Starts daemons and edge, and waits until each reports SERVING.
   func startDaemons(_ installation: Installation, _ ports: ClusterPorts) async throws {
-    let surroundings = ClusterPlan.Surroundings(directory: directory, ports: ports, passedOn: config)
-    for daemon in ClusterPlan.daemons {
+    let surroundings = ClusterPlan.Surroundings(
+      directory: directory, ports: ports, copies: copies, passedOn: config)
+    let plan = ClusterPlan.copies(copies)
+    for copy in plan {
       let program = Program(
-        "\(installation.daemons)/\(daemon.executable)",
-        environment: Program.plainEnvironment.merging(ClusterPlan.environment(of: daemon, surroundings)) { $1 },
+        "\(installation.daemons)/\(copy.daemon.executable)",
+        environment: Program.plainEnvironment.merging(ClusterPlan.environment(of: copy, surroundings)) { $1 },
         directory: directory.path, user: directory.user)
-      try await supervisor.start(SupervisedProgram(name: daemon.name, program: program))
+      try await supervisor.start(SupervisedProgram(name: copy.name, program: program))
     }
     let readiness = Readiness(group: clients, tls: try directory.certificates.tls())
-    for daemon in ClusterPlan.daemons {
-      try await readiness.wait(
-        for: daemon.name, port: ports[daemon.name], supervisor, logs: directory.logs)
-      console.progress("handoff-\(daemon.name) is serving")
+    for copy in plan {
+      try await readiness.wait(for: copy.name, port: ports[copy.name], supervisor, logs: directory.logs)
+      console.progress("handoff-\(copy.name) is serving")
     }
     // Two processes: the second ends at once when the first is gone, and both at a SIGQUIT when all calls are
     // answered. One process alone would ignore that signal.
     let edge = Program(
-      installation.edge, ClusterPlan.edgeArguments(ports, directory.certificates), directory: directory.path,
-      user: directory.user)
+      installation.edge, ClusterPlan.edgeArguments(ports, directory.certificates, copies),
+      directory: directory.path, user: directory.user)
     try await supervisor.start(
       SupervisedProgram(name: ClusterPlan.edgeName, program: edge, stopSignal: SIGQUIT, stopWithin: .seconds(10)))
     for name in [ClusterPlan.edgeName, ClusterPlan.secureEdgeName] {
@@ -100,7 +106,7 @@ struct Cluster: Sendable {
         for: name, of: ClusterPlan.edgeName, port: ports[name], supervisor, logs: directory.logs)
     }
     // Who answered may have been somebody else's server, which took the port just before ours could.
-    for name in ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName] {
+    for name in plan.map(\.name) + [ClusterPlan.edgeName] {
       try await readiness.requireAlive(name, supervisor, logs: directory.logs)
     }
     console.progress("The edge is serving")

@@ -1,20 +1,20 @@
 /// Where the running cluster is reached; kept in the data directory for `handoff demo` and `handoff doctor`.
 struct ClusterAddresses: Sendable, Equatable {
-  /// `edge http://127.0.0.1:8080`, `edge-tls https://127.0.0.1:8443`, `gateway 127.0.0.1:7100`, `mail-directory /…`,
-  /// in this order.
+  /// `edge http://127.0.0.1:8080`, `edge-tls https://127.0.0.1:8443`, `tickets 127.0.0.1:7101` with `tickets-admin
+  /// http://127.0.0.1:7201`, `tickets-2 …` for a second copy, `mail-directory /…`, in this order.
   private(set) var lines: [(name: String, value: String)]
 
   static func == (left: ClusterAddresses, right: ClusterAddresses) -> Bool { left.text == right.text }
 
   /// The addresses of a cluster on these ports; `mailDirectory` is nil when mails leave through SMTP.
-  init(_ ports: ClusterPorts, mailDirectory: String?) {
+  init(_ ports: ClusterPorts, _ copies: ClusterCopies = ClusterCopies(), mailDirectory: String?) {
     lines = [
       (ClusterPlan.edgeName, "http://127.0.0.1:\(ports[ClusterPlan.edgeName])"),
       (ClusterPlan.secureEdgeName, "https://127.0.0.1:\(ports[ClusterPlan.secureEdgeName])"),
     ]
-    for daemon in ClusterPlan.daemons {
-      lines.append((daemon.name, "127.0.0.1:\(ports[daemon.name])"))
-      lines.append(("\(daemon.name)-admin", "http://127.0.0.1:\(ports["\(daemon.name)-admin"])"))
+    for copy in ClusterPlan.copies(copies) {
+      lines.append((copy.name, "127.0.0.1:\(ports[copy.name])"))
+      lines.append((copy.adminName, "http://127.0.0.1:\(ports[copy.adminName])"))
     }
     if let mailDirectory { lines.append(("mail-directory", mailDirectory)) }
   }
@@ -31,6 +31,14 @@ struct ClusterAddresses: Sendable, Equatable {
   var text: String {
     "# Where this cluster is reached; written by handoff up at every start.\n"
       + lines.map { "\($0.name) \($0.value)\n" }.joined()
+  }
+
+  /// Those that answer health checks: every copy of a daemon, and the edge with both its ports.
+  var servers: [(name: String, port: UInt16)] {
+    lines.compactMap { line in
+      guard !line.name.hasSuffix("-admin"), let port = port(of: line.name) else { return nil }
+      return (line.name, port)
+    }
   }
 
   subscript(name: String) -> String? { lines.first { $0.name == name }?.value }

@@ -17,6 +17,8 @@ enum ClusterPlan {
     var writesTickets = true
 
     var executable: String { "handoff-\(name)" }
+    /// Tells those who call it where it is.
+    var addressVariable: String { "HANDOFF_\(name.uppercased())_ADDRESS" }
     var role: String { "handoff_\(name)" }
   }
 
@@ -41,31 +43,36 @@ enum ClusterPlan {
   static let adminOffset: UInt16 = 100
 
   /// Connections that all daemons together may hold, those that listen included; PostgreSQL must allow more.
-  static var connectionsMax: Int { daemons.reduce(0) { $0 + $1.connectionsMax + PostgresPool.listenersMax } }
+  static func connectionsMax(_ counts: ClusterCopies = ClusterCopies()) -> Int {
+    copies(counts).reduce(0) { $0 + $1.daemon.connectionsMax + PostgresPool.listenersMax }
+  }
 
   /// What a daemon's configuration is made of.
   struct Surroundings: Sendable {
     let directory: DataDirectory
     let ports: ClusterPorts
+    let copies: ClusterCopies
     /// Variables that the operator set for the daemons, such as `HANDOFF_LOG_LEVEL`.
     let passedOn: OperatorConfig
   }
 
-  /// The configuration of `daemon`: its whole environment beside the plain one.
-  static func environment(of daemon: Daemon, _ surroundings: Surroundings) -> [String: String] {
+  /// The configuration of a copy: its whole environment beside the plain one.
+  static func environment(of copy: Copy, _ surroundings: Surroundings) -> [String: String] {
+    let daemon = copy.daemon
     let directory = surroundings.directory
     let ports = surroundings.ports
     var variables = [
-      "HANDOFF_LISTEN": "127.0.0.1:\(ports[daemon.name])",
-      "HANDOFF_ADMIN_LISTEN": "127.0.0.1:\(ports["\(daemon.name)-admin"])",
+      "HANDOFF_LISTEN": "127.0.0.1:\(ports[copy.name])",
+      "HANDOFF_ADMIN_LISTEN": "127.0.0.1:\(ports[copy.adminName])",
       "HANDOFF_DATABASE_URL_FILE": databaseURLFile(of: daemon, directory),
       "HANDOFF_DATABASE_CONNECTIONS_MAX": "\(daemon.connectionsMax)",
       "HANDOFF_TLS_CERTIFICATE_FILE": directory.certificates.certificateFile(of: daemon.name),
       "HANDOFF_TLS_KEY_FILE": directory.certificates.keyFile(of: daemon.name),
       "HANDOFF_TLS_CA_FILE": directory.certificates.authorityFile,
     ]
-    for name in daemon.calls {
-      variables["HANDOFF_\(name.uppercased())_ADDRESS"] = "127.0.0.1:\(ports[name])"
+    for called in daemons where daemon.calls.contains(called.name) {
+      let addresses = copies(of: called, surroundings.copies).map { "127.0.0.1:\(ports[$0.name])" }
+      variables[called.addressVariable] = addresses.joined(separator: ",")
     }
     if daemon.writesTickets { variables["HANDOFF_LEDGER_KEY_FILE"] = ledgerKeyFile(directory) }
     if daemon.name == "masking" { variables["HANDOFF_MASKING_KEYS_DIR"] = maskingKeys(directory) }
@@ -81,14 +88,18 @@ enum ClusterPlan {
 
   /// nghttpx in front of the gateway: HTTP/1.1 and HTTP/2, in the clear on one port of the loopback and with TLS on
   /// another, and HTTP/2 with mutual TLS behind it.
-  static func edgeArguments(_ ports: ClusterPorts, _ certificates: ClusterCertificates) -> [String] {
-    [
+  static func edgeArguments(
+    _ ports: ClusterPorts, _ certificates: ClusterCertificates, _ counts: ClusterCopies = ClusterCopies()
+  ) -> [String] {
+    let backends = copies(counts).filter { $0.daemon.name == gatewayName }.map {
+      "--backend=127.0.0.1,\(ports[$0.name]);;proto=h2;tls;sni=\(CertifiedName.of(gatewayName))"
+    }
+    return backends + [
       // Not the machine's own nghttpx configuration.
       "--conf=/dev/null",
       "--frontend=127.0.0.1,\(ports[edgeName]);no-tls",
       "--frontend=127.0.0.1,\(ports[secureEdgeName])",
       "--tls-min-proto-version=TLSv1.2",
-      "--backend=127.0.0.1,\(ports[gatewayName]);;proto=h2;tls;sni=\(CertifiedName.of(gatewayName))",
       "--cacert=\(certificates.authorityFile)",
       // The gateway takes the client's address from whoever proves to be the edge.
       "--client-cert-file=\(certificates.certificateFile(of: edgeName))",

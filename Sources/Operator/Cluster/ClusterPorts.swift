@@ -13,13 +13,18 @@ struct ClusterPorts: Sendable, Equatable {
 
   /// Chooses a free port for everybody: the usual one, or any when that is taken.
   ///
-  /// - Parameter edge: The edge's port that the person asked for; 0 for any port for everybody; nil for the usual one.
+  /// - Parameters:
+  ///   - edge: The edge's port that the person asked for; 0 for any port for everybody; nil for the usual one.
+  ///   - copies: of each daemon; only the first of them have usual ports.
   /// - Throws: `OperatorError` when the port asked for is taken.
-  static func choose(edge: UInt16?) throws(OperatorError) -> ClusterPorts {
+  static func choose(
+    edge: UInt16?, copies: ClusterCopies = ClusterCopies()
+  ) throws(OperatorError) -> ClusterPorts {
     var ports = ClusterPorts()
-    for daemon in ClusterPlan.daemons {
-      try ports.take(edge == 0 ? 0 : daemon.port, for: daemon.name)
-      try ports.take(edge == 0 ? 0 : daemon.port + ClusterPlan.adminOffset, for: "\(daemon.name)-admin")
+    for copy in ClusterPlan.copies(copies) {
+      let port = edge == 0 ? 0 : copy.port
+      try ports.take(port, for: copy.name)
+      try ports.take(port == 0 ? 0 : port + ClusterPlan.adminOffset, for: copy.adminName)
     }
     try ports.take(edge == 0 ? 0 : ClusterPlan.secureEdgePort, for: ClusterPlan.secureEdgeName)
     guard let edge, edge != 0 else {

@@ -7,8 +7,12 @@ struct OperatorConfig: Sendable {
   private static let databaseURL = CommonKeys.databaseURL
   private static let databaseURLFile = CommonKeys.databaseURLFile
 
-  /// A variable that `handoff up` hands on to some of its daemons, which check it.
-  private static let handedOn: [(name: String, daemons: [String], doc: String)] = [
+  private typealias HandedOn = (name: String, daemons: [String], doc: String)
+
+  /// Variables that `handoff up` hands on to some of its daemons, which check them.
+  private static let handedOn: [HandedOn] = settings + addresses
+
+  private static let settings: [HandedOn] = [
     ("HANDOFF_LOG_LEVEL", ClusterPlan.daemons.map(\.name), "The least important lines the daemons log."),
     ("HANDOFF_LOOPS", ClusterPlan.daemons.map(\.name), "Event loops of each daemon; unset means one for each core."),
     (
@@ -18,6 +22,15 @@ struct OperatorConfig: Sendable {
     ("HANDOFF_MAIL_SMTP_PASSWORD_FILE", ["mail"], "A file with the password for that server."),
     ("HANDOFF_SESSION_LIFETIME", ["gateway"], "How long a sign-in lasts, for example 8h."),
   ]
+
+  private static let addresses: [HandedOn] = ClusterPlan.daemons.compactMap { daemon in
+    let callers = ClusterPlan.daemons.filter { $0.calls.contains(daemon.name) }.map(\.name)
+    if callers.isEmpty { return nil }
+    return (
+      daemon.addressVariable, callers,
+      "Where the others reach \(daemon.executable), through a load balancer for example; unset: directly."
+    )
+  }
 
   private let config: Config
   private let handed: [String: String]

@@ -10,15 +10,11 @@ struct Readiness: Sendable {
   /// How the operator connects; everybody but the edge's port in the clear demands it.
   let tls: TLSSource
 
-  /// The servers of a cluster, by the names of their addresses.
-  static let names = ClusterPlan.daemons.map(\.name) + [ClusterPlan.edgeName, ClusterPlan.secureEdgeName]
-
   /// Whether the server `name` at `port` of this machine reports SERVING within `limit`.
   func isServing(_ name: String, port: UInt16, within limit: Duration = .seconds(2)) async -> Bool {
     var configuration = RPCChannelConfiguration()
     if name != ClusterPlan.edgeName {
-      let process = name == ClusterPlan.secureEdgeName ? ClusterPlan.edgeName : name
-      configuration.tls = RPCChannelTLS(tls, serverName: CertifiedName.of(process))
+      configuration.tls = RPCChannelTLS(tls, serverName: CertifiedName.of(ClusterPlan.process(of: name)))
     }
     configuration.connectTimeout = limit
     let channel = RPCChannel(group: group, target: .tcp("127.0.0.1", port), configuration: configuration)

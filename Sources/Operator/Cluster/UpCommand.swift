@@ -7,6 +7,7 @@ enum UpCommand {
   static func run(
     _ arguments: Arguments, _ config: OperatorConfig, _ signals: StopSignals, _ console: Console
   ) async throws(OperatorError) {
+    let copies = if let text = arguments.texts[.copies] { try ClusterCopies(text) } else { ClusterCopies() }
     let installation = try Installation.find(path: config.path)
     let library = MachineChecks(config: config).nghttp2
     guard library.grade != .bad else { throw OperatorError(library.text, advice: library.remedy) }
@@ -19,8 +20,8 @@ enum UpCommand {
         The data lies in \(directory.path) instead; \(directory.requested) links to it.
         """)
     }
-    let ports = try ClusterPorts.choose(edge: arguments.port)
-    let cluster = try Cluster(config, directory, console)
+    let ports = try ClusterPorts.choose(edge: arguments.port, copies: copies)
+    let cluster = try Cluster(config, directory, console, copies: copies)
     let (stops, teller) = AsyncStream.makeStream(of: Int.self)
     let start = Task { try await Self.start(cluster, installation, ports) }
     signals.deliver(on: cluster.supervision.next()) { count in
@@ -67,7 +68,8 @@ enum UpCommand {
     try await database.prepareRoles(directory)
     _ = try await Seed(database, directory, cluster.console).runIfEmpty()
     try await cluster.startDaemons(programs, ports)
-    let addresses = ClusterAddresses(ports, mailDirectory: cluster.config.usesSMTP ? nil : directory.mail)
+    let addresses = ClusterAddresses(
+      ports, cluster.copies, mailDirectory: cluster.config.usesSMTP ? nil : directory.mail)
     try PrivateFile.write(addresses.text, to: directory.addresses, owner: directory.user)
     return try screen(cluster, ports, took: MonotonicTime.current.since(start))
   }

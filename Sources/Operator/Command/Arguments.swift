@@ -22,7 +22,7 @@ enum CommandName: String, CaseIterable, Sendable {
   /// The options it takes.
   var options: [CommandOption] {
     switch self {
-    case .up: [.data, .port]
+    case .up: [.data, .port, .copies]
     case .migrate, .seed: [.data]
     case .demo: [.data, .edge, .certificates, .tickets, .signIns, .mails]
     case .doctor: [.data, .port]
@@ -40,6 +40,7 @@ enum CommandName: String, CaseIterable, Sendable {
 enum CommandOption: String, CaseIterable, Sendable {
   case data = "--data"
   case port = "--port"
+  case copies = "--copies"
   case host = "--host"
   case edge = "--edge"
   case certificates = "--certificates"
@@ -58,6 +59,7 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .host: "NAMES"
     case .tickets: "HOST:PORT"
     case .port: "PORT"
+    case .copies: "NUMBERS"
     case .edge, .url: "URL"
     case .signIns: "FILE"
     }
@@ -67,6 +69,7 @@ enum CommandOption: String, CaseIterable, Sendable {
     switch self {
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
+    case .copies: "how many of which daemon, for example tickets=3,mail=2 (default: one of each)"
     case .host: "names and addresses of gateway and edge, separated by commas"
     case .edge: "the edge of a cluster that runs elsewhere, instead of the one in --data"
     case .certificates: "that cluster's certificates, when its edge has TLS"
@@ -143,7 +146,7 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from:
+    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -161,6 +164,7 @@ extension CommandOption {
     switch self {
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
+    case .copies: "--copies tickets=3,mail=2"
     case .host: "--host desk.example.com,192.0.2.7"
     case .edge: "--edge http://127.0.0.1:8080"
     case .certificates: "--certificates /srv/handoff/tls"

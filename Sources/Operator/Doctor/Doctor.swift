@@ -110,8 +110,7 @@ struct Doctor: Sendable {
     } catch {
       return findings + [.bad(error)]
     }
-    for name in Readiness.names {
-      guard let port = addresses.port(of: name) else { continue }
+    for (name, port) in addresses.servers {
       let log = name == ClusterPlan.secureEdgeName ? ClusterPlan.edgeName : name
       findings.append(
         await readiness.isServing(name, port: port, within: .seconds(10))
@@ -135,7 +134,7 @@ struct Doctor: Sendable {
         return [.bad("The database does not answer", (postgres == nil ? nil : log) ?? "See the log of its server.")]
       }
       return [
-        .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax),
+        .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax()),
       ]
     } catch {
       return [.bad(error)]

@@ -17,8 +17,8 @@ struct PrivatePostgres: Sendable {
   static let role = "handoff"
   /// The database.
   static let database = "handoff"
-  /// Connections the server accepts. The sum of all pools stays below (`handoff doctor` checks).
-  static let connectionsMax = 120
+  /// Connections the server accepts for itself, operators and tests, beside those of the daemons.
+  static let sparesMax = 20
   /// `sun_path` holds 107 bytes and a zero (unix(7)).
   private static let socketPathBytesMax = 107
 
@@ -74,14 +74,16 @@ struct PrivatePostgres: Sendable {
   }
 
   /// The server as the supervisor runs it.
-  func program() throws(OperatorError) -> SupervisedProgram {
+  ///
+  /// - Parameter connectionsMax: what all daemons together may open.
+  func program(connectionsMax: Int) throws(OperatorError) -> SupervisedProgram {
     try PrivateFile.makeDirectory(socketDirectory, owner: directory.user)
     let settings = [
       // The local socket is the only way in.
       "listen_addresses": "",
       "unix_socket_directories": socketDirectory,
       "unix_socket_permissions": "0700",
-      "max_connections": "\(Self.connectionsMax)",
+      "max_connections": "\(connectionsMax + Self.sparesMax)",
       "shared_buffers": "128MB",
       "password_encryption": "scram-sha-256",
       "timezone": "UTC",
