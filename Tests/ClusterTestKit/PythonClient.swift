@@ -20,6 +20,11 @@ package enum PythonClient {
     package let output: String
   }
 
+  /// The environment of a client: it finds what the clients share.
+  package static var environment: [String: String] {
+    Place.plainEnvironment.merging(["PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": Place.clients]) { $1 }
+  }
+
   /// Runs a client against a cluster and returns its rows.
   ///
   /// - Throws: ``RunningProgram/Missed`` with the output, when the client itself fails.
@@ -36,9 +41,6 @@ package enum PythonClient {
   package static func report(
     _ path: String, _ cluster: TestCluster, _ arguments: [String], within seconds: Int = 600
   ) async throws -> Report {
-    let environment = Place.plainEnvironment.merging([
-      "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": Place.clients,
-    ]) { $1 }
     let ended = try await run(
       try TestPython.path(), [path, cluster.data] + arguments, environment: environment, within: seconds)
     guard ended.code == 0 else {

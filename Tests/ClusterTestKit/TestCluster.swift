@@ -55,8 +55,14 @@ package final class TestCluster: Sendable {
   }
 
   /// Starts it, and waits until it is running; returns what it printed on the way.
-  package func up() async throws -> String {
-    let program = try RunningProgram(Place.handoff, ["up", "--data", data, "--port", "0"], environment: environment)
+  ///
+  /// - Parameters:
+  ///   - options: of `handoff up`, beside its data and any free ports.
+  ///   - variables: of its environment, beside those of the cluster.
+  package func up(_ options: [String] = [], environment variables: [String: String] = [:]) async throws -> String {
+    let program = try RunningProgram(
+      Place.handoff, ["up", "--data", data, "--port", "0"] + options,
+      environment: environment.merging(variables) { $1 })
     try watchdog.watch(program.pid)
     running.withLock { $0 = program }
     return try await program.wait(for: "Stop: Ctrl-C")

@@ -33,9 +33,12 @@ class Cluster:
         self.addresses = dict(
             line.split(" ", 1) for line in self.read("addresses").splitlines() if not line.startswith("#"))
         self.edge = self.addresses["edge"].removeprefix("http://")
-        for name, address in self.addresses.items():
-            if name in DAEMONS:
-                SECURE[address] = (self, name)
+        # The copies of all daemons, each with the name of its daemon.
+        self.servers = {
+            name: name.split("-")[0] for name in self.addresses
+            if name.split("-")[0] in DAEMONS and not name.endswith(("-admin", "-directory"))}
+        for name, daemon in self.servers.items():
+            SECURE[self.addresses[name]] = (self, daemon)
         # Mailbox to (address, password).
         self.sign_ins = {}
         for line in self.read("sign-ins.txt").splitlines():

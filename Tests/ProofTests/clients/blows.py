@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import threading
 import time
 
@@ -34,9 +35,12 @@ class Blows:
         (30, "kill"), (18, "stop"), (8, "terminate"), (4, "postgres_fast"), (3, "postgres_immediate"),
         (2, "postgres_kill"), (3, "backend_kill"), (10, "sessions"), (12, "cut"), (4, "hold"),
     ]
+    # Those that surroundings.py deals.
+    KINDS_AROUND = [(12, "cut_daemons"), (4, "hold_daemons"), (3, "mail_busy"), (3, "mail_hang_up")]
 
-    def __init__(self, cluster, proxies, seed):
-        self.cluster, self.proxies = cluster, proxies
+    def __init__(self, cluster, proxies, seed, control=None):
+        self.cluster, self.proxies, self.control = cluster, proxies, control
+        self.kinds = self.KINDS + (self.KINDS_AROUND if control else [])
         self.random = random.Random(f"blows {seed}")
         self.dealt = {}
         self.stopped = set()
@@ -58,8 +62,8 @@ class Blows:
         return self.last
 
     def deal(self):
-        names = [name for _, name in self.KINDS]
-        kind = self.random.choices(names, [weight for weight, _ in self.KINDS])[0]
+        names = [name for _, name in self.kinds]
+        kind = self.random.choices(names, [weight for weight, _ in self.kinds])[0]
         self.record(getattr(self, kind)())
 
     def record(self, done):
@@ -81,11 +85,14 @@ class Blows:
             return False
 
     def victim(self):
-        """A daemon or the edge."""
+        """A copy of a daemon, or the edge."""
         name = self.random.choice(DAEMONS + ("edge",))
         program = "nghttpx" if name == "edge" else f"handoff-{name}"
-        pids = [pid for found, pid in processes(self.cluster.directory) if found == program]
-        return name, min(pids) if pids else None
+        pids = sorted(pid for found, pid in processes(self.cluster.directory) if found == program)
+        if not pids:
+            return name, None
+        # The edge's first process watches over the other.
+        return name, pids[0] if name == "edge" else self.random.choice(pids)
 
     def kill(self):
         name, pid = self.victim()
@@ -153,3 +160,22 @@ class Blows:
         proxy, seconds = self.random.choice(self.proxies), self.random.uniform(0.2, 3)
         threading.Thread(target=proxy.hold, args=(seconds,), daemon=True).start()
         return "client connections held"
+
+    def order(self, words):
+        """Has surroundings.py do something; returns its answer."""
+        host, port = self.control.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(f"{words}\n".encode())
+            return int(connection.makefile().readline())
+
+    def cut_daemons(self):
+        return self.order("cut") and "connections between daemons cut"
+
+    def hold_daemons(self):
+        return self.order(f"hold {self.random.uniform(0.2, 3)}") and "connections between daemons held"
+
+    def mail_busy(self):
+        return self.order(f"busy {self.random.uniform(0.2, 2)}") and "mail server busy"
+
+    def mail_hang_up(self):
+        return self.order("hang-up") and "mail server hangs up with a mail"

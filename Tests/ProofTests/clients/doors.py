@@ -22,11 +22,11 @@ STATUS_OF_REASON = {"STALE_VERSION": "ABORTED", "CONFLICT": "ABORTED", "REQUEST_
 
 
 class Proxy:
-    """Passes connections of 127.0.0.1 on to a server, until they are cut or held."""
+    """Passes connections of 127.0.0.1 on to a server, until they are cut or held. The server may not be known yet: then
+    its address is asked for at each connection."""
 
     def __init__(self, target):
-        host, port = target.rsplit(":", 1)
-        self.target = (host, int(port))
+        self.target = target if callable(target) else lambda: target
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.lock = threading.Lock()
@@ -45,8 +45,9 @@ class Proxy:
 
     def join(self, inner):
         try:
-            outer = socket.create_connection(self.target, timeout=5)
-        except OSError:
+            host, port = self.target().rsplit(":", 1)
+            outer = socket.create_connection((host, int(port)), timeout=5)
+        except (OSError, LookupError):
             reset(inner)
             return
         pair = (inner, outer)

@@ -1,8 +1,9 @@
 """Acts at random on a running cluster while it is harmed at random, then says what of it is still true.
 
-    torture.py DIR --seed N --seconds N [--actors N]
+    torture.py DIR --seed N --seconds N [--actors N] [--control HOST:PORT]
 
-It can be run by hand against any cluster of `handoff up`, for as long as one likes; the cluster's demo data stays."""
+It can be run by hand against any cluster of `handoff up`, for as long as one likes; the cluster's demo data stays. With
+the cluster's surroundings.py under control, connections between daemons and the mail server are harmed, too."""
 
 import argparse
 import collections
@@ -43,7 +44,7 @@ class Torture:
         # Nobody gives the tickets of this service out, so that agents take them.
         self.cluster.sql(
             "UPDATE trigger_rule SET is_active = false WHERE service_id = (SELECT id FROM service WHERE code = 'tech')")
-        self.blows = Blows(self.cluster, self.proxies, self.seed)
+        self.blows = Blows(self.cluster, self.proxies, self.seed, options.control)
         self.actors = [
             Actor(number, self.run, self.seed, [
                 GRPCDoor(self.protos, gateway.address, "gRPC"), GRPCDoor(self.protos, edge.address, "gRPC, edge"),
@@ -76,7 +77,7 @@ class Torture:
     def recovery(self, since):
         """Seconds from the last blow until every daemon, and the edge, reports SERVING, and does so for a while: a
         daemon may not have heard of the blow yet."""
-        addresses = [self.cluster.addresses[name] for name in DAEMONS] + [self.cluster.edge]
+        addresses = [self.cluster.addresses[name] for name in self.cluster.servers] + [self.cluster.edge]
         begun = None
         while time.monotonic() - since < RECOVERY_SECONDS_MAX:
             if not all(self.serves(address) for address in addresses):
@@ -114,17 +115,21 @@ class Torture:
 
     def nothing_died_for_good(self):
         names = [name for name, _ in processes(self.cluster.directory)]
+        copies = collections.Counter(self.cluster.servers.values())
         # The edge is a process that watches over another.
-        for program, wanted in [(f"handoff-{name}", 1) for name in DAEMONS] + [("nghttpx", 2)]:
+        for program, wanted in [(f"handoff-{name}", copies[name]) for name in DAEMONS] + [("nghttpx", 2)]:
             assert names.count(program) == wanted, f"{names.count(program)} processes of {program}"
 
     def table(self, verdicts):
         acts = sum(len(ticket.acts) for ticket in self.book.tickets)
         rows = [
-            ("seed", self.seed), ("clients", len(self.actors)), ("seconds of acts and blows", f"{self.acted_seconds:.0f}"),
+            ("seed", self.seed), ("copies", ", ".join(
+                f"{count} {name}" for name, count in collections.Counter(self.cluster.servers.values()).items())),
+            ("clients", len(self.actors)), ("seconds of acts and blows", f"{self.acted_seconds:.0f}"),
             ("blows", sum(self.blows.dealt.values())), ("answered calls", sum(self.book.calls.values())),
             ("acknowledged acts", acts), ("tickets", len(self.book.tickets)), ("events", verdicts.events_read),
-            ("mails", getattr(verdicts, "mail_count", "–")), ("chains verified", getattr(verdicts, "chain_count", "–")),
+            ("mails", getattr(verdicts, "mail_count", "–")),
+            ("of them handed over again", getattr(verdicts, "repeated_count", "–")), ("chains verified", getattr(verdicts, "chain_count", "–")),
             ("creations answered unassigned", self.book.unassigned_creations),
             ("acts overtaken by a trigger", self.book.overtaken),
             ("slowest act, retries included, s", f"{self.book.slowest:.1f}"),
@@ -155,12 +160,14 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--actors", type=int, default=6)
+    parser.add_argument("--control")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     torture = Torture(options)
     torture.go()
     report = Report()
-    verdicts = Verdicts(torture.cluster, torture.direct, torture.staff, torture.book, torture.run)
+    verdicts = Verdicts(
+        torture.cluster, torture.direct, torture.staff, torture.book, torture.run, by_smtp=options.control is not None)
     report.row("nothing that was begun is left undone", verdicts.settled)
     report.row("calls failed only with UNAVAILABLE, DEADLINE_EXCEEDED or ABORTED", torture.failed_only_as_allowed)
     report.row("every acknowledged act is there once", verdicts.acts)
@@ -169,7 +176,7 @@ def main():
     report.row("every mail that should exist exists once", verdicts.mails)
     report.row("the event chains verify", verdicts.chains)
     report.row("the counters equal a recount", verdicts.counters)
-    report.row("every process runs once", torture.nothing_died_for_good)
+    report.row("every process runs, and none twice", torture.nothing_died_for_good)
     torture.table(verdicts)
     sys.stdout.flush()
     # Threads of stock channels must not hold the end up.
