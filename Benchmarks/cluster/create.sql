@@ -33,20 +33,6 @@ WITH changed AS (
 )
 SELECT id AS ticket FROM changed
 \gset
-WITH chosen AS (
-  SELECT id FROM handoff.outbox
-  WHERE service_id = 1 AND ticket_id = :ticket AND topic = 'TRIGGERS' AND dead_time IS NULL
-    AND (lease_time IS NULL OR lease_time <= clock_timestamp())
-  ORDER BY event_sequence LIMIT 32 FOR UPDATE SKIP LOCKED
-), claimed AS (
-  UPDATE handoff.outbox AS o
-  SET lease_time = clock_timestamp() + interval '15 seconds', due_time = clock_timestamp() + interval '15 seconds',
-    lease_holder = 'peer-0123456789ab/1', attempt_count = o.attempt_count + 1
-  FROM chosen WHERE o.id = chosen.id
-  RETURNING o.id
-)
-SELECT id AS work FROM claimed
-\gset
 WITH changed AS (
   UPDATE handoff.ticket SET event_count = 3, event_hash = decode(repeat('ef', 32), 'hex'),
     event_seal = decode(repeat('01', 32), 'hex'), version = 2, update_time = clock_timestamp(), state = 'PROCESSING',
@@ -69,7 +55,10 @@ WITH changed AS (
   INSERT INTO handoff.ticket_count_change (service_id, minute, agent_id, state, change)
   SELECT c.service_id, date_trunc('minute', c.create_time), v.* FROM changed AS c, (VALUES
     (0, 'UNASSIGNED', (-1)::smallint), (2, 'PROCESSING', 1::smallint)) AS v
+), explained AS (
+  INSERT INTO handoff.assignment_record (service_id, ticket_id, event_sequence, record)
+  SELECT c.service_id, c.id, 3, decode(repeat('ab', 170), 'hex') FROM changed AS c
 ), removed AS (
-  DELETE FROM handoff.outbox WHERE id = :work AND lease_holder = 'peer-0123456789ab/1' RETURNING id
+  DELETE FROM handoff.outbox WHERE service_id = 1 AND ticket_id = :ticket AND topic = 'TRIGGERS' RETURNING id
 )
 SELECT 1 FROM changed;

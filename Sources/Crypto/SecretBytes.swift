@@ -55,5 +55,11 @@ package func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
 
 /// Compares the UTF-8 bytes of two texts in a time that depends on the lengths only.
 package func constantTimeEqual(_ left: String, _ right: String) -> Bool {
-  constantTimeEqual(Array(left.utf8), Array(right.utf8))
+  var (left, right) = (left, right)
+  return left.withUTF8 { left in
+    right.withUTF8 { right in
+      left.count == right.count
+        && (left.isEmpty || CRYPTO_memcmp(left.baseAddress, right.baseAddress, left.count) == 0)
+    }
+  }
 }

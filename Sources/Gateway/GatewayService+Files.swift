@@ -65,10 +65,10 @@ extension GatewayService {
   ) async throws -> (target: any RPCTransport, path: String, options: CallOptions) {
     let deadline = min(call.deadline, .after(Self.fileTimeLimit))
     let agent = try await sessions.agent(authorization: authorization, deadline: deadline)
-    guard let target = backends.target(route.backend) else { throw ServiceError(.internal) }
+    guard let channel = backends.channel(to: route.backend) else { throw ServiceError(.internal) }
     var options = call.onward()
     options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
     options.speak(for: agent)
-    return (target.channel, "/\(target.service)/\(route.method)", options)
+    return (channel, route.daemonPath, options)
   }
 }

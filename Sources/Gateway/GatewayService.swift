@@ -23,13 +23,13 @@ package struct Backends: Sendable {
     self.masking = masking
   }
 
-  /// The channel and the full service name for a route; nil for what the gateway serves itself.
-  func target(_ backend: Backend) -> (channel: any RPCTransport, service: String)? {
+  /// The channel to a daemon; nil for the gateway itself.
+  func channel(to backend: Backend) -> (any RPCTransport)? {
     switch backend {
-    case .tickets: (tickets, "handoff.tickets.v1.TicketService")
-    case .assignment: (assignment, "handoff.assignment.v1.AssignmentService")
-    case .mail: (mail, "handoff.mail.v1.MailService")
-    case .masking: (masking, "handoff.masking.v1.MaskingService")
+    case .tickets: tickets
+    case .assignment: assignment
+    case .mail: mail
+    case .masking: masking
     case .gateway: nil
     }
   }
@@ -94,7 +94,7 @@ package final class GatewayService: Sendable {
     var options = call.onward()
     options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
     options.speak(for: agent)
-    guard let target = backends.target(route.backend) else {
+    guard let channel = backends.channel(to: route.backend) else {
       switch route.method {
       case "SignOut":
         try await sessions.close(authorization: authorization, deadline: deadline)
@@ -104,7 +104,7 @@ package final class GatewayService: Sendable {
       }
     }
     do {
-      return try await target.channel.unary("/\(target.service)/\(route.method)", request, options).message
+      return try await channel.unary(route.daemonPath, request, options).message
     } catch let error as RPCError {
       throw Self.outward(error)
     }

@@ -22,7 +22,7 @@ struct SessionStore: Sendable {
 
   /// The agent of a session that has not ended, whose agent is active and has had no other password since.
   func agent(tokenHash: [UInt8], deadline: Deadline) async throws -> AgentID? {
-    let rows = try await query(
+    let rows = try await lookUp(
       """
       SELECT session.agent_id FROM session JOIN agent ON agent.id = session.agent_id
       WHERE session.token_hash = \(tokenHash) AND session.expire_time > now() AND agent.is_active
@@ -81,6 +81,14 @@ struct SessionStore: Sendable {
   /// Forgets the failed attempts of a subject.
   func forgetFailures(_ subject: [UInt8], deadline: Deadline) async throws {
     _ = try await query("DELETE FROM sign_in_throttle WHERE subject_hash = \(subject)", deadline: deadline)
+  }
+
+  private func lookUp(_ query: Query, deadline: Deadline) async throws -> Rows {
+    do {
+      return try await pool.lookUp(query, deadline: deadline)
+    } catch let error as PostgresError {
+      throw ServiceError(database: error)
+    }
   }
 
   private func query(_ query: Query, deadline: Deadline) async throws -> Rows {

@@ -2,7 +2,6 @@ import Crypto
 package import EventLoop
 package import Postgres
 package import ServiceKit
-import Synchronization
 
 /// Who is signed in.
 ///
@@ -13,14 +12,10 @@ package final class Sessions: Sendable {
   package static let beliefDuration: Duration = .milliseconds(800)
   private static let beliefsMax = 10_000
 
-  private struct Belief {
-    let agent: AgentID
-    let end: Deadline
-  }
-
   private let store: SessionStore
   private let lifetime: Duration
-  private let beliefs = Mutex<[String: Belief]>([:])
+  private let beliefs = ExpiringCache<String, AgentID>(
+    lifetime: beliefDuration, entriesMax: beliefsMax, clock: { EventLoop.current?.now ?? MonotonicTime.current })
 
   /// Creates the sessions of a gateway.
   ///
@@ -43,21 +38,18 @@ package final class Sessions: Sendable {
   /// - Throws: CREDENTIAL_MISSING without the field, SESSION_EXPIRED when it names no session that is open.
   package func agent(authorization: String?, deadline: Deadline) async throws -> AgentID {
     let token = try Self.token(authorization)
-    if let belief = beliefs.withLock({ $0[token] }), !belief.end.hasPassed { return belief.agent }
-    guard let agent = try await store.agent(tokenHash: SHA256.hash(token), deadline: deadline) else {
-      throw ServiceError(.sessionExpired)
+    return try await beliefs.value(token) {
+      guard let agent = try await store.agent(tokenHash: SHA256.hash(token), deadline: deadline) else {
+        throw ServiceError(.sessionExpired)
+      }
+      return agent
     }
-    beliefs.withLock { beliefs in
-      if beliefs.count >= Self.beliefsMax { beliefs = beliefs.filter { !$0.value.end.hasPassed } }
-      if beliefs.count < Self.beliefsMax { beliefs[token] = Belief(agent: agent, end: .after(Self.beliefDuration)) }
-    }
-    return agent
   }
 
   /// Ends the session that a call's `authorization` field names. Throws as ``agent(authorization:deadline:)``.
   func close(authorization: String?, deadline: Deadline) async throws {
     let token = try Self.token(authorization)
-    beliefs.withLock { _ = $0.removeValue(forKey: token) }
+    beliefs.forget(token)
     guard try await store.delete(tokenHash: SHA256.hash(token), deadline: deadline) else {
       throw ServiceError(.sessionExpired)
     }
@@ -87,13 +79,18 @@ package final class Sessions: Sendable {
   /// RFC 6750 §2.1: `authorization: Bearer <token>`; the scheme's case does not matter.
   private static func token(_ authorization: String?) throws(ServiceError) -> String {
     guard let authorization else { throw ServiceError(.credentialMissing) }
-    let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
-    guard words.count == 2, words[0].lowercased() == "bearer", words[1].utf8.count <= 128 else {
+    let bytes = authorization.utf8
+    // A letter and its capital differ in one bit, which a space has anyway.
+    let isBearer = bytes.count > scheme.count && zip(bytes, scheme).allSatisfy { $0 | 0x20 == $1 }
+    let token = bytes.dropFirst(scheme.count).drop { $0 == 0x20 }
+    guard isBearer, (1...128).contains(token.count), !token.contains(0x20) else {
       throw ServiceError(
         .credentialMissing, "The authorization field is not of the form \"Bearer <token>\"; sign in to get a token.")
     }
-    return String(words[1])
+    return String(Substring(token))
   }
+
+  private static let scheme = Array("bearer ".utf8)
 }
 
 /// Slows down whoever tries passwords: so many failures in a quarter of an hour for an account, and for an address.

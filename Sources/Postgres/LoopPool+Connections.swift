@@ -6,7 +6,7 @@ extension LoopPool {
   func grow() {
     guard !isClosing, backoffTimer == nil else { return }
     let forExclusives = min(exclusives.count, exclusivesMax - exclusivesInUse)
-    let forReads = isCrowded || !reads.isEmpty || !readsAlone.isEmpty ? 1 : 0
+    let forReads = isCrowded || hasReads ? 1 : 0
     let room = connectionsMax - sessions.count - connecting
     let wanted = min(room, max(0, forExclusives) + forReads - connecting)
     // After a failure, one attempt at a time finds out whether the server is back.

@@ -18,6 +18,7 @@ extension LoopPool {
       guard request.abandonment == nil, request.state != .finished, !request.deadline.isNever else { return }
       if request.deadline.time <= loop.now { expired.append(request) } else { next = min(next, request.deadline) }
     }
+    lookups.visit(look)
     reads.visit(look)
     readsAlone.visit(look)
     exclusives.visit(look)

@@ -3,14 +3,17 @@ internal import EventLoop
 
 /// The connections of one event loop and the callers who wait for them; loop-confined.
 ///
-/// Statements that only read share connections: those of one turn are spread over the idle ones and closed by one sync
-/// each. Everything else takes an idle connection for itself. While more than one connection is allowed, one is left to
+/// Statements that only read share connections. Lookups by key of one turn travel together on one connection; other
+/// reads of a turn, which may be slow, are spread over the idle ones. Either way one sync closes what a connection
+/// gets. Everything else takes an idle connection for itself. While more than one connection is allowed, one is left to
 /// reads.
 final class LoopPool {
   /// Requests on one shared connection; more wait.
   private static let sharedDepthMax = 128
   /// Requests closed by one sync.
   private static let groupMax = 64
+  /// Lookups under way on the least busy connection from which on another one is worth its wake-ups.
+  private static let lookupsPerConnection = 32
   static let attemptsMax = 2
   /// How long a cancelled statement has to end before its connection is closed.
   static let cancelGrace = Duration.seconds(1)
@@ -26,6 +29,7 @@ final class LoopPool {
   var idle: [Session] = []
   var connecting = 0
   var exclusivesInUse = 0
+  var lookups = Ring<Request>()
   var reads = Ring<Request>()
   var readsAlone = Ring<Request>()
   var exclusives = Ring<Request>()
@@ -50,12 +54,13 @@ final class LoopPool {
 
   var connectionsMax: Int { max(1, configuration.connectionsMax) }
   var exclusivesMax: Int { max(1, connectionsMax - 1) }
-  var waiting: Int { reads.count + readsAlone.count + exclusives.count }
+  var waiting: Int { lookups.count + reads.count + readsAlone.count + exclusives.count }
+  var hasReads: Bool { !lookups.isEmpty || !reads.isEmpty || !readsAlone.isEmpty }
 
   /// Queues a request, or refuses it at once.
   func submit(_ request: Request) {
     guard let refusal = refusal(of: request) else {
-      if request.need == .shared, !catalog.statement(for: request.queries[0].shape).isSharable {
+      if request.need == .shared, !request.queries.allSatisfy({ catalog.statement(for: $0.shape).isSharable }) {
         request.need = .exclusive
         request.commits = true
       }
@@ -148,6 +153,7 @@ extension LoopPool {
     request.state = .queued
     switch request.need {
     case .shared where request.attempts > 0: readsAlone.append(request)
+    case .shared where request.isLookup: lookups.append(request)
     case .shared: reads.append(request)
     case .exclusive, .lease, .held: exclusives.append(request)
     }
@@ -155,6 +161,7 @@ extension LoopPool {
   }
 
   func remove(_ isRemoved: (Request) -> Bool) {
+    lookups.removeAll(where: isRemoved)
     reads.removeAll(where: isRemoved)
     readsAlone.removeAll(where: isRemoved)
     exclusives.removeAll(where: isRemoved)
@@ -170,6 +177,7 @@ extension LoopPool {
     isPumpQueued = false
     isCrowded = false
     assignExclusives()
+    assignLookups()
     assignReads()
     grow()
     updateGauges()
@@ -182,7 +190,7 @@ extension LoopPool {
 
   private func assignExclusives() {
     while wantsExclusive, let first = exclusives.first {
-      if hasSingleConnection, let read = reads.first, read.queuedAt < first.queuedAt { return }
+      if hasSingleConnection, [reads.first, lookups.first].contains(where: { isOlder($0, than: first) }) { return }
       guard let session = takeIdle() else { return }
       _ = exclusives.popFirst()
       session.use = .exclusive
@@ -196,6 +204,18 @@ extension LoopPool {
     }
   }
 
+  private func isOlder(_ read: Request?, than request: Request) -> Bool {
+    read.map { $0.queuedAt < request.queuedAt } ?? false
+  }
+
+  // On the idle connection that was used last, whose server process is the warmest; else behind other lookups.
+  private func assignLookups() {
+    while !lookups.isEmpty, let session = takeIdle() ?? leastBusy(forLookups: true) {
+      if session.othersInFlight > 0 || session.requestsInFlight >= Self.lookupsPerConnection { isCrowded = true }
+      session.send(take(min(Self.groupMax, Self.sharedDepthMax - session.requestsInFlight), from: &lookups))
+    }
+  }
+
   private func assignReads() {
     while let session = readsAlone.isEmpty ? nil : takeIdle() ?? leastBusy(), let request = readsAlone.popFirst() {
       begin(request)
@@ -203,23 +223,23 @@ extension LoopPool {
     }
     var idleLeft = idle.count
     while !reads.isEmpty, let session = takeIdle() {
-      sendReads(min(Self.groupMax, (reads.count + idleLeft - 1) / idleLeft), on: session)
+      session.send(take(min(Self.groupMax, (reads.count + idleLeft - 1) / idleLeft), from: &reads))
       idleLeft -= 1
     }
     while !reads.isEmpty, let session = leastBusy() {
       isCrowded = true
-      sendReads(min(Self.groupMax, Self.sharedDepthMax - session.requestsInFlight), on: session)
+      session.send(take(min(Self.groupMax, Self.sharedDepthMax - session.requestsInFlight), from: &reads))
     }
   }
 
-  private func sendReads(_ count: Int, on session: Session) {
+  private func take(_ count: Int, from queue: inout Ring<Request>) -> [Request] {
     var group: [Request] = []
-    group.reserveCapacity(min(count, reads.count))
-    while group.count < count, let request = reads.popFirst() {
+    group.reserveCapacity(min(count, queue.count))
+    while group.count < count, let request = queue.popFirst() {
       begin(request)
       group.append(request)
     }
-    session.send(group)
+    return group
   }
 
   private func begin(_ request: Request) {
@@ -235,11 +255,15 @@ extension LoopPool {
   }
 
   // While somebody waits for a connection of his own, only the first shared one gets more reads, so that others drain.
-  private func leastBusy() -> Session? {
+  private func leastBusy(forLookups: Bool = false) -> Session? {
     var found: Session?
+    func load(_ session: Session) -> Int {
+      // A read ahead may be slow: it counts for more than all lookups that a connection can have.
+      session.requestsInFlight + (forLookups ? session.othersInFlight * Self.sharedDepthMax : 0)
+    }
     for session in sessions where session.use == .shared {
       if wantsExclusive { return !hasSingleConnection && hasRoom(session) ? session : nil }
-      if hasRoom(session), session.requestsInFlight < found?.requestsInFlight ?? .max { found = session }
+      if hasRoom(session), load(session) < found.map(load) ?? .max { found = session }
     }
     return found
   }

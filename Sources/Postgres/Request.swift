@@ -46,6 +46,8 @@ final class Request: @unchecked Sendable {
   let queries: [Query]
   let framing: Framing
   let deadline: Deadline
+  /// A quick read by key, which travels together with others of its kind.
+  let isLookup: Bool
   var need: Need
   /// Whether the answer decides if something was committed.
   var commits: Bool
@@ -64,10 +66,14 @@ final class Request: @unchecked Sendable {
   /// Where it was sent.
   weak var session: Session?
 
-  init(_ queries: [Query], framing: Framing = .none, need: Need, commits: Bool = false, deadline: Deadline) {
+  init(
+    _ queries: [Query], framing: Framing = .none, need: Need, isLookup: Bool = false, commits: Bool = false,
+    deadline: Deadline
+  ) {
     self.queries = queries
     self.framing = framing
     self.need = need
+    self.isLookup = isLookup
     self.commits = commits
     self.deadline = deadline
   }

@@ -47,6 +47,8 @@ final class Session {
   var use = Use.shared
   /// Requests sent and not answered.
   private(set) var requestsInFlight = 0
+  /// Those of them that are no lookups.
+  private(set) var othersInFlight = 0
   /// Whether the pool counts it among those without work.
   var isIdle = false
   /// Why it was closed.
@@ -106,6 +108,7 @@ final class Session {
     for request in requests {
       request.state = .sent
       request.session = self
+      if !request.isLookup { othersInFlight += 1 }
       isSent = isSent && send(request, connection)
     }
     expected.append(.sync(group))
@@ -134,6 +137,7 @@ final class Session {
       if case .sync(let group) = expectation { groups.append(group) }
     }
     requestsInFlight = 0
+    othersInFlight = 0
     owner?.session(self, lostWith: error, unanswered: groups)
   }
 
@@ -281,6 +285,7 @@ extension Session {
       hasResult = false
       _ = expected.popFirst()
       requestsInFlight -= group.requests.count
+      for request in group.requests where !request.isLookup { othersInFlight -= 1 }
       if isDrained {
         hasAbandoned = false
         if !isCancelUnderWay { wasCancelled = false }

@@ -23,22 +23,34 @@ extension TicketService {
     let claim = try claim(of: request, request.requestId, call, access)
     try wanted.requireNames(of: service)
 
-    async let opening = ledger.open(claim, deadline: call.deadline)
-    async let facts = store.facts(for: wanted, in: service, deadline: call.deadline)
-    let opened = try await opening
+    let (opening, facts) = try await before(wanted, claim, in: service, call.deadline)
     let id: TicketID
-    switch opened {
+    switch opening {
     case .done(let written): return try await ledger.message(for: written.ticket, deadline: call.deadline)
     case .fresh(let next, _): id = next
     }
-    var draft = try await draft(wanted, id, try await facts, access, call)
+    var draft = try await draft(wanted, id, facts, access, call)
     try await maskOnArrival(&draft, id, call)
     draft.idempotency = claim
-    let written = try await ledger.create(draft, opening: opened, deadline: call.deadline)
+    draft.topicDoneAtOnce = .triggers
+    let written = try await ledger.create(draft, opening: opening, deadline: call.deadline)
     guard !written.isRepeat, draft.event.outbox.contains(where: { $0.topic == .triggers }) else {
       return try await ledger.message(for: written.ticket, deadline: call.deadline)
     }
     return try await afterTriggers(written.ticket, of: service, call)
+  }
+
+  /// What is known before a ticket is made, in one round trip.
+  private func before(
+    _ wanted: NewTicket, _ claim: IdempotencyClaim?, in service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> (CreateOpening, CreationFacts) {
+    guard let claim else {
+      let (facts, opening) = try await store.facts(for: wanted, in: service, opens: true, deadline: deadline)
+      return (opening, facts)
+    }
+    async let opening = ledger.open(claim, deadline: deadline)
+    async let facts = store.facts(for: wanted, in: service, opens: false, deadline: deadline)
+    return (try await opening, try await facts.0)
   }
 
   /// The ticket to be; makes its customer when the organization does not know them.
@@ -183,6 +195,7 @@ extension TicketService {
     if let settled = try? await assignment.runTriggers(RunTriggersRequest(name: name.description), options).ticket {
       return settled
     }
+    ledger.announce([.triggers])
     // What is written is written: a failure to read it again does not make the creation fail.
     let current = (try? await ledger.ticket(ticket.id, of: service.id, deadline: call.deadline)) ?? ticket
     return try await ledger.message(for: current, deadline: call.deadline)

@@ -29,20 +29,27 @@ struct CreationFacts: Sendable {
 
 extension TicketStore {
   /// Looks up everything that a new ticket names, in one question.
-  func facts(for wanted: NewTicket, in service: ServiceRecord, deadline: Deadline) async throws -> CreationFacts {
+  ///
+  /// - Parameter opens: whether the ticket is opened by the same question.
+  /// - Returns: the facts, and the opening; without meaning when it was not asked for.
+  func facts(
+    for wanted: NewTicket, in service: ServiceRecord, opens: Bool, deadline: Deadline
+  ) async throws -> (CreationFacts, CreateOpening) {
+    let opening: Query = opens ? TicketLedger.opening : "0::bigint, clock_timestamp()"
     let known = Self.customers(wanted.customer, of: service.organizationID)
     return try await ServiceError.translating {
-      let rows = try await pool.query(
+      let rows = try await pool.lookUp(
         """
-        SELECT (SELECT y.is_active FROM submission_type AS y
+        SELECT \(fragment: opening), (SELECT y.is_active FROM submission_type AS y
             WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
           EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
           known.id, known.display_name, known.email, known.phone
         FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
         """, deadline: deadline)
-      return CreationFacts(
-        isTypeActive: try rows[0].value(0), hasGroup: try rows[0].value(1),
-        customer: try CustomerRecord(rows[0], at: 2))
+      let facts = CreationFacts(
+        isTypeActive: try rows[0].value(2), hasGroup: try rows[0].value(3),
+        customer: try CustomerRecord(rows[0], at: 4))
+      return (facts, try CreateOpening(fresh: rows[0]))
     }
   }
 

@@ -41,7 +41,7 @@ struct HoldingTests {
     #expect(ticket.agent == "agents/1" && ticket.agentDisplayName == "김상담")
     #expect(ticket.group == "services/care/groups/1")
     #expect(try await office.events(name) == ["KEPT"])
-    let items = try await office.runner.outbox.claim(ticket: name.id, of: ServiceID(1), deadline: office.desk.deadline)
+    let items = try await office.runner.outbox.claim(deadline: office.desk.deadline)
     #expect(items.map(\.eventSequence) == [2])
     #expect(try TriggerPass(serialized: items[0].payload).cause == .changed)
   }

@@ -243,6 +243,36 @@ struct TriggerPassTests {
     #expect(try await office.desk.number("SELECT turn FROM trigger_cursor") == 20)
   }
 
+  @Test("tickets that take turns together keep them when one among them was changed meanwhile")
+  func lostRace() async throws {
+    try await office.trigger([.isNew], .assign(.sequential, [Desk.kim, Desk.lee]))
+    let runner = office.runner
+    var seen: [(OutboxItem, TicketRecord)] = []
+    var names: [TicketName] = []
+    for index in 0..<9 {
+      let name = try await office.ticket()
+      names.append(name)
+      let found = try #require(
+        try await runner.ledger.ticket(name.id, of: ServiceID(1), with: runner.outbox, deadline: office.desk.deadline))
+      if index % 4 == 1 { try await office.order(.changed, of: name) }
+      seen.append((found.work.free[0], found.ticket))
+    }
+    await withTaskGroup(of: Void.self) { group in
+      for (item, ticket) in seen {
+        group.addTask { #expect(await runner.attempt(item, on: ticket).ticket?.agentID != nil) }
+      }
+    }
+    for name in names { _ = try await office.run(name) }
+    #expect(try await office.desk.number("SELECT turn FROM trigger_cursor") == 9)
+    let spread = try await office.desk.number(
+      """
+      SELECT max(n.count) - min(n.count)
+      FROM (SELECT count(*) FROM ticket WHERE agent_id IS NOT NULL GROUP BY agent_id) AS n
+      """)
+    #expect(spread == 1)
+    #expect(try await waiting() == 0)
+  }
+
   @Test(
     "whoever asks for the passes of a ticket hears what they left, also when another runs them",
     .timeLimit(.minutes(5)))
@@ -309,6 +339,8 @@ struct TriggerPassTests {
     let odd = try await office.ticket()
     try await office.execute("UPDATE outbox SET payload = '\\x08ff01'")
     #expect(try await office.run(odd)?.state == .unassigned)
+    // Who asks for a pass leaves what cannot be done to the worker.
+    _ = try await office.runner.worker.runOnce(deadline: office.desk.deadline)
     #expect(try await office.desk.number("SELECT count(*) FROM outbox WHERE dead_time IS NOT NULL") == 1)
     let later = try Trigger(conditions: [TriggerCondition(target: .init(rawValue: 77), operator: .in, values: ["x"])])
       .serialized()

@@ -51,6 +51,27 @@ struct SessionTests {
     #expect(try await sessions.agent(authorization: "bearer open", deadline: desk.deadline) == Desk.kim)
   }
 
+  @Test("of many calls of a session at once one asks the database")
+  func herd() async throws {
+    let desk = try await Desk.open()
+    let pool = PostgresPool(desk.database.configuration, group: TestLoops.group)
+    let sessions = Sessions(pool: pool, lifetime: .seconds(60))
+    _ = try await desk.database.pool.query(
+      "INSERT INTO session (token_hash, agent_id, expire_time) VALUES (sha256('many'), 1, now() + interval '1 hour')",
+      deadline: desk.deadline)
+    // Within the time for which a session is believed; a slow machine may need a second question.
+    let began = MonotonicTime.current
+    try await withThrowingTaskGroup(of: AgentID.self) { group in
+      for _ in 0..<50 {
+        group.addTask { try await sessions.agent(authorization: "Bearer  many", deadline: desk.deadline) }
+      }
+      for try await agent in group { #expect(agent == Desk.kim) }
+    }
+    let lifetimes = MonotonicTime.current.since(began) / Sessions.beliefDuration
+    #expect(pool.metrics.queries <= UInt64(1 + lifetimes))
+    await pool.close()
+  }
+
   @Test("a session of an agent who was deactivated is no session")
   func inactiveAgent() async throws {
     let desk = try await Desk.open()

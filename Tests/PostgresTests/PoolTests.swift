@@ -27,6 +27,49 @@ import Testing
     }
   }
 
+  @Test("lookups of one turn share a connection, give each caller its own rows, and fail one by one")
+  func lookups() async throws {
+    let database = try await SharedDatabase.value()
+    let pool = PostgresPool(database.configuration, group: TestLoops.group)
+    let deadline = TestDatabase.deadline
+    // On a connection that is there already: what comes while the first one is being made may make another.
+    try await onLoop { _ = try await pool.lookUp("SELECT 1", deadline: deadline) }
+    let backends = try await onLoop {
+      try await withThrowingTaskGroup(of: Int64.self) { group in
+        for number in Int64(0)..<30 {
+          group.addTask(executorPreference: TestLoops.group.loops[0]) {
+            let rows = try await pool.lookUp("SELECT pg_backend_pid()::bigint, \(number)", deadline: deadline)
+            #expect(try rows[0].int64(1) == number)
+            return try rows[0].int64(0)
+          }
+        }
+        return try await group.reduce(into: Set<Int64>()) { $0.insert($1) }
+      }
+    }
+    #expect(backends.count == 1)
+    let both = try await pool.lookUp(["SELECT 1::bigint", "SELECT 2::bigint WHERE false"], deadline: deadline)
+    #expect(try both[0][0].int64(0) == 1 && both[1].isEmpty)
+    await expectError("22012") { try await pool.lookUp(["SELECT 1", "SELECT 1 / 0"], deadline: deadline) }
+    try await onLoop {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for number in Int64(0)..<100 {
+          group.addTask(executorPreference: TestLoops.group.loops[0]) {
+            if number % 10 == 3 {
+              await expectError("22012") {
+                try await pool.lookUp("SELECT 1 / (\(number) - \(number))", deadline: deadline)
+              }
+            } else {
+              let rows = try await pool.lookUp("SELECT \(number)", deadline: deadline)
+              #expect(try rows[0].int64(0) == number)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+    await pool.close()
+  }
+
   @Test("many statements with syntax errors spoil no neighbour and no later query")
   func syntaxErrors() async throws {
     let pool = try await SharedDatabase.pool()

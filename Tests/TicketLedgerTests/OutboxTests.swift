@@ -100,8 +100,8 @@ import Testing
     #expect(try await fixture.ledger.removeOldDeadWork(topic: .triggers, deadline: fixture.deadline) == 1)
   }
 
-  @Test("the work of one ticket is claimed in the order of its events, even when it waits for another attempt")
-  func claimsByTicket() async throws {
+  @Test("the work of one ticket is found in the order of its events, even when it waits for another attempt")
+  func standing() async throws {
     let fixture = try await Fixture.make()
     let ticket = try await fixture.ticket()
     _ = try await fixture.ticket("Another")
@@ -110,9 +110,25 @@ import Testing
     _ = try await fixture.ledger.write(TicketChange(event), on: ticket, deadline: fixture.deadline)
     try await execute(fixture, "UPDATE outbox SET due_time = clock_timestamp() + interval '1 hour'")
     let outbox = outbox(fixture)
-    let items = try await outbox.claim(ticket: ticket.id, of: fixture.care.id, deadline: fixture.deadline)
-    #expect(items.map(\.eventSequence) == [1, 2])
-    #expect(try await outbox.claim(ticket: ticket.id, of: fixture.care.id, deadline: fixture.deadline).isEmpty)
+    func found() async throws -> OutboxStanding? {
+      try await fixture.ledger.ticket(
+        ticket.id, of: fixture.care.id, with: outbox, deadline: fixture.deadline)?.work
+    }
+    let first = try #require(try await found())
+    #expect(first.free.map(\.eventSequence) == [1, 2] && !first.isClaimed)
+    // What somebody has claimed is not free, and who looked at it before can neither write with it nor remove it.
+    try await execute(fixture, "UPDATE outbox SET due_time = clock_timestamp() WHERE event_sequence = 2")
+    _ = try await outbox.claim(deadline: fixture.deadline)
+    let second = try #require(try await found())
+    #expect(second.free.map(\.eventSequence) == [1] && second.isClaimed)
+    #expect(try await outbox.holds(first.free[0], deadline: fixture.deadline))
+    #expect(try await !outbox.holds(first.free[1], deadline: fixture.deadline))
+    for item in first.free { try await outbox.remove(item, deadline: fixture.deadline) }
+    let third = try #require(try await found())
+    #expect(third.free.isEmpty && third.isClaimed)
+    let missing = try await fixture.ledger.ticket(
+      TicketID(1), of: fixture.care.id, with: outbox, deadline: fixture.deadline)
+    #expect(missing == nil)
   }
 
   @Test("work that ends with a change of its ticket ends with it in one transaction")

@@ -69,6 +69,9 @@ package struct TriggerRunner: Sendable {
 
   /// Runs the passes of a ticket that wait, and waits for those that somebody else runs, in whichever daemon.
   ///
+  /// What nobody is at is run without being claimed first, which saves a transaction: the one that writes takes it out
+  /// of the outbox, if it is still there and nobody's.
+  ///
   /// - Returns: the ticket as its last pass left it; nil when that was not run here, or nothing was. Passes that fail
   ///   are tried again by the worker.
   /// - Throws: DEADLINE_EXCEEDED when somebody else's pass is not over in time; the database's errors as
@@ -76,37 +79,36 @@ package struct TriggerRunner: Sendable {
   func runWaiting(_ ticket: TicketID, of service: ServiceID, deadline: Deadline) async throws -> TicketRecord? {
     var pause = Self.pauseMin
     while true {
-      let items = try await outbox.claim(ticket: ticket, of: service, deadline: deadline)
-      guard items.isEmpty else { return try await runToEnd(items) }
-      guard try await outbox.hasWork(ticket: ticket, of: service, deadline: deadline) else { return nil }
+      guard let found = try await ledger.ticket(ticket, of: service, with: outbox, deadline: deadline) else {
+        return nil
+      }
+      var last: TicketRecord?
+      var isElsewhere = found.work.isClaimed
+      for (index, item) in found.work.free.enumerated() {
+        let ended = await attempt(item, on: index == 0 ? found.ticket : nil)
+        last = ended.ticket ?? last
+        switch ended.verdict {
+        case .done: try await outbox.remove(item, deadline: deadline)
+        case .removed: isElsewhere = isElsewhere || ended.ticket == nil
+        case .failed, .hopeless: return last
+        }
+      }
+      guard isElsewhere else { return last }
       guard !deadline.hasPassed else { throw ServiceError(.deadlineExceeded) }
       try await EventLoop.pause(for: pause)
       pause = min(pause * 2, Self.pauseMax)
     }
   }
 
-  private func runToEnd(_ items: [OutboxItem]) async throws -> TicketRecord? {
-    // Once claimed, nobody else looks at them: so they are run to the end even when the caller stops waiting.
-    try await Task(executorPreference: EventLoop.current) { try await run(items) }.value
-  }
-
-  private func run(_ items: [OutboxItem]) async throws -> TicketRecord? {
-    var results: [(OutboxItem, OutboxVerdict)] = []
-    var ticket: TicketRecord?
-    for item in items {
-      let ended = await attempt(item)
-      results.append((item, ended.verdict))
-      ticket = ended.ticket ?? ticket
-    }
-    try await outbox.settle(results, deadline: items[0].deadline)
-    return ticket
-  }
-
-  /// Runs one claimed pass, and says what became of it.
-  func attempt(_ item: OutboxItem) async -> (verdict: OutboxVerdict, ticket: TicketRecord?) {
+  /// Runs one pass, and says what became of it; without a ticket it is somebody else's by now.
+  ///
+  /// - Parameter ticket: the ticket as it was read a moment ago; nil: it is read now.
+  func attempt(
+    _ item: OutboxItem, on ticket: TicketRecord? = nil
+  ) async -> (verdict: OutboxVerdict, ticket: TicketRecord?) {
     lag.observe(item.age)
     do {
-      let ended = try await pass(item)
+      let ended = try await pass(item, on: ticket)
       passes.with(ended.verdict == .removed ? "fired" : "idle").add()
       return ended
     } catch is LeaseLost {
@@ -123,7 +125,9 @@ package struct TriggerRunner: Sendable {
     }
   }
 
-  private func pass(_ item: OutboxItem) async throws -> (verdict: OutboxVerdict, ticket: TicketRecord?) {
+  private func pass(
+    _ item: OutboxItem, on known: TicketRecord?
+  ) async throws -> (verdict: OutboxVerdict, ticket: TicketRecord?) {
     guard let order = try? TriggerPass(serialized: item.payload),
       let cause = TriggerCause(number: order.cause.rawValue)
     else { return (.hopeless("the order of the pass cannot be read"), nil) }
@@ -132,7 +136,12 @@ package struct TriggerRunner: Sendable {
     guard !set.triggers.isEmpty else { return (.done, nil) }
     for attempt in 0..<Self.attemptsMax {
       if attempt > 0, !(try await outbox.holds(item, deadline: item.deadline)) { throw LeaseLost() }
-      let ticket = try await ledger.ticket(item.ticketID, of: item.serviceID, deadline: item.deadline)
+      let ticket =
+        if attempt == 0, let known {
+          known
+        } else {
+          try await ledger.ticket(item.ticketID, of: item.serviceID, deadline: item.deadline)
+        }
       // What went to the spam box meanwhile is nobody's work.
       guard !ticket.isSpam else { return (.done, ticket) }
       let context = try await read(
@@ -184,34 +193,32 @@ extension TriggerRunner {
     _ context: PassContext, deadline: Deadline, guards: [Query], then attachments: [Query],
     decide: @escaping @Sendable (inout TriggerPassPlan, TriggerPassPlan.TakeTurn) async throws -> Void
   ) async throws -> Outcome {
-    let prepare: @Sendable (TriggerPassPlan) async throws -> PreparedWrite = { plan in
+    let prepare: @Sendable (TriggerPassPlan, LostRace) async throws -> PreparedWrite = { plan, onLostRace in
       var change = try plan.change()
       change.guards = guards
       change.attachments += attachments
-      return try await ledger.prepare(change, on: context.ticket, deadline: deadline)
+      return try await ledger.prepare(change, on: context.ticket, onLostRace: onLostRace, deadline: deadline)
     }
     var plan = TriggerPassPlan(context)
     do {
       try await decide(&plan) { cursor in throw TurnNeeded(cursor: cursor) }
     } catch let needed as TurnNeeded {
-      let written = try await turns.perform(needed.cursor) { book in
+      let written = try await turns.perform(needed.cursor) { book, onLostRace in
         var plan = TriggerPassPlan(context)
+        // A trigger fires once in a pass, so a cursor is asked for once.
         var taken: [TurnCursor] = []
         try await decide(&plan) { cursor in
-          // A trigger fires once in a pass, so a cursor is asked for once.
           taken.append(cursor)
           return try await book.next(cursor)
         }
-        let prepared = try await prepare(plan)
-        let written = prepared.written(try await book.transaction.query(prepared.statement))
-        if written != nil { for cursor in taken { book.use(cursor) } }
-        return written
+        return TurnQueue.Order(write: try await prepare(plan, onLostRace), turns: taken)
       }
-      return written.map { .written($0) } ?? .lostRace
+      guard let written else { return .lostRace }
+      return .written(written)
     }
     if plan.isCut { log.warning("triggers.pass_cut", ["ticket": .integer(context.ticket.id.rawValue)]) }
     guard !plan.events.isEmpty else { return .nothing }
-    let prepared = try await prepare(plan)
+    let prepared = try await prepare(plan, .noRow)
     let rows = try await ServiceError.translating {
       try await ledger.pool.query(prepared.statement, deadline: deadline)
     }

@@ -23,12 +23,19 @@ final class TurnBook {
   /// The next turn of a cursor; the first is 0.
   func next(_ cursor: TurnCursor) async throws -> Int64 {
     if let known = turns[cursor] { return known.first + known.used }
-    let rows = try await transaction.query(
+    var rows = try await transaction.query(
       """
-      INSERT INTO trigger_cursor AS c (service_id, trigger_id, result_index)
-      VALUES (\(cursor.service), \(cursor.trigger), \(cursor.resultIndex))
-      ON CONFLICT ON CONSTRAINT trigger_cursor_pkey DO UPDATE SET turn = c.turn RETURNING turn
+      SELECT turn FROM trigger_cursor WHERE service_id = \(cursor.service) AND trigger_id = \(cursor.trigger)
+        AND result_index = \(cursor.resultIndex) FOR UPDATE
       """)
+    if rows.isEmpty {
+      rows = try await transaction.query(
+        """
+        INSERT INTO trigger_cursor AS c (service_id, trigger_id, result_index)
+        VALUES (\(cursor.service), \(cursor.trigger), \(cursor.resultIndex))
+        ON CONFLICT ON CONSTRAINT trigger_cursor_pkey DO UPDATE SET turn = c.turn RETURNING turn
+        """)
+    }
     let first = try rows[0].int64(0)
     turns[cursor] = (first, 0)
     return first
@@ -37,15 +44,13 @@ final class TurnBook {
   /// Counts a turn as used: what was written with it is in the transaction.
   func use(_ cursor: TurnCursor) { turns[cursor]?.used += 1 }
 
-  /// Moves the cursors.
-  func end() async throws {
-    for (cursor, turn) in turns where turn.used > 0 {
-      try await transaction.execute(
-        """
-        UPDATE trigger_cursor SET turn = \(turn.first + turn.used)
-        WHERE service_id = \(cursor.service) AND trigger_id = \(cursor.trigger)
-          AND result_index = \(cursor.resultIndex)
-        """)
+  /// The statements that move the cursors behind the turns that were used.
+  var moves: [Query] {
+    turns.filter { $0.value.used > 0 }.map { cursor, turn in
+      """
+      UPDATE trigger_cursor SET turn = \(turn.first + turn.used)
+      WHERE service_id = \(cursor.service) AND trigger_id = \(cursor.trigger) AND result_index = \(cursor.resultIndex)
+      """
     }
   }
 }
@@ -55,16 +60,23 @@ final class TurnBook {
 /// The cursor, the tickets, their events and the end of the work are committed together: a daemon that dies takes no
 /// turn with it, and no two tickets get the same. A cursor's row is locked from commit to commit, and one ticket a
 /// commit would be a few hundred a second; so those of this process that come while a transaction is under way are
-/// written together by the next one.
+/// written together by the next one. That takes two round trips, however many they are: the cursor is locked, all is
+/// worked out, and all is sent with COMMIT. When one of the tickets was changed meanwhile, nothing of that is written,
+/// and they are written again in one transaction, each after the answer to the one before.
 final class TurnQueue: Sendable {
   /// Most tickets of one transaction.
   static let batchMax = 32
   /// Longest transaction. Whoever waits is told by then, so a waiter needs no deadline of its own.
   private static let timeout: Duration = .seconds(10)
 
-  /// Writes one ticket with the turns that it asks for; nil when the ticket was changed meanwhile. Called again when
-  /// the transaction is.
-  typealias Work = @Sendable (TurnBook) async throws -> Written?
+  /// The change of one ticket, and the turns that it uses up.
+  struct Order: Sendable {
+    let write: PreparedWrite
+    let turns: [TurnCursor]
+  }
+
+  /// Works out the change of one ticket with the turns that it asks for. Called again when the transaction is.
+  typealias Work = @Sendable (TurnBook, LostRace) async throws -> Order
 
   private struct Waiter {
     let work: Work
@@ -77,7 +89,7 @@ final class TurnQueue: Sendable {
 
   init(pool: PostgresPool) { self.pool = pool }
 
-  /// Has work done in the next transaction of a cursor.
+  /// Has work done in the next transaction of a cursor; nil when the ticket was changed meanwhile.
   ///
   /// - Throws: the database's errors as ``ServiceError``, and what the work throws.
   func perform(_ cursor: TurnCursor, _ work: @escaping Work) async throws -> Written? {
@@ -131,21 +143,56 @@ final class TurnQueue: Sendable {
 
   private func write(_ waiters: [Waiter]) async throws -> [Result<Written?, any Error>] {
     try await ServiceError.translating {
-      try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
-        let book = TurnBook(transaction)
-        var results: [Result<Written?, any Error>] = []
-        for waiter in waiters {
-          do {
-            results.append(.success(try await waiter.work(book)))
-          } catch let error as ServiceError where !error.isOfDatabase {
-            // Nothing was sent: the others go on.
-            results.append(.failure(error))
-          }
+      do {
+        return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
+          let book = TurnBook(transaction)
+          let orders = await orders(of: waiters, book)
+          let writes = orders.compactMap { try? $0.get().write }
+          try await transaction.commit(with: writes.map(\.statement) + book.moves)
+          return orders.map { $0.map { $0.write.intended } }
         }
-        try await book.end()
-        return results
+      } catch let error as PostgresError where error.isLostRace {
+        return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
+          try await oneByOne(waiters, transaction)
+        }
       }
     }
+  }
+
+  /// Works out all; each counts on the ones before being written.
+  private func orders(of waiters: [Waiter], _ book: TurnBook) async -> [Result<Order, any Error>] {
+    var orders: [Result<Order, any Error>] = []
+    for waiter in waiters {
+      do {
+        let order = try await waiter.work(book, .failure)
+        for cursor in order.turns { book.use(cursor) }
+        orders.append(.success(order))
+      } catch {
+        orders.append(.failure(error))
+      }
+    }
+    return orders
+  }
+
+  /// Writes one after the other, with turns for those that are written.
+  private func oneByOne(
+    _ waiters: [Waiter], _ transaction: PostgresTransaction
+  ) async throws -> [Result<Written?, any Error>] {
+    let book = TurnBook(transaction)
+    var results: [Result<Written?, any Error>] = []
+    for waiter in waiters {
+      do {
+        let order = try await waiter.work(book, .noRow)
+        let written = order.write.written(try await transaction.query(order.write.statement))
+        if written != nil { for cursor in order.turns { book.use(cursor) } }
+        results.append(.success(written))
+      } catch let error as ServiceError where !error.isOfDatabase {
+        // Nothing was sent: the others go on.
+        results.append(.failure(error))
+      }
+    }
+    try await transaction.commit(with: book.moves)
+    return results
   }
 }
 

@@ -6,6 +6,17 @@ package enum Backend: String, CaseIterable, Sendable {
   case masking
   /// The gateway itself.
   case gateway
+
+  /// Full name of the daemon's service.
+  var service: String {
+    switch self {
+    case .tickets: "handoff.tickets.v1.TicketService"
+    case .assignment: "handoff.assignment.v1.AssignmentService"
+    case .mail: "handoff.mail.v1.MailService"
+    case .masking: "handoff.masking.v1.MaskingService"
+    case .gateway: "handoff.gateway.v1.SessionService"
+    }
+  }
 }
 
 /// HTTP methods that the JSON API uses.
@@ -52,6 +63,8 @@ package struct Route: Sendable {
   package let shape: RouteShape
   /// False for the one method that is called to get a session.
   package let needsSession: Bool
+  /// Path of the RPC at the daemon that serves it.
+  let daemonPath: String
 
   private init(
     _ method: String, _ backend: Backend, _ verb: HTTPVerb, _ path: String, body: RouteBody = .none,
@@ -64,6 +77,7 @@ package struct Route: Sendable {
     self.body = body
     self.shape = shape
     self.needsSession = needsSession
+    daemonPath = "/\(backend.service)/\(method)"
   }
 
   /// The whole public API. A test holds it against the descriptors: every RPC of the gateway stands here once.

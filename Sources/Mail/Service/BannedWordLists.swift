@@ -1,4 +1,5 @@
 import EventLoop
+import ServiceKit
 import Synchronization
 import TicketLedger
 

@@ -168,7 +168,13 @@ enum RequestID {
 
   /// 16 hexadecimal digits, random; unique, not secret.
   static func make() -> String {
-    let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
-    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    let number = UInt64.random(in: 0 ... .max)
+    return String(unsafeUninitializedCapacity: 16) { digits in
+      for index in 0..<16 {
+        let value = UInt8(truncatingIfNeeded: number >> (60 - 4 * UInt64(index))) & 15
+        digits[index] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
+      }
+      return 16
+    }
   }
 }

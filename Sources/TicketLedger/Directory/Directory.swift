@@ -113,6 +113,6 @@ package final class Directory: Sendable {
   }
 
   private func query(_ query: Query, _ deadline: Deadline) async throws -> Rows {
-    try await ServiceError.translating { try await self.pool.query(query, deadline: deadline) }
+    try await ServiceError.translating { try await self.pool.lookUp(query, deadline: deadline) }
   }
 }

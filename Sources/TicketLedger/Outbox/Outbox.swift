@@ -3,7 +3,7 @@ package import Postgres
 import ServiceKit
 import Synchronization
 
-/// One piece of work under a lease.
+/// One piece of work: under a lease, or as it was found with nobody at it.
 package struct OutboxItem: Sendable {
   /// Its row.
   package let id: Int64
@@ -21,30 +21,44 @@ package struct OutboxItem: Sendable {
   package let age: Duration
   /// When the work is to be over.
   package let deadline: Deadline
-  let leaseHolder: String
+  /// Who has claimed it; nil: nobody, it was only looked at.
+  let leaseHolder: String?
 
   /// Removes the work as done, and fails when the lease has gone to somebody else. Committed together with what the
   /// work wrote (as a change's companion), it makes both happen once.
   package var completion: Query {
     // A failure of the same SQLSTATE as a lost race for the ticket, so that the change is looked at again.
     """
-    WITH removed AS (DELETE FROM outbox WHERE id = \(id) AND lease_holder = \(leaseHolder) RETURNING id)
+    WITH removed AS (DELETE FROM outbox WHERE id = \(id) AND \(fragment: isOurs) RETURNING id)
     SELECT 1 / count(*) FROM removed
     """
   }
 }
 
 extension OutboxItem {
-  /// Holds while the lease does; as a change's guard it keeps a claimer who was too slow from writing. Locks the row,
-  /// so that nobody takes the work over while the change is written.
+  /// Holds while the lease does, or as long as nobody claims what was only looked at; as a change's guard it keeps
+  /// whoever was too slow from writing. Locks the row, so that nobody takes the work over while the change is written.
   package var isHeld: Query {
-    "EXISTS (SELECT 1 FROM outbox WHERE id = \(id) AND lease_holder = \(leaseHolder) FOR UPDATE)"
+    "EXISTS (SELECT 1 FROM outbox WHERE id = \(id) AND \(fragment: isOurs) FOR UPDATE)"
   }
 
   /// Removes the work as done together with a change (as its attachment) that ``isHeld`` guards.
-  package var removal: Query {
-    "DELETE FROM outbox USING changed WHERE outbox.id = \(id) AND outbox.lease_holder = \(leaseHolder)"
+  package var removal: Query { "DELETE FROM outbox USING changed WHERE outbox.id = \(id)" }
+
+  /// Condition on the row under which the work is not somebody else's.
+  fileprivate var isOurs: Query {
+    guard let leaseHolder else { return Outbox.isUnclaimed }
+    return "lease_holder = \(leaseHolder)"
   }
+}
+
+/// The work of one ticket as it stands.
+package struct OutboxStanding: Sendable {
+  /// What nobody is at, whether due or waiting for another attempt, in the order of events. It is not claimed:
+  /// ``OutboxItem/isHeld`` and ``OutboxItem/removal`` see to it that it is done once.
+  package let free: [OutboxItem]
+  /// Whether somebody else has claimed some of the ticket's work.
+  package let isClaimed: Bool
 }
 
 /// What became of a piece of work.
@@ -107,33 +121,43 @@ package struct Outbox: Sendable {
       """, deadline)
   }
 
-  /// Claims the work of one ticket that nobody is doing, whether due or waiting for another attempt, in the order of
-  /// events.
-  ///
-  /// - Throws: the database's errors as ``ServiceError``.
-  package func claim(
-    ticket: TicketID, of service: ServiceID, deadline: Deadline
-  ) async throws -> [OutboxItem] {
-    try await claim(
-      """
-      SELECT id FROM outbox
-      WHERE service_id = \(service) AND ticket_id = \(ticket) AND topic = \(topic) AND dead_time IS NULL
-        AND (lease_time IS NULL OR lease_time <= clock_timestamp())
-      ORDER BY event_sequence LIMIT \(Self.claimMax) FOR UPDATE SKIP LOCKED
-      """, deadline)
+  /// Condition on a row that nobody is at.
+  fileprivate static let isUnclaimed: Query =
+    "dead_time IS NULL AND (lease_time IS NULL OR lease_time <= clock_timestamp())"
+
+  /// Looks for the work of one ticket that is not over.
+  func standing(of ticket: TicketID, of service: ServiceID) -> Query {
+    """
+    SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count + 1,
+      (extract(epoch FROM clock_timestamp() - create_time) * 1000)::bigint, \(fragment: Self.isUnclaimed)
+    FROM outbox
+    WHERE service_id = \(service) AND ticket_id = \(ticket) AND topic = \(topic) AND dead_time IS NULL
+    ORDER BY event_sequence LIMIT \(Self.claimMax)
+    """
   }
 
-  /// Whether a ticket has work that is not over: waiting, claimed by somebody, or to be tried again.
+  /// Reads what ``standing(of:of:)`` has found.
+  func standing(_ rows: Rows) throws(PostgresError) -> OutboxStanding {
+    let ends = Deadline.after(workDuration)
+    var free: [OutboxItem] = []
+    var isClaimed = false
+    for row in rows {
+      guard try row.bool(7) else {
+        isClaimed = true
+        continue
+      }
+      free.append(try OutboxItem(row, deadline: ends, leaseHolder: nil))
+    }
+    return OutboxStanding(free: free, isClaimed: isClaimed)
+  }
+
+  /// Removes work that is done and was only looked at, unless somebody has claimed it meanwhile.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
-  package func hasWork(ticket: TicketID, of service: ServiceID, deadline: Deadline) async throws -> Bool {
+  package func remove(_ item: OutboxItem, deadline: Deadline) async throws {
     try await ServiceError.translating {
-      let rows = try await pool.query(
-        """
-        SELECT 1 FROM outbox
-        WHERE service_id = \(service) AND ticket_id = \(ticket) AND topic = \(topic) AND dead_time IS NULL LIMIT 1
-        """, deadline: deadline)
-      return !rows.isEmpty
+      _ = try await pool.query(
+        "DELETE FROM outbox WHERE id = \(item.id) AND \(fragment: item.isOurs)", deadline: deadline)
     }
   }
 
@@ -146,7 +170,7 @@ package struct Outbox: Sendable {
       if !done.isEmpty {
         _ = try await pool.query(
           """
-          DELETE FROM outbox AS o USING unnest(\(done.map(\.id)), \(done.map(\.leaseHolder))) AS d (id, holder)
+          DELETE FROM outbox AS o USING unnest(\(done.map(\.id)), \(done.compactMap(\.leaseHolder))) AS d (id, holder)
           WHERE o.id = d.id AND o.lease_holder = d.holder
           """, deadline: deadline)
       }
@@ -182,19 +206,19 @@ package struct Outbox: Sendable {
         UPDATE outbox AS o
         SET lease_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
           due_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond'
-        FROM unnest(\(items.map(\.id)), \(items.map(\.leaseHolder))) AS h (id, holder)
+        FROM unnest(\(items.map(\.id)), \(items.compactMap(\.leaseHolder))) AS h (id, holder)
         WHERE o.id = h.id AND o.lease_holder = h.holder
         """, deadline: deadline)
     }
   }
 
-  /// Whether claimed work is still its claimer's: nobody has taken it over, and it is not settled.
+  /// Whether work is still its claimer's, or still nobody's if it was only looked at; not when it is settled.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func holds(_ item: OutboxItem, deadline: Deadline) async throws -> Bool {
     try await ServiceError.translating {
       let rows = try await pool.query(
-        "SELECT 1 FROM outbox WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)", deadline: deadline)
+        "SELECT 1 FROM outbox WHERE id = \(item.id) AND \(fragment: item.isOurs)", deadline: deadline)
       return !rows.isEmpty
     }
   }
@@ -227,13 +251,22 @@ package struct Outbox: Sendable {
         )
         SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count, age FROM claimed ORDER BY id
         """, deadline: deadline)
-      return try rows.map { row in
-        OutboxItem(
-          id: try row.value(0), serviceID: try row.value(1), ticketID: try row.value(2),
-          eventSequence: try row.value(3), payload: try row.value(4), attempt: try row.value(5),
-          age: .milliseconds(max(0, try row.int64(6))), deadline: ends, leaseHolder: holder)
-      }
+      return try rows.map { try OutboxItem($0, deadline: ends, leaseHolder: holder) }
     }
+  }
+}
+
+extension OutboxItem {
+  fileprivate init(_ row: Row, deadline: Deadline, leaseHolder: String?) throws(PostgresError) {
+    id = try row.value(0)
+    serviceID = try row.value(1)
+    ticketID = try row.value(2)
+    eventSequence = try row.value(3)
+    payload = try row.value(4)
+    attempt = try row.value(5)
+    age = .milliseconds(max(0, try row.int64(6)))
+    self.deadline = deadline
+    self.leaseHolder = leaseHolder
   }
 }
 

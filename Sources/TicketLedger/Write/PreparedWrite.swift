@@ -4,38 +4,41 @@ package import Postgres
 /// A change worked out and ready to be sent, for a caller who writes many tickets in one transaction and one round
 /// trip.
 package struct PreparedWrite: Sendable {
-  /// The statement; it returns one row when the change was written, and none when the ticket was changed meanwhile.
+  /// The statement; it returns one row when the change was written. When the ticket was changed meanwhile, it does what
+  /// it was prepared for.
   package let statement: Query
   /// Topics of the work that follows; to be announced after the commit.
   package let topics: [OutboxTopic]
-  private let after: Written
+  /// What is written when the statement does its work.
+  package let intended: Written
 
   init(_ plan: ChangePlan, _ written: Written, _ statement: Query) {
     self.statement = statement
     topics = plan.outbox.map(\.topic)
-    after = written
+    intended = written
   }
 
   /// What was written, by the statement's answer; nil when it was not, because the ticket was changed meanwhile.
-  package func written(_ rows: Rows) -> Written? { rows.isEmpty ? nil : after }
+  package func written(_ rows: Rows) -> Written? { rows.isEmpty ? nil : intended }
 }
 
 extension TicketLedger {
   /// Works out a change without writing it.
   ///
+  /// - Parameter onLostRace: what the statement does when the ticket was changed meanwhile.
   /// The caller sends the statement in a transaction, decides what a lost race means, and calls ``announce(_:)`` after
   /// the commit. Several changes of one ticket are one ``TicketChange``; two statements of one ticket exclude each
   /// other.
   ///
   /// - Throws: the database's errors as `ServiceError`.
   package func prepare(
-    _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline
+    _ change: TicketChange, on ticket: TicketRecord, onLostRace: LostRace = .noRow, deadline: Deadline
   ) async throws -> PreparedWrite {
     precondition(change.companions.isEmpty, "in a transaction of its own, a caller runs its statements itself")
     let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
     let statement = plan.updateStatement(
-      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .noRow, guards: change.guards,
-      attachments: change.attachments)
+      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: onLostRace,
+      guards: change.guards, attachments: change.attachments)
     return PreparedWrite(plan, written(plan, resultIDs), statement)
   }
 

@@ -35,6 +35,9 @@ package struct TicketDraft: Sendable {
   package var idempotency: IdempotencyClaim?
   /// Statements of the acting service's own tables that are to be written in the same transaction.
   package var companions: [Query] = []
+  /// Work that the caller sees to as soon as the ticket is written: nobody else is told of it. A caller that cannot
+  /// makes up for it with ``TicketLedger/announce(_:)``.
+  package var topicDoneAtOnce: OutboxTopic?
   /// When it was received; nil: when the ledger was asked to open it. For imports and demonstration data only.
   package var time: Instant?
 

@@ -10,7 +10,17 @@ package enum CreateOpening: Sendable {
   case fresh(TicketID, at: Instant)
 }
 
+extension CreateOpening {
+  /// Reads a row that begins with ``TicketLedger/opening``.
+  ///
+  /// - Throws: ``PostgresError`` of kind `decoding`.
+  package init(fresh row: Row) throws(PostgresError) { self = .fresh(try row.value(0), at: try row.value(1)) }
+}
+
 extension TicketLedger {
+  /// The columns that open a ticket, for a service that asks for more than them and has no claim to look for.
+  package static let opening: Query = "\(fragment: nextTicketID), clock_timestamp()"
+
   /// Asks for the ticket's id, for the database's time and for an earlier request of the same id, in one round trip; a
   /// service does it beside its own reads, so that creating is one further round trip.
   ///
@@ -18,19 +28,19 @@ extension TicketLedger {
   package func open(_ claim: IdempotencyClaim?, deadline: Deadline) async throws -> CreateOpening {
     guard let claim else {
       let rows = try await ServiceError.translating {
-        try await pool.query("SELECT \(fragment: Self.nextTicketID), clock_timestamp()", deadline: deadline)
+        try await pool.query("SELECT \(fragment: Self.opening)", deadline: deadline)
       }
-      return .fresh(try rows[0].value(0), at: try rows[0].instant(1))
+      return try CreateOpening(fresh: rows[0])
     }
     let rows = try await ServiceError.translating {
       try await pool.query(
         """
-        SELECT \(fragment: Self.nextTicketID), clock_timestamp(), \(fragment: IdempotencyRecord.columns)
+        SELECT \(fragment: Self.opening), \(fragment: IdempotencyRecord.columns)
         \(fragment: IdempotencyRecord.found(by: claim))
         """, deadline: deadline)
     }
     guard let record = try IdempotencyRecord(rows[0], at: 2) else {
-      return .fresh(try rows[0].value(0), at: try rows[0].instant(1))
+      return try CreateOpening(fresh: rows[0])
     }
     return .done(
       try await answer(record, to: claim, seen: nil) { try await self.pool.query($0, deadline: deadline) })
@@ -63,7 +73,7 @@ extension TicketLedger {
       }
     } catch let error as PostgresError {
       // What a companion needed was taken by somebody else meanwhile.
-      if error.sqlState == ChangePlan.lostRaceState { throw ServiceError(.conflict, cause: error) }
+      if error.isLostRace { throw ServiceError(.conflict, cause: error) }
       guard error.isClaimed, let claim = draft.idempotency else { throw ServiceError(postgres: error) }
       // The same request was carried out while this one was on its way.
       guard case .done(let written) = try await open(claim, deadline: deadline) else {
@@ -71,7 +81,7 @@ extension TicketLedger {
       }
       return written
     }
-    hints.announce(plan.outbox.map(\.topic))
+    hints.announce(plan.outbox.map(\.topic).filter { $0 != draft.topicDoneAtOnce })
     return written(plan, resultIDs)
   }
 

@@ -72,7 +72,7 @@ extension TicketLedger {
       } catch is LinksChanged {
         continue
       } catch let error as PostgresError {
-        guard error.isClaimed || error.sqlState == ChangePlan.lostRaceState else { throw ServiceError(postgres: error) }
+        guard error.isClaimed || error.isLostRace else { throw ServiceError(postgres: error) }
       }
     }
     throw ServiceError(.conflict)

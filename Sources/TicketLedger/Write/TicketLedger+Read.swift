@@ -24,10 +24,28 @@ extension TicketLedger {
     _ id: TicketID, of service: ServiceID, seenBy viewer: AgentID? = nil, deadline: Deadline
   ) async throws -> TicketRecord {
     let found = try await read(id, of: service, seenBy: viewer, claim: nil) { query in
-      try await self.pool.query(query, deadline: deadline)
+      try await self.pool.lookUp(query, deadline: deadline)
     }
     guard let found else { throw ServiceError(.ticketNotFound) }
     return found.ticket
+  }
+
+  /// Reads a ticket and how its work of a topic stands, in one round trip; nil when there is no such ticket.
+  package func ticket(
+    _ id: TicketID, of service: ServiceID, with outbox: Outbox, deadline: Deadline
+  ) async throws -> (ticket: TicketRecord, work: OutboxStanding)? {
+    try await ServiceError.translating {
+      let rows = try await pool.lookUp(
+        [
+          """
+          SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+          WHERE t.service_id = \(service) AND t.id = \(id) AND t.delete_time IS NULL
+          """,
+          outbox.standing(of: id, of: service),
+        ], deadline: deadline)
+      guard let row = rows[0].first else { return nil }
+      return (try TicketRecord(row), try outbox.standing(rows[1]))
+    }
   }
 
   /// Reads a ticket together with what is known of a request; nil when there is no such ticket, or none any more.

@@ -28,7 +28,7 @@ extension TicketLedger {
     on id: TicketID, of service: ServiceID, seenBy viewer: AgentID? = nil, version: Int64 = 0,
     idempotency: IdempotencyClaim? = nil, deadline: Deadline, decide: (TicketRecord) async throws -> TicketChange
   ) async throws -> Written {
-    let run = { (query: Query) in try await self.pool.query(query, deadline: deadline) }
+    let run = { (query: Query) in try await self.pool.lookUp(query, deadline: deadline) }
     for _ in 0..<Self.attemptsMax {
       guard let reading = try await read(id, of: service, seenBy: viewer, claim: idempotency, run) else {
         throw ServiceError(.ticketNotFound)
@@ -52,7 +52,7 @@ extension TicketLedger {
   package func write(
     _ change: TicketChange, on ticket: TicketRecord, deadline: Deadline
   ) async throws -> Written {
-    let run = { (query: Query) in try await self.pool.query(query, deadline: deadline) }
+    let run = { (query: Query) in try await self.pool.lookUp(query, deadline: deadline) }
     var ticket = ticket
     for _ in 0..<Self.attemptsMax {
       if let written = try await attempt(change, on: ticket, deadline: deadline) { return written }
@@ -123,7 +123,7 @@ extension TicketLedger {
         _ = try await pool.transactionBatch([statement] + change.companions, deadline: deadline)
       }
     } catch let error as PostgresError {
-      guard error.isClaimed || error.sqlState == ChangePlan.lostRaceState else { throw ServiceError(postgres: error) }
+      guard error.isClaimed || error.isLostRace else { throw ServiceError(postgres: error) }
       return nil
     }
     hints.announce(plan.outbox.map(\.topic) + change.companionTopics)

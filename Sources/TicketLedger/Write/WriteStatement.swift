@@ -1,17 +1,22 @@
-import Postgres
+package import Postgres
+
+/// What becomes of a statement whose guard found the ticket changed.
+package enum LostRace: Sendable {
+  /// It returns no row.
+  case noRow
+  /// It fails (``PostgresError/isLostRace``), so that its companions in the same transaction fail with it.
+  case failure
+}
+
+extension PostgresError {
+  // Division by zero.
+  fileprivate static let lostRaceState = "22012"
+
+  /// Whether a guard found a ticket changed, in a statement that was to fail then.
+  package var isLostRace: Bool { sqlState == Self.lostRaceState }
+}
 
 extension ChangePlan {
-  /// What becomes of a statement whose guard found the ticket changed.
-  enum LostRace {
-    /// It returns no row.
-    case noRow
-    /// It fails with ``lostRaceState``, so that its companions in the same transaction fail with it.
-    case failure
-  }
-
-  /// SQLSTATE of a lost race as a failure: division by zero.
-  static let lostRaceState = "22012"
-
   /// The one statement that writes the plan: the guarded update, and with it everything that follows, or nothing.
   ///
   /// The claim is taken after the update, so that a failed or lost change never keeps it; a claim that another request
