@@ -57,11 +57,6 @@ struct MaskStore: Sendable {
     """
   }
 
-  /// Takes ids for masks to be, which their seals must know.
-  static func newIDs(_ count: Int) -> Query {
-    "SELECT nextval('mask_id_seq') FROM generate_series(1, \(Int64(count)))"
-  }
-
   /// The places of all masks that lie on texts of tickets.
   static func activePlaces(on tickets: [TicketLink]) -> Query {
     """
@@ -89,17 +84,17 @@ struct MaskStore: Sendable {
     let keyID: String
   }
 
-  /// Adds masks of a ticket and their places.
-  static func insert(_ ids: [MaskID], _ places: [Sealed], on ticket: TicketRecord, by agent: AgentID?) -> [Query] {
+  /// Adds masks of a ticket and their places: attachments of the ticket's change.
+  static func insert(_ ids: [MaskID], _ places: [Sealed], at time: Instant, by agent: AgentID?) -> [Query] {
     [
       """
       INSERT INTO mask (service_id, id, ticket_id, masked_by, mask_time)
-      SELECT \(ticket.serviceID), id, \(ticket.id), \(agent), \(ticket.readTime) FROM unnest(\(ids)) AS id
+      SELECT c.service_id, m.id, c.id, \(agent), \(time) FROM changed AS c, unnest(\(ids)) AS m (id)
       """,
       """
       INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
         span_start, span_length, sealed_original, key_id)
-      SELECT \(ticket.serviceID), v.* FROM unnest(\(places.map(\.place.mask)), \(places.map(\.place.number)),
+      SELECT c.service_id, v.* FROM changed AS c, unnest(\(places.map(\.place.mask)), \(places.map(\.place.number)),
         \(places.map(\.place.address.ticket.serviceID)), \(places.map(\.place.address.ticket.ticketID)),
         \(places.map(\.place.address.copy.name)), \(places.map(\.place.address.row)),
         \(places.map { Int32($0.start) }), \(places.map { Int32($0.place.asteriskCount) }),
@@ -121,14 +116,20 @@ struct MaskStore: Sendable {
     ]
   }
 
-  /// Takes a mask off: what remains is where it was, by whom and when.
-  static func takeOff(_ id: MaskID, _ service: ServiceID, by agent: AgentID) -> [Query] {
+  /// Takes a mask off: what remains is where it was, by whom and when. Attachments of the ticket's change.
+  static func takeOff(_ id: MaskID, by agent: AgentID) -> [Query] {
     [
-      "UPDATE mask SET unmasked_by = \(agent), unmask_time = now() WHERE service_id = \(service) AND id = \(id)",
-      "DELETE FROM mask_place WHERE service_id = \(service) AND mask_id = \(id) AND number > 0",
       """
-      UPDATE mask_place SET is_on = false, sealed_original = NULL
-      WHERE service_id = \(service) AND mask_id = \(id) AND number = 0
+      UPDATE mask AS m SET unmasked_by = \(agent), unmask_time = now() FROM changed AS c
+      WHERE m.service_id = c.service_id AND m.id = \(id)
+      """,
+      """
+      DELETE FROM mask_place AS p USING changed AS c
+      WHERE p.service_id = c.service_id AND p.mask_id = \(id) AND p.number > 0
+      """,
+      """
+      UPDATE mask_place AS p SET is_on = false, sealed_original = NULL FROM changed AS c
+      WHERE p.service_id = c.service_id AND p.mask_id = \(id) AND p.number = 0
       """,
     ]
   }

@@ -22,10 +22,7 @@ extension MaskingService {
     }
     let service = try await ledger.directory.service(code: name.service, deadline: call.deadline)
     guard service.hasSecurity else { throw ServiceError(.securityServiceOff) }
-    let ids = try await ServiceError.translating {
-      try await store.pool.query(MaskStore.newIDs(request.originals.count), deadline: call.deadline)
-        .map { MaskID(try $0.int64(0)) }
-    }
+    let ids = try await newMaskIDs(request.originals.count, deadline: call.deadline)
     let owner = TicketLink(serviceID: service.id, ticketID: name.id)
     var masks: [SealedMask] = []
     for (index, (original, id)) in zip(request.originals, ids).enumerated() {

@@ -26,14 +26,21 @@ extension MaskingService {
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
     var ownFields: [String: String] = [:]
+    let itsPlaces = MaskStore.activePlaces(of: name.id, on: name.ticket.id, access.service.id)
+    // Where its asterisks stand hardly ever changes: what stands there travels with the locking.
+    let guess = try await ServiceError.translating {
+      PlaceSearch(try await ledger.pool.lookUp(itsPlaces, deadline: call.deadline).compactMap(MaskPlace.init))
+    }
     let written = try await ledger.performLinked(
       on: name.ticket, access: access, version: request.version, idempotency: claim,
-      reading: [MaskStore.activePlaces(of: name.id, on: name.ticket.id, access.service.id)], deadline: call.deadline
+      reading: [itsPlaces] + guess.queries, deadline: call.deadline
     ) { tickets, rows, transaction in
       let places = try rows[0].compactMap(MaskPlace.init)
       guard !places.isEmpty else { throw ServiceError(.maskNotFound) }
       let opened = try places.map { (place: $0, original: try keys.open($0)) }
-      let plan = try await plan(opened, transaction)
+      let search = PlaceSearch(places)
+      let found = search == guess ? Array(rows[1...]) : try await transaction.batch(search.queries)
+      let plan = try search.plan(opened, found)
       ownFields = plan.ownFields(of: tickets.own)
       return try change(plan, name, on: tickets, access, by: agent, reason)
     }
@@ -59,9 +66,9 @@ extension MaskingService {
     event.notes = [CodeChange("mask", "", name.id.description), CodeChange("reason", "", "GIVEN")]
     var change = TicketChange(event)
     change.isSilent = true
-    change.companions = [
+    change.attachments = [
       MaskActStore.insert(
-        .reveal, of: [name.id], on: ticket, by: try access.agent().agentID,
+        .reveal, of: [name.id], by: try access.agent().agentID,
         reason: try keys.seal(reason: reason, of: name.id, .reveal))
     ]
     // Nobody sees an original without a trace: the event is written before the text is handed out.
@@ -80,17 +87,6 @@ extension MaskingService {
     return (access, try CanonicalText.line(reason, field: "reason", charactersMax: Self.reasonCharactersMax))
   }
 
-  private func plan(
-    _ opened: [(place: MaskPlace, original: String)], _ transaction: PostgresTransaction
-  ) async throws -> UnmaskingPlan {
-    let addresses = Array(Set(opened.map(\.place.address)).filter { $0.copy.relation != .record })
-    let tickets = Array(Set(opened.map(\.place.address.ticket)))
-    let rows = try await transaction.batch([MaskStore.activePlaces(on: tickets)] + CopyStore.texts(at: addresses))
-    let wanted = Set(addresses)
-    let texts = try rows.dropFirst().joined().compactMap(CopyStore.storedText).filter { wanted.contains($0.address) }
-    return UnmaskingPlan(opened, texts: texts, earlier: try rows[0].compactMap(MaskPlace.init))
-  }
-
   private func change(
     _ plan: UnmaskingPlan, _ name: MaskName, on tickets: LinkedTickets, _ access: Access, by agent: AgentID,
     _ reason: String
@@ -103,11 +99,11 @@ extension MaskingService {
     change.companions =
       plan.changes.map { CopyStore.set($0.before, to: $0.after) }
       + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved)
-      + MaskStore.takeOff(name.id, tickets.own.serviceID, by: agent)
+    change.attachments =
+      MaskStore.takeOff(name.id, by: agent)
       + [
         MaskActStore.insert(
-          .unmask, of: [name.id], on: tickets.own, by: agent,
-          reason: try keys.seal(reason: reason, of: name.id, .unmask))
+          .unmask, of: [name.id], by: agent, reason: try keys.seal(reason: reason, of: name.id, .unmask))
       ]
     change.resultIDs = [name.id.rawValue]
     var linked = LinkedChange(change)
@@ -117,6 +113,30 @@ extension MaskingService {
       linked.others.append((other, TicketChange(event)))
     }
     return linked
+  }
+}
+
+/// A search for the texts in which a mask's places lie, and for all masks that lie on their tickets.
+private struct PlaceSearch: Equatable, Sendable {
+  private let addresses: Set<TextAddress>
+  private let tickets: Set<TicketLink>
+
+  init(_ places: [MaskPlace]) {
+    addresses = Set(places.map(\.address)).filter { $0.copy.relation != .record }
+    tickets = Set(places.map(\.address.ticket))
+  }
+
+  /// The statements: the places of masks, then the texts; none when there is no place.
+  var queries: [Query] {
+    guard !tickets.isEmpty else { return [] }
+    return [MaskStore.activePlaces(on: Array(tickets))] + CopyStore.texts(at: Array(addresses))
+  }
+
+  /// Works out what taking the mask off changes, from what the search has found.
+  func plan(_ opened: [(place: MaskPlace, original: String)], _ rows: [Rows]) throws -> UnmaskingPlan {
+    let texts = try rows.dropFirst().joined().compactMap(CopyStore.storedText)
+      .filter { addresses.contains($0.address) }
+    return UnmaskingPlan(opened, texts: texts, earlier: try rows[0].compactMap(MaskPlace.init))
   }
 }
 

@@ -15,12 +15,16 @@ package struct MaskingService: MaskingServiceProvider {
   let ledger: TicketLedger
   let store: MaskStore
   let keys: VaultKeys
+  /// Ids of masks to be, which their seals must know.
+  let maskIDs: IDSource
 
   /// Creates the service.
   package init(ledger: TicketLedger, keys: VaultKeys) {
     self.ledger = ledger
     self.keys = keys
     store = MaskStore(pool: ledger.pool)
+    maskIDs = IDSource(
+      pool: ledger.pool, nextBlocks: "SELECT nextval('mask_id_seq') FROM generate_series(1, 64)", blockLength: 1)
   }
 
   /// Who may call what, beside the public methods of the gateway.
@@ -69,6 +73,10 @@ package struct MaskingService: MaskingServiceProvider {
       findings += policy.findings(in: entry.text).map { Finding($0, entry: entryName) }
     }
     return DetectPersonalDataResponse(findings: findings)
+  }
+
+  func newMaskIDs(_ count: Int, deadline: Deadline) async throws -> [MaskID] {
+    try await maskIDs.take(count, deadline: deadline).map { MaskID($0) }
   }
 
   /// Masking is part of the security service, which a service may not have.

@@ -60,7 +60,8 @@ extension TicketService {
     event.notes += reply.attachments.notes + arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
     var change = TicketChange(event)
-    change.companions = arrived.companions + reply.files(on: entry, of: ticket.id)
+    change.attachments = arrived.maskStatements
+    change.companions = reply.files(on: entry, of: ticket.id)
     if let target = ticket.target, let companions = try await copy(reply, to: target) {
       change.companions += companions
       change.companionTopics = [.triggers]
@@ -87,6 +88,7 @@ extension TicketService {
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     draft.event.entries = [entry]
     draft.event.notes += reply.attachments.notes + arrived.notes
+    draft.attachments = arrived.maskStatements
     if created.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     let (statement, entryIDs) = try await ledger.companion(
       creating: draft, id: id, at: ticket.readTime, deadline: reply.deadline)
@@ -94,7 +96,7 @@ extension TicketService {
     event.notes = [CodeChange("next_ticket", "", id.description)]
     var change = TicketChange(event)
     change.isSilent = true
-    change.companions = [statement] + arrived.companions + reply.files(on: entry, of: id)
+    change.companions = [statement] + reply.files(on: entry, of: id)
     change.companionTopics = draft.event.outbox.map(\.topic)
     change.resultIDs = entryIDs.map(\.rawValue) + [id.rawValue]
     return change
@@ -114,7 +116,9 @@ extension TicketService {
     event.entries = [arrived.entry(.comment, .customerReply, by: .customer)]
     event.notes += arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
-    return [try await ledger.companion(TicketChange(event), on: issue, deadline: reply.deadline)] + arrived.companions
+    var change = TicketChange(event)
+    change.attachments = arrived.maskStatements
+    return [try await ledger.companion(change, on: issue, deadline: reply.deadline)]
   }
 
   /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when

@@ -12,7 +12,8 @@ struct ArrivedTexts: Sendable {
   var body: String
   /// The body before it was masked, which the event chain covers; nil when nothing was masked.
   var originalBody: String?
-  var companions: [Query] = []
+  /// Stores the masks; attachments of what stores the texts.
+  var maskStatements: [Query] = []
   /// For the event: which masks were made.
   var notes: [CodeChange] = []
   /// The entry that is to hold the body, when masks or files are to be put on it.
@@ -57,7 +58,7 @@ extension TicketService {
     let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), call)
     var texts = ArrivedTexts(title: pieces[0].masked.text, body: pieces[1].masked.text)
     texts.originalBody = found.body.isEmpty ? nil : body
-    texts.companions = ArrivalMask.insert(masks, on: TicketLink(serviceID: service.id, ticketID: ticket))
+    texts.maskStatements = ArrivalMask.insert(masks)
     texts.entryID = entry
     texts.notes = masks.map { CodeChange("mask", "", $0.id.description) }
     return (texts, (ticket, entry))

@@ -137,7 +137,7 @@ extension TicketService {
     draft.event.entries[0].body = texts.body
     draft.event.entries[0].original = texts.originalBody
     draft.event.notes += texts.notes
-    draft.companions += texts.companions
+    draft.attachments += texts.maskStatements
   }
 
   /// A service creates tickets in the name of customers, an agent in their own.

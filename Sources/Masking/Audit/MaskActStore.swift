@@ -60,14 +60,12 @@ struct MaskActStore: Sendable {
     }
   }
 
-  /// Records an act, to be written with the change that it is part of.
-  static func insert(
-    _ act: MaskAct, of masks: [MaskID], on ticket: TicketRecord, by agent: AgentID, reason: VaultKeys.Sealed?
-  ) -> Query {
+  /// Records an act: an attachment of the change that it is part of.
+  static func insert(_ act: MaskAct, of masks: [MaskID], by agent: AgentID, reason: VaultKeys.Sealed?) -> Query {
     """
     INSERT INTO mask_act (service_id, ticket_id, act, agent_id, mask_ids, sealed_reason, key_id)
-    VALUES (\(ticket.serviceID), \(ticket.id), \(act), \(agent), \(masks.map(\.rawValue)), \(reason?.bytes),
-      \(reason?.keyID ?? ""))
+    SELECT c.service_id, c.id, \(act), \(agent), \(masks.map(\.rawValue)), \(reason?.bytes), \(reason?.keyID ?? "")
+    FROM changed AS c
     """
   }
 }

@@ -26,27 +26,26 @@ package struct ArrivalMask: Sendable {
     self.keyID = keyID
   }
 
-  /// The statements that store masks with their texts: companions of the ticket's own change.
-  package static func insert(_ masks: [ArrivalMask], on ticket: TicketLink) -> [Query] {
+  /// The statements that store masks with their texts: attachments of the change or the creation of the texts' ticket.
+  package static func insert(_ masks: [ArrivalMask]) -> [Query] {
     guard !masks.isEmpty else { return [] }
     return [
       """
-      INSERT INTO mask (service_id, id, ticket_id) SELECT \(ticket.serviceID), id, \(ticket.ticketID)
-      FROM unnest(\(masks.map(\.id))) AS id
+      INSERT INTO mask (service_id, id, ticket_id)
+      SELECT c.service_id, m.id, c.id FROM changed AS c, unnest(\(masks.map(\.id))) AS m (id)
       """,
       """
       INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
         span_start, span_length, sealed_original, key_id)
-      SELECT \(ticket.serviceID), v.id, 0, \(ticket.serviceID), \(ticket.ticketID), v.text_column, v.row_key, v.start,
-        v.length, v.sealed, v.key_id
-      FROM unnest(\(masks.map(\.id)), \(masks.map(\.column)), \(masks.map(\.row)),
+      SELECT c.service_id, v.id, 0, c.service_id, c.id, v.text_column, v.row_key, v.start, v.length, v.sealed, v.key_id
+      FROM changed AS c, unnest(\(masks.map(\.id)), \(masks.map(\.column)), \(masks.map(\.row)),
         \(masks.map { Int32($0.span.start) }), \(masks.map { Int32($0.span.length) }),
         \(masks.map(\.sealedOriginal)), \(masks.map(\.keyID)))
         AS v (id, text_column, row_key, start, length, sealed, key_id)
       """,
       """
       INSERT INTO mask_act (service_id, ticket_id, act, mask_ids)
-      VALUES (\(ticket.serviceID), \(ticket.ticketID), 'MASK_ON_ARRIVAL', \(masks.map(\.id.rawValue)))
+      SELECT c.service_id, c.id, 'MASK_ON_ARRIVAL', \(masks.map(\.id.rawValue)) FROM changed AS c
       """,
     ]
   }

@@ -1,17 +1,14 @@
-import EventLoop
-import Postgres
+package import EventLoop
+package import Postgres
 import ServiceKit
 import Synchronization
 
-/// Hands out ids of a sequence that counts in blocks: one question to the database for many ids. Those of different
-/// copies of a daemon interleave, so their order tells nothing of time.
+/// Hands out ids of a sequence: one question to the database for many ids. Those of different copies of a daemon
+/// interleave, so their order tells nothing of time.
 ///
-/// Ids must be known before a row is written, because an event's hash covers them. What is left of a block when the
+/// Ids must be known before a row is written, because an event's hash or a seal covers them. What is left when the
 /// process ends is never used.
-final class IDSource: Sendable {
-  /// Ids of a block: the sequence's INCREMENT.
-  static let blockLength: Int64 = 64
-
+package final class IDSource: Sendable {
   private struct State {
     var blocks: [Range<Int64>] = []
     var isFetching = false
@@ -20,19 +17,25 @@ final class IDSource: Sendable {
 
   private let pool: PostgresPool
   private let nextBlocks: Query
+  private let blockLength: Int64
   private let state = Mutex(State())
 
-  /// - Parameter nextBlocks: asks for the first ids of the next blocks.
-  init(pool: PostgresPool, nextBlocks: Query) {
+  /// Takes ids through a pool.
+  ///
+  /// - Parameters:
+  ///   - nextBlocks: asks for the first ids of the next blocks.
+  ///   - blockLength: ids of a block: the sequence's INCREMENT.
+  package init(pool: PostgresPool, nextBlocks: Query, blockLength: Int64 = 64) {
     self.pool = pool
     self.nextBlocks = nextBlocks
+    self.blockLength = blockLength
   }
 
   /// Takes ids, in ascending order as far as blocks allow. One caller asks the database, the others wait for its
   /// answer.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
-  func take(_ count: Int, deadline: Deadline) async throws -> [Int64] {
+  package func take(_ count: Int, deadline: Deadline) async throws -> [Int64] {
     var ids: [Int64] = []
     ids.reserveCapacity(count)
     while true {
@@ -66,7 +69,7 @@ final class IDSource: Sendable {
     fetched = try await ServiceError.translating {
       try await pool.query(nextBlocks, deadline: deadline).map { row in
         let first = try row.int64(0)
-        return first..<first + Self.blockLength
+        return first..<first + blockLength
       }
     }
   }

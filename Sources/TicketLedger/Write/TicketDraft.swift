@@ -35,6 +35,8 @@ package struct TicketDraft: Sendable {
   package var idempotency: IdempotencyClaim?
   /// Statements of the acting service's own tables that are to be written in the same transaction.
   package var companions: [Query] = []
+  /// Statements that are parts of the ticket's own one; see ``TicketChange/attachments``.
+  package var attachments: [Query] = []
   /// Work that the caller sees to as soon as the ticket is written: nobody else is told of it. A caller that cannot
   /// makes up for it with ``TicketLedger/announce(_:)``.
   package var topicDoneAtOnce: OutboxTopic?

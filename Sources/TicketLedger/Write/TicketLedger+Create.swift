@@ -64,7 +64,8 @@ extension TicketLedger {
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
     let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
     let resultIDs = plan.entries.map(\.id.rawValue)
-    let statement = plan.insertStatement(draft.idempotency, resultIDs: resultIDs)
+    let statement = plan.insertStatement(
+      draft.idempotency, resultIDs: resultIDs, attachments: draft.attachments)
     do {
       if draft.companions.isEmpty {
         _ = try await pool.query(statement, deadline: deadline)
@@ -101,7 +102,7 @@ extension TicketLedger {
     let missing = draft.event.entries.count { $0.id == nil }
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
     let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
-    return (plan.insertStatement(nil, resultIDs: []), plan.entries.map(\.id))
+    return (plan.insertStatement(nil, resultIDs: [], attachments: draft.attachments), plan.entries.map(\.id))
   }
 
   private func ready(

@@ -50,10 +50,11 @@ extension TicketLedger {
     for _ in 0..<Self.attemptsMax {
       do {
         return try await pool.transaction(deadline: deadline) { transaction in
-          var rows = try await transaction.batch(
-            [Self.locking(name.id, service), Self.claimed(idempotency)] + reading)
+          let claimed = idempotency.map { [Self.claimed($0)] } ?? []
+          var rows = try await transaction.batch([Self.locking(name.id, service)] + claimed + reading)
           let tickets = try rows.removeFirst().map { try TicketRecord($0) }
-          let earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) }
+          var earlier: IdempotencyRecord?
+          if !claimed.isEmpty { earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) } }
           guard let own = tickets.first(where: { $0.id == name.id && $0.serviceID == service }), own.deleteTime == nil
           else {
             throw ServiceError(.ticketNotFound)
@@ -86,7 +87,9 @@ extension TicketLedger {
     change.idempotency = idempotency
     let (plan, resultIDs) = try await plan(change, on: own, deadline: deadline)
     var statements = [
-      plan.updateStatement(idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .failure)
+      plan.updateStatement(
+        idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .failure,
+        attachments: change.attachments)
     ]
     var topics = plan.outbox.map(\.topic)
     for (ticket, change) in linked.others {
@@ -120,11 +123,10 @@ extension TicketLedger {
     """
   }
 
-  private static func claimed(_ claim: IdempotencyClaim?) -> Query {
-    guard let claim else { return "SELECT NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint[]" }
-    return """
-      SELECT \(fragment: IdempotencyRecord.columns) FROM idempotency_key AS k
-      WHERE k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
-      """
+  private static func claimed(_ claim: IdempotencyClaim) -> Query {
+    """
+    SELECT \(fragment: IdempotencyRecord.columns) FROM idempotency_key AS k
+    WHERE k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
+    """
   }
 }

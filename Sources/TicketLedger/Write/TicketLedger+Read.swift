@@ -1,5 +1,5 @@
 package import EventLoop
-import Postgres
+package import Postgres
 package import ServiceKit
 
 /// A ticket as it is now, and whether the request was carried out before.
@@ -30,21 +30,30 @@ extension TicketLedger {
     return found.ticket
   }
 
+  /// Reads a ticket together with what other lookups find, in one round trip; nil when there is no such ticket.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func ticket(
+    _ id: TicketID, of service: ServiceID, with lookups: [Query], deadline: Deadline
+  ) async throws -> (ticket: TicketRecord, rows: [Rows])? {
+    try await ServiceError.translating {
+      let row: Query = """
+        SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+        WHERE t.service_id = \(service) AND t.id = \(id) AND t.delete_time IS NULL
+        """
+      let rows = try await pool.lookUp([row] + lookups, deadline: deadline)
+      return try rows[0].first.map { (try TicketRecord($0), Array(rows.dropFirst())) }
+    }
+  }
+
   /// Reads a ticket and how its work of a topic stands, in one round trip; nil when there is no such ticket.
   package func ticket(
     _ id: TicketID, of service: ServiceID, with outbox: Outbox, deadline: Deadline
   ) async throws -> (ticket: TicketRecord, work: OutboxStanding)? {
     try await ServiceError.translating {
-      let rows = try await pool.lookUp(
-        [
-          """
-          SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
-          WHERE t.service_id = \(service) AND t.id = \(id) AND t.delete_time IS NULL
-          """,
-          outbox.standing(of: id, of: service),
-        ], deadline: deadline)
-      guard let row = rows[0].first else { return nil }
-      return (try TicketRecord(row), try outbox.standing(rows[1]))
+      let found = try await ticket(
+        id, of: service, with: [outbox.standing(of: id, of: service)], deadline: deadline)
+      return try found.map { ($0.ticket, try outbox.standing($0.rows[0])) }
     }
   }
 

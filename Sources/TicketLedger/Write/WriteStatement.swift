@@ -53,11 +53,7 @@ extension ChangePlan {
     }
     sql.appendLiteral(" RETURNING service_id, id)")
     appendRows(&sql, claim, resultIDs)
-    for (index, attachment) in attachments.enumerated() {
-      sql.appendInterpolation(unescaped: ", attached_\(index) AS (")
-      sql.appendInterpolation(fragment: attachment)
-      sql.appendLiteral(")")
-    }
+    sql.attach(attachments)
     switch onLostRace {
     case .noRow: sql.appendLiteral(" SELECT 1 FROM changed")
     case .failure: sql.appendLiteral(" SELECT 1 / count(*) FROM changed")
@@ -66,7 +62,7 @@ extension ChangePlan {
   }
 
   /// The one statement that creates the ticket with everything that belongs to it.
-  func insertStatement(_ claim: IdempotencyClaim?, resultIDs: [Int64]) -> Query {
+  func insertStatement(_ claim: IdempotencyClaim?, resultIDs: [Int64], attachments: [Query]) -> Query {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 80)
     sql.appendLiteral(
       """
@@ -106,6 +102,7 @@ extension ChangePlan {
     sql.next(after.updateTime)
     sql.appendLiteral(") RETURNING service_id, id)")
     appendRows(&sql, claim, resultIDs)
+    sql.attach(attachments)
     sql.appendLiteral(" SELECT 1 FROM changed")
     return Query(stringInterpolation: sql)
   }
@@ -286,6 +283,15 @@ extension ChangePlan {
 }
 
 extension Query.Interpolation {
+  /// Makes statements parts of this one.
+  fileprivate mutating func attach(_ attachments: [Query]) {
+    for (index, attachment) in attachments.enumerated() {
+      appendInterpolation(unescaped: ", attached_\(index) AS (")
+      appendInterpolation(fragment: attachment)
+      appendLiteral(")")
+    }
+  }
+
   /// Binds the next value of a list.
   fileprivate mutating func next<Value: PostgresBindable>(_ value: Value) {
     appendLiteral(", ")
