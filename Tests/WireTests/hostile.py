@@ -295,6 +295,26 @@ def _(address):
         peer.close()
 
 
+@attack("large requests on every stream that stay incomplete", ("streams reset",), megabytes=128)
+def _(address):
+    peer = Peer(address)
+    streams = range(1, 401, 2)
+    gone = set()
+    for stream in streams:
+        # As much as the windows let through.
+        peer.send(peer.headers(stream, peer.call("Echo"), END_HEADERS), data(stream, struct.pack(">BI", 0, 1 << 20), 0),
+                  *[data(stream, b"x" * 16_384, 0)] * 15)
+    try:
+        while len(gone) < len(streams):
+            got = peer.next()
+            if got.type == RST_STREAM:
+                gone.add(got.stream_id)
+    except (Closed, socket.timeout):
+        pass
+    peer.close()
+    return "streams reset" if len(gone) == len(streams) else f"{len(gone)} streams reset"
+
+
 @attack("connections left without a word while answers are written", ("survived",))
 def _(address):
     for _ in range(20):
