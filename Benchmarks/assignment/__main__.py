@@ -1,7 +1,10 @@
-"""scripts/bench assignment: what deciding about a ticket costs, compiled triggers against plain evaluation.
+"""scripts/bench assignment: what deciding about a ticket costs, and how many tickets one sequential trigger gives out.
 
-Both run in one program, one after the other in each round; the tables show medians over the rounds. In the shape
-"selective" each trigger asks for another submission type, in "crowded" all can match every ticket.
+decide   compiled triggers against plain evaluation, both in one program, one after the other in each round. In the
+         shape "selective" each trigger asks for another submission type, in "crowded" all can match every ticket
+turns    a cluster's running daemon gives tickets to agents in turn, as fast as it can
+
+The tables show medians over the rounds.
 """
 
 import argparse
@@ -11,17 +14,25 @@ import subprocess
 import sys
 import tempfile
 
-from lib.machine import Machine
+from assignment import turns
+from cluster.installation import build as build_cluster
+from lib.machine import Machine, package
+from lib.processes import Failed
 from lib.tables import median, table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RULES = os.path.join(ROOT, "Sources", "Assignment", "Rules", "*.swift")
+PARTS = ("decide", "turns")
 PROGRAM = os.path.join(ROOT, "Benchmarks", "assignment", "main.swift")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="scripts/bench assignment", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench assignment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="readings of each shape (default 5)")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    parser.add_argument("--tickets", type=int, default=10_000, help="tickets given out in turn (default 10,000)")
+    parser.add_argument("--programs", metavar="DIR", help="release builds of the daemons, instead of building them")
     return parser.parse_args()
 
 
@@ -48,20 +59,34 @@ def readings(program, rounds):
     return found
 
 
-def main():
-    options = arguments()
-    machine = Machine(ROOT)
-    print("Measuring:", flush=True)
+def decisions(rounds):
     with tempfile.TemporaryDirectory() as directory:
-        found = readings(build(directory), options.rounds)
+        found = readings(build(directory), rounds)
     rows = []
     for shape, count, _ in dict.fromkeys((shape, count, "") for shape, count, _ in found):
         compiled = median(found[shape, count, "compiled"]) / 1000
         plain = median(found[shape, count, "plain"]) / 1000
         rows.append((shape, f"{count:,}", compiled, plain, plain / compiled))
-    print("\nCPU per ticket, ten conditions a trigger, a text of 600 bytes\n")
-    print(table(("shape", "triggers", "compiled µs", "plain µs", "plain / compiled"), rows))
-    print("\n" + machine.describe([]))
+    return ("CPU per ticket, ten conditions a trigger, a text of 600 bytes.\n\n"
+            + table(("shape", "triggers", "compiled µs", "plain µs", "plain / compiled"), rows))
 
 
-main()
+def main():
+    options = arguments()
+    parts = options.part or PARTS
+    machine = Machine(ROOT)
+    print("Measuring:", flush=True)
+    sections = []
+    if "decide" in parts:
+        sections.append(decisions(options.rounds))
+    if "turns" in parts:
+        programs = os.path.abspath(options.programs) if options.programs else build_cluster(ROOT)
+        sections.append(turns.report(programs, options.rounds, options.tickets))
+    print()
+    print("\n\n".join([machine.describe([("PostgreSQL", package("postgresql-15"))]), *sections]))
+
+
+try:
+    main()
+except Failed as failure:
+    sys.exit(f"scripts/bench assignment: {failure}")

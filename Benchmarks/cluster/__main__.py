@@ -12,12 +12,11 @@ start    how long a daemon takes from its start to its first answer
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 
 from cluster import messages, starts
-from cluster.installation import DAEMONS, Installation
+from cluster.installation import DAEMONS, Installation, build
 from cluster.load import calls
 from lib.machine import Machine, package
 from lib.processes import Failed, cpu_seconds
@@ -37,16 +36,6 @@ def arguments():
     parser.add_argument("--calls", type=int, default=1_000_000, help="calls before memory is read again")
     parser.add_argument("--programs", metavar="DIR", help="release builds to measure, instead of building them")
     return parser.parse_args()
-
-
-def build():
-    place = os.path.join(ROOT, ".build", "bench", "programs")
-    print("  scripts/build-release", place, flush=True)
-    done = subprocess.run([os.path.join(ROOT, "scripts", "build-release"), place],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        raise Failed(done.stdout[-4000:])
-    return place
 
 
 class Turns:
@@ -151,7 +140,7 @@ def main():
     options = arguments()
     parts = options.part or PARTS
     machine = Machine(ROOT)
-    programs = os.path.abspath(options.programs) if options.programs else build()
+    programs = os.path.abspath(options.programs) if options.programs else build(ROOT)
     sections = []
     print("Measuring:", flush=True)
     with Installation(programs) as installation:
