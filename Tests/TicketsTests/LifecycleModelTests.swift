@@ -27,8 +27,10 @@ import TicketLedger
     mutating func take(_ event: Event) -> String? {
       func after(_ field: String) -> String? { event.changes.first { $0.field == field }?.after }
       guard let code = EventCode(rawValue: event.code) else { return "an unknown code" }
-      let isPutAside = isSpam && ![.spamRestored, .spamDeleted, .customerReplied].contains(code)
-      if isPutAside, code != .spamMoved, code != .mailSkipped { return "it is in the spam box" }
+      // Words that come from outside, a customer's or those of an issue ticket, are added there, too.
+      let comesIn: Set<EventCode> = [.customerReplied, .escalationAnswered]
+      let isPutAside = isSpam && ![.spamRestored, .spamDeleted].contains(code) && !comesIn.contains(code)
+      if isPutAside, code != .spamMoved, code != .mailSkipped { return "\(code) in the spam box" }
       switch code {
       case .created: state = after("agent") == nil ? .unassigned : .processing
       case .kept:
