@@ -34,7 +34,8 @@ class Connection {
   /// - Parameter streams: how many there may be; on a client as many as the server allows, of which few are not read.
   static func setWindows(_ configuration: inout HTTP2Configuration, streams: Int = 200) {
     configuration.streamWindowBytes = 256 << 10
-    configuration.connectionWindowBytes = Int32(clamping: (streams + 1) * Int(configuration.streamWindowBytes))
+    // Twice, because the library tells the peer of bytes that were taken when they are half of a window.
+    configuration.connectionWindowBytes = Int32(clamping: 2 * (streams + 1) * Int(configuration.streamWindowBytes))
   }
 
   /// The other end of a connected descriptor.
