@@ -45,6 +45,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0020_number_tickets_in_order.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0021_search_texts.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

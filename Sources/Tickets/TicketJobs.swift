@@ -47,6 +47,9 @@ package struct TicketJobs: Sendable {
       every(.seconds(5), "complete_tickets", on: group.next()) { deadline in
         _ = try await completeDueTickets(deadline: deadline)
       },
+      every(.seconds(60), "index_texts", on: group.next()) { deadline in
+        _ = try await ledger.indexBacklog(deadline: deadline)
+      },
       every(.seconds(300), "remove_old_rows", on: group.next()) { deadline in
         try await removeOldRows(deadline: deadline)
       },

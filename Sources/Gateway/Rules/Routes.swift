@@ -89,6 +89,11 @@ package struct Route: Sendable {
     .init("CreateTicket", .tickets, .post, "/v1/{parent=services/*}/tickets", body: .whole),
     .init("GetTicket", .tickets, .get, "/v1/{name=services/*/tickets/*}"),
     .init("ListTickets", .tickets, .get, "/v1/{parent=services/*}/tickets"),
+    .init("SearchTickets", .tickets, .post, "/v1/{parent=services/*}/tickets:search", body: .whole),
+    .init("GetSearchSettings", .tickets, .get, "/v1/{name=services/*/searchSettings}"),
+    .init(
+      "UpdateSearchSettings", .tickets, .patch, "/v1/{search_settings.name=services/*/searchSettings}",
+      body: .field("search_settings")),
     .init("ProcessTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:process", body: .whole),
     .init("CompleteTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:complete", body: .whole),
     .init("UpdateTicket", .tickets, .patch, "/v1/{ticket.name=services/*/tickets/*}", body: .field("ticket")),

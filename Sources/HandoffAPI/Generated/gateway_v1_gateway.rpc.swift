@@ -75,6 +75,15 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists tickets of one menu, newest first.
   func listTickets(_ request: ListTicketsRequest, _ call: CallContext) async throws -> ListTicketsResponse
 
+  /// Finds the tickets that meet every condition, the newest first.
+  func searchTickets(_ request: SearchTicketsRequest, _ call: CallContext) async throws -> SearchTicketsResponse
+
+  /// Returns the conditions that the calling agent added to the search of a service.
+  func getSearchSettings(_ request: GetSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  func updateSearchSettings(_ request: UpdateSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   func processTicket(_ request: ProcessTicketRequest, _ call: CallContext) async throws -> Ticket
 
@@ -392,6 +401,15 @@ extension HandoffServiceProvider {
         .unary("ListTickets", ListTicketsRequest.self, ListTicketsResponse.self) {
           try await self.listTickets($0, $1)
         },
+        .unary("SearchTickets", SearchTicketsRequest.self, SearchTicketsResponse.self) {
+          try await self.searchTickets($0, $1)
+        },
+        .unary("GetSearchSettings", GetSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.getSearchSettings($0, $1)
+        },
+        .unary("UpdateSearchSettings", UpdateSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.updateSearchSettings($0, $1)
+        },
         .unary("ProcessTicket", ProcessTicketRequest.self, Ticket.self) {
           try await self.processTicket($0, $1)
         },
@@ -676,6 +694,30 @@ package struct HandoffServiceClient: Sendable {
   /// Lists tickets of one menu, newest first.
   package func listTickets(_ request: ListTicketsRequest, _ options: CallOptions) async throws -> ListTicketsResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListTickets", request, options)
+  }
+
+  /// Finds the tickets that meet every condition, the newest first.
+  package func searchTickets(
+    _ request: SearchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchTicketsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/SearchTickets", request, options)
+  }
+
+  /// Returns the conditions that the calling agent added to the search of a service.
+  package func getSearchSettings(
+    _ request: GetSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetSearchSettings", request, options)
+  }
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  package func updateSearchSettings(
+    _ request: UpdateSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateSearchSettings", request, options)
   }
 
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.

@@ -20,6 +20,21 @@ package protocol TicketServiceProvider: Sendable {
   /// Lists tickets of one menu, newest first. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   func listTickets(_ request: ListTicketsRequest, _ call: CallContext) async throws -> ListTicketsResponse
 
+  /// Finds the tickets that meet every condition, the newest first. A ticket that was written is found by the next
+  /// call.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PAGE_TOKEN_INVALID,
+  /// REQUEST_INVALID.
+  func searchTickets(_ request: SearchTicketsRequest, _ call: CallContext) async throws -> SearchTicketsResponse
+
+  /// Returns the conditions that the calling agent added to the search of a service. Errors: SERVICE_NOT_FOUND.
+  func getSearchSettings(_ request: GetSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, FIELD_NOT_FOUND, REQUEST_INVALID.
+  func updateSearchSettings(_ request: UpdateSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   ///
   /// Resolving and holding mail the text to the customer (see the mail area for exactly when). Allowed states: see
@@ -257,6 +272,15 @@ extension TicketServiceProvider {
         .unary("ListTickets", ListTicketsRequest.self, ListTicketsResponse.self) {
           try await self.listTickets($0, $1)
         },
+        .unary("SearchTickets", SearchTicketsRequest.self, SearchTicketsResponse.self) {
+          try await self.searchTickets($0, $1)
+        },
+        .unary("GetSearchSettings", GetSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.getSearchSettings($0, $1)
+        },
+        .unary("UpdateSearchSettings", UpdateSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.updateSearchSettings($0, $1)
+        },
         .unary("ProcessTicket", ProcessTicketRequest.self, Ticket.self) {
           try await self.processTicket($0, $1)
         },
@@ -421,6 +445,36 @@ package struct TicketServiceClient: Sendable {
   /// Lists tickets of one menu, newest first. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   package func listTickets(_ request: ListTicketsRequest, _ options: CallOptions) async throws -> ListTicketsResponse {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListTickets", request, options)
+  }
+
+  /// Finds the tickets that meet every condition, the newest first. A ticket that was written is found by the next
+  /// call.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PAGE_TOKEN_INVALID,
+  /// REQUEST_INVALID.
+  package func searchTickets(
+    _ request: SearchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchTicketsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/SearchTickets", request, options)
+  }
+
+  /// Returns the conditions that the calling agent added to the search of a service. Errors: SERVICE_NOT_FOUND.
+  package func getSearchSettings(
+    _ request: GetSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.tickets.v1.TicketService/GetSearchSettings", request, options)
+  }
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, FIELD_NOT_FOUND, REQUEST_INVALID.
+  package func updateSearchSettings(
+    _ request: UpdateSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateSearchSettings", request, options)
   }
 
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.

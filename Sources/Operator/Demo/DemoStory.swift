@@ -50,6 +50,7 @@ final class DemoStory {
     try await maskSentWords(of: ticket, resolver)
     try await readMaskingReport(ticket, administrator)
     try await readLists(ticket, second, resolver)
+    try await search(ticket, resolver)
     try await compareCounters(before, administrator)
     try await readEvents(ticket, holder, resolver, rotation, administrator)
     try await escalateAndAnswer(second, administrator)

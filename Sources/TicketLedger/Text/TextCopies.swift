@@ -168,6 +168,7 @@ package enum TextCopies {
     "ticket_field": ["code", "kind", "audience", "display_name", "description", "options"],
     "ticket_field_translation": ["language", "display_name", "description"],
     "ticket_holder_count": ["state"],
+    "ticket_search": ["place"],
     "transcript_line": ["speaker"],
     "trigger_rule": ["display_name", "notice"],
     "trigger_setting": ["mode"],

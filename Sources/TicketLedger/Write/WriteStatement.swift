@@ -148,6 +148,7 @@ extension ChangePlan {
     if !values.isEmpty { appendValues(&sql) }
     if !entries.isEmpty { appendEntries(&sql) }
     if !fieldValues.isEmpty { appendFieldValues(&sql) }
+    appendSearchRows(&sql)
     appendCounts(&sql)
     if !outbox.isEmpty { appendOutbox(&sql) }
     guard let claim else { return }
@@ -244,6 +245,30 @@ extension ChangePlan {
       """)
     sql.appendInterpolation(fieldValues.filter { $0.after == nil }.map(\.fieldID))
     sql.appendLiteral("))")
+  }
+
+  /// Every text that is new or changed can be found as soon as it can be read.
+  private func appendSearchRows(_ sql: inout Query.Interpolation) {
+    let rows = searchRows
+    guard !rows.isEmpty else { return }
+    sql.appendLiteral(
+      """
+      , searched AS (INSERT INTO ticket_search (service_id, ticket_id, create_time, place, tokens) \
+      SELECT c.service_id, c.id, 
+      """)
+    sql.appendInterpolation(after.createTime)
+    sql.appendLiteral(", v.place, array_to_tsvector(v.tokens) FROM changed AS c, (VALUES ")
+    for (index, row) in rows.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(row.place.key)
+      sql.next(row.tokens)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(
+      """
+      ) AS v (place, tokens) \
+      ON CONFLICT ON CONSTRAINT ticket_search_pkey DO UPDATE SET tokens = excluded.tokens)
+      """)
   }
 
   private func appendCounts(_ sql: inout Query.Interpolation) {

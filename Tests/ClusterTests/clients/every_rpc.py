@@ -215,6 +215,12 @@ class EveryRPC:
             "fieldValues": [{"code": code, "values": ["0000000001"]}]}).name
         filled = self.agent.GetTicketForm({"ticket": name}).customer_fields
         equal([(value.field.code, list(value.values)) for value in filled], [(code, ["0000000001"])])
+        found = self.agent.SearchTickets({"parent": CARE, "words": "ㅁㅇ", "fields": [{"code": code, "text": "00001"}]})
+        equal([ticket.name for ticket in found.tickets], [name])
+        settings = {"name": f"{CARE}/searchSettings", "fields": [field.name]}
+        equal(list(self.agent.UpdateSearchSettings(
+            {"searchSettings": settings, "updateMask": "fields"}).fields), [field.name])
+        equal(list(self.agent.GetSearchSettings({"name": settings["name"]}).fields), [field.name])
         try:
             self.admin.DeleteField({"name": field.name})
         except Failure as failure:

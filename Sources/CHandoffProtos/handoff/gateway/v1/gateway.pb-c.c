@@ -391,11 +391,14 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[89] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[92] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
+  { "SearchTickets", &handoff__tickets__v1__search_tickets_request__descriptor, &handoff__tickets__v1__search_tickets_response__descriptor },
+  { "GetSearchSettings", &handoff__tickets__v1__get_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
+  { "UpdateSearchSettings", &handoff__tickets__v1__update_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
   { "ProcessTicket", &handoff__tickets__v1__process_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "CompleteTicket", &handoff__tickets__v1__complete_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "UpdateTicket", &handoff__tickets__v1__update_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -484,95 +487,98 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  55,        /* ActivateAgent */
-  69,        /* ActivateTrigger */
-  57,        /* ChangePassword */
-  4,        /* CompleteTicket */
-  51,        /* CreateAgent */
-  29,        /* CreateField */
-  61,        /* CreateGroup */
-  81,        /* CreateMasks */
-  58,        /* CreateMember */
-  25,        /* CreateProcessingType */
-  22,        /* CreateSubmissionType */
-  37,        /* CreateTemplate */
+  58,        /* ActivateAgent */
+  72,        /* ActivateTrigger */
+  60,        /* ChangePassword */
+  7,        /* CompleteTicket */
+  54,        /* CreateAgent */
+  32,        /* CreateField */
+  64,        /* CreateGroup */
+  84,        /* CreateMasks */
+  61,        /* CreateMember */
+  28,        /* CreateProcessingType */
+  25,        /* CreateSubmissionType */
+  40,        /* CreateTemplate */
   0,        /* CreateTicket */
-  65,        /* CreateTrigger */
-  54,        /* DeactivateAgent */
-  70,        /* DeactivateTrigger */
-  31,        /* DeleteField */
-  63,        /* DeleteGroup */
-  60,        /* DeleteMember */
-  27,        /* DeleteProcessingType */
-  24,        /* DeleteSubmissionType */
-  39,        /* DeleteTemplate */
-  7,        /* DeleteTicket */
-  71,        /* DeleteTrigger */
-  85,        /* DetectPersonalData */
-  45,        /* DownloadAttachment */
-  10,        /* EscalateTicket */
-  76,        /* ExplainAssignment */
-  47,        /* ForwardTicket */
-  48,        /* GetAgent */
-  43,        /* GetCallRecord */
-  15,        /* GetCounters */
-  32,        /* GetForm */
-  86,        /* GetMaskingSettings */
-  16,        /* GetService */
-  35,        /* GetTemplate */
+  68,        /* CreateTrigger */
+  57,        /* DeactivateAgent */
+  73,        /* DeactivateTrigger */
+  34,        /* DeleteField */
+  66,        /* DeleteGroup */
+  63,        /* DeleteMember */
+  30,        /* DeleteProcessingType */
+  27,        /* DeleteSubmissionType */
+  42,        /* DeleteTemplate */
+  10,        /* DeleteTicket */
+  74,        /* DeleteTrigger */
+  88,        /* DetectPersonalData */
+  48,        /* DownloadAttachment */
+  13,        /* EscalateTicket */
+  79,        /* ExplainAssignment */
+  50,        /* ForwardTicket */
+  51,        /* GetAgent */
+  46,        /* GetCallRecord */
+  18,        /* GetCounters */
+  35,        /* GetForm */
+  89,        /* GetMaskingSettings */
+  4,        /* GetSearchSettings */
+  19,        /* GetService */
+  38,        /* GetTemplate */
   1,        /* GetTicket */
-  34,        /* GetTicketForm */
-  66,        /* GetTrigger */
-  73,        /* GetTriggerSettings */
-  75,        /* GetTriggerVocabulary */
-  40,        /* InsertTemplate */
-  46,        /* KeepTicket */
-  52,        /* ListAgents */
-  41,        /* ListCustomerTickets */
-  12,        /* ListEntries */
-  18,        /* ListEscalationTargets */
-  13,        /* ListEvents */
-  28,        /* ListFields */
-  50,        /* ListGroups */
-  80,        /* ListLayouts */
-  79,        /* ListMailMessages */
-  88,        /* ListMaskingActs */
-  84,        /* ListMasks */
-  49,        /* ListMembers */
-  64,        /* ListPermissionChanges */
-  21,        /* ListProcessingTypes */
-  19,        /* ListServices */
-  11,        /* ListSourceEntries */
-  20,        /* ListSubmissionTypes */
-  36,        /* ListTemplates */
+  37,        /* GetTicketForm */
+  69,        /* GetTrigger */
+  76,        /* GetTriggerSettings */
+  78,        /* GetTriggerVocabulary */
+  43,        /* InsertTemplate */
+  49,        /* KeepTicket */
+  55,        /* ListAgents */
+  44,        /* ListCustomerTickets */
+  15,        /* ListEntries */
+  21,        /* ListEscalationTargets */
+  16,        /* ListEvents */
+  31,        /* ListFields */
+  53,        /* ListGroups */
+  83,        /* ListLayouts */
+  82,        /* ListMailMessages */
+  91,        /* ListMaskingActs */
+  87,        /* ListMasks */
+  52,        /* ListMembers */
+  67,        /* ListPermissionChanges */
+  24,        /* ListProcessingTypes */
+  22,        /* ListServices */
+  14,        /* ListSourceEntries */
+  23,        /* ListSubmissionTypes */
+  39,        /* ListTemplates */
   2,        /* ListTickets */
-  42,        /* ListTranscriptLines */
-  67,        /* ListTriggers */
-  78,        /* PreviewAnswer */
-  3,        /* ProcessTicket */
-  72,        /* ReorderTriggers */
-  6,        /* RestoreTicket */
-  83,        /* RevealMask */
-  56,        /* SetPassword */
-  77,        /* SimulateTriggers */
-  8,        /* StarTicket */
-  82,        /* UnmaskText */
-  9,        /* UnstarTicket */
-  53,        /* UpdateAgent */
-  30,        /* UpdateField */
-  33,        /* UpdateForm */
-  62,        /* UpdateGroup */
-  87,        /* UpdateMaskingSettings */
-  59,        /* UpdateMember */
-  26,        /* UpdateProcessingType */
-  17,        /* UpdateService */
-  23,        /* UpdateSubmissionType */
-  38,        /* UpdateTemplate */
-  5,        /* UpdateTicket */
-  68,        /* UpdateTrigger */
-  74,        /* UpdateTriggerSettings */
-  44,        /* UploadAttachment */
-  14         /* VerifyHistory */
+  45,        /* ListTranscriptLines */
+  70,        /* ListTriggers */
+  81,        /* PreviewAnswer */
+  6,        /* ProcessTicket */
+  75,        /* ReorderTriggers */
+  9,        /* RestoreTicket */
+  86,        /* RevealMask */
+  3,        /* SearchTickets */
+  59,        /* SetPassword */
+  80,        /* SimulateTriggers */
+  11,        /* StarTicket */
+  85,        /* UnmaskText */
+  12,        /* UnstarTicket */
+  56,        /* UpdateAgent */
+  33,        /* UpdateField */
+  36,        /* UpdateForm */
+  65,        /* UpdateGroup */
+  90,        /* UpdateMaskingSettings */
+  62,        /* UpdateMember */
+  29,        /* UpdateProcessingType */
+  5,        /* UpdateSearchSettings */
+  20,        /* UpdateService */
+  26,        /* UpdateSubmissionType */
+  41,        /* UpdateTemplate */
+  8,        /* UpdateTicket */
+  71,        /* UpdateTrigger */
+  77,        /* UpdateTriggerSettings */
+  47,        /* UploadAttachment */
+  17         /* VerifyHistory */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
 {
@@ -581,7 +587,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  89,
+  92,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -609,13 +615,37 @@ void handoff__gateway__v1__handoff_service__list_tickets(ProtobufCService *servi
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__search_tickets(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                           Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_search_settings(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                                Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_search_settings(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                   Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__process_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                            Handoff__Tickets__V1__Ticket_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CompleteTicketRequest *input,
@@ -623,7 +653,7 @@ void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateTicketRequest *input,
@@ -631,7 +661,7 @@ void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__RestoreTicketRequest *input,
@@ -639,7 +669,7 @@ void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__DeleteTicketRequest *input,
@@ -647,7 +677,7 @@ void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__StarTicketRequest *input,
@@ -655,7 +685,7 @@ void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UnstarTicketRequest *input,
@@ -663,7 +693,7 @@ void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__EscalateTicketRequest *input,
@@ -671,7 +701,7 @@ void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
@@ -679,7 +709,7 @@ void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListEntriesRequest *input,
@@ -687,7 +717,7 @@ void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -695,7 +725,7 @@ void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -703,7 +733,7 @@ void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -711,7 +741,7 @@ void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -719,7 +749,7 @@ void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -727,7 +757,7 @@ void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -735,7 +765,7 @@ void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -743,7 +773,7 @@ void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -751,7 +781,7 @@ void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -759,7 +789,7 @@ void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -767,7 +797,7 @@ void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -775,7 +805,7 @@ void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -783,7 +813,7 @@ void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -791,7 +821,7 @@ void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -799,7 +829,7 @@ void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -807,7 +837,7 @@ void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -815,7 +845,7 @@ void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -823,7 +853,7 @@ void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -831,7 +861,7 @@ void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -839,7 +869,7 @@ void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      const Handoff__Tickets__V1__GetFormRequest *input,
@@ -847,7 +877,7 @@ void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -855,7 +885,7 @@ void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -863,7 +893,7 @@ void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -871,7 +901,7 @@ void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -879,7 +909,7 @@ void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -887,7 +917,7 @@ void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -895,7 +925,7 @@ void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -903,7 +933,7 @@ void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -911,7 +941,7 @@ void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -919,7 +949,7 @@ void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -927,7 +957,7 @@ void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -935,7 +965,7 @@ void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -943,7 +973,7 @@ void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -951,7 +981,7 @@ void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
@@ -959,7 +989,7 @@ void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ForwardTicketRequest *input,
@@ -967,7 +997,7 @@ void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -975,7 +1005,7 @@ void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -983,7 +1013,7 @@ void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -991,7 +1021,7 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -999,7 +1029,7 @@ void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -1007,7 +1037,7 @@ void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -1015,7 +1045,7 @@ void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -1023,7 +1053,7 @@ void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -1031,7 +1061,7 @@ void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -1039,7 +1069,7 @@ void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -1047,7 +1077,7 @@ void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -1055,7 +1085,7 @@ void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -1063,7 +1093,7 @@ void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -1071,7 +1101,7 @@ void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -1079,7 +1109,7 @@ void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -1087,7 +1117,7 @@ void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -1095,7 +1125,7 @@ void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -1103,7 +1133,7 @@ void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -1111,7 +1141,7 @@ void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -1119,7 +1149,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -1127,7 +1157,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__UpdateTriggerRequest *input,
@@ -1135,7 +1165,7 @@ void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ActivateTriggerRequest *input,
@@ -1143,7 +1173,7 @@ void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
@@ -1151,7 +1181,7 @@ void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__DeleteTriggerRequest *input,
@@ -1159,7 +1189,7 @@ void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ReorderTriggersRequest *input,
@@ -1167,7 +1197,7 @@ void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
@@ -1175,7 +1205,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
@@ -1183,7 +1213,7 @@ void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
@@ -1191,7 +1221,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
@@ -1199,7 +1229,7 @@ void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__SimulateTriggersRequest *input,
@@ -1207,7 +1237,7 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -1215,7 +1245,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -1223,7 +1253,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -1231,7 +1261,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -1239,7 +1269,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -1247,7 +1277,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -1255,7 +1285,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -1263,7 +1293,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -1271,7 +1301,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -1279,7 +1309,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -1287,7 +1317,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -1295,7 +1325,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)
