@@ -215,7 +215,9 @@ let testTargets: [Target] = [
       "Mail", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC", "Protobuf", "Outbound",
       "EventLoop", "Crypto",
     ]),
-  tests("OperatorTests", ["Operator", "Crypto", "EventLoop", "Postgres", "RPC"]),
+  tests(
+    "OperatorTests",
+    ["Operator", "HandoffTestKit", "TicketLedger", "ServiceKit", "Postgres", "Crypto", "EventLoop", "RPC"]),
   // Runs the executables beside it; depends on none, so that it tests what was built and not what it links.
   tests("ClusterTests", ["ClusterTestKit", "HandoffTestKit"], exclude: ["clients"]),
   // The long proofs; a short run of each is part of every test run.
