@@ -146,7 +146,8 @@ struct Arguments: Sendable, Equatable {
     }
     guard let value = parts.count == 2 ? parts[1] : rest.popFirst(), !value.isEmpty else {
       throw .usage(
-        "\(option.rawValue) needs a value", advice: "For example: handoff \(command.rawValue) \(option.example(of: command))")
+        "\(option.rawValue) needs a value",
+        advice: "For example: handoff \(command.rawValue) \(option.example(of: command))")
     }
     switch option {
     case .data:
