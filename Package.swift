@@ -119,7 +119,9 @@ let executables: [Target] = [
   .executableTarget(
     name: "rpc-bench", dependencies: ["RPC", "Crypto", "EventLoop", "ServiceKit", "TestProtos"],
     path: "Benchmarks/rpc/handoff", swiftSettings: swiftSettings),
-  executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
+  executable(
+    "handoff-tickets",
+    ["EventLoop", "HandoffAPI", "RPC", "ServiceDatabase", "ServiceKit", "TicketLedger", "Tickets"]),
   executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-mail", ["EventLoop", "HandoffAPI", "Mail", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
   executable("handoff-masking", ["Masking", "HandoffAPI", "ServiceDatabase", "ServiceKit", "TicketLedger"]),

@@ -45,6 +45,8 @@ package enum RouteShape: Sendable {
   case upload
   /// A file back: many messages, or the body of one HTTP answer.
   case download
+  /// Messages back as long as the client stays, or server-sent events.
+  case live
 }
 
 /// One method of the public API: who serves it, and how it is called with JSON.
@@ -107,6 +109,12 @@ package struct Route: Sendable {
     .init("ListEvents", .tickets, .get, "/v1/{parent=services/*/tickets/*}/events"),
     .init("VerifyHistory", .tickets, .get, "/v1/{name=services/*/tickets/*}:verifyHistory"),
     .init("GetCounters", .tickets, .get, "/v1/{parent=services/*}/counters"),
+    .init("CreateBatch", .tickets, .post, "/v1/{parent=services/*}/batches", body: .whole),
+    .init("GetBatch", .tickets, .get, "/v1/{name=services/*/batches/*}"),
+    .init("ListBatches", .tickets, .get, "/v1/{parent=services/*}/batches"),
+    .init("CancelBatch", .tickets, .post, "/v1/{name=services/*/batches/*}:cancel", body: .whole),
+    .init("ListBatchResults", .tickets, .get, "/v1/{parent=services/*/batches/*}/results"),
+    .init("WatchTickets", .tickets, .get, "/v1/{parent=services/*}/tickets:watch", shape: .live),
     .init("GetService", .tickets, .get, "/v1/{name=services/*}"),
     .init("UpdateService", .tickets, .patch, "/v1/{service.name=services/*}", body: .field("service")),
     .init("ListEscalationTargets", .tickets, .get, "/v1/{parent=services/*}/escalationTargets"),

@@ -123,6 +123,31 @@ package protocol HandoffServiceProvider: Sendable {
   /// Returns the counters of a service.
   func getCounters(_ request: GetCountersRequest, _ call: CallContext) async throws -> Counters
 
+  /// Orders one act on many tickets.
+  func createBatch(_ request: CreateBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Returns a batch with its progress.
+  func getBatch(_ request: GetBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Lists batches, newest first.
+  func listBatches(_ request: ListBatchesRequest, _ call: CallContext) async throws -> ListBatchesResponse
+
+  /// Cancels a batch.
+  func cancelBatch(_ request: CancelBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Lists what became of a batch's tickets.
+  func listBatchResults(
+    _ request: ListBatchResultsRequest,
+    _ call: CallContext
+  ) async throws -> ListBatchResultsResponse
+
+  /// Tells what changes in a service, as it happens. Over HTTP, the answer is a stream of server-sent events.
+  func watchTickets(
+    _ request: WatchTicketsRequest,
+    _ responses: ResponseWriter<WatchTicketsResponse>,
+    _ call: CallContext
+  ) async throws
+
   /// Returns a service.
   func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service
 
@@ -448,6 +473,24 @@ extension HandoffServiceProvider {
         },
         .unary("GetCounters", GetCountersRequest.self, Counters.self) {
           try await self.getCounters($0, $1)
+        },
+        .unary("CreateBatch", CreateBatchRequest.self, Batch.self) {
+          try await self.createBatch($0, $1)
+        },
+        .unary("GetBatch", GetBatchRequest.self, Batch.self) {
+          try await self.getBatch($0, $1)
+        },
+        .unary("ListBatches", ListBatchesRequest.self, ListBatchesResponse.self) {
+          try await self.listBatches($0, $1)
+        },
+        .unary("CancelBatch", CancelBatchRequest.self, Batch.self) {
+          try await self.cancelBatch($0, $1)
+        },
+        .unary("ListBatchResults", ListBatchResultsRequest.self, ListBatchResultsResponse.self) {
+          try await self.listBatchResults($0, $1)
+        },
+        .serverStreaming("WatchTickets", WatchTicketsRequest.self, WatchTicketsResponse.self) {
+          try await self.watchTickets($0, $1, $2)
         },
         .unary("GetService", GetServiceRequest.self, Service.self) {
           try await self.getService($0, $1)
@@ -789,6 +832,42 @@ package struct HandoffServiceClient: Sendable {
   /// Returns the counters of a service.
   package func getCounters(_ request: GetCountersRequest, _ options: CallOptions) async throws -> Counters {
     try await channel.unary("/handoff.gateway.v1.HandoffService/GetCounters", request, options)
+  }
+
+  /// Orders one act on many tickets.
+  package func createBatch(_ request: CreateBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateBatch", request, options)
+  }
+
+  /// Returns a batch with its progress.
+  package func getBatch(_ request: GetBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetBatch", request, options)
+  }
+
+  /// Lists batches, newest first.
+  package func listBatches(_ request: ListBatchesRequest, _ options: CallOptions) async throws -> ListBatchesResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListBatches", request, options)
+  }
+
+  /// Cancels a batch.
+  package func cancelBatch(_ request: CancelBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CancelBatch", request, options)
+  }
+
+  /// Lists what became of a batch's tickets.
+  package func listBatchResults(
+    _ request: ListBatchResultsRequest,
+    _ options: CallOptions
+  ) async throws -> ListBatchResultsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListBatchResults", request, options)
+  }
+
+  /// Tells what changes in a service, as it happens. Over HTTP, the answer is a stream of server-sent events.
+  package func watchTickets(
+    _ request: WatchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> ResponseStream<WatchTicketsResponse> {
+    try await channel.serverStreaming("/handoff.gateway.v1.HandoffService/WatchTickets", request, options)
   }
 
   /// Returns a service.
