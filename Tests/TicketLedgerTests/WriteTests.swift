@@ -137,7 +137,7 @@ import Testing
     let ticket = try await fixture.ticket()
     _ = try await fixture.comment(ticket)
     let error = await #expect(throws: ServiceError.self) { try await fixture.comment(ticket, version: 1) }
-    #expect(error?.reason == .staleVersion && error?.metadata == ["current_version": "2"])
+    #expect(error?.reason == .staleVersion && error?.metadata["current_version"] == "2")
     let direct = await #expect(throws: ServiceError.self) {
       try await fixture.ledger.write(
         TicketChange(EventDraft(.commented, by: .system)), on: ticket, deadline: fixture.deadline)
