@@ -177,6 +177,10 @@ package enum HandoffAPI {
     WatchTicketsResponse.self,
     LiveChange.self,
     Heartbeat.self,
+    FieldCondition.self,
+    SearchSettings.self,
+    GetSearchSettingsRequest.self,
+    UpdateSearchSettingsRequest.self,
     ProtoDuration.self,
     Template.self,
     GetTemplateRequest.self,
@@ -197,6 +201,8 @@ package enum HandoffAPI {
     GetTicketRequest.self,
     ListTicketsRequest.self,
     ListTicketsResponse.self,
+    SearchTicketsRequest.self,
+    SearchTicketsResponse.self,
     ProcessTicketRequest.self,
     CompleteTicketRequest.self,
     UpdateTicketRequest.self,
@@ -662,6 +668,30 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "SearchTickets",
+          input: SearchTicketsRequest.descriptor,
+          output: SearchTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetSearchSettings",
+          input: GetSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSearchSettings",
+          input: UpdateSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "ProcessTicket",
           input: ProcessTicketRequest.descriptor,
           output: Ticket.descriptor,
@@ -1113,6 +1143,30 @@ package enum HandoffAPI {
           name: "ListTickets",
           input: ListTicketsRequest.descriptor,
           output: ListTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SearchTickets",
+          input: SearchTicketsRequest.descriptor,
+          output: SearchTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetSearchSettings",
+          input: GetSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSearchSettings",
+          input: UpdateSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

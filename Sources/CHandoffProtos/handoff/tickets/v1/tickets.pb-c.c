@@ -187,6 +187,96 @@ void   handoff__tickets__v1__list_tickets_response__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__list_tickets_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__search_tickets_request__init
+                     (Handoff__Tickets__V1__SearchTicketsRequest         *message)
+{
+  static const Handoff__Tickets__V1__SearchTicketsRequest init_value = HANDOFF__TICKETS__V1__SEARCH_TICKETS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__search_tickets_request__get_packed_size
+                     (const Handoff__Tickets__V1__SearchTicketsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__search_tickets_request__pack
+                     (const Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__search_tickets_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__SearchTicketsRequest *
+       handoff__tickets__v1__search_tickets_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__SearchTicketsRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__search_tickets_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__search_tickets_request__free_unpacked
+                     (Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__search_tickets_response__init
+                     (Handoff__Tickets__V1__SearchTicketsResponse         *message)
+{
+  static const Handoff__Tickets__V1__SearchTicketsResponse init_value = HANDOFF__TICKETS__V1__SEARCH_TICKETS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__search_tickets_response__get_packed_size
+                     (const Handoff__Tickets__V1__SearchTicketsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__search_tickets_response__pack
+                     (const Handoff__Tickets__V1__SearchTicketsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__search_tickets_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__SearchTicketsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__SearchTicketsResponse *
+       handoff__tickets__v1__search_tickets_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__SearchTicketsResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__search_tickets_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__search_tickets_response__free_unpacked
+                     (Handoff__Tickets__V1__SearchTicketsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__process_ticket_request__init
                      (Handoff__Tickets__V1__ProcessTicketRequest         *message)
 {
@@ -1436,6 +1526,407 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_response__de
   (ProtobufCMessageInit) handoff__tickets__v1__list_tickets_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_request__field_descriptors[25] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "menu",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, menu),
+    &handoff__tickets__v1__list_tickets_request__menu__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "starred",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, starred),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "received_from",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, received_from),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "received_before",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, received_before),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "any_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, any_time),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ticket_id",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, ticket_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "title",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, title),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "customer_name",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, customer_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "words",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, words),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "priorities",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_priorities),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, priorities),
+    &handoff__tickets__v1__ticket__priority__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "states",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_states),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, states),
+    &handoff__tickets__v1__ticket__state__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "channels",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_channels),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, channels),
+    &handoff__tickets__v1__ticket__channel__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "groups",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_groups),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, groups),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agents",
+    16,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_agents),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, agents),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "submission_types",
+    17,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_submission_types),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, submission_types),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "processing_types",
+    18,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_processing_types),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, processing_types),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "customer_number",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, customer_number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "email",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, email),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "phone",
+    21,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, phone),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "languages",
+    22,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_languages),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, languages),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "fields",
+    23,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_fields),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, fields),
+    &handoff__tickets__v1__field_condition__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    24,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    25,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__search_tickets_request__field_indices_by_name[] = {
+  15,   /* field[15] = agents */
+  5,   /* field[5] = any_time */
+  13,   /* field[13] = channels */
+  8,   /* field[8] = customer_name */
+  18,   /* field[18] = customer_number */
+  19,   /* field[19] = email */
+  22,   /* field[22] = fields */
+  14,   /* field[14] = groups */
+  21,   /* field[21] = languages */
+  1,   /* field[1] = menu */
+  23,   /* field[23] = page_size */
+  24,   /* field[24] = page_token */
+  0,   /* field[0] = parent */
+  20,   /* field[20] = phone */
+  11,   /* field[11] = priorities */
+  17,   /* field[17] = processing_types */
+  4,   /* field[4] = received_before */
+  3,   /* field[3] = received_from */
+  2,   /* field[2] = starred */
+  12,   /* field[12] = states */
+  16,   /* field[16] = submission_types */
+  9,   /* field[9] = text */
+  6,   /* field[6] = ticket_id */
+  7,   /* field[7] = title */
+  10,   /* field[10] = words */
+};
+static const ProtobufCIntRange handoff__tickets__v1__search_tickets_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 25 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.SearchTicketsRequest",
+  "SearchTicketsRequest",
+  "Handoff__Tickets__V1__SearchTicketsRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__SearchTicketsRequest),
+  25,
+  handoff__tickets__v1__search_tickets_request__field_descriptors,
+  handoff__tickets__v1__search_tickets_request__field_indices_by_name,
+  1,  handoff__tickets__v1__search_tickets_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__search_tickets_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_response__field_descriptors[2] =
+{
+  {
+    "tickets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__SearchTicketsResponse, n_tickets),
+    offsetof(Handoff__Tickets__V1__SearchTicketsResponse, tickets),
+    &handoff__tickets__v1__ticket__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__search_tickets_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = tickets */
+};
+static const ProtobufCIntRange handoff__tickets__v1__search_tickets_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.SearchTicketsResponse",
+  "SearchTicketsResponse",
+  "Handoff__Tickets__V1__SearchTicketsResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__SearchTicketsResponse),
+  2,
+  handoff__tickets__v1__search_tickets_response__field_descriptors,
+  handoff__tickets__v1__search_tickets_response__field_indices_by_name,
+  1,  handoff__tickets__v1__search_tickets_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__search_tickets_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue handoff__tickets__v1__process_ticket_request__act__enum_values_by_number[5] =
 {
   { "ACT_UNSPECIFIED", "HANDOFF__TICKETS__V1__PROCESS_TICKET_REQUEST__ACT__ACT_UNSPECIFIED", 0 },
@@ -2649,11 +3140,14 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[53] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[56] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
+  { "SearchTickets", &handoff__tickets__v1__search_tickets_request__descriptor, &handoff__tickets__v1__search_tickets_response__descriptor },
+  { "GetSearchSettings", &handoff__tickets__v1__get_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
+  { "UpdateSearchSettings", &handoff__tickets__v1__update_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
   { "ProcessTicket", &handoff__tickets__v1__process_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "CompleteTicket", &handoff__tickets__v1__complete_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "UpdateTicket", &handoff__tickets__v1__update_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2706,59 +3200,62 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "DownloadAttachment", &handoff__tickets__v1__download_attachment_request__descriptor, &handoff__tickets__v1__download_attachment_response__descriptor },
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
-  12,        /* AppendInquiry */
-  20,        /* CancelBatch */
-  4,        /* CompleteTicket */
-  17,        /* CreateBatch */
-  36,        /* CreateField */
-  32,        /* CreateProcessingType */
-  29,        /* CreateSubmissionType */
-  44,        /* CreateTemplate */
+  15,        /* AppendInquiry */
+  23,        /* CancelBatch */
+  7,        /* CompleteTicket */
+  20,        /* CreateBatch */
+  39,        /* CreateField */
+  35,        /* CreateProcessingType */
+  32,        /* CreateSubmissionType */
+  47,        /* CreateTemplate */
   0,        /* CreateTicket */
-  38,        /* DeleteField */
-  34,        /* DeleteProcessingType */
-  31,        /* DeleteSubmissionType */
-  46,        /* DeleteTemplate */
-  7,        /* DeleteTicket */
-  52,        /* DownloadAttachment */
-  10,        /* EscalateTicket */
-  18,        /* GetBatch */
-  50,        /* GetCallRecord */
-  16,        /* GetCounters */
-  39,        /* GetForm */
-  23,        /* GetService */
-  42,        /* GetTemplate */
+  41,        /* DeleteField */
+  37,        /* DeleteProcessingType */
+  34,        /* DeleteSubmissionType */
+  49,        /* DeleteTemplate */
+  10,        /* DeleteTicket */
+  55,        /* DownloadAttachment */
+  13,        /* EscalateTicket */
+  21,        /* GetBatch */
+  53,        /* GetCallRecord */
+  19,        /* GetCounters */
+  42,        /* GetForm */
+  4,        /* GetSearchSettings */
+  26,        /* GetService */
+  45,        /* GetTemplate */
   1,        /* GetTicket */
-  41,        /* GetTicketForm */
-  47,        /* InsertTemplate */
-  21,        /* ListBatchResults */
-  19,        /* ListBatches */
-  48,        /* ListCustomerTickets */
-  13,        /* ListEntries */
-  25,        /* ListEscalationTargets */
-  14,        /* ListEvents */
-  35,        /* ListFields */
-  28,        /* ListProcessingTypes */
-  26,        /* ListServices */
-  11,        /* ListSourceEntries */
-  27,        /* ListSubmissionTypes */
-  43,        /* ListTemplates */
+  44,        /* GetTicketForm */
+  50,        /* InsertTemplate */
+  24,        /* ListBatchResults */
+  22,        /* ListBatches */
+  51,        /* ListCustomerTickets */
+  16,        /* ListEntries */
+  28,        /* ListEscalationTargets */
+  17,        /* ListEvents */
+  38,        /* ListFields */
+  31,        /* ListProcessingTypes */
+  29,        /* ListServices */
+  14,        /* ListSourceEntries */
+  30,        /* ListSubmissionTypes */
+  46,        /* ListTemplates */
   2,        /* ListTickets */
-  49,        /* ListTranscriptLines */
-  3,        /* ProcessTicket */
-  6,        /* RestoreTicket */
-  8,        /* StarTicket */
-  9,        /* UnstarTicket */
-  37,        /* UpdateField */
-  40,        /* UpdateForm */
-  33,        /* UpdateProcessingType */
-  24,        /* UpdateService */
-  30,        /* UpdateSubmissionType */
-  45,        /* UpdateTemplate */
-  5,        /* UpdateTicket */
-  51,        /* UploadAttachment */
-  15,        /* VerifyHistory */
-  22         /* WatchTickets */
+  52,        /* ListTranscriptLines */
+  6,        /* ProcessTicket */
+  9,        /* RestoreTicket */
+  3,        /* SearchTickets */
+  11,        /* StarTicket */
+  12,        /* UnstarTicket */
+  40,        /* UpdateField */
+  43,        /* UpdateForm */
+  36,        /* UpdateProcessingType */
+  5,        /* UpdateSearchSettings */
+  27,        /* UpdateService */
+  33,        /* UpdateSubmissionType */
+  48,        /* UpdateTemplate */
+  8,        /* UpdateTicket */
+  54,        /* UploadAttachment */
+  18,        /* VerifyHistory */
+  25         /* WatchTickets */
 };
 const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descriptor =
 {
@@ -2767,7 +3264,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  53,
+  56,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -2795,13 +3292,37 @@ void handoff__tickets__v1__ticket_service__list_tickets(ProtobufCService *servic
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__search_tickets(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                          Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_search_settings(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                               Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_search_settings(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                  Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__process_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                           Handoff__Tickets__V1__Ticket_Closure closure,
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__complete_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CompleteTicketRequest *input,
@@ -2809,7 +3330,7 @@ void handoff__tickets__v1__ticket_service__complete_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UpdateTicketRequest *input,
@@ -2817,7 +3338,7 @@ void handoff__tickets__v1__ticket_service__update_ticket(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__restore_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__RestoreTicketRequest *input,
@@ -2825,7 +3346,7 @@ void handoff__tickets__v1__ticket_service__restore_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__DeleteTicketRequest *input,
@@ -2833,7 +3354,7 @@ void handoff__tickets__v1__ticket_service__delete_ticket(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__star_ticket(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__StarTicketRequest *input,
@@ -2841,7 +3362,7 @@ void handoff__tickets__v1__ticket_service__star_ticket(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__unstar_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UnstarTicketRequest *input,
@@ -2849,7 +3370,7 @@ void handoff__tickets__v1__ticket_service__unstar_ticket(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__escalate_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__EscalateTicketRequest *input,
@@ -2857,7 +3378,7 @@ void handoff__tickets__v1__ticket_service__escalate_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_source_entries(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
@@ -2865,7 +3386,7 @@ void handoff__tickets__v1__ticket_service__list_source_entries(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__append_inquiry(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__AppendInquiryRequest *input,
@@ -2873,7 +3394,7 @@ void handoff__tickets__v1__ticket_service__append_inquiry(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_entries(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEntriesRequest *input,
@@ -2881,7 +3402,7 @@ void handoff__tickets__v1__ticket_service__list_entries(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -2889,7 +3410,7 @@ void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -2897,7 +3418,7 @@ void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -2905,7 +3426,7 @@ void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_batch(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CreateBatchRequest *input,
@@ -2913,7 +3434,7 @@ void handoff__tickets__v1__ticket_service__create_batch(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_batch(ProtobufCService *service,
                                                      const Handoff__Tickets__V1__GetBatchRequest *input,
@@ -2921,7 +3442,7 @@ void handoff__tickets__v1__ticket_service__get_batch(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_batches(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListBatchesRequest *input,
@@ -2929,7 +3450,7 @@ void handoff__tickets__v1__ticket_service__list_batches(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__cancel_batch(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CancelBatchRequest *input,
@@ -2937,7 +3458,7 @@ void handoff__tickets__v1__ticket_service__cancel_batch(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_batch_results(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ListBatchResultsRequest *input,
@@ -2945,7 +3466,7 @@ void handoff__tickets__v1__ticket_service__list_batch_results(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__WatchTicketsRequest *input,
@@ -2953,7 +3474,7 @@ void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -2961,7 +3482,7 @@ void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -2969,7 +3490,7 @@ void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -2977,7 +3498,7 @@ void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -2985,7 +3506,7 @@ void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -2993,7 +3514,7 @@ void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -3001,7 +3522,7 @@ void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -3009,7 +3530,7 @@ void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -3017,7 +3538,7 @@ void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -3025,7 +3546,7 @@ void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -3033,7 +3554,7 @@ void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -3041,7 +3562,7 @@ void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -3049,7 +3570,7 @@ void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -3057,7 +3578,7 @@ void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -3065,7 +3586,7 @@ void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -3073,7 +3594,7 @@ void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -3081,7 +3602,7 @@ void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     const Handoff__Tickets__V1__GetFormRequest *input,
@@ -3089,7 +3610,7 @@ void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -3097,7 +3618,7 @@ void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -3105,7 +3626,7 @@ void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -3113,7 +3634,7 @@ void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -3121,7 +3642,7 @@ void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -3129,7 +3650,7 @@ void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -3137,7 +3658,7 @@ void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -3145,7 +3666,7 @@ void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -3153,7 +3674,7 @@ void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -3161,7 +3682,7 @@ void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -3169,7 +3690,7 @@ void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -3177,7 +3698,7 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -3185,7 +3706,7 @@ void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -3193,7 +3714,7 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

@@ -27,6 +27,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/tickets/v1/directory.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/tickets/v1/live.pb-c.h"
+#include "handoff/tickets/v1/search.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/tickets/v1/tickets.pb-c.h"
@@ -258,6 +259,18 @@ struct Handoff__Gateway__V1__HandoffService_Service
                        const Handoff__Tickets__V1__ListTicketsRequest *input,
                        Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
                        void *closure_data);
+  void (*search_tickets)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                         Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                         void *closure_data);
+  void (*get_search_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                              Handoff__Tickets__V1__SearchSettings_Closure closure,
+                              void *closure_data);
+  void (*update_search_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                 Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                 void *closure_data);
   void (*process_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Tickets__V1__ProcessTicketRequest *input,
                          Handoff__Tickets__V1__Ticket_Closure closure,
@@ -637,6 +650,9 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## create_ticket,\
       function_prefix__ ## get_ticket,\
       function_prefix__ ## list_tickets,\
+      function_prefix__ ## search_tickets,\
+      function_prefix__ ## get_search_settings,\
+      function_prefix__ ## update_search_settings,\
       function_prefix__ ## process_ticket,\
       function_prefix__ ## complete_ticket,\
       function_prefix__ ## update_ticket,\
@@ -741,6 +757,18 @@ void handoff__gateway__v1__handoff_service__list_tickets(ProtobufCService *servi
                                                          const Handoff__Tickets__V1__ListTicketsRequest *input,
                                                          Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__search_tickets(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                           Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__get_search_settings(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                                Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__update_search_settings(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                   Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                   void *closure_data);
 void handoff__gateway__v1__handoff_service__process_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                            Handoff__Tickets__V1__Ticket_Closure closure,
