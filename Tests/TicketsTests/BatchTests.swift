@@ -29,7 +29,7 @@ import TicketLedger
         ledger: world.ledger, mail: world.mail,
         assignment: InProcessTransport(
           group: TestLoops.group, services: [assignment.rpcService], interceptors: [CallsFrom(name: "tickets")]))
-      client = try TicketWorld.client(service)
+      client = TicketWorld.client(service)
     }
 
     func close() { passwords.shutdown() }

@@ -121,7 +121,7 @@ import TicketLedger
     "ReorderTriggers": "names all triggers in their order, and is refused when these are not they",
     "ActivateTrigger": "one switch, set by name", "DeactivateTrigger": "as ActivateTrigger",
     "ActivateAgent": "as ActivateTrigger", "DeactivateAgent": "as ActivateTrigger",
-    "UpdateTriggerSettings": "one choice, set whole",
+    "UpdateTriggerSettings": "one choice, set whole", "UpdateSearchSettings": "as UpdateTriggerSettings",
     "UpdateAgent": "only the fields of the mask; the permission log says who was before",
     "UpdateMember": "as UpdateAgent", "UpdateGroup": "as UpdateAgent",
     "UpdateSubmissionType": "only the fields of the mask, of which administrators are few",
@@ -130,7 +130,7 @@ import TicketLedger
 
   @Test("every method of the API that changes something takes the version that its caller saw, or has a reason not to")
   func everyMethod() throws {
-    let reads = ["Get", "List", "Watch", "Verify", "Preview", "Detect", "Explain", "Simulate", "Download"]
+    let reads = ["Get", "List", "Search", "Watch", "Verify", "Preview", "Detect", "Explain", "Simulate", "Download"]
     // What is made anew, or is gone when it is deleted twice, cannot be stale.
     let ends = ["Create", "Upload", "Delete"]
     var unversioned: Set<String> = []

@@ -50,7 +50,7 @@ import TicketLedger
     private static func start(_ world: TicketWorld) throws -> Copy {
       let ledger = try TicketWorld.ledger(world.database, role: "handoff_tickets")
       let live = LiveChanges(ledger: ledger)
-      let client = try TicketWorld.client(
+      let client = TicketWorld.client(
         TicketService(ledger: ledger, mail: world.mail, assignment: TicketWorld.nowhere, live: live))
       let sequencer = ChangeSequencer(pool: ledger.pool)
       let loop = TestLoops.group.next()

@@ -259,7 +259,7 @@ import TicketLedger
   func shutDown() async throws {
     let world = try await TicketWorld()
     let live = LiveChanges(ledger: world.ledger)
-    let client = try TicketWorld.client(
+    let client = TicketWorld.client(
       TicketService(ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere, live: live))
     let stream = Watch(
       try await client.watchTickets(WatchTicketsRequest(parent: "services/care"), world.by(TicketWorld.kim)))
