@@ -43,8 +43,8 @@ package final class TestDatabase: Sendable {
     try await create(from: try await Templates.shared.template(for: migrations))
   }
 
-  /// A deadline generous enough for a busy machine.
-  package static var deadline: Deadline { .after(.seconds(60)) }
+  /// A deadline generous enough for a busy machine, on which hundreds of tests begin at once.
+  package static var deadline: Deadline { .after(.seconds(600)) }
 
   static func configuration(url: String) -> PostgresConfiguration {
     PostgresConfiguration(conninfo: url, applicationName: "handoff-tests")

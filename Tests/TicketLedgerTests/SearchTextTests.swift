@@ -44,10 +44,10 @@ import Testing
   }
 
   @Test("the index has every gram that is asked for of a text in which the phrase stands")
-  func grams() throws {
+  func grams() async throws {
     var random = SeededGenerator(seed: TestScale.seed)
     let letters = Array("가각환불ㅎㅂㄱaB1 요-ㅏ漢\u{1112}ﾊﾞ")
-    for round in 0..<3_000 {
+    for await round in TestScale.rounds(usual: 3_000, all: 100_000) {
       let text = try CanonicalText.canonical(
         String(
           (0..<Int.random(in: 0..<12, using: &random)).map { _ in

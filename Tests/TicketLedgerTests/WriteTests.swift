@@ -283,24 +283,29 @@ import Testing
       try await work()
       return ledger.pool.metrics.queries - before
     }
-    let claim = try fixture.claim("second")
-    draft.idempotency = claim
-    let opening = try await ledger.open(claim, deadline: fixture.deadline)
-    let created = draft
-    #expect(
-      try await statements { _ = try await ledger.create(created, opening: opening, deadline: fixture.deadline) } == 1)
     let ticket = try await fixture.ticket()
-    let act = try fixture.claim("third")
-    #expect(
-      try await statements {
-        _ = try await ledger.perform(
-          on: ticket.id, of: fixture.care.id, idempotency: act, deadline: fixture.deadline
-        ) { _ in
-          var event = EventDraft(.commented, by: .agent(Fixture.kim))
-          event.entries = [EntryDraft(.comment, .commentAdded, body: "Noted.")]
-          return TicketChange(event)
-        }
-      } == 2)
+    var (creating, acting): (Set<UInt64>, Set<UInt64>) = ([], [])
+    // Some need one more: what a ledger knows of its services is asked for again every half second.
+    for round in 0..<20 where !creating.contains(1) || !acting.contains(2) {
+      let claim = try fixture.claim("creation-\(round)")
+      draft.idempotency = claim
+      let opening = try await ledger.open(claim, deadline: fixture.deadline)
+      let created = draft
+      creating.insert(
+        try await statements { _ = try await ledger.create(created, opening: opening, deadline: fixture.deadline) })
+      let act = try fixture.claim("act-\(round)")
+      acting.insert(
+        try await statements {
+          _ = try await ledger.perform(
+            on: ticket.id, of: fixture.care.id, idempotency: act, deadline: fixture.deadline
+          ) { _ in
+            var event = EventDraft(.commented, by: .agent(Fixture.kim))
+            event.entries = [EntryDraft(.comment, .commentAdded, body: "Noted.")]
+            return TicketChange(event)
+          }
+        })
+    }
+    #expect(creating.min() == 1 && acting.min() == 2)
   }
 
   @Test("many tickets are written in one transaction and one round trip, and lost races are told one by one")

@@ -96,8 +96,8 @@ enum BackupCommands {
     }
   }
 
-  /// Begins another numbering of changes: whoever watched the old installation has seen some that are not in the backup,
-  /// and is to load everything anew instead of going on behind them.
+  /// Begins another numbering of changes: whoever watched the old installation has seen some that are not in the
+  /// backup, and is to load everything anew instead of going on behind them.
   private static func renumber(_ database: ClusterDatabase) async throws {
     let pool = database.pool()
     do {
