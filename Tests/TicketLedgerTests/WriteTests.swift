@@ -279,14 +279,19 @@ import Testing
     // The first one fetches a block of ids.
     _ = try await ledger.create(draft, deadline: fixture.deadline)
     func statements(_ work: () async throws -> Void) async throws -> UInt64 {
-      let before = ledger.pool.metrics.queries
+      // Hints of what was written before may still be on their way.
+      var before = UInt64.max
+      while ledger.pool.metrics.queries != before {
+        before = ledger.pool.metrics.queries
+        _ = try await fixture.pool.query("SELECT pg_sleep(0.02)", deadline: fixture.deadline)
+      }
       try await work()
       return ledger.pool.metrics.queries - before
     }
     let ticket = try await fixture.ticket()
     var (creating, acting): (Set<UInt64>, Set<UInt64>) = ([], [])
-    // Some need one more: what a ledger knows of its services is asked for again every half second.
-    for round in 0..<20 where !creating.contains(1) || !acting.contains(2) {
+    // Some need one more: the hint of what is written, or what a ledger asks anew of its services every half second.
+    for round in 0..<50 where !creating.contains(1) || !acting.contains(2) {
       let claim = try fixture.claim("creation-\(round)")
       draft.idempotency = claim
       let opening = try await ledger.open(claim, deadline: fixture.deadline)
@@ -305,7 +310,8 @@ import Testing
           }
         })
     }
-    #expect(creating.min() == 1 && acting.min() == 2)
+    #expect(creating.min() == 1)
+    #expect(acting.min() == 2)
   }
 
   @Test("many tickets are written in one transaction and one round trip, and lost races are told one by one")
