@@ -181,7 +181,10 @@ let testTargets: [Target] = [
   tests("OutboundTests", ["Outbound", "EventLoop", "HandoffTestKit"]),
   tests(
     "TicketLedgerTests",
-    ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "Protobuf", "HandoffTestKit"],
+    [
+      "TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "Protobuf", "LedgerTestKit",
+      "HandoffTestKit",
+    ],
     exclude: ["Snapshots"]),
   // The services that tickets calls run beside it: they are real, as everywhere in these tests.
   tests(
