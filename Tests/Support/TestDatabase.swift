@@ -47,7 +47,10 @@ package final class TestDatabase: Sendable {
   package static var deadline: Deadline { .after(.seconds(600)) }
 
   static func configuration(url: String) -> PostgresConfiguration {
-    PostgresConfiguration(conninfo: url, applicationName: "handoff-tests")
+    var configuration = PostgresConfiguration(conninfo: url, applicationName: "handoff-tests")
+    // Hundreds of tests connect at once.
+    configuration.connectTimeout = .seconds(120)
+    return configuration
   }
 
   static func create(from template: String) async throws -> TestDatabase {
