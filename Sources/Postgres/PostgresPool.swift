@@ -15,8 +15,7 @@ package final class PostgresPool: Sendable {
 
   /// The configuration it was made with.
   package let configuration: PostgresConfiguration
-  /// The loops that its connections live on.
-  package let group: EventLoopGroup
+  let group: EventLoopGroup
   private let members: [Member]
   private let listener: ListenerReference
   let log: @Sendable (PostgresEvent) -> Void

@@ -15,10 +15,7 @@ extension ClusterTests {
       let ended = try await TestCluster.shared().handoff("demo")
       #expect(ended.code == 0, "\(ended.output)")
       // The act of each step and what came back of it.
-      let words = [
-        "010-", "***", "PENDING", "RESOLVED", "MASKED", "UNMASKED", "FORWARDED", "MAIL_SENT", "live: change", "DONE",
-      ]
-      for word in words {
+      for word in ["010-", "***", "PENDING", "RESOLVED", "MASKED", "UNMASKED", "FORWARDED", "MAIL_SENT"] {
         #expect(ended.output.contains(word), "\(word) is not in:\n\(ended.output)")
       }
     }

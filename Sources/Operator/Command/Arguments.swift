@@ -23,8 +23,7 @@ enum CommandName: String, CaseIterable, Sendable {
   var options: [CommandOption] {
     switch self {
     case .up: [.data, .port, .copies]
-    case .migrate: [.data]
-    case .seed: [.data, .tickets, .days, .seed]
+    case .migrate, .seed: [.data]
     case .demo: [.data, .edge, .certificates, .tickets, .signIns, .mails]
     case .doctor: [.data, .port]
     case .certificates: [.out, .host]
@@ -52,13 +51,9 @@ enum CommandOption: String, CaseIterable, Sendable {
   case url = "--url"
   case to = "--to"
   case from = "--from"
-  case days = "--days"
-  case seed = "--seed"
 
-  /// What stands behind it.
-  func value(of command: CommandName) -> String {
+  var value: String {
     switch self {
-    case .tickets where command == .seed: "N"
     case .data, .certificates, .out, .to, .from: "DIR"
     case .mails: "PLACE"
     case .host: "NAMES"
@@ -67,14 +62,11 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .copies: "NUMBERS"
     case .edge, .url: "URL"
     case .signIns: "FILE"
-    case .days, .seed: "N"
     }
   }
 
-  /// One line of a command's help.
-  func summary(of command: CommandName) -> String {
+  var summary: String {
     switch self {
-    case .tickets where command == .seed: "how many generated tickets, in the place of the demo's 500"
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
     case .copies: "how many of which daemon, for example tickets=3,mail=2 (default: one of each)"
@@ -87,8 +79,6 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .out: "where the certificates, or each program's own secrets, go"
     case .to: "the backup's directory, which must be new"
     case .from: "the backup's directory"
-    case .days: "over how many days they were received (default: 365)"
-    case .seed: "another number makes other tickets, the same one the same (default: 2024)"
     case .url: "what to ask: http://127.0.0.1:7201/readyz, or grpcs://127.0.0.1:7101 for its health"
     }
   }
@@ -139,15 +129,14 @@ struct Arguments: Sendable, Equatable {
   ) throws(OperatorError) {
     let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard let option = CommandOption(rawValue: parts[0]), command.options.contains(option) else {
-      let known = command.options.map { "\($0.rawValue) \($0.value(of: command))" } + ["--help"]
+      let known = command.options.map { "\($0.rawValue) \($0.value)" } + ["--help"]
       throw .usage(
         "\"\(word)\" is not an option of handoff \(command.rawValue)",
         advice: "It takes: \(known.joined(separator: ", ")).")
     }
     guard let value = parts.count == 2 ? parts[1] : rest.popFirst(), !value.isEmpty else {
       throw .usage(
-        "\(option.rawValue) needs a value",
-        advice: "For example: handoff \(command.rawValue) \(option.example(of: command))")
+        "\(option.rawValue) needs a value", advice: "For example: handoff \(command.rawValue) \(option.example)")
     }
     switch option {
     case .data:
@@ -157,7 +146,7 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed:
+    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -171,9 +160,8 @@ struct Arguments: Sendable, Equatable {
 }
 
 extension CommandOption {
-  fileprivate func example(of command: CommandName) -> String {
+  fileprivate var example: String {
     switch self {
-    case .tickets where command == .seed: "--tickets 100000"
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
     case .copies: "--copies tickets=3,mail=2"
@@ -186,8 +174,6 @@ extension CommandOption {
     case .out: "--out /run/handoff"
     case .to, .from: "\(rawValue) backup"
     case .url: "--url http://127.0.0.1:7201/readyz"
-    case .days: "--days 365"
-    case .seed: "--seed 7"
     }
   }
 }
@@ -206,10 +192,10 @@ func help(for command: CommandName?, details: String = "") -> String {
 
       """
   }
-  let usage = command.options.map { " [\($0.rawValue) \($0.value(of: command))]" }.joined()
+  let usage = command.options.map { " [\($0.rawValue) \($0.value)]" }.joined()
   var text = "handoff \(command.rawValue): \(command.summary)\n\nUsage: handoff \(command.rawValue)\(usage)\n"
   for option in command.options {
-    text += "\n  \(padded("\(option.rawValue) \(option.value(of: command))", 20))\(option.summary(of: command))"
+    text += "\n  \(padded("\(option.rawValue) \(option.value)", 20))\(option.summary)"
   }
   if !command.options.isEmpty { text += "\n" }
   return details.isEmpty ? text : "\(text)\n\(details)"

@@ -30,8 +30,7 @@ final class ClientConnection: Connection {
     let limits = owner.configuration.limits
     var setup = HTTP2Configuration(role: .client)
     setup.limits.headerListBytesMax = limits.headerListBytesMax
-    setup.streamWindowBytes = limits.streamWindowBytes
-    setup.connectionWindowBytes = limits.connectionWindowBytes
+    Self.setWindows(&setup)
     let session = try HTTP2Session(setup)
     super.init(fd, on: owner.loop, session: session, outboundBytesMax: limits.outboundBytesPerConnectionMax, tls: tls)
     session.delegate = self

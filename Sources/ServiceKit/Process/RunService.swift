@@ -148,7 +148,6 @@ private final class Daemon: Sendable {
       }
       phase.store(.draining, ordering: .relaxed)
       health.shutDown()
-      await process.runDrain()
       await server.drain(within: Self.drainLimit)
     }
     await process.runShutdown()
