@@ -237,6 +237,24 @@ import Testing
     #expect(try row.bool(0) && row.bool(1))
   }
 
+  @Test("keeping several pieces does not wait for one that is being settled, whose settler may wait for another")
+  func renewalBesideSettling() async throws {
+    let fixture = try await Fixture.make()
+    for _ in 1...2 { _ = try await fixture.ticket() }
+    let outbox = outbox(fixture)
+    let items = try await outbox.claim(deadline: fixture.deadline)
+    #expect(items.count == 2)
+    try await execute(fixture, "UPDATE outbox SET lease_time = 'epoch'")
+    try await fixture.pool.transaction(deadline: fixture.deadline) { transaction in
+      _ = try await transaction.query("DELETE FROM outbox WHERE id = \(items[0].id)")
+      try await outbox.renew(items, deadline: fixture.deadline)
+    }
+    let left = try await fixture.pool.query(
+      "SELECT id, lease_time > clock_timestamp() FROM outbox", deadline: fixture.deadline)
+    #expect(left.count == 1)
+    #expect(try left[0].value(0) == items[1].id && left[0].bool(1))
+  }
+
   @Test("a change with work hints at it, once it is committed")
   func hints() async throws {
     let fixture = try await Fixture.make()

@@ -194,7 +194,8 @@ package struct Outbox: Sendable {
     }
   }
 
-  /// Keeps claimed work for another lease, less what has been taken over meanwhile or has run out of time.
+  /// Keeps claimed work for another lease, less what has been taken over meanwhile or has run out of time, and without
+  /// waiting for what is being settled.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func renew(_ items: [OutboxItem], deadline: Deadline) async throws {
@@ -203,11 +204,14 @@ package struct Outbox: Sendable {
     try await ServiceError.translating {
       _ = try await pool.query(
         """
+        WITH held AS (
+          SELECT o.id FROM unnest(\(items.map(\.id)), \(items.compactMap(\.leaseHolder))) AS h (id, holder)
+          JOIN outbox AS o ON o.id = h.id AND o.lease_holder = h.holder FOR UPDATE OF o SKIP LOCKED
+        )
         UPDATE outbox AS o
         SET lease_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond',
           due_time = clock_timestamp() + \(leaseDuration.milliseconds) * interval '1 millisecond'
-        FROM unnest(\(items.map(\.id)), \(items.compactMap(\.leaseHolder))) AS h (id, holder)
-        WHERE o.id = h.id AND o.lease_holder = h.holder
+        FROM held WHERE o.id = held.id
         """, deadline: deadline)
     }
   }
