@@ -19,7 +19,7 @@ def calls(cluster, token, method, message, connections, streams, count):
         run = Run(
             ["h2load", f"-n{count}", f"-c{connections}", f"-m{streams}", "-t1", "-d", body,
              "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", "grpc-timeout: 30S",
-             "-H", f"authorization: Bearer {token}", f"http://{cluster.addresses['gateway']}/{SERVICE}/{method}"],
+             "-H", f"authorization: Bearer {token}", f"https://{cluster.addresses['gateway']}/{SERVICE}/{method}"],
             timeout=3600)
     good = re.search(r"status codes: (\d+) 2xx", run.output)
     answered = cluster.answered("gateway", method) - before
