@@ -199,7 +199,7 @@ package struct Outbox: Sendable {
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func renew(_ items: [OutboxItem], deadline: Deadline) async throws {
-    let items = items.filter { !$0.deadline.hasPassed }
+    let items = items.filter { $0.leaseHolder != nil && !$0.deadline.hasPassed }
     guard !items.isEmpty else { return }
     try await ServiceError.translating {
       _ = try await pool.query(
