@@ -146,7 +146,7 @@ final class TurnQueue: Sendable {
       do {
         return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
           let book = TurnBook(transaction)
-          let orders = await orders(of: waiters, book)
+          let orders = try await orders(of: waiters, book)
           let writes = orders.compactMap { try? $0.get().write }
           try await transaction.commit(with: writes.map(\.statement) + book.moves)
           return orders.map { $0.map { $0.write.intended } }
@@ -160,14 +160,15 @@ final class TurnQueue: Sendable {
   }
 
   /// Works out all; each counts on the ones before being written.
-  private func orders(of waiters: [Waiter], _ book: TurnBook) async -> [Result<Order, any Error>] {
+  private func orders(of waiters: [Waiter], _ book: TurnBook) async throws -> [Result<Order, any Error>] {
     var orders: [Result<Order, any Error>] = []
     for waiter in waiters {
       do {
         let order = try await waiter.work(book, .failure)
         for cursor in order.turns { book.use(cursor) }
         orders.append(.success(order))
-      } catch {
+      } catch let error as ServiceError where !error.isOfDatabase {
+        // Nothing was sent: the others go on. A failed statement ends the transaction, which may be run again.
         orders.append(.failure(error))
       }
     }
