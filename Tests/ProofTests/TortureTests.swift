@@ -22,7 +22,7 @@ extension ProofTests {
       let surroundings = try RunningProgram(
         try TestPython.path(), ["\(ProofScale.clients)/surroundings.py", cluster.data] + copies,
         environment: PythonClient.environment)
-      let said = try await surroundings.wait(for: "\ncontrol ")
+      let said = try await surroundings.wait(for: "\nready\n")
       var variables: [String: String] = [:]
       for line in said.split(separator: "\n") where line.hasPrefix("HANDOFF_") {
         let words = line.split(separator: "=", maxSplits: 1).map(String.init)

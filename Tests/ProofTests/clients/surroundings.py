@@ -123,7 +123,8 @@ def main():
     control = Server(("127.0.0.1", 0), Orders)
     threading.Thread(target=control.serve_forever, daemon=True).start()
     print(f"HANDOFF_MAIL_SMTP_URL=smtp://127.0.0.1:{smtp.port}?starttls=off")
-    print("control %s:%d" % control.server_address, flush=True)
+    print("control %s:%d" % control.server_address)
+    print("ready", flush=True)
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(0)
