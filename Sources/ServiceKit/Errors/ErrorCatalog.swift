@@ -156,7 +156,7 @@ extension Reason {
     case .credentialMissing:
       .init(.unauthenticated, 401, .signIn, "the request carries no valid credential; sign in or send an API key")
     case .callerUnknown:
-      .init(.unauthenticated, 401, .no, "the calling process did not prove its name; check its token file")
+      .init(.unauthenticated, 401, .no, "the calling process did not prove its name; check its certificate")
     case .callerNotAllowed: .init(.permissionDenied, 403, .no, "this method is not for this caller")
     case .permissionDenied: .init(.permissionDenied, 403, .no, "you lack the right for this; ask an administrator")
     case .csrfTokenInvalid:
