@@ -20,7 +20,8 @@ extension LoopPool: SessionOwner {
   func sessionProgressed(_ session: Session) {
     switch session.use {
     case .shared:
-      if session.isDrained { setIdle(session) } else if waiting > 0 { queuePump() }
+      // A cancel request on its way would hit whatever comes next.
+      if session.isDrained, !session.isCancelUnderWay { setIdle(session) } else if waiting > 0 { queuePump() }
     case .returning: settle(session)
     case .exclusive: break
     }

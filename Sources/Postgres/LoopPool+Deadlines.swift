@@ -26,6 +26,7 @@ extension LoopPool {
     let queued = expired.filter { $0.state == .queued }
     if !queued.isEmpty {
       remove { [now = loop.now] in !$0.deadline.isNever && $0.deadline.time <= now }
+      updateGauges()
       for request in queued { request.finish(.failure(PostgresError.deadlineExceeded)) }
     }
     for request in expired where request.state == .sent { abandon(request, PostgresError.deadlineExceeded) }
@@ -34,9 +35,11 @@ extension LoopPool {
     updateGauges()
   }
 
-  // Only the statement that the server works on can be cancelled; one behind it is when its turn comes.
+  // Only what the server works on can be cancelled; a group behind it is when its turn comes. Neighbours in the group
+  // are undone with the abandoned request, and run again: not worth it for lookups, which are quick, while anybody
+  // waits for one of them.
   func cancelAbandoned(on session: Session) {
-    guard let request = session.current, request.abandonment != nil, !session.isCancelUnderWay,
+    guard let group = session.current, group.isWorthCancelling, !session.isCancelUnderWay,
       let handle = session.cancelHandle()
     else { return }
     session.isCancelUnderWay = true

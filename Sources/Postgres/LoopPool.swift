@@ -89,8 +89,8 @@ final class LoopPool {
       request.abandonment = error
     case .queued:
       remove { $0 === request }
-      request.finish(.failure(error))
       updateGauges()
+      request.finish(.failure(error))
     case .sent:
       guard request.abandonment == nil else { return }
       request.abandonment = error

@@ -113,6 +113,12 @@ final class RequestGroup {
   var syncError: PostgresError?
 
   init(_ requests: [Request]) { self.requests = requests }
+
+  /// Whether it has an abandoned request that may be slow, or nobody waits for any of them.
+  var isWorthCancelling: Bool {
+    guard !requests.isEmpty else { return false }
+    return requests.contains { $0.abandonment != nil && !$0.isLookup } || requests.allSatisfy { $0.abandonment != nil }
+  }
 }
 
 /// The isolation of a transaction, as in `BEGIN ISOLATION LEVEL`.

@@ -82,13 +82,14 @@ final class Session {
   /// What another thread needs to cancel the running statement; to be freed with `PQfreeCancel`.
   func cancelHandle() -> OpaquePointer? { connection.flatMap { PQgetCancel($0) } }
 
-  /// The request that the server works on; nil when there is none or its work is housekeeping.
-  var current: Request? {
-    switch expected.first {
-    case .preparation(_, let request), .statement(_, let request), .control(let request, _): request
-    case .sync(let group): group.requests.count == 1 ? group.requests.first : nil
-    case .housekeeping, nil: nil
+  /// The requests that the server works on: their group was sent together, and no answer to any of them leaves the
+  /// server before its output buffer is full or all are done, so that nobody can tell which one it is.
+  var current: RequestGroup? {
+    var current: RequestGroup?
+    expected.visit { expectation in
+      if current == nil, case .sync(let group) = expectation { current = group }
     }
+    return current
   }
 
   /// Calls `body` for every request sent and not answered.
@@ -196,7 +197,9 @@ extension Session {
       expected.append(.housekeeping)
       guard PQsendQueryParams(connection, entry.deallocation, 0, nil, nil, nil, nil, 1) == 1 else { return false }
     }
-    return true
+    // A sync of their own: CREATE DATABASE and its like must be the first statement after one.
+    expected.append(.sync(RequestGroup([])))
+    return PQpipelineSync(connection) == 1
   }
 
   private func flush() {
@@ -286,13 +289,13 @@ extension Session {
       _ = expected.popFirst()
       requestsInFlight -= group.requests.count
       for request in group.requests where !request.isLookup { othersInFlight -= 1 }
+      owner?.session(self, completed: group)
       if isDrained {
         hasAbandoned = false
         if !isCancelUnderWay { wasCancelled = false }
         guardTimer?.cancel()
         guardTimer = nil
       }
-      owner?.session(self, completed: group)
       return nil
     case PGRES_TUPLES_OK, PGRES_COMMAND_OK:
       if case .preparation(let entry, _) = expectation { entry.isReady = true }

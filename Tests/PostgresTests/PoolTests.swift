@@ -142,6 +142,21 @@ import Testing
     }
     await pool.close()
   }
+
+  @Test("a statement that must be alone, like VACUUM, is so even when others are forgotten to make room for it")
+  func alone() async throws {
+    var configuration = try await SharedDatabase.value().configuration
+    configuration.connectionsMax = 1
+    configuration.statementsMax = 2
+    let pool = PostgresPool(configuration, group: TestLoops.group)
+    try await onLoop {
+      for number in 0..<8 {
+        let query: Query = "VACUUM \(unescaped: "/* \(number) */") pg_catalog.pg_language"
+        _ = try await pool.query(query, deadline: TestDatabase.deadline)
+      }
+    }
+    await pool.close()
+  }
 }
 
 /// Runs `body` on the first of the test loops.

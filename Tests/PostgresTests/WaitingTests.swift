@@ -8,8 +8,11 @@ import Testing
   private let deadline = TestDatabase.deadline
 
   /// A pool with one connection on one loop, so that callers must wait for one another.
-  private func narrowPool(waitersMax: Int = 100) async throws -> PostgresPool {
+  private func narrowPool(
+    waitersMax: Int = 100, statementTimeout: Duration = .seconds(30)
+  ) async throws -> PostgresPool {
     var configuration = try await SharedDatabase.value().configuration
+    configuration.statementTimeout = statementTimeout
     configuration.connectionsMax = 1
     configuration.waitersMax = waitersMax
     return PostgresPool(configuration, group: try SingleLoop.group.get())
@@ -69,7 +72,8 @@ import Testing
 
   @Test("neighbours of a read that is cancelled get their answers", .timeLimit(.minutes(1)))
   func neighboursOfCancelled() async throws {
-    let pool = try await narrowPool()
+    // Nothing but the cancel request ends it.
+    let pool = try await narrowPool(statementTimeout: .zero)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for number in Int64(0)..<40 {
         group.addTask {

@@ -3,9 +3,9 @@ import Synchronization
 
 /// The PostgreSQL server that the tests of this process use.
 ///
-/// `HANDOFF_TEST_DATABASE_URL` names an existing one (a superuser's URL). Without it, a private cluster is made in a
-/// temporary directory on first use: a unix socket only, no fsync. A watchdog shell owns it and removes it as soon as
-/// this process is gone, however it ends.
+/// `HANDOFF_TEST_DATABASE_URL` names an existing one (a superuser's URL). Without it, a private cluster is made in
+/// memory, or in a temporary directory, on first use: a unix socket only, no fsync. A watchdog shell owns it and removes
+/// it as soon as this process is gone, however it ends.
 package struct PostgresCluster: Sendable {
   /// A superuser's URL of the database `postgres`.
   package let url: String
@@ -50,12 +50,23 @@ package struct PostgresCluster: Sendable {
           or set HANDOFF_TEST_DATABASE_URL to the URL of a superuser of a server for tests.
           """)
     }
-    let directory = "/tmp/handoff-test-\(getpid())"
+    let directory = "\(parent())/handoff-test-\(getpid())"
     guard let line = launchWatchdog(programs, directory), line == "ready" else {
       throw Unavailable(description: "PostgreSQL in \(programs) did not start a cluster in \(directory).")
     }
     let host = directory.replacingOccurrences(of: "/", with: "%2F")
     return PostgresCluster(url: "postgresql://postgres@\(host)/postgres")
+  }
+
+  // In memory when there is room: every test creates and drops a database of hundreds of files, and ext4 takes longer
+  // for each new file the more have just been deleted.
+  private static func parent() -> String {
+    let memory = "/dev/shm"
+    let roomMin: Int64 = 2 << 30
+    let attributes = try? FileManager.default.attributesOfFileSystem(forPath: memory)
+    guard access(memory, W_OK) == 0, let room = attributes?[.systemFreeSize] as? NSNumber, room.int64Value >= roomMin
+    else { return "/tmp" }
+    return memory
   }
 
   private static func findPrograms() -> String? {
