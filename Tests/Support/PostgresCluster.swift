@@ -4,8 +4,8 @@ import Synchronization
 /// The PostgreSQL server that the tests of this process use.
 ///
 /// `HANDOFF_TEST_DATABASE_URL` names an existing one (a superuser's URL). Without it, a private cluster is made in
-/// memory, or in a temporary directory, on first use: a unix socket only, no fsync. A watchdog shell owns it and removes
-/// it as soon as this process is gone, however it ends.
+/// memory, or in a temporary directory, on first use: a unix socket only, no fsync. A watchdog shell owns it and
+/// removes it as soon as this process is gone, however it ends.
 package struct PostgresCluster: Sendable {
   /// A superuser's URL of the database `postgres`.
   package let url: String
