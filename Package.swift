@@ -119,7 +119,9 @@ let executables: [Target] = [
   .executableTarget(
     name: "rpc-bench", dependencies: ["RPC", "Crypto", "EventLoop", "ServiceKit", "TestProtos"],
     path: "Benchmarks/rpc/handoff", swiftSettings: swiftSettings),
-  executable("handoff-tickets", ["Tickets", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
+  executable(
+    "handoff-tickets",
+    ["EventLoop", "HandoffAPI", "RPC", "ServiceDatabase", "ServiceKit", "TicketLedger", "Tickets"]),
   executable("handoff-assignment", ["Assignment", "HandoffAPI", "TicketLedger", "ServiceDatabase", "ServiceKit"]),
   executable("handoff-mail", ["EventLoop", "HandoffAPI", "Mail", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
   executable("handoff-masking", ["Masking", "HandoffAPI", "ServiceDatabase", "ServiceKit", "TicketLedger"]),
@@ -179,7 +181,10 @@ let testTargets: [Target] = [
   tests("OutboundTests", ["Outbound", "EventLoop", "HandoffTestKit"]),
   tests(
     "TicketLedgerTests",
-    ["TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "Protobuf", "HandoffTestKit"],
+    [
+      "TicketLedger", "Postgres", "EventLoop", "ServiceKit", "Crypto", "HandoffAPI", "Protobuf", "LedgerTestKit",
+      "HandoffTestKit",
+    ],
     exclude: ["Snapshots"]),
   // The services that tickets calls run beside it: they are real, as everywhere in these tests.
   tests(
@@ -215,7 +220,9 @@ let testTargets: [Target] = [
       "Mail", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC", "Protobuf", "Outbound",
       "EventLoop", "Crypto",
     ]),
-  tests("OperatorTests", ["Operator", "Crypto", "EventLoop", "Postgres", "RPC"]),
+  tests(
+    "OperatorTests",
+    ["Operator", "HandoffTestKit", "TicketLedger", "ServiceKit", "Postgres", "Crypto", "EventLoop", "RPC"]),
   // Runs the executables beside it; depends on none, so that it tests what was built and not what it links.
   tests("ClusterTests", ["ClusterTestKit", "HandoffTestKit"], exclude: ["clients"]),
   // The long proofs; a short run of each is part of every test run.

@@ -8,14 +8,14 @@ WITH changed AS (
   RETURNING service_id, id
 ), event AS (
   INSERT INTO handoff.ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, cause_sequence,
-    changes, create_time, hash)
+    changes, create_time, hash, version)
   SELECT c.service_id, c.id, 1, 'CREATED', 'AGENT', 'agents/1', 0,
     '[{"field":"state","before":"","after":"UNASSIGNED"},'
     '{"field":"priority","before":"","after":"NORMAL"},{"field":"channel","before":"","after":"HELP_CENTER"},'
     '{"field":"language","before":"","after":"en"},{"field":"submission_type","before":"","after":"1"},'
     '{"field":"customer.number","before":"","after":"105"},'
     '{"field":"creator","before":"","after":"1"},{"field":"entry","before":"","after":"8280"}]',
-    clock_timestamp(), decode(repeat('ab', 32), 'hex')
+    clock_timestamp(), decode(repeat('ab', 32), 'hex'), 1
   FROM changed AS c
 ), entry AS (
   INSERT INTO handoff.ticket_entry (service_id, ticket_id, id, kind, act, actor_kind, actor_name, body, body_salt,
@@ -24,6 +24,9 @@ WITH changed AS (
     'I ordered shoes a week ago. Where are they?', decode(repeat('ab', 16), 'hex'), decode(repeat('ab', 32), 'hex'),
     clock_timestamp()
   FROM changed AS c
+), told AS (
+  INSERT INTO handoff.ticket_change (service_id, ticket_id, first_sequence, last_sequence, version)
+  SELECT c.service_id, c.id, 1, 1, 1 FROM changed AS c
 ), counted AS (
   INSERT INTO handoff.ticket_count_change (service_id, minute, agent_id, state, change)
   SELECT c.service_id, date_trunc('minute', clock_timestamp()), 0, 'UNASSIGNED', 1 FROM changed AS c
@@ -41,16 +44,19 @@ WITH changed AS (
   RETURNING service_id, id, create_time
 ), event AS (
   INSERT INTO handoff.ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, cause_sequence,
-    changes, create_time, hash)
+    changes, create_time, hash, version)
   SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES
     (2, 'TRIGGER_FIRED', 'TRIGGER', 'services/care/triggers/2', 1,
       '[{"field":"trigger","before":"","after":"services/care/triggers/2"},'
       '{"field":"trigger_version","before":"","after":"1"}]',
-      clock_timestamp(), decode(repeat('ab', 32), 'hex')),
+      clock_timestamp(), decode(repeat('ab', 32), 'hex'), 2),
     (3, 'ASSIGNED', 'TRIGGER', 'services/care/triggers/2', 2,
       '[{"field":"state","before":"UNASSIGNED","after":"PROCESSING"},'
       '{"field":"agent","before":"","after":"2"},{"field":"group","before":"","after":"1"}]',
-      clock_timestamp(), decode(repeat('ab', 32), 'hex'))) AS v
+      clock_timestamp(), decode(repeat('ab', 32), 'hex'), 2)) AS v
+), told AS (
+  INSERT INTO handoff.ticket_change (service_id, ticket_id, first_sequence, last_sequence, version)
+  SELECT c.service_id, c.id, 2, 3, 2 FROM changed AS c
 ), counted AS (
   INSERT INTO handoff.ticket_count_change (service_id, minute, agent_id, state, change)
   SELECT c.service_id, date_trunc('minute', c.create_time), v.* FROM changed AS c, (VALUES

@@ -128,9 +128,7 @@ class Cluster:
         self.data = os.path.join(place, "data")
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HANDOFF_LOG_LEVEL": "warning",
                        "HANDOFF_DATABASE_URL": postgres.url()}
-        _run([os.path.join(programs, "handoff"), "seed", "--data", self.data], env=environment, cwd="/")
-        postgres.sql("CREATE DATABASE peer TEMPLATE handoff", database="postgres")
-        postgres.sql("CREATE SEQUENCE peer_ticket START 1000000 CACHE 64", database="peer")
+        self.seed(programs, environment, postgres)
         self._process = subprocess.Popen(
             [os.path.join(programs, "handoff"), "up", "--data", self.data, "--port", "0"], env=environment, cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -139,6 +137,11 @@ class Cluster:
         self.addresses = dict(line.split(" ", 1) for line in lines if not line.startswith("#"))
         people = [line.split()[:2] for line in self._read("sign-ins.txt").splitlines() if not line.startswith("#")]
         self._password = dict(people)
+
+    def seed(self, programs, environment, postgres):
+        _run([os.path.join(programs, "handoff"), "seed", "--data", self.data], env=environment, cwd="/")
+        postgres.sql("CREATE DATABASE peer TEMPLATE handoff", database="postgres")
+        postgres.sql("CREATE SEQUENCE peer_ticket START 1000000 CACHE 64", database="peer")
 
     def _await(self, words):
         said, end = b"", time.monotonic() + 180
@@ -158,6 +161,11 @@ class Cluster:
         headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
         request = urllib.request.Request(self.addresses["edge"] + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)
+
+    def get(self, path, token):
+        request = urllib.request.Request(self.addresses["edge"] + path, headers={"authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return json.load(reply)
 
     def sign_in(self):

@@ -37,9 +37,31 @@ extension AssignmentService {
   ///   PERMISSION_DENIED, REQUEST_ID_REUSED.
   package func forwardTicket(_ request: ForwardTicketRequest, _ call: CallContext) async throws -> Ticket {
     let name = try TicketName(request.name, field: "name")
+    return try await forward(request, name, try await ledger.access(call, ticket: name), call)
+  }
+
+  /// Hands a ticket to an agent of a group in the name of the agent who ordered it.
+  ///
+  /// - Throws: as ``forwardTicket(_:_:)``.
+  package func forwardTicketOnBehalf(
+    _ request: ForwardTicketOnBehalfRequest, _ call: CallContext
+  ) async throws -> Ticket {
+    let order = request.request ?? ForwardTicketRequest()
+    let name = try TicketName(order.name, field: "request.name")
+    let principal = try AgentName(request.principal, field: "principal")
+    do {
+      let access = try await ledger.access(.agent(principal.id), serviceCode: name.service, deadline: call.deadline)
+      return try await forward(order, name, access, call)
+    } catch let error as ServiceError where error.reason == .serviceNotFound {
+      throw ServiceError(.ticketNotFound)
+    }
+  }
+
+  private func forward(
+    _ request: ForwardTicketRequest, _ name: TicketName, _ access: Access, _ call: CallContext
+  ) async throws -> Ticket {
     let group = try GroupName(request.group, field: "group")
     let agent = try AgentName(request.agent, field: "agent")
-    let access = try await ledger.access(call, ticket: name)
     try access.require(.forward)
     let written = try await ledger.perform(
       on: name, access: access, version: request.version,

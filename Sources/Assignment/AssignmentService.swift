@@ -36,7 +36,7 @@ package struct AssignmentService: AssignmentServiceProvider {
         "SimulateTriggers",
       ], callers: ["gateway", "operator"]),
     CallerRule("AssignmentService", ["VerifyCredential"], callers: ["gateway"]),
-    CallerRule("AssignmentService", ["RunTriggers"], callers: ["tickets"]),
+    CallerRule("AssignmentService", ["RunTriggers", "ForwardTicketOnBehalf"], callers: ["tickets"]),
   ]
 
   /// The claim of a request that is safe to repeat; nil when it has no request id.

@@ -45,6 +45,16 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0020_number_tickets_in_order.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0021_search_texts.sql"
+#include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0022_create_change_log.sql"
+#include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0023_tell_of_rights.sql"
+#include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0024_create_batches.sql"
+#include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0025_version_events.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

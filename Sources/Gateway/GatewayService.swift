@@ -9,15 +9,21 @@ import ServiceKit
 /// The daemons behind the gateway.
 package struct Backends: Sendable {
   private let tickets: any RPCTransport
+  private let liveTickets: any RPCTransport
   private let assignment: any RPCTransport
   private let mail: any RPCTransport
   private let masking: any RPCTransport
 
   /// Names the channel to each daemon.
+  ///
+  /// - Parameter liveTickets: a channel of its own for live streams, so that slow clients hold up no other call; nil:
+  ///   they share `tickets`.
   package init(
-    tickets: any RPCTransport, assignment: any RPCTransport, mail: any RPCTransport, masking: any RPCTransport
+    tickets: any RPCTransport, liveTickets: (any RPCTransport)? = nil, assignment: any RPCTransport,
+    mail: any RPCTransport, masking: any RPCTransport
   ) {
     self.tickets = tickets
+    self.liveTickets = liveTickets ?? tickets
     self.assignment = assignment
     self.mail = mail
     self.masking = masking
@@ -34,6 +40,11 @@ package struct Backends: Sendable {
     }
   }
 
+  /// The channel to a daemon for live streams; nil for the gateway itself.
+  func liveChannel(to backend: Backend) -> (any RPCTransport)? {
+    backend == .tickets ? liveTickets : channel(to: backend)
+  }
+
   var assignmentClient: AssignmentServiceClient { AssignmentServiceClient(assignment) }
 }
 
@@ -46,6 +57,8 @@ package final class GatewayService: Sendable {
 
   let backends: Backends
   let sessions: Sessions
+  /// The live streams that are open here.
+  package let streams: OpenStreams
   private let throttle: SignInThrottle
 
   /// Creates the service.
@@ -53,6 +66,7 @@ package final class GatewayService: Sendable {
     self.backends = backends
     self.sessions = sessions
     throttle = SignInThrottle(pool: pool)
+    streams = OpenStreams(store: SessionStore(pool: pool))
   }
 
   /// The gRPC form of the API: one handler for each row of the route table.
@@ -76,6 +90,14 @@ package final class GatewayService: Sendable {
     case .download:
       .rawServerStreaming(route.method) { [self] request, responses, call in
         try await download(route, request, authorization: call.metadata["authorization"], call) { message in
+          try await responses.send(message)
+        }
+      }
+    case .live:
+      .rawServerStreaming(route.method) { [self] request, responses, call in
+        try await watch(
+          route, request, authorization: call.metadata["authorization"], deadline: call.deadline, call
+        ) { message in
           try await responses.send(message)
         }
       }

@@ -52,7 +52,7 @@ package struct HTTPGateway: HTTPHandler {
     return HTTPRefusal(headers: problem.headers, body: problem.body)
   }
 
-  /// The JSON of an answer; nil when it has been sent as a file.
+  /// The JSON of an answer; nil when it has been sent as a file or a stream.
   private func answer(
     _ request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext
   ) async throws -> [UInt8]? {
@@ -81,6 +81,11 @@ package struct HTTPGateway: HTTPHandler {
       let message = DynamicMessage(method.input, in: arena)
       try fill(message, route, request, query: query)
       if let field { try put(value, named: field, into: message) }
+      if route.shape == .live {
+        if let id = request.header("last-event-id"), !id.isEmpty { try put(id, named: "resume_after", into: message) }
+        try await watch(route, request, message.serialized(), method, writer, call)
+        return nil
+      }
       let response = try await service.respond(
         to: route, message.serialized(), authorization: request.header("authorization"), call)
       return MessageWriter.json(try DynamicMessage(serialized: response, as: method.output, in: Arena()))

@@ -31,6 +31,18 @@ struct SessionStore: Sendable {
     return try rows.first.map { AgentID(try $0.int64(0)) }
   }
 
+  /// Those of some sessions that have not ended, as ``agent(tokenHash:deadline:)`` has it.
+  func open(of tokenHashes: [[UInt8]], deadline: Deadline) async throws -> Set<[UInt8]> {
+    let rows = try await query(
+      """
+      SELECT session.token_hash FROM unnest(\(tokenHashes.map { Hex.encode($0) })) AS asked (hash)
+      JOIN session ON session.token_hash = decode(asked.hash, 'hex') JOIN agent ON agent.id = session.agent_id
+      WHERE session.expire_time > now() AND agent.is_active
+        AND (agent.password_time IS NULL OR agent.password_time <= session.create_time)
+      """, deadline: deadline)
+    return Set(try rows.map { try $0.value(0) as [UInt8] })
+  }
+
   /// Removes a session; false when there was none.
   func delete(tokenHash: [UInt8], deadline: Deadline) async throws -> Bool {
     try await query("DELETE FROM session WHERE token_hash = \(tokenHash)", deadline: deadline).affected > 0

@@ -46,6 +46,13 @@ package final class Sessions: Sendable {
     }
   }
 
+  /// The hash by which the database knows the session that a call's `authorization` field names.
+  ///
+  /// - Throws: CREDENTIAL_MISSING without the field.
+  static func tokenHash(_ authorization: String?) throws(ServiceError) -> [UInt8] {
+    SHA256.hash(try token(authorization))
+  }
+
   /// Ends the session that a call's `authorization` field names. Throws as ``agent(authorization:deadline:)``.
   func close(authorization: String?, deadline: Deadline) async throws {
     let token = try Self.token(authorization)

@@ -102,7 +102,8 @@ extension MaskingService {
     }
     var change = TicketChange(event)
     change.companions =
-      plan.changes.map { CopyStore.set($0.before, to: $0.after) } + MaskStore.move(plan.moved)
+      plan.changes.map { CopyStore.set($0.before, to: $0.after) } + CopyStore.index(plan.changes, of: tickets)
+      + MaskStore.move(plan.moved)
     change.attachments =
       MaskStore.insert(ids, sealed, at: tickets.own.readTime, by: agent)
       + [MaskActStore.insert(.mask, of: ids, by: agent, reason: nil)]

@@ -97,7 +97,7 @@ extension MaskingService {
     if !plan.gone.isEmpty { event.notes.append(CodeChange("changed_since", "", String(plan.gone.count))) }
     var change = TicketChange(event)
     change.companions =
-      plan.changes.map { CopyStore.set($0.before, to: $0.after) }
+      plan.changes.map { CopyStore.set($0.before, to: $0.after) } + CopyStore.index(plan.changes, of: tickets)
       + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved)
     change.attachments =
       MaskStore.takeOff(name.id, by: agent)

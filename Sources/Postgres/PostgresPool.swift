@@ -15,7 +15,8 @@ package final class PostgresPool: Sendable {
 
   /// The configuration it was made with.
   package let configuration: PostgresConfiguration
-  let group: EventLoopGroup
+  /// The loops that its connections live on.
+  package let group: EventLoopGroup
   private let members: [Member]
   private let listener: ListenerReference
   let log: @Sendable (PostgresEvent) -> Void

@@ -55,6 +55,13 @@ struct FieldSaving: Sendable {
   /// An agent with the ticket right saves; else a customer's inquiry comes in.
   let isByAgent: Bool
   let isByAdministrator: Bool
+  /// Names of the files that the ticket has, and of those that the request puts on it.
+  var files: Set<String> = []
+
+  /// Whether a request names files in a field.
+  func namesFiles(_ wanted: FieldValues) -> Bool {
+    wanted.values.contains { catalog.field(code: $0.code)?.kind == .file }
+  }
 
   /// What is to be written; everything that is wrong is noted.
   ///
@@ -74,6 +81,10 @@ struct FieldSaving: Sendable {
       named.insert(field.id)
       do throws(FieldProblem) {
         let text = try FieldRules.stored(values, in: field.rule)
+        if field.kind == .file, !FieldRules.values(text, of: .file).allSatisfy(files.contains) {
+          throw FieldProblem(
+            code: code, rule: .invalid, text: "must be files on the ticket, or among the request's attachments")
+        }
         after[field.id] = text.isEmpty ? nil : text
         guard current[field.id] ?? "" != text else { continue }
         changes.append(

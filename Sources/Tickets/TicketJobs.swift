@@ -47,13 +47,27 @@ package struct TicketJobs: Sendable {
       every(.seconds(5), "complete_tickets", on: group.next()) { deadline in
         _ = try await completeDueTickets(deadline: deadline)
       },
+      every(.seconds(60), "index_texts", on: group.next()) { deadline in
+        _ = try await ledger.indexBacklog(deadline: deadline)
+      },
       every(.seconds(300), "remove_old_rows", on: group.next()) { deadline in
         try await removeOldRows(deadline: deadline)
       },
+      numberChanges(on: group.next()),
     ]
     return {
       for task in tasks { task.cancel() }
       for task in tasks { await task.value }
+    }
+  }
+
+  private func numberChanges(on loop: EventLoop) -> Task<Void, Never> {
+    let sequencer = ChangeSequencer(pool: ledger.pool)
+    let log = log
+    return Task(executorPreference: loop) {
+      await sequencer.run(on: loop) { error in
+        log.warning("job.failed", ["job": "number_changes", "cause": .string(String(describing: error))])
+      }
     }
   }
 
@@ -87,7 +101,7 @@ package struct TicketJobs: Sendable {
     }
   }
 
-  /// Removes request ids, work given up and unused files whose time is over.
+  /// Removes request ids, numbered changes, batches, work given up and unused files whose time is over.
   ///
   /// - Throws: the database's errors as `ServiceError`.
   package func removeOldRows(deadline: Deadline) async throws {
@@ -97,6 +111,13 @@ package struct TicketJobs: Sendable {
       UInt64(
         try await all(deadline) {
           try await store.removeUnusedAttachments(limit: Int(TicketLedger.removedMax), deadline: deadline)
+        }))
+    removed.with("change").add(
+      UInt64(try await all(deadline) { try await ledger.removeOldChanges(deadline: deadline) }))
+    removed.with("batch").add(
+      UInt64(
+        try await all(deadline) {
+          try await BatchStore(pool: ledger.pool).removeOld(limit: Int(TicketLedger.removedMax), deadline: deadline)
         }))
     for topic in OutboxTopic.allCases {
       removed.with("outbox").add(

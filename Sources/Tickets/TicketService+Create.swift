@@ -114,7 +114,8 @@ extension TicketService {
     guard wanted.submissionType != nil || !wanted.fieldValues.isEmpty else { return [] }
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: access.service.id, deadline: deadline), type: wanted.submissionType?.id,
-      isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator)
+      isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator,
+      files: Set(wanted.attachments.names.map(\.description)))
     var check = RequestCheck()
     let changes = saving.changes(wanted.fieldValues, current: [:], .customerForm, &check)
     try check.done()

@@ -13,12 +13,7 @@ extension TicketService {
     try access.require(.ticket)
     let counters = try await ledger.counters(
       of: access.service, for: access.member?.agentID, deadline: call.deadline)
-    return Counters(
-      agentCount: counters.agentCount, receivedToday: counters.receivedToday,
-      unassignedToday: counters.unassignedToday, unassignedTotal: counters.unassignedTotal,
-      resolvedPercent: counters.resolvedPercent, stateCounts: Self.counts(counters.byState),
-      myStateCounts: Self.counts(counters.mineByState), myCallBackCount: counters.myCallBackCount,
-      myEscalatedCount: counters.myEscalatedCount)
+    return Counters(counters)
   }
 
   /// Returns a service.
@@ -76,6 +71,18 @@ extension TicketService {
     let nodes = try await store.processingTypes(of: access.service.id, deadline: call.deadline)
     return ListProcessingTypesResponse(
       processingTypes: nodes.map { node in node.message { TypeTree.processing.name(name.code, $0) } })
+  }
+}
+
+extension Counters {
+  /// The API's message of counters.
+  init(_ counters: ServiceCounters) {
+    self.init(
+      agentCount: counters.agentCount, receivedToday: counters.receivedToday,
+      unassignedToday: counters.unassignedToday, unassignedTotal: counters.unassignedTotal,
+      resolvedPercent: counters.resolvedPercent, stateCounts: Self.counts(counters.byState),
+      myStateCounts: Self.counts(counters.mineByState), myCallBackCount: counters.myCallBackCount,
+      myEscalatedCount: counters.myEscalatedCount)
   }
 
   private static func counts(_ counts: [TicketState: Int64]) -> [StateCount] {

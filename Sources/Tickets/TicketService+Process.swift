@@ -23,14 +23,18 @@ extension TicketService {
     let written = try await ledger.perform(
       on: order.name, access: access, version: order.version, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      try await change(order, on: ticket, access, call)
+      try await change(order, on: ticket, access, call.onward())
     }
     return try await ledger.message(for: written.ticket, deadline: call.deadline)
   }
 
-  private func change(
-    _ order: ProcessOrder, on ticket: TicketRecord, _ access: Access, _ call: CallContext
+  /// The change that a text act comes to, when mail has said how its answer will leave.
+  ///
+  /// - Parameter options: of calls to mail; their deadline is that of everything.
+  func change(
+    _ order: ProcessOrder, on ticket: TicketRecord, _ access: Access, _ options: CallOptions
   ) async throws -> TicketChange {
+    let deadline = options.deadline
     let outcome = try access.outcome(of: order.act.lifecycleAct, on: ticket)
     var event = EventDraft(order.act.eventCode, by: access.ledgerActor, outcome: outcome, on: ticket)
     if let type = order.processingType { event.set.processingTypeID = type.id }
@@ -38,14 +42,14 @@ extension TicketService {
     if case .resolveInternally(let reason) = order.act { event.set.internalReason = .some(reason) }
     event.fieldValues = try await fieldValues(
       order.fieldValues, ticket.submissionTypeID, on: ticket, order.act == .resolve ? .agentForm : .asIs, access,
-      call.deadline)
+      deadline, attachments: order.attachments)
     if outcome.has(.runsTriggers) { event.outbox.append(try .triggers(.processed)) }
     var entryID: EntryID?
     var skipped: String?
     if let act = AnswerAct(outcome) {
-      var answer = try await preparedAnswer(act, order, call)
+      var answer = try await preparedAnswer(act, order.name, order.text, options)
       if answer.skipReason.isEmpty {
-        let id = try await ledger.newEntryID(deadline: call.deadline)
+        let id = try await ledger.newEntryID(deadline: deadline)
         answer.entryId = id.rawValue
         entryID = id
         event.outbox.append(OutboxDraft(.mail, payload: try answer.serialized()))
@@ -55,8 +59,8 @@ extension TicketService {
     }
     var companions: [Query] = []
     if !order.attachments.isEmpty {
-      try await requireUnused(order.attachments, access, call.deadline)
-      let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: call.deadline) }
+      try await requireUnused(order.attachments, access, deadline)
+      let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: deadline) }
       entryID = id
       event.notes += order.attachments.notes
       companions = [TicketStore.attach(order.attachments.ids, to: id, of: ticket.id, in: ticket.serviceID)]
@@ -67,7 +71,7 @@ extension TicketService {
     var change = TicketChange(Self.events(event, outcome, skipped: skipped))
     change.companions = companions
     if outcome.has(.answersSource), let source = ticket.source {
-      change.companions.append(try await answer(to: source, of: ticket, order, access, call.deadline))
+      change.companions.append(try await answer(to: source, of: ticket, order, access, deadline))
     }
     return change
   }
@@ -114,12 +118,12 @@ extension TicketService {
   /// How the answer will be mailed, or why not. Mail's refusals, such as BANNED_WORDS, go on to the caller.
   ///
   /// - Throws: BACKEND_UNAVAILABLE when mail cannot be reached.
-  private func preparedAnswer(
-    _ act: AnswerAct, _ order: ProcessOrder, _ call: CallContext
+  func preparedAnswer(
+    _ act: AnswerAct, _ ticket: TicketName, _ text: String, _ options: CallOptions
   ) async throws -> PreparedAnswer {
     do {
       return try await mail.prepareAnswer(
-        PrepareAnswerRequest(ticket: order.name.description, act: act, text: order.text), call.onward())
+        PrepareAnswerRequest(ticket: ticket.description, act: act, text: text), options)
     } catch let error as RPCError {
       throw ServiceError(error)
     }

@@ -1,3 +1,4 @@
+import EventLoop
 package import HandoffAPI
 package import RPC
 package import RPCProtos
@@ -16,11 +17,16 @@ extension TicketService {
     let written = try await ledger.perform(
       on: name, access: access, version: request.version, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      let isHeld = try await hasActiveHolder(ticket, access.service, call.deadline)
-      let outcome = try access.outcome(of: .restoreFromSpam, on: ticket, hasActiveHolder: isHeld)
-      return TicketChange(EventDraft(.spamRestored, by: access.ledgerActor, outcome: outcome, on: ticket))
+      try await restoration(of: ticket, access, call.deadline)
     }
     return try await ledger.message(for: written.ticket, deadline: call.deadline)
+  }
+
+  /// The change that brings a ticket back from the spam box.
+  func restoration(of ticket: TicketRecord, _ access: Access, _ deadline: Deadline) async throws -> TicketChange {
+    let isHeld = try await hasActiveHolder(ticket, access.service, deadline)
+    let outcome = try access.outcome(of: .restoreFromSpam, on: ticket, hasActiveHolder: isHeld)
+    return TicketChange(EventDraft(.spamRestored, by: access.ledgerActor, outcome: outcome, on: ticket))
   }
 
   /// Deletes a ticket from the spam box: nobody finds it any more, and its events stay.

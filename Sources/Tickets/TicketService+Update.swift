@@ -27,7 +27,10 @@ extension TicketService {
     }
   }
 
-  private func change(
+  /// The change that an update comes to.
+  ///
+  /// - Throws: ``Unchanged`` when the ticket is as it should be already.
+  func change(
     _ update: TicketUpdate, on ticket: TicketRecord, _ access: Access, _ deadline: Deadline
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: .saveFields, on: ticket)
@@ -63,14 +66,21 @@ extension TicketService {
   /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
   func fieldValues(
     _ wanted: FieldValues, _ type: SubmissionTypeID?, on ticket: TicketRecord,
-    _ completeness: FieldSaving.Completeness, _ access: Access, _ deadline: Deadline
+    _ completeness: FieldSaving.Completeness, _ access: Access, _ deadline: Deadline,
+    attachments: AttachmentList = AttachmentList()
   ) async throws -> [FieldValueChange] {
-    let saving = FieldSaving(
+    var saving = FieldSaving(
       catalog: try await fields.catalog(of: ticket.serviceID, deadline: deadline), type: type,
       isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator)
     // The form of most services asks for nothing: then nothing needs to be looked up.
     guard saving.asks(completeness) || !wanted.isEmpty else { return [] }
     let current = try await store.fieldValues(of: ticket, deadline: deadline)
+    if saving.namesFiles(wanted) {
+      let names = try await store.attachmentIDs(of: ticket, deadline: deadline).map {
+        AttachmentName(service: access.service.code, id: $0)
+      }
+      saving.files = Set((names + attachments.names).map(\.description))
+    }
     var check = RequestCheck()
     let changes = saving.changes(wanted, current: current, completeness, &check)
     try check.done()
@@ -79,6 +89,6 @@ extension TicketService {
 }
 
 /// The ticket is already as it should be.
-private struct Unchanged: Error {
+struct Unchanged: Error {
   let ticket: TicketRecord
 }

@@ -9,11 +9,13 @@ package import TicketLedger
 package struct TicketService: TicketServiceProvider {
   let ledger: TicketLedger
   let store: TicketStore
+  let batches: BatchStore
   let fields: FieldCatalogs
   let mail: MailServiceClient
   let assignment: AssignmentServiceClient
   let masking: MaskingServiceClient?
   let triggerPatience: Duration
+  let live: LiveChanges
 
   /// Serves the ledger's tickets.
   ///
@@ -26,15 +28,17 @@ package struct TicketService: TicketServiceProvider {
   ///   it.
   package init(
     ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
-    masking: (any RPCTransport)? = nil, triggerPatience: Duration = .seconds(1)
+    masking: (any RPCTransport)? = nil, triggerPatience: Duration = .seconds(1), live: LiveChanges? = nil
   ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)
+    batches = BatchStore(pool: ledger.pool)
     fields = FieldCatalogs(store: store)
     self.mail = MailServiceClient(mail)
     self.assignment = AssignmentServiceClient(assignment)
     self.masking = masking.map { MaskingServiceClient($0) }
     self.triggerPatience = triggerPatience
+    self.live = live ?? LiveChanges(ledger: ledger)
   }
 
   /// Who may call what: the door and the operator everything, other daemons what they need.
@@ -68,12 +72,17 @@ package struct TicketService: TicketServiceProvider {
     let written = try await ledger.perform(
       on: name, access: access, version: request.version, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      let outcome = try access.outcome(of: .complete, on: ticket)
-      var event = EventDraft(.completed, by: access.ledgerActor, outcome: outcome, on: ticket)
-      if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.processed)] }
-      return TicketChange(event)
+      try completion(of: ticket, access)
     }
     return try await ledger.message(for: written.ticket, deadline: call.deadline)
+  }
+
+  /// The change that completes a resolved ticket.
+  func completion(of ticket: TicketRecord, _ access: Access) throws -> TicketChange {
+    let outcome = try access.outcome(of: .complete, on: ticket)
+    var event = EventDraft(.completed, by: access.ledgerActor, outcome: outcome, on: ticket)
+    if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.processed)] }
+    return TicketChange(event)
   }
 
   /// Recomputes a ticket's event chain.

@@ -121,6 +121,17 @@ extension TicketStore {
     }
   }
 
+  /// Ids of all attachments of a ticket.
+  func attachmentIDs(of ticket: TicketRecord, deadline: Deadline) async throws -> [AttachmentID] {
+    try await ServiceError.translating {
+      try await pool.query(
+        """
+        SELECT f.id FROM attachment AS f WHERE f.service_id = \(ticket.serviceID) AND f.ticket_id = \(ticket.id)
+        """, deadline: deadline
+      ).map { try $0.value(0) }
+    }
+  }
+
   /// Attachments of some entries of a ticket.
   func attachments(
     on entries: [EntryID], of ticket: TicketRecord, deadline: Deadline

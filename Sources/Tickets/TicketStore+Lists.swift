@@ -103,7 +103,7 @@ extension TicketStore {
   }
 
   /// The conditions are worded as in the partial indexes, so that the planner sees that they fit.
-  private static func conditions(_ filter: TicketFilter) -> Query {
+  static func conditions(_ filter: TicketFilter) -> Query {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 4)
     sql.appendLiteral("t.service_id = ")
     sql.appendInterpolation(filter.service)

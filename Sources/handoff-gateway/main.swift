@@ -18,6 +18,7 @@ await runService(description) { process in
   let sessions = Sessions(pool: pool, lifetime: config[GatewayKeys.sessionLifetime])
   let backends = Backends(
     tickets: process.channel(to: "tickets", at: config[CommonKeys.ticketsAddress]),
+    liveTickets: process.channel(to: "tickets", at: config[CommonKeys.ticketsAddress], isLive: true),
     assignment: process.channel(to: "assignment", at: config[CommonKeys.assignmentAddress]),
     mail: process.channel(to: "mail", at: config[CommonKeys.mailAddress]),
     masking: process.channel(to: "masking", at: config[CommonKeys.maskingAddress]))
@@ -25,7 +26,17 @@ await runService(description) { process in
   let cleaning = sessions.removeExpiredRegularly(on: process.group.next()) { error in
     process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])
   }
-  process.onShutdown("sessions") { cleaning.cancel() }
+  let watching = gateway.streams.watchSessions(on: process.group.next()) { error in
+    process.log.warning("streams.check_failed", ["cause": .string(String(describing: error))])
+  }
+  process.metrics.observed("handoff_live_streams", "Streams of changes that are open.") {
+    Double(gateway.streams.count)
+  }
+  process.onDrain { gateway.streams.shutDown() }
+  process.onShutdown("sessions") {
+    cleaning.cancel()
+    watching.cancel()
+  }
   var parts = ServiceParts(gateway.rpcServices, interceptors: [], http: try HTTPGateway(gateway))
   parts.limits.httpBodyBytesMax = HTTPGateway.bodyBytesMax
   return parts

@@ -1,4 +1,6 @@
+import EventLoop
 import HandoffAPI
+import RPC
 import ServiceDatabase
 import ServiceKit
 import TicketLedger
@@ -13,12 +15,21 @@ let description = ServiceDescription(
 
 await runService(description) { process in
   let ledger = TicketLedger(process, pool: try await process.openDatabase())
+  let live = LiveChanges(ledger: ledger, log: process.log, metrics: process.metrics)
+  process.onDrain { live.shutDown() }
   let service = TicketService(
     ledger: ledger,
     mail: process.channel(to: "mail", at: process.config[CommonKeys.mailAddress]),
     assignment: process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]),
-    masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]))
+    masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]), live: live)
   let stopJobs = TicketJobs(ledger: ledger, log: process.log, metrics: process.metrics).start(on: process.group)
   process.onShutdown("jobs", stopJobs)
-  return ServiceParts([service.rpcService], callers: TicketService.callerRules)
+  let runner = BatchRunner(service: service, log: process.log, metrics: process.metrics)
+  process.onShutdown("batches", runner.start(on: process.group.next()))
+  var parts = ServiceParts([service.rpcService], callers: TicketService.callerRules)
+  // The gateway opens a stream for each of its clients that watches.
+  parts.limits.streamsPerConnectionMax = 10_000
+  parts.limits.handlersPerConnectionMax = 10_000
+  parts.limits.handlersPerLoopMax = 20_000
+  return parts
 }

@@ -15,7 +15,10 @@ extension ClusterTests {
       let ended = try await TestCluster.shared().handoff("demo")
       #expect(ended.code == 0, "\(ended.output)")
       // The act of each step and what came back of it.
-      for word in ["010-", "***", "PENDING", "RESOLVED", "MASKED", "UNMASKED", "FORWARDED", "MAIL_SENT"] {
+      let words = [
+        "010-", "***", "PENDING", "RESOLVED", "MASKED", "UNMASKED", "FORWARDED", "MAIL_SENT", "live: change", "DONE",
+      ]
+      for word in words {
         #expect(ended.output.contains(word), "\(word) is not in:\n\(ended.output)")
       }
     }

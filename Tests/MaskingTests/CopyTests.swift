@@ -37,6 +37,43 @@ struct CopyTests {
     #expect(try await world.isIntact(ticket.issue))
   }
 
+  @Test(
+    "search knows every text as it is stored: what is masked is found by nothing, and is found again once it is back")
+  func searchIndex() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    let before = try await indexed()
+    #expect(before.allSatisfy { $0.tokens == $0.expected })
+    let masks = try await world.mask(ticket.spans, on: ticket.name)
+    let masked = try await indexed()
+    #expect(masked.allSatisfy { $0.tokens == $0.expected })
+    #expect(masked.map(\.tokens) != before.map(\.tokens))
+    for mask in masks.shuffled() { try await world.unmask(mask) }
+    #expect(try await indexed().map(\.tokens) == before.map(\.tokens))
+  }
+
+  /// The tokens of every text, and what they should be by the text as it is stored.
+  private func indexed() async throws -> [(tokens: [String], expected: [String])] {
+    let rows = try await desk.database.pool.query(
+      """
+      SELECT t.service_id, t.create_time, x.place, coalesce(e.body,
+          CASE x.place WHEN 'title' THEN t.title WHEN 'customer_name' THEN t.customer_name END),
+        tsvector_to_array(x.tokens)
+      FROM ticket_search AS x JOIN ticket AS t ON t.service_id = x.service_id AND t.id = x.ticket_id
+      LEFT JOIN ticket_entry AS e ON e.service_id = x.service_id AND 'entry/' || e.id = x.place
+      ORDER BY x.service_id, x.ticket_id, x.place
+      """, deadline: desk.deadline)
+    return try rows.map { row in
+      let scope: SearchScope =
+        switch try row.string(2) {
+        case "title": .title
+        case "customer_name": .customerName
+        default: .entry
+        }
+      let tokens = SearchTokens.of(try row.string(3), in: scope, of: try row.value(0), receivedAt: try row.instant(1))
+      return (try row.strings(4).sorted(), tokens.sorted())
+    }
+  }
+
   @Test("both tickets of an escalation get an event, and the event of the masked one names the mail that was sent")
   func events() async throws {
     let ticket = try await MarkedTicket.make(on: world)

@@ -111,7 +111,7 @@ final class RawClient: HTTP2SessionDelegate {
 
   private func wait(_ event: Int32) throws {
     var entry = pollfd(fd: fd, events: Int16(event), revents: 0)
-    guard poll(&entry, 1, 30_000) == 1 else { throw Lost() }
+    guard poll(&entry, 1, 120_000) == 1 else { throw Lost() }
   }
 
   func pingReceived(_ payload: UInt64) { pings += 1 }

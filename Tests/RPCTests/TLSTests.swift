@@ -257,7 +257,12 @@ struct TLSTests {
       group.shutdown()
     }
     let channel = RPCChannel(
-      group: group, target: RPCTarget(peer.address), configuration: try .with { $0.tls = try authority.channel() })
+      group: group, target: RPCTarget(peer.address),
+      configuration: try .with {
+        $0.tls = try authority.channel()
+        // The server's side begins when one of the few threads of all tests is free.
+        $0.connectTimeout = .seconds(60)
+      })
     async let served: Void = pool.run { try peer.serve(server, saysGoodbye: saysGoodbye) }
     let error = await failure { try await channel.unary(Self.script + "Echo", [], soon) }
     #expect(error?.code == .unavailable)

@@ -24,14 +24,14 @@ struct ErrorCatalogTests {
       "if the change is meant, write the new table into \(Self.snapshot.lastPathComponent):\n\(Self.table())")
   }
 
-  @Test("every reason is a valid ErrorInfo reason, and its HTTP status is the one of its gRPC code, save three")
+  @Test("every reason is a valid ErrorInfo reason, and its HTTP status is the one of its gRPC code, save four")
   func codes() {
     let usual: [StatusCode: Int] = [
       .invalidArgument: 400, .unauthenticated: 401, .permissionDenied: 403, .notFound: 404, .failedPrecondition: 409,
       .aborted: 409, .alreadyExists: 409, .resourceExhausted: 429, .unavailable: 503, .deadlineExceeded: 504,
       .unimplemented: 501, .internal: 500,
     ]
-    let own: [Reason: Int] = [.bannedWords: 422, .bodyTooLarge: 413, .methodNotFound: 404]
+    let own: [Reason: Int] = [.bannedWords: 422, .bodyTooLarge: 413, .methodNotFound: 404, .changesNotKept: 410]
     for reason in Reason.allCases {
       #expect(reason.rawValue.wholeMatch(of: /[A-Z][A-Z0-9_]{2,62}/) != nil)
       #expect(reason.entry.httpStatus == own[reason] ?? usual[reason.entry.code])

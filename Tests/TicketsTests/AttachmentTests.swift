@@ -2,6 +2,7 @@ import HandoffAPI
 import HandoffTestKit
 import Postgres
 import RPC
+import RPCProtos
 import ServiceKit
 import Testing
 import TicketLedger
@@ -80,6 +81,52 @@ import struct HandoffAPI.Attachment
         AppendInquiryRequest(parent: world.name(ticket), text: "y", attachments: [try await file()]), mail)
       #expect(entry.attachments.count == 1)
     }
+  }
+
+  @Test("a field of files holds files of its own ticket, and nothing else")
+  func fields() async throws {
+    let world = try await TicketWorld()
+    let field = Field(code: "receipt", kind: .file, audience: .agent, displayName: "영수증")
+    _ = try await world.client.createField(
+      CreateFieldRequest(parent: "services/care", field: field), world.by(TicketWorld.boss))
+    let (ticket, other) = (try await world.ticket(), try await world.ticket())
+    func process(_ ticket: TicketRecord, _ values: [String], attachments: [String] = []) async throws {
+      _ = try await world.client.processTicket(
+        ProcessTicketRequest(
+          name: world.name(ticket), act: .comment, text: "x",
+          fieldValues: [FieldValue(code: "receipt", values: values)], attachments: attachments),
+        world.by(TicketWorld.kim))
+    }
+    func update(_ ticket: TicketRecord, _ values: [String]) async throws {
+      _ = try await world.client.updateTicket(
+        UpdateTicketRequest(
+          ticket: Ticket(name: world.name(ticket), fieldValues: [FieldValue(code: "receipt", values: values)]),
+          updateMask: FieldMask(paths: ["field_values"])), world.by(TicketWorld.kim))
+    }
+    let first = try await upload(world, "a.txt", [0x61]).name
+    let theirs = try await upload(world, "b.txt", [0x62]).name
+    try await process(ticket, [first], attachments: [first])
+    try await process(other, [], attachments: [theirs])
+    let unused = try await upload(world, "c.txt", [0x63]).name
+    for values in [[theirs], [unused], [first, unused], ["services/care/attachments/999"], ["receipt.pdf"]] {
+      for error in [
+        await refusal { try await process(ticket, values) }, await refusal { try await update(ticket, values) },
+      ] {
+        #expect(error?.reason == .requestInvalid && error?.violations.map(\.field) == ["field_values.receipt"])
+      }
+    }
+    let created = await refusal {
+      try await world.client.createTicket(
+        CreateTicketRequest(
+          parent: "services/care", title: "t", text: "x", submissionType: "services/care/submissionTypes/1",
+          fieldValues: [FieldValue(code: "receipt", values: [first])]), world.by(TicketWorld.kim))
+    }
+    #expect(created?.violations.map(\.field) == ["field_values.receipt"])
+    try await process(ticket, [first, unused], attachments: [unused])
+    try await update(ticket, [unused])
+    let form = try await world.client.getTicketForm(
+      GetTicketFormRequest(ticket: world.name(ticket)), world.by(TicketWorld.kim))
+    #expect(form.agentFields.first { $0.field?.code == "receipt" }?.values == [unused])
   }
 
   @Test("a file is its uploader's alone until it is on a ticket, and then the ticket's service's")

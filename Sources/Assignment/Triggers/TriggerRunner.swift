@@ -214,6 +214,8 @@ extension TriggerRunner {
         return TurnQueue.Order(write: try await prepare(plan, onLostRace), turns: taken)
       }
       guard let written else { return .lostRace }
+      // The turn committed it; readers of the change stream are to know at once.
+      ledger.announce([])
       return .written(written)
     }
     if plan.isCut { log.warning("triggers.pass_cut", ["ticket": .integer(context.ticket.id.rawValue)]) }

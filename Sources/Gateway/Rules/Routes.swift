@@ -45,6 +45,8 @@ package enum RouteShape: Sendable {
   case upload
   /// A file back: many messages, or the body of one HTTP answer.
   case download
+  /// Messages back as long as the client stays, or server-sent events.
+  case live
 }
 
 /// One method of the public API: who serves it, and how it is called with JSON.
@@ -89,6 +91,11 @@ package struct Route: Sendable {
     .init("CreateTicket", .tickets, .post, "/v1/{parent=services/*}/tickets", body: .whole),
     .init("GetTicket", .tickets, .get, "/v1/{name=services/*/tickets/*}"),
     .init("ListTickets", .tickets, .get, "/v1/{parent=services/*}/tickets"),
+    .init("SearchTickets", .tickets, .post, "/v1/{parent=services/*}/tickets:search", body: .whole),
+    .init("GetSearchSettings", .tickets, .get, "/v1/{name=services/*/searchSettings}"),
+    .init(
+      "UpdateSearchSettings", .tickets, .patch, "/v1/{search_settings.name=services/*/searchSettings}",
+      body: .field("search_settings")),
     .init("ProcessTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:process", body: .whole),
     .init("CompleteTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:complete", body: .whole),
     .init("UpdateTicket", .tickets, .patch, "/v1/{ticket.name=services/*/tickets/*}", body: .field("ticket")),
@@ -102,6 +109,12 @@ package struct Route: Sendable {
     .init("ListEvents", .tickets, .get, "/v1/{parent=services/*/tickets/*}/events"),
     .init("VerifyHistory", .tickets, .get, "/v1/{name=services/*/tickets/*}:verifyHistory"),
     .init("GetCounters", .tickets, .get, "/v1/{parent=services/*}/counters"),
+    .init("CreateBatch", .tickets, .post, "/v1/{parent=services/*}/batches", body: .whole),
+    .init("GetBatch", .tickets, .get, "/v1/{name=services/*/batches/*}"),
+    .init("ListBatches", .tickets, .get, "/v1/{parent=services/*}/batches"),
+    .init("CancelBatch", .tickets, .post, "/v1/{name=services/*/batches/*}:cancel", body: .whole),
+    .init("ListBatchResults", .tickets, .get, "/v1/{parent=services/*/batches/*}/results"),
+    .init("WatchTickets", .tickets, .get, "/v1/{parent=services/*}/tickets:watch", shape: .live),
     .init("GetService", .tickets, .get, "/v1/{name=services/*}"),
     .init("UpdateService", .tickets, .patch, "/v1/{service.name=services/*}", body: .field("service")),
     .init("ListEscalationTargets", .tickets, .get, "/v1/{parent=services/*}/escalationTargets"),

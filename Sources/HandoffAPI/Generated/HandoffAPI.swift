@@ -100,6 +100,7 @@ package enum HandoffAPI {
     SimulateTriggersResponse.SimulatedTicket.self,
     KeepTicketRequest.self,
     ForwardTicketRequest.self,
+    ForwardTicketOnBehalfRequest.self,
     RunTriggersRequest.self,
     RunTriggersResponse.self,
     VerifyCredentialRequest.self,
@@ -141,6 +142,17 @@ package enum HandoffAPI {
     SealSecretResponse.self,
     OpenSecretRequest.self,
     OpenSecretResponse.self,
+    Batch.self,
+    BatchResult.self,
+    CreateBatchRequest.self,
+    GetBatchRequest.self,
+    ListBatchesRequest.self,
+    ListBatchesResponse.self,
+    CancelBatchRequest.self,
+    ListBatchResultsRequest.self,
+    ListBatchResultsResponse.self,
+    Counters.self,
+    StateCount.self,
     Service.self,
     TypeNode.self,
     LocalizedName.self,
@@ -161,6 +173,14 @@ package enum HandoffAPI {
     ListSubmissionTypesResponse.self,
     ListProcessingTypesRequest.self,
     ListProcessingTypesResponse.self,
+    WatchTicketsRequest.self,
+    WatchTicketsResponse.self,
+    LiveChange.self,
+    Heartbeat.self,
+    FieldCondition.self,
+    SearchSettings.self,
+    GetSearchSettingsRequest.self,
+    UpdateSearchSettingsRequest.self,
     ProtoDuration.self,
     Template.self,
     GetTemplateRequest.self,
@@ -181,6 +201,8 @@ package enum HandoffAPI {
     GetTicketRequest.self,
     ListTicketsRequest.self,
     ListTicketsResponse.self,
+    SearchTicketsRequest.self,
+    SearchTicketsResponse.self,
     ProcessTicketRequest.self,
     CompleteTicketRequest.self,
     UpdateTicketRequest.self,
@@ -198,8 +220,6 @@ package enum HandoffAPI {
     VerifyHistoryRequest.self,
     VerifyHistoryResponse.self,
     GetCountersRequest.self,
-    Counters.self,
-    StateCount.self,
     SignInRequest.self,
     Session.self,
     SignOutRequest.self,
@@ -226,6 +246,14 @@ package enum HandoffAPI {
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ForwardTicketOnBehalf",
+          input: ForwardTicketOnBehalfRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
         ),
         MethodDescriptor(
           name: "RunTriggers",
@@ -640,6 +668,30 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "SearchTickets",
+          input: SearchTicketsRequest.descriptor,
+          output: SearchTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetSearchSettings",
+          input: GetSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSearchSettings",
+          input: UpdateSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "ProcessTicket",
           input: ProcessTicketRequest.descriptor,
           output: Ticket.descriptor,
@@ -749,6 +801,54 @@ package enum HandoffAPI {
           output: Counters.descriptor,
           clientStreaming: false,
           serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateBatch",
+          input: CreateBatchRequest.descriptor,
+          output: Batch.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetBatch",
+          input: GetBatchRequest.descriptor,
+          output: Batch.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListBatches",
+          input: ListBatchesRequest.descriptor,
+          output: ListBatchesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CancelBatch",
+          input: CancelBatchRequest.descriptor,
+          output: Batch.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListBatchResults",
+          input: ListBatchResultsRequest.descriptor,
+          output: ListBatchResultsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "WatchTickets",
+          input: WatchTicketsRequest.descriptor,
+          output: WatchTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: true,
           isInternal: false
         ),
         MethodDescriptor(
@@ -1048,6 +1148,30 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "SearchTickets",
+          input: SearchTicketsRequest.descriptor,
+          output: SearchTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetSearchSettings",
+          input: GetSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSearchSettings",
+          input: UpdateSearchSettingsRequest.descriptor,
+          output: SearchSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "ProcessTicket",
           input: ProcessTicketRequest.descriptor,
           output: Ticket.descriptor,
@@ -1149,6 +1273,54 @@ package enum HandoffAPI {
           output: Counters.descriptor,
           clientStreaming: false,
           serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateBatch",
+          input: CreateBatchRequest.descriptor,
+          output: Batch.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetBatch",
+          input: GetBatchRequest.descriptor,
+          output: Batch.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListBatches",
+          input: ListBatchesRequest.descriptor,
+          output: ListBatchesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CancelBatch",
+          input: CancelBatchRequest.descriptor,
+          output: Batch.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListBatchResults",
+          input: ListBatchResultsRequest.descriptor,
+          output: ListBatchResultsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "WatchTickets",
+          input: WatchTicketsRequest.descriptor,
+          output: WatchTicketsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: true,
           isInternal: false
         ),
         MethodDescriptor(

@@ -122,6 +122,51 @@ package struct ForwardTicketRequest: Message {
   }
 }
 
+/// Asks to forward a ticket in an agent's name.
+package struct ForwardTicketOnBehalfRequest: Message {
+  /// What is to be done.
+  package var request: ForwardTicketRequest?
+  /// In whose name: `agents/{id}`.
+  package var principal: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(request: ForwardTicketRequest? = nil, principal: String = "") {
+    self.request = request
+    self.principal = principal
+  }
+
+  /// The type `handoff.assignment.v1.ForwardTicketOnBehalfRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ForwardTicketOnBehalfRequest()
+    handoff__assignment__v1__forward_ticket_on_behalf_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ForwardTicketOnBehalfRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ForwardTicketOnBehalfRequest.self)
+    request = CFields.message(c.pointee.request)
+    principal = CFields.string(c.pointee.principal)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ForwardTicketOnBehalfRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ForwardTicketOnBehalfRequest.self)
+    handoff__assignment__v1__forward_ticket_on_behalf_request__init(c)
+    if let request {
+      c.pointee.request = try request.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__ForwardTicketRequest.self)
+    }
+    if !principal.isEmpty {
+      c.pointee.principal = try arena.string(principal, "handoff.assignment.v1.ForwardTicketOnBehalfRequest.principal")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// Asks to run waiting trigger passes.
 package struct RunTriggersRequest: Message {
   /// `services/{service}/tickets/{id}`.

@@ -18,6 +18,10 @@ package protocol AssignmentServiceProvider: Sendable {
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   func forwardTicket(_ request: ForwardTicketRequest, _ call: CallContext) async throws -> Ticket
 
+  /// Hands a ticket to an agent of a group in the name of an agent who ordered it before, as a batch does; with that
+  /// agent's rights as they are now. Errors: as ForwardTicket.
+  func forwardTicketOnBehalf(_ request: ForwardTicketOnBehalfRequest, _ call: CallContext) async throws -> Ticket
+
   /// Runs the trigger passes of a ticket that are waiting, and waits for those that somebody runs already.
   func runTriggers(_ request: RunTriggersRequest, _ call: CallContext) async throws -> RunTriggersResponse
 
@@ -193,6 +197,9 @@ extension AssignmentServiceProvider {
         .unary("ForwardTicket", ForwardTicketRequest.self, Ticket.self) {
           try await self.forwardTicket($0, $1)
         },
+        .unary("ForwardTicketOnBehalf", ForwardTicketOnBehalfRequest.self, Ticket.self, isInternal: true) {
+          try await self.forwardTicketOnBehalf($0, $1)
+        },
         .unary("RunTriggers", RunTriggersRequest.self, RunTriggersResponse.self, isInternal: true) {
           try await self.runTriggers($0, $1)
         },
@@ -317,6 +324,15 @@ package struct AssignmentServiceClient: Sendable {
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   package func forwardTicket(_ request: ForwardTicketRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/ForwardTicket", request, options)
+  }
+
+  /// Hands a ticket to an agent of a group in the name of an agent who ordered it before, as a batch does; with that
+  /// agent's rights as they are now. Errors: as ForwardTicket.
+  package func forwardTicketOnBehalf(
+    _ request: ForwardTicketOnBehalfRequest,
+    _ options: CallOptions
+  ) async throws -> Ticket {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ForwardTicketOnBehalf", request, options)
   }
 
   /// Runs the trigger passes of a ticket that are waiting, and waits for those that somebody runs already.

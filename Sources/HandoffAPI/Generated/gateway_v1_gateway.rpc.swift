@@ -75,6 +75,15 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists tickets of one menu, newest first.
   func listTickets(_ request: ListTicketsRequest, _ call: CallContext) async throws -> ListTicketsResponse
 
+  /// Finds the tickets that meet every condition, the newest first.
+  func searchTickets(_ request: SearchTicketsRequest, _ call: CallContext) async throws -> SearchTicketsResponse
+
+  /// Returns the conditions that the calling agent added to the search of a service.
+  func getSearchSettings(_ request: GetSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  func updateSearchSettings(_ request: UpdateSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   func processTicket(_ request: ProcessTicketRequest, _ call: CallContext) async throws -> Ticket
 
@@ -113,6 +122,31 @@ package protocol HandoffServiceProvider: Sendable {
 
   /// Returns the counters of a service.
   func getCounters(_ request: GetCountersRequest, _ call: CallContext) async throws -> Counters
+
+  /// Orders one act on many tickets.
+  func createBatch(_ request: CreateBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Returns a batch with its progress.
+  func getBatch(_ request: GetBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Lists batches, newest first.
+  func listBatches(_ request: ListBatchesRequest, _ call: CallContext) async throws -> ListBatchesResponse
+
+  /// Cancels a batch.
+  func cancelBatch(_ request: CancelBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Lists what became of a batch's tickets.
+  func listBatchResults(
+    _ request: ListBatchResultsRequest,
+    _ call: CallContext
+  ) async throws -> ListBatchResultsResponse
+
+  /// Tells what changes in a service, as it happens. Over HTTP, the answer is a stream of server-sent events.
+  func watchTickets(
+    _ request: WatchTicketsRequest,
+    _ responses: ResponseWriter<WatchTicketsResponse>,
+    _ call: CallContext
+  ) async throws
 
   /// Returns a service.
   func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service
@@ -392,6 +426,15 @@ extension HandoffServiceProvider {
         .unary("ListTickets", ListTicketsRequest.self, ListTicketsResponse.self) {
           try await self.listTickets($0, $1)
         },
+        .unary("SearchTickets", SearchTicketsRequest.self, SearchTicketsResponse.self) {
+          try await self.searchTickets($0, $1)
+        },
+        .unary("GetSearchSettings", GetSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.getSearchSettings($0, $1)
+        },
+        .unary("UpdateSearchSettings", UpdateSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.updateSearchSettings($0, $1)
+        },
         .unary("ProcessTicket", ProcessTicketRequest.self, Ticket.self) {
           try await self.processTicket($0, $1)
         },
@@ -430,6 +473,24 @@ extension HandoffServiceProvider {
         },
         .unary("GetCounters", GetCountersRequest.self, Counters.self) {
           try await self.getCounters($0, $1)
+        },
+        .unary("CreateBatch", CreateBatchRequest.self, Batch.self) {
+          try await self.createBatch($0, $1)
+        },
+        .unary("GetBatch", GetBatchRequest.self, Batch.self) {
+          try await self.getBatch($0, $1)
+        },
+        .unary("ListBatches", ListBatchesRequest.self, ListBatchesResponse.self) {
+          try await self.listBatches($0, $1)
+        },
+        .unary("CancelBatch", CancelBatchRequest.self, Batch.self) {
+          try await self.cancelBatch($0, $1)
+        },
+        .unary("ListBatchResults", ListBatchResultsRequest.self, ListBatchResultsResponse.self) {
+          try await self.listBatchResults($0, $1)
+        },
+        .serverStreaming("WatchTickets", WatchTicketsRequest.self, WatchTicketsResponse.self) {
+          try await self.watchTickets($0, $1, $2)
         },
         .unary("GetService", GetServiceRequest.self, Service.self) {
           try await self.getService($0, $1)
@@ -678,6 +739,30 @@ package struct HandoffServiceClient: Sendable {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListTickets", request, options)
   }
 
+  /// Finds the tickets that meet every condition, the newest first.
+  package func searchTickets(
+    _ request: SearchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchTicketsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/SearchTickets", request, options)
+  }
+
+  /// Returns the conditions that the calling agent added to the search of a service.
+  package func getSearchSettings(
+    _ request: GetSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetSearchSettings", request, options)
+  }
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  package func updateSearchSettings(
+    _ request: UpdateSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateSearchSettings", request, options)
+  }
+
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   package func processTicket(_ request: ProcessTicketRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ProcessTicket", request, options)
@@ -747,6 +832,42 @@ package struct HandoffServiceClient: Sendable {
   /// Returns the counters of a service.
   package func getCounters(_ request: GetCountersRequest, _ options: CallOptions) async throws -> Counters {
     try await channel.unary("/handoff.gateway.v1.HandoffService/GetCounters", request, options)
+  }
+
+  /// Orders one act on many tickets.
+  package func createBatch(_ request: CreateBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateBatch", request, options)
+  }
+
+  /// Returns a batch with its progress.
+  package func getBatch(_ request: GetBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetBatch", request, options)
+  }
+
+  /// Lists batches, newest first.
+  package func listBatches(_ request: ListBatchesRequest, _ options: CallOptions) async throws -> ListBatchesResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListBatches", request, options)
+  }
+
+  /// Cancels a batch.
+  package func cancelBatch(_ request: CancelBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CancelBatch", request, options)
+  }
+
+  /// Lists what became of a batch's tickets.
+  package func listBatchResults(
+    _ request: ListBatchResultsRequest,
+    _ options: CallOptions
+  ) async throws -> ListBatchResultsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListBatchResults", request, options)
+  }
+
+  /// Tells what changes in a service, as it happens. Over HTTP, the answer is a stream of server-sent events.
+  package func watchTickets(
+    _ request: WatchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> ResponseStream<WatchTicketsResponse> {
+    try await channel.serverStreaming("/handoff.gateway.v1.HandoffService/WatchTickets", request, options)
   }
 
   /// Returns a service.

@@ -397,6 +397,293 @@ package struct ListTicketsResponse: Message {
   }
 }
 
+/// Asks for the tickets that meet every condition. A condition that is left out is met by all; of a list, one value
+/// is
+/// enough.
+///
+/// A text is found wherever it stands, from one character on, without regard to case, width and normalization; white
+/// space and punctuation between words are all the same, and something must be a letter or a digit. Korean consonants
+/// alone stand for the syllables that begin with them: `ㅎㅂ` finds 환불. What is masked is not found.
+package struct SearchTicketsRequest: Message {
+  /// The service: `services/{service}`.
+  package var parent: String = ""
+  /// In which menu; left out: ALL, which is everything but spam.
+  package var menu: ListTicketsRequest.Menu = ListTicketsRequest.Menu()
+  /// Only tickets that the calling agent starred.
+  package var starred: Bool = false
+  /// Received at this time or later. Left out together with `received_before` and `any_time`: six months ago.
+  package var receivedFrom: Timestamp?
+  /// Received before this time.
+  package var receivedBefore: Timestamp?
+  /// Whenever it was received; the two times are left out then.
+  package var anyTime: Bool = false
+  /// The decimal id of a ticket, whenever it was received; 0 = any.
+  package var ticketId: Int64 = 0
+  /// In the title: at most 100 characters.
+  package var title: String = ""
+  /// In the customer's name: at most 100 characters.
+  package var customerName: String = ""
+  /// In an entry of the history: at most 100 characters.
+  package var text: String = ""
+  /// In the title, in the customer's name or in an entry: at most 100 characters.
+  package var words: String = ""
+  /// Any of these priorities.
+  package var priorities: [Ticket.Priority] = []
+  /// Any of these states.
+  package var states: [Ticket.State] = []
+  /// Any of these channels.
+  package var channels: [Ticket.Channel] = []
+  /// Any of these groups is in charge: `services/{service}/groups/{id}`.
+  package var groups: [String] = []
+  /// Any of these agents holds it: `agents/{id}`.
+  package var agents: [String] = []
+  /// Any of these types or of those below them: `services/{service}/submissionTypes/{id}`.
+  package var submissionTypes: [String] = []
+  /// Any of these types or of those below them: `services/{service}/processingTypes/{id}`.
+  package var processingTypes: [String] = []
+  /// The customer's unique number; 0 = any. Consultation services only.
+  package var customerNumber: Int64 = 0
+  /// The customer's address, whole, or its beginning of at least 4 characters with `*` behind it.
+  package var email: String = ""
+  /// The customer's phone number, whole, or its beginning of at least 4 digits with `*` behind it.
+  package var phone: String = ""
+  /// Any of these languages, as ISO 639-1 codes. Consultation services only.
+  package var languages: [String] = []
+  /// Conditions on the fields that the service adds to its tickets.
+  package var fields: [FieldCondition] = []
+  /// 1 to 200; 0 = 50; more is taken as 200. A page that is not full may have others behind it.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    parent: String = "",
+    menu: ListTicketsRequest.Menu = ListTicketsRequest.Menu(),
+    starred: Bool = false,
+    receivedFrom: Timestamp? = nil,
+    receivedBefore: Timestamp? = nil,
+    anyTime: Bool = false,
+    ticketId: Int64 = 0,
+    title: String = "",
+    customerName: String = "",
+    text: String = "",
+    words: String = "",
+    priorities: [Ticket.Priority] = [],
+    states: [Ticket.State] = [],
+    channels: [Ticket.Channel] = [],
+    groups: [String] = [],
+    agents: [String] = [],
+    submissionTypes: [String] = [],
+    processingTypes: [String] = [],
+    customerNumber: Int64 = 0,
+    email: String = "",
+    phone: String = "",
+    languages: [String] = [],
+    fields: [FieldCondition] = [],
+    pageSize: Int32 = 0,
+    pageToken: String = ""
+  ) {
+    self.parent = parent
+    self.menu = menu
+    self.starred = starred
+    self.receivedFrom = receivedFrom
+    self.receivedBefore = receivedBefore
+    self.anyTime = anyTime
+    self.ticketId = ticketId
+    self.title = title
+    self.customerName = customerName
+    self.text = text
+    self.words = words
+    self.priorities = priorities
+    self.states = states
+    self.channels = channels
+    self.groups = groups
+    self.agents = agents
+    self.submissionTypes = submissionTypes
+    self.processingTypes = processingTypes
+    self.customerNumber = customerNumber
+    self.email = email
+    self.phone = phone
+    self.languages = languages
+    self.fields = fields
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.tickets.v1.SearchTicketsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__SearchTicketsRequest()
+    handoff__tickets__v1__search_tickets_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__SearchTicketsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__SearchTicketsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    menu = ListTicketsRequest.Menu(rawValue: Int32(truncatingIfNeeded: c.pointee.menu.rawValue))
+    starred = c.pointee.starred != 0
+    receivedFrom = CFields.message(c.pointee.received_from)
+    receivedBefore = CFields.message(c.pointee.received_before)
+    anyTime = c.pointee.any_time != 0
+    ticketId = c.pointee.ticket_id
+    title = CFields.string(c.pointee.title)
+    customerName = CFields.string(c.pointee.customer_name)
+    text = CFields.string(c.pointee.text)
+    words = CFields.string(c.pointee.words)
+    priorities = CFields.enums(c.pointee.priorities, c.pointee.n_priorities)
+    states = CFields.enums(c.pointee.states, c.pointee.n_states)
+    channels = CFields.enums(c.pointee.channels, c.pointee.n_channels)
+    groups = CFields.strings(c.pointee.groups, c.pointee.n_groups)
+    agents = CFields.strings(c.pointee.agents, c.pointee.n_agents)
+    submissionTypes = CFields.strings(c.pointee.submission_types, c.pointee.n_submission_types)
+    processingTypes = CFields.strings(c.pointee.processing_types, c.pointee.n_processing_types)
+    customerNumber = c.pointee.customer_number
+    email = CFields.string(c.pointee.email)
+    phone = CFields.string(c.pointee.phone)
+    languages = CFields.strings(c.pointee.languages, c.pointee.n_languages)
+    fields = CFields.messages(c.pointee.fields, c.pointee.n_fields)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__SearchTicketsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__SearchTicketsRequest.self)
+    handoff__tickets__v1__search_tickets_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.SearchTicketsRequest.parent")
+    }
+    c.pointee.menu = .init(rawValue: .init(truncatingIfNeeded: menu.rawValue))
+    c.pointee.starred = starred ? 1 : 0
+    if let receivedFrom {
+      c.pointee.received_from = try receivedFrom.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if let receivedBefore {
+      c.pointee.received_before = try receivedBefore.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    c.pointee.any_time = anyTime ? 1 : 0
+    c.pointee.ticket_id = ticketId
+    if !title.isEmpty {
+      c.pointee.title = try arena.string(title, "handoff.tickets.v1.SearchTicketsRequest.title")
+    }
+    if !customerName.isEmpty {
+      c.pointee.customer_name = try arena.string(customerName, "handoff.tickets.v1.SearchTicketsRequest.customer_name")
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.tickets.v1.SearchTicketsRequest.text")
+    }
+    if !words.isEmpty {
+      c.pointee.words = try arena.string(words, "handoff.tickets.v1.SearchTicketsRequest.words")
+    }
+    if !priorities.isEmpty {
+      c.pointee.n_priorities = priorities.count
+      c.pointee.priorities = arena.enums(priorities).assumingMemoryBound(
+        to: Handoff__Tickets__V1__Ticket__Priority.self)
+    }
+    if !states.isEmpty {
+      c.pointee.n_states = states.count
+      c.pointee.states = arena.enums(states).assumingMemoryBound(to: Handoff__Tickets__V1__Ticket__State.self)
+    }
+    if !channels.isEmpty {
+      c.pointee.n_channels = channels.count
+      c.pointee.channels = arena.enums(channels).assumingMemoryBound(to: Handoff__Tickets__V1__Ticket__Channel.self)
+    }
+    if !groups.isEmpty {
+      c.pointee.n_groups = groups.count
+      c.pointee.groups = try arena.strings(groups, "handoff.tickets.v1.SearchTicketsRequest.groups")
+    }
+    if !agents.isEmpty {
+      c.pointee.n_agents = agents.count
+      c.pointee.agents = try arena.strings(agents, "handoff.tickets.v1.SearchTicketsRequest.agents")
+    }
+    if !submissionTypes.isEmpty {
+      c.pointee.n_submission_types = submissionTypes.count
+      c.pointee.submission_types = try arena.strings(
+        submissionTypes, "handoff.tickets.v1.SearchTicketsRequest.submission_types")
+    }
+    if !processingTypes.isEmpty {
+      c.pointee.n_processing_types = processingTypes.count
+      c.pointee.processing_types = try arena.strings(
+        processingTypes, "handoff.tickets.v1.SearchTicketsRequest.processing_types")
+    }
+    c.pointee.customer_number = customerNumber
+    if !email.isEmpty {
+      c.pointee.email = try arena.string(email, "handoff.tickets.v1.SearchTicketsRequest.email")
+    }
+    if !phone.isEmpty {
+      c.pointee.phone = try arena.string(phone, "handoff.tickets.v1.SearchTicketsRequest.phone")
+    }
+    if !languages.isEmpty {
+      c.pointee.n_languages = languages.count
+      c.pointee.languages = try arena.strings(languages, "handoff.tickets.v1.SearchTicketsRequest.languages")
+    }
+    if !fields.isEmpty {
+      c.pointee.n_fields = fields.count
+      c.pointee.fields = try arena.messages(fields).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldCondition>?.self)
+    }
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.SearchTicketsRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// The tickets that were found.
+package struct SearchTicketsResponse: Message {
+  /// The newest first.
+  package var tickets: [Ticket] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(tickets: [Ticket] = [], nextPageToken: String = "") {
+    self.tickets = tickets
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.tickets.v1.SearchTicketsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__SearchTicketsResponse()
+    handoff__tickets__v1__search_tickets_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__SearchTicketsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__SearchTicketsResponse.self)
+    tickets = CFields.messages(c.pointee.tickets, c.pointee.n_tickets)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__SearchTicketsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__SearchTicketsResponse.self)
+    handoff__tickets__v1__search_tickets_response__init(c)
+    if !tickets.isEmpty {
+      c.pointee.n_tickets = tickets.count
+      c.pointee.tickets = try arena.messages(tickets).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__Ticket>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.tickets.v1.SearchTicketsResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// Asks for one act on a ticket.
 package struct ProcessTicketRequest: Message {
   /// The acts.
@@ -1357,140 +1644,6 @@ package struct GetCountersRequest: Message {
     if !parent.isEmpty {
       c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.GetCountersRequest.parent")
     }
-    return UnsafeMutableRawPointer(c)
-  }
-}
-
-/// Live numbers of a service.
-package struct Counters: Message {
-  /// Agents who hold the ticket right.
-  package var agentCount: Int64 = 0
-  /// Tickets received today, in the service's time zone.
-  package var receivedToday: Int64 = 0
-  /// Tickets received today that nobody holds.
-  package var unassignedToday: Int64 = 0
-  /// All tickets that nobody holds.
-  package var unassignedTotal: Int64 = 0
-  /// Of the tickets received in the last 24 hours, the percentage that is resolved or completed; 0 when there are
-  /// none.
-  package var resolvedPercent: Int32 = 0
-  /// Tickets by state, spam left out.
-  package var stateCounts: [StateCount] = []
-  /// Tickets that the calling agent holds, by state.
-  package var myStateCounts: [StateCount] = []
-  /// Tickets that the calling agent holds and promised to call the customer back about.
-  package var myCallBackCount: Int64 = 0
-  /// Tickets that the calling agent holds and that wait for an issue service or for Dooray!.
-  package var myEscalatedCount: Int64 = 0
-
-  /// Leaves every field at its default.
-  package init() {}
-
-  /// Takes the fields that are given and leaves the others at their defaults.
-  package init(
-    agentCount: Int64 = 0,
-    receivedToday: Int64 = 0,
-    unassignedToday: Int64 = 0,
-    unassignedTotal: Int64 = 0,
-    resolvedPercent: Int32 = 0,
-    stateCounts: [StateCount] = [],
-    myStateCounts: [StateCount] = [],
-    myCallBackCount: Int64 = 0,
-    myEscalatedCount: Int64 = 0
-  ) {
-    self.agentCount = agentCount
-    self.receivedToday = receivedToday
-    self.unassignedToday = unassignedToday
-    self.unassignedTotal = unassignedTotal
-    self.resolvedPercent = resolvedPercent
-    self.stateCounts = stateCounts
-    self.myStateCounts = myStateCounts
-    self.myCallBackCount = myCallBackCount
-    self.myEscalatedCount = myEscalatedCount
-  }
-
-  /// The type `handoff.tickets.v1.Counters`.
-  package static let descriptor: MessageDescriptor = {
-    var c = Handoff__Tickets__V1__Counters()
-    handoff__tickets__v1__counters__init(&c)
-    return MessageDescriptor(cMessage: &c)
-  }()
-
-  /// Reads a `Handoff__Tickets__V1__Counters`.
-  package init(cMessage: UnsafeRawPointer) {
-    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__Counters.self)
-    agentCount = c.pointee.agent_count
-    receivedToday = c.pointee.received_today
-    unassignedToday = c.pointee.unassigned_today
-    unassignedTotal = c.pointee.unassigned_total
-    resolvedPercent = c.pointee.resolved_percent
-    stateCounts = CFields.messages(c.pointee.state_counts, c.pointee.n_state_counts)
-    myStateCounts = CFields.messages(c.pointee.my_state_counts, c.pointee.n_my_state_counts)
-    myCallBackCount = c.pointee.my_call_back_count
-    myEscalatedCount = c.pointee.my_escalated_count
-  }
-
-  /// Writes a `Handoff__Tickets__V1__Counters` into the arena.
-  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
-    let c = arena.make(Handoff__Tickets__V1__Counters.self)
-    handoff__tickets__v1__counters__init(c)
-    c.pointee.agent_count = agentCount
-    c.pointee.received_today = receivedToday
-    c.pointee.unassigned_today = unassignedToday
-    c.pointee.unassigned_total = unassignedTotal
-    c.pointee.resolved_percent = resolvedPercent
-    if !stateCounts.isEmpty {
-      c.pointee.n_state_counts = stateCounts.count
-      c.pointee.state_counts = try arena.messages(stateCounts).assumingMemoryBound(
-        to: UnsafeMutablePointer<Handoff__Tickets__V1__StateCount>?.self)
-    }
-    if !myStateCounts.isEmpty {
-      c.pointee.n_my_state_counts = myStateCounts.count
-      c.pointee.my_state_counts = try arena.messages(myStateCounts).assumingMemoryBound(
-        to: UnsafeMutablePointer<Handoff__Tickets__V1__StateCount>?.self)
-    }
-    c.pointee.my_call_back_count = myCallBackCount
-    c.pointee.my_escalated_count = myEscalatedCount
-    return UnsafeMutableRawPointer(c)
-  }
-}
-
-/// How many tickets are in a state.
-package struct StateCount: Message {
-  /// The state.
-  package var state: Ticket.State = Ticket.State()
-  /// How many.
-  package var count: Int64 = 0
-
-  /// Leaves every field at its default.
-  package init() {}
-
-  /// Takes the fields that are given and leaves the others at their defaults.
-  package init(state: Ticket.State = Ticket.State(), count: Int64 = 0) {
-    self.state = state
-    self.count = count
-  }
-
-  /// The type `handoff.tickets.v1.StateCount`.
-  package static let descriptor: MessageDescriptor = {
-    var c = Handoff__Tickets__V1__StateCount()
-    handoff__tickets__v1__state_count__init(&c)
-    return MessageDescriptor(cMessage: &c)
-  }()
-
-  /// Reads a `Handoff__Tickets__V1__StateCount`.
-  package init(cMessage: UnsafeRawPointer) {
-    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__StateCount.self)
-    state = Ticket.State(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
-    count = c.pointee.count
-  }
-
-  /// Writes a `Handoff__Tickets__V1__StateCount` into the arena.
-  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
-    let c = arena.make(Handoff__Tickets__V1__StateCount.self)
-    handoff__tickets__v1__state_count__init(c)
-    c.pointee.state = .init(rawValue: .init(truncatingIfNeeded: state.rawValue))
-    c.pointee.count = count
     return UnsafeMutableRawPointer(c)
   }
 }

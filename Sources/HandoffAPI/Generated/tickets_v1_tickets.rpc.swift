@@ -20,6 +20,21 @@ package protocol TicketServiceProvider: Sendable {
   /// Lists tickets of one menu, newest first. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   func listTickets(_ request: ListTicketsRequest, _ call: CallContext) async throws -> ListTicketsResponse
 
+  /// Finds the tickets that meet every condition, the newest first. A ticket that was written is found by the next
+  /// call.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PAGE_TOKEN_INVALID,
+  /// REQUEST_INVALID.
+  func searchTickets(_ request: SearchTicketsRequest, _ call: CallContext) async throws -> SearchTicketsResponse
+
+  /// Returns the conditions that the calling agent added to the search of a service. Errors: SERVICE_NOT_FOUND.
+  func getSearchSettings(_ request: GetSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, FIELD_NOT_FOUND, REQUEST_INVALID.
+  func updateSearchSettings(_ request: UpdateSearchSettingsRequest, _ call: CallContext) async throws -> SearchSettings
+
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   ///
   /// Resolving and holding mail the text to the customer (see the mail area for exactly when). Allowed states: see
@@ -90,6 +105,52 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Returns the counters of a service: the inflow board and the caller's own numbers. Errors: SERVICE_NOT_FOUND.
   func getCounters(_ request: GetCountersRequest, _ call: CallContext) async throws -> Counters
+
+  /// Orders one act on up to 10,000 tickets, in the caller's name.
+  ///
+  /// It goes on by itself, ticket by ticket, with the guards, mails and triggers that the act has; each ticket has
+  /// its own
+  /// result. An agent may have 5 running in a service, and the service 20. Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND,
+  /// GROUP_NOT_FOUND, TEXT_REQUIRED, REASON_NOT_ALLOWED, BANNED_WORDS, LIMIT_REACHED, PERMISSION_DENIED,
+  /// REQUEST_INVALID.
+  /// With a `request_id` it is safe to repeat, as long as the results are kept.
+  func createBatch(_ request: CreateBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Returns a batch with its progress: to who ordered it, and to administrators. Results are kept for 30 days.
+  ///
+  /// Errors: BATCH_NOT_FOUND.
+  func getBatch(_ request: GetBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Lists batches, newest first: one's own, and to administrators everybody's.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID.
+  func listBatches(_ request: ListBatchesRequest, _ call: CallContext) async throws -> ListBatchesResponse
+
+  /// Cancels a batch: nothing more is begun. One that has ended stays as it is. Errors: BATCH_NOT_FOUND.
+  func cancelBatch(_ request: CancelBatchRequest, _ call: CallContext) async throws -> Batch
+
+  /// Lists what became of a batch's tickets. Errors: BATCH_NOT_FOUND, PAGE_TOKEN_INVALID.
+  func listBatchResults(
+    _ request: ListBatchResultsRequest,
+    _ call: CallContext
+  ) async throws -> ListBatchResultsResponse
+
+  /// Tells what changes in a service, as it happens: an ordered stream that can be resumed without missing or
+  /// repeating a
+  /// change, at any copy of this service.
+  ///
+  /// It goes on until the caller leaves. After about an hour it ends with OK, and is to be resumed. Changes are kept
+  /// for
+  /// a day; of a service, at most the newest 200,000.
+  /// Errors: SERVICE_NOT_FOUND (also when the caller leaves the service), TICKET_NOT_FOUND, PERMISSION_DENIED (also
+  /// when
+  /// the right is lost), CHANGES_NOT_KEPT (what follows `resume_after` is gone: load anew), READER_TOO_SLOW (resume),
+  /// BACKEND_UNAVAILABLE (this copy is ending: resume), REQUEST_INVALID.
+  func watchTickets(
+    _ request: WatchTicketsRequest,
+    _ responses: ResponseWriter<WatchTicketsResponse>,
+    _ call: CallContext
+  ) async throws
 
   /// Returns a service. Errors: SERVICE_NOT_FOUND.
   func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service
@@ -257,6 +318,15 @@ extension TicketServiceProvider {
         .unary("ListTickets", ListTicketsRequest.self, ListTicketsResponse.self) {
           try await self.listTickets($0, $1)
         },
+        .unary("SearchTickets", SearchTicketsRequest.self, SearchTicketsResponse.self) {
+          try await self.searchTickets($0, $1)
+        },
+        .unary("GetSearchSettings", GetSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.getSearchSettings($0, $1)
+        },
+        .unary("UpdateSearchSettings", UpdateSearchSettingsRequest.self, SearchSettings.self) {
+          try await self.updateSearchSettings($0, $1)
+        },
         .unary("ProcessTicket", ProcessTicketRequest.self, Ticket.self) {
           try await self.processTicket($0, $1)
         },
@@ -298,6 +368,24 @@ extension TicketServiceProvider {
         },
         .unary("GetCounters", GetCountersRequest.self, Counters.self) {
           try await self.getCounters($0, $1)
+        },
+        .unary("CreateBatch", CreateBatchRequest.self, Batch.self) {
+          try await self.createBatch($0, $1)
+        },
+        .unary("GetBatch", GetBatchRequest.self, Batch.self) {
+          try await self.getBatch($0, $1)
+        },
+        .unary("ListBatches", ListBatchesRequest.self, ListBatchesResponse.self) {
+          try await self.listBatches($0, $1)
+        },
+        .unary("CancelBatch", CancelBatchRequest.self, Batch.self) {
+          try await self.cancelBatch($0, $1)
+        },
+        .unary("ListBatchResults", ListBatchResultsRequest.self, ListBatchResultsResponse.self) {
+          try await self.listBatchResults($0, $1)
+        },
+        .serverStreaming("WatchTickets", WatchTicketsRequest.self, WatchTicketsResponse.self) {
+          try await self.watchTickets($0, $1, $2)
         },
         .unary("GetService", GetServiceRequest.self, Service.self) {
           try await self.getService($0, $1)
@@ -423,6 +511,36 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListTickets", request, options)
   }
 
+  /// Finds the tickets that meet every condition, the newest first. A ticket that was written is found by the next
+  /// call.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PAGE_TOKEN_INVALID,
+  /// REQUEST_INVALID.
+  package func searchTickets(
+    _ request: SearchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchTicketsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/SearchTickets", request, options)
+  }
+
+  /// Returns the conditions that the calling agent added to the search of a service. Errors: SERVICE_NOT_FOUND.
+  package func getSearchSettings(
+    _ request: GetSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.tickets.v1.TicketService/GetSearchSettings", request, options)
+  }
+
+  /// Changes the conditions that the calling agent added to the search of a service.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, FIELD_NOT_FOUND, REQUEST_INVALID.
+  package func updateSearchSettings(
+    _ request: UpdateSearchSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> SearchSettings {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateSearchSettings", request, options)
+  }
+
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   ///
   /// Resolving and holding mail the text to the customer (see the mail area for exactly when). Allowed states: see
@@ -526,6 +644,63 @@ package struct TicketServiceClient: Sendable {
   /// Returns the counters of a service: the inflow board and the caller's own numbers. Errors: SERVICE_NOT_FOUND.
   package func getCounters(_ request: GetCountersRequest, _ options: CallOptions) async throws -> Counters {
     try await channel.unary("/handoff.tickets.v1.TicketService/GetCounters", request, options)
+  }
+
+  /// Orders one act on up to 10,000 tickets, in the caller's name.
+  ///
+  /// It goes on by itself, ticket by ticket, with the guards, mails and triggers that the act has; each ticket has
+  /// its own
+  /// result. An agent may have 5 running in a service, and the service 20. Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND,
+  /// GROUP_NOT_FOUND, TEXT_REQUIRED, REASON_NOT_ALLOWED, BANNED_WORDS, LIMIT_REACHED, PERMISSION_DENIED,
+  /// REQUEST_INVALID.
+  /// With a `request_id` it is safe to repeat, as long as the results are kept.
+  package func createBatch(_ request: CreateBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.tickets.v1.TicketService/CreateBatch", request, options)
+  }
+
+  /// Returns a batch with its progress: to who ordered it, and to administrators. Results are kept for 30 days.
+  ///
+  /// Errors: BATCH_NOT_FOUND.
+  package func getBatch(_ request: GetBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.tickets.v1.TicketService/GetBatch", request, options)
+  }
+
+  /// Lists batches, newest first: one's own, and to administrators everybody's.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID.
+  package func listBatches(_ request: ListBatchesRequest, _ options: CallOptions) async throws -> ListBatchesResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListBatches", request, options)
+  }
+
+  /// Cancels a batch: nothing more is begun. One that has ended stays as it is. Errors: BATCH_NOT_FOUND.
+  package func cancelBatch(_ request: CancelBatchRequest, _ options: CallOptions) async throws -> Batch {
+    try await channel.unary("/handoff.tickets.v1.TicketService/CancelBatch", request, options)
+  }
+
+  /// Lists what became of a batch's tickets. Errors: BATCH_NOT_FOUND, PAGE_TOKEN_INVALID.
+  package func listBatchResults(
+    _ request: ListBatchResultsRequest,
+    _ options: CallOptions
+  ) async throws -> ListBatchResultsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListBatchResults", request, options)
+  }
+
+  /// Tells what changes in a service, as it happens: an ordered stream that can be resumed without missing or
+  /// repeating a
+  /// change, at any copy of this service.
+  ///
+  /// It goes on until the caller leaves. After about an hour it ends with OK, and is to be resumed. Changes are kept
+  /// for
+  /// a day; of a service, at most the newest 200,000.
+  /// Errors: SERVICE_NOT_FOUND (also when the caller leaves the service), TICKET_NOT_FOUND, PERMISSION_DENIED (also
+  /// when
+  /// the right is lost), CHANGES_NOT_KEPT (what follows `resume_after` is gone: load anew), READER_TOO_SLOW (resume),
+  /// BACKEND_UNAVAILABLE (this copy is ending: resume), REQUEST_INVALID.
+  package func watchTickets(
+    _ request: WatchTicketsRequest,
+    _ options: CallOptions
+  ) async throws -> ResponseStream<WatchTicketsResponse> {
+    try await channel.serverStreaming("/handoff.tickets.v1.TicketService/WatchTickets", request, options)
   }
 
   /// Returns a service. Errors: SERVICE_NOT_FOUND.

@@ -66,6 +66,17 @@ enum CopyStore {
       """
   }
 
+  /// Has search find changed texts by what they are now, in the transaction that changes them.
+  static func index(_ changes: [MaskingPlan.Change], of tickets: LinkedTickets) -> [Query] {
+    changes.compactMap { change in
+      let address = change.before.address
+      guard let place = SearchPlace(address.copy, row: address.row),
+        let ticket = tickets.all.first(where: { $0.link == address.ticket })
+      else { return nil }
+      return SearchStatements.update(place, of: address.ticket, to: change.after, receivedAt: ticket.createTime)
+    }
+  }
+
   /// Gives a customer's record back what a mask took away, unless it has a new value, or another customer has taken
   /// this one, since.
   static func restore(_ address: TextAddress, to text: String) -> Query {

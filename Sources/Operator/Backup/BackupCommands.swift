@@ -74,6 +74,7 @@ enum BackupCommands {
     try await DatabaseCommands.withDatabase(arguments, config, signals, console) { database, directory in
       try await requireEmpty(database)
       try DatabaseTools(url: database.url, path: config.path).restore(from: "\(backup)/\(Part.dump)")
+      try await renumber(database)
       console.progress("The database is restored")
       try copy("\(backup)/\(Part.keys)/.", to: directory.keys)
       if access("\(backup)/\(Part.signIns)", F_OK) == 0 {
@@ -93,6 +94,23 @@ enum BackupCommands {
       throw OperatorError(
         "the database holds an organization already", advice: "Restore into a database of its own, which is empty.")
     }
+  }
+
+  /// Begins another numbering of changes: whoever watched the old installation has seen some that are not in the
+  /// backup, and is to load everything anew instead of going on behind them.
+  private static func renumber(_ database: ClusterDatabase) async throws {
+    let pool = database.pool()
+    do {
+      _ = try await pool.query(
+        """
+        UPDATE ticket_change_head
+        SET epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+        """, deadline: .after(.seconds(30)))
+    } catch {
+      await pool.close()
+      throw error
+    }
+    await pool.close()
   }
 
   /// Where a path leads when it is a link; PostgreSQL's socket is looked for there.

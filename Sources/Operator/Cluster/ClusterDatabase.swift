@@ -105,6 +105,15 @@ struct ClusterDatabase: Sendable {
     return PostgresPool(configuration, group: group)
   }
 
+  /// A pool of one connection whose statements and pauses may take hours; the caller closes it.
+  func patientPool() -> PostgresPool {
+    var configuration = self.configuration
+    configuration.connectionsMax = 1
+    configuration.statementTimeout = .seconds(6 * 3600)
+    configuration.idleInTransactionTimeout = .seconds(600)
+    return PostgresPool(configuration, group: group)
+  }
+
   private var configuration: PostgresConfiguration {
     PostgresConfiguration(conninfo: url, applicationName: "handoff")
   }

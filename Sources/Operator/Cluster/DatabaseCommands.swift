@@ -12,14 +12,15 @@ enum DatabaseCommands {
     }
   }
 
-  /// Fills an empty database with the demo organization.
+  /// Fills an empty database with the demo organization, and with many tickets when that was asked for.
   static func seed(
     _ arguments: Arguments, _ config: OperatorConfig, _ signals: StopSignals, _ console: Console
   ) async throws(OperatorError) {
+    let bulk = try BulkOrder(arguments)
     try await withDatabase(arguments, config, signals, console) { database, directory in
       try ClusterSecrets.prepare(directory)
       try await database.prepareRoles(directory)
-      if try await Seed(database, directory, console).runIfEmpty() {
+      if try await Seed(database, directory, console).runIfEmpty(bulk) {
         console.progress("The sign-ins are in \(directory.requested)/sign-ins.txt")
       } else {
         console.progress("There is an organization already; nothing was changed")

@@ -23,7 +23,8 @@ enum CommandName: String, CaseIterable, Sendable {
   var options: [CommandOption] {
     switch self {
     case .up: [.data, .port, .copies]
-    case .migrate, .seed: [.data]
+    case .migrate: [.data]
+    case .seed: [.data, .tickets, .days, .seed]
     case .demo: [.data, .edge, .certificates, .tickets, .signIns, .mails]
     case .doctor: [.data, .port]
     case .certificates: [.out, .host]
@@ -51,9 +52,13 @@ enum CommandOption: String, CaseIterable, Sendable {
   case url = "--url"
   case to = "--to"
   case from = "--from"
+  case days = "--days"
+  case seed = "--seed"
 
-  var value: String {
+  /// What stands behind it.
+  func value(of command: CommandName) -> String {
     switch self {
+    case .tickets where command == .seed: "N"
     case .data, .certificates, .out, .to, .from: "DIR"
     case .mails: "PLACE"
     case .host: "NAMES"
@@ -62,11 +67,14 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .copies: "NUMBERS"
     case .edge, .url: "URL"
     case .signIns: "FILE"
+    case .days, .seed: "N"
     }
   }
 
-  var summary: String {
+  /// One line of a command's help.
+  func summary(of command: CommandName) -> String {
     switch self {
+    case .tickets where command == .seed: "how many generated tickets, in the place of the demo's 500"
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
     case .copies: "how many of which daemon, for example tickets=3,mail=2 (default: one of each)"
@@ -79,6 +87,8 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .out: "where the certificates, or each program's own secrets, go"
     case .to: "the backup's directory, which must be new"
     case .from: "the backup's directory"
+    case .days: "over how many days they were received (default: 365)"
+    case .seed: "another number makes other tickets, the same one the same (default: 2024)"
     case .url: "what to ask: http://127.0.0.1:7201/readyz, or grpcs://127.0.0.1:7101 for its health"
     }
   }
@@ -129,14 +139,15 @@ struct Arguments: Sendable, Equatable {
   ) throws(OperatorError) {
     let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard let option = CommandOption(rawValue: parts[0]), command.options.contains(option) else {
-      let known = command.options.map { "\($0.rawValue) \($0.value)" } + ["--help"]
+      let known = command.options.map { "\($0.rawValue) \($0.value(of: command))" } + ["--help"]
       throw .usage(
         "\"\(word)\" is not an option of handoff \(command.rawValue)",
         advice: "It takes: \(known.joined(separator: ", ")).")
     }
     guard let value = parts.count == 2 ? parts[1] : rest.popFirst(), !value.isEmpty else {
       throw .usage(
-        "\(option.rawValue) needs a value", advice: "For example: handoff \(command.rawValue) \(option.example)")
+        "\(option.rawValue) needs a value",
+        advice: "For example: handoff \(command.rawValue) \(option.example(of: command))")
     }
     switch option {
     case .data:
@@ -146,7 +157,7 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from:
+    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -160,8 +171,9 @@ struct Arguments: Sendable, Equatable {
 }
 
 extension CommandOption {
-  fileprivate var example: String {
+  fileprivate func example(of command: CommandName) -> String {
     switch self {
+    case .tickets where command == .seed: "--tickets 100000"
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
     case .copies: "--copies tickets=3,mail=2"
@@ -174,6 +186,8 @@ extension CommandOption {
     case .out: "--out /run/handoff"
     case .to, .from: "\(rawValue) backup"
     case .url: "--url http://127.0.0.1:7201/readyz"
+    case .days: "--days 365"
+    case .seed: "--seed 7"
     }
   }
 }
@@ -192,10 +206,10 @@ func help(for command: CommandName?, details: String = "") -> String {
 
       """
   }
-  let usage = command.options.map { " [\($0.rawValue) \($0.value)]" }.joined()
+  let usage = command.options.map { " [\($0.rawValue) \($0.value(of: command))]" }.joined()
   var text = "handoff \(command.rawValue): \(command.summary)\n\nUsage: handoff \(command.rawValue)\(usage)\n"
   for option in command.options {
-    text += "\n  \(padded("\(option.rawValue) \(option.value)", 20))\(option.summary)"
+    text += "\n  \(padded("\(option.rawValue) \(option.value(of: command))", 20))\(option.summary(of: command))"
   }
   if !command.options.isEmpty { text += "\n" }
   return details.isEmpty ? text : "\(text)\n\(details)"

@@ -46,6 +46,18 @@ extension DemoStory {
     try expect(unassigned.allSatisfy { $0.agent.isEmpty }, "a ticket among the unassigned ones has a holder")
   }
 
+  /// Its words are found wherever they stand, and by their initial consonants.
+  func search(_ ticket: Ticket, _ reader: Person) async throws {
+    step("A search finds it, from one syllable on")
+    for words in ["카드 결제", "결", "ㅇㅇㅍ"] {
+      let found = try await client.api.searchTickets(
+        SearchTicketsRequest(parent: service, words: words, pageSize: 200), options(reader)
+      ).tickets
+      try expect(found.contains { $0.name == ticket.name }, "\(ticket.name) is not found by \(words)")
+      show("HandoffService.SearchTickets  \(padded(words, 8)) → \(found.count), \(ticket.name) among them")
+    }
+  }
+
   private func list(_ menu: ListTicketsRequest.Menu, _ reader: Person) async throws -> [Ticket] {
     try await client.api.listTickets(
       ListTicketsRequest(parent: service, menu: menu, pageSize: 50), options(reader)

@@ -3,7 +3,7 @@ import HandoffAPI
 import RPC
 
 /// The story of two inquiries, from the customers' words to the answers in their mail boxes: one is masked, held,
-/// forwarded, resolved and opened again, the other goes to the issue service and back.
+/// forwarded, resolved and opened again, the other goes to the issue service and back. At the end a batch is watched.
 ///
 /// Used by one task, step after step.
 final class DemoStory {
@@ -50,9 +50,11 @@ final class DemoStory {
     try await maskSentWords(of: ticket, resolver)
     try await readMaskingReport(ticket, administrator)
     try await readLists(ticket, second, resolver)
+    try await search(ticket, resolver)
     try await compareCounters(before, administrator)
     try await readEvents(ticket, holder, resolver, rotation, administrator)
     try await escalateAndAnswer(second, administrator)
+    try await watchBatch(administrator)
     // Only the mail daemon may bring in what customers reply, so this needs more than the edge.
     if let tickets = client.tickets { try await reopen(ticket, resolver, tickets) }
   }

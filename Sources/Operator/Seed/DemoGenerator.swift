@@ -42,6 +42,46 @@ struct DemoGenerator {
     tickets.sort { $0.age > $1.age }
   }
 
+  /// Generates customers only, for tickets that are asked for one by one.
+  init(seed: UInt64, ticketsBy _: Void) {
+    random = DemoRandom(seed: seed)
+    makeCustomers()
+  }
+
+  /// The next ticket of many, received so many seconds ago; nine of ten of the consultation service, none escalated to
+  /// the other one.
+  mutating func next(age: Int) -> DemoTicket {
+    if random.chance(10) { return makeTech(Self.fate(age, random.number(0...999)), age: age) }
+    return makeCare(Self.fate(age, random.number(0...999)), age: age)
+  }
+
+  /// Where a ticket of some age stands, by a number below 1,000: nearly all old ones are done.
+  private static func fate(_ age: Int, _ draw: Int) -> Fate {
+    if age > 20 * day {
+      switch draw {
+      case 0..<940: return .completed
+      case 940..<970: return .resolvedInternally
+      case 970..<985: return .spam
+      case 985..<990: return .pending
+      case 990..<993: return .processing
+      case 993..<995: return .doorayAnswered
+      case 995..<998: return .reopened
+      default: return .unassigned
+      }
+    }
+    switch draw {
+    case 0..<500: return .resolved
+    case 500..<560: return .resolvedInternally
+    case 560..<590: return .spam
+    case 590..<720: return .pending
+    case 720..<860: return .processing
+    case 860..<890: return .reopened
+    case 890..<900: return .doorayEscalated
+    case 900..<910: return .doorayInProgress
+    default: return .unassigned
+    }
+  }
+
   private mutating func makeCustomers() {
     for round in 1...4 {
       for (name, mailbox) in DemoNames.korean {
@@ -60,12 +100,12 @@ struct DemoGenerator {
     }
   }
 
-  private mutating func makeCare(_ fate: Fate) -> DemoTicket {
+  private mutating func makeCare(_ fate: Fate, age: Int? = nil) -> DemoTicket {
     let escalates = [.escalating, .escalationAnswered, .completedAfterEscalation].contains(fate)
     let language = random.chance(78) ? "ko" : "en"
     let topics = DemoTopics.care.filter { $0.language == language && (!escalates || $0.escalatesAs != nil) }
     let topic = random.pick(topics)
-    var ticket = makeTicket(topic, service: "care", age: age(of: fate))
+    var ticket = makeTicket(topic, service: "care", age: age ?? self.age(of: fate))
     let agents = DemoOrganization.care.rotation.agents
     let agent = language == "en" && random.chance(60) ? "emily" : random.pick(agents)
     let group = agent == "emily" ? "english" : "general"
@@ -108,9 +148,9 @@ struct DemoGenerator {
     }
   }
 
-  private mutating func makeTech(_ fate: Fate) -> DemoTicket {
+  private mutating func makeTech(_ fate: Fate, age: Int? = nil) -> DemoTicket {
     let topic = random.pick(DemoIssueTopics.all)
-    var ticket = makeTicket(topic, service: "tech", age: age(of: fate))
+    var ticket = makeTicket(topic, service: "tech", age: age ?? self.age(of: fate))
     let agent = random.pick(issueAgents(topic.type))
     ticket.channel = .manual
     ticket.creator = agent

@@ -28,14 +28,16 @@ struct Seed: Sendable {
 
   /// Seeds a database that has no organization yet; true when it did.
   ///
+  /// - Parameter bulk: many generated tickets, in the place of the demo's.
+  ///
   /// A seed that was interrupted is wiped and made again: no daemon has run on it.
-  func runIfEmpty() async throws -> Bool {
+  func runIfEmpty(_ bulk: BulkOrder? = nil) async throws -> Bool {
     let pool = database.pool()
     do {
       if try PrivateFile.read(marker) != nil { try await wipe(pool) }
       let count = try await pool.query("SELECT count(*) FROM organization", deadline: Self.deadline)
       let isEmpty = try count[0].int64(0) == 0
-      if isEmpty { try await fill(pool) }
+      if isEmpty { try await fill(pool, bulk) }
       await pool.close()
       return isEmpty
     } catch {
@@ -55,7 +57,7 @@ struct Seed: Sendable {
       """, deadline: Self.deadline)
   }
 
-  private func fill(_ pool: PostgresPool) async throws {
+  private func fill(_ pool: PostgresPool, _ bulk: BulkOrder?) async throws {
     let generator = DemoGenerator()
     console.progress("Making the demo organization \(DemoOrganization.displayName)")
     try PrivateFile.write("being made\n", to: marker, owner: directory.user)
@@ -70,7 +72,16 @@ struct Seed: Sendable {
     let quick = database.pool()
     let result = await Result.of {
       let ledger = TicketLedger(pool: quick, directory: Directory(pool: quick), key: try ledgerKey())
-      try await DemoHistory(people, ledger, console).write(generator.tickets)
+      var services: [String: ServiceRecord] = [:]
+      for service in DemoOrganization.services {
+        services[service.code] = try await ledger.directory.service(code: service.code, deadline: Self.deadline)
+      }
+      let events = DemoEvents(people: people, services: services)
+      if let bulk {
+        try await BulkSeed(events, try ledgerKey(), console).write(bulk, to: database)
+      } else {
+        try await DemoHistory(events, ledger, console).write(generator.tickets)
+      }
     }
     await quick.close()
     _ = try await pool.query("ALTER ROLE CURRENT_USER RESET synchronous_commit", deadline: Self.deadline)

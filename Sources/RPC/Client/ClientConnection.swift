@@ -30,7 +30,8 @@ final class ClientConnection: Connection {
     let limits = owner.configuration.limits
     var setup = HTTP2Configuration(role: .client)
     setup.limits.headerListBytesMax = limits.headerListBytesMax
-    Self.setWindows(&setup)
+    setup.streamWindowBytes = limits.streamWindowBytes
+    setup.connectionWindowBytes = limits.connectionWindowBytes
     let session = try HTTP2Session(setup)
     super.init(fd, on: owner.loop, session: session, outboundBytesMax: limits.outboundBytesPerConnectionMax, tls: tls)
     session.delegate = self

@@ -102,6 +102,10 @@ package struct RPCChannelLimits: Sendable {
   package var addressesMax = 32
   /// Calls sent over one connection before another takes its place, well before its 2^30 stream ids are used up.
   package var callsPerConnectionMax = 800_000_000
+  /// Bytes of one call's answers that the server may send before the caller has read any of them; at least 65,535.
+  package var streamWindowBytes: Int32 = 256 << 10
+  /// The same for all calls of a connection together.
+  package var connectionWindowBytes: Int32 = 16 << 20
   /// Bytes of requests kept of one call so that it can be sent again; a call that sends more is not retried.
   package var retryBytesMax = 256 << 10
 

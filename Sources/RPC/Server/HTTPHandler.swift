@@ -72,6 +72,9 @@ package struct HTTPResponseWriter: Sendable {
   /// - Throws: ``RPCError`` with CANCELLED when the client has left.
   package func write(_ bytes: [UInt8]) async throws { try await call.write(bytes) }
 
+  /// Lets the answer take as long as the client stays, whatever the server's `httpTimeout` says.
+  package func liftTimeLimit() async { await call.onLoop { $0.liftTimeLimit() } }
+
   /// Ends the body.
   package func end() async { await call.onLoop { $0.end() } }
 }

@@ -74,6 +74,12 @@ class ServedStream: @unchecked Sendable {
     deadlineTimer = timer
   }
 
+  /// Takes the deadline off.
+  func liftTimeLimit() {
+    deadlineTimer?.cancel()
+    deadlineTimer = nil
+  }
+
   /// Runs the handler, within its task.
   func serve() async { preconditionFailure("for the kind of stream to override") }
 

@@ -21,6 +21,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case fieldNotFound = "FIELD_NOT_FOUND"
   case attachmentNotFound = "ATTACHMENT_NOT_FOUND"
   case templateNotFound = "TEMPLATE_NOT_FOUND"
+  case batchNotFound = "BATCH_NOT_FOUND"
   case customerNotFound = "CUSTOMER_NOT_FOUND"
   case messageNotFound = "MESSAGE_NOT_FOUND"
   case resourceNotFound = "RESOURCE_NOT_FOUND"
@@ -37,6 +38,9 @@ package enum Reason: String, Sendable, CaseIterable {
   case maskKeyLost = "MASK_KEY_LOST"
   case inUse = "IN_USE"
   case limitReached = "LIMIT_REACHED"
+
+  case changesNotKept = "CHANGES_NOT_KEPT"
+  case readerTooSlow = "READER_TOO_SLOW"
 
   case staleVersion = "STALE_VERSION"
   case conflict = "CONFLICT"
@@ -118,6 +122,7 @@ extension Reason {
     case .fieldNotFound: .init(.notFound, 404, .no, "there is no such field in this service")
     case .attachmentNotFound: .init(.notFound, 404, .no, "there is no such file, or it is not yours to use")
     case .templateNotFound: .init(.notFound, 404, .no, "there is no such template in this service")
+    case .batchNotFound: .init(.notFound, 404, .no, "there is no such batch in this service, or it is not yours")
     case .customerNotFound: .init(.notFound, 404, .no, "there is no such customer in this organization")
     case .messageNotFound: .init(.notFound, 404, .no, "there is no such mail")
     case .resourceNotFound: .init(.notFound, 404, .no, "there is nothing of this name")
@@ -144,6 +149,15 @@ extension Reason {
 
     case .limitReached:
       .init(.failedPrecondition, 409, .no, "there are as many as there can be; remove some first")
+
+    case .changesNotKept:
+      .init(
+        .outOfRange, 410, .reread,
+        "the changes behind this one are not kept any more; load what you show anew, and watch from now on")
+    case .readerTooSlow:
+      .init(
+        .resourceExhausted, 429, .backoff,
+        "more changed than you took; watch again behind the last change that you have")
 
     case .staleVersion: .init(.aborted, 409, .reread, "someone changed it meanwhile; read it again, then decide")
     case .conflict: .init(.aborted, 409, .backoff, "it collided with another change; send the same request again")

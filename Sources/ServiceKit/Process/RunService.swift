@@ -148,6 +148,7 @@ private final class Daemon: Sendable {
       }
       phase.store(.draining, ordering: .relaxed)
       health.shutDown()
+      await process.runDrain()
       await server.drain(within: Self.drainLimit)
     }
     await process.runShutdown()

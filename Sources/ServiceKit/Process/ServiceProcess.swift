@@ -18,6 +18,7 @@ package final class ServiceProcess: Sendable {
   private struct Parts {
     var probes: [ReadinessProbe] = []
     var shutdown: [(name: String, action: @Sendable () async -> Void)] = []
+    var drain: [@Sendable () async -> Void] = []
   }
   private let parts = Mutex(Parts())
 
@@ -41,6 +42,11 @@ package final class ServiceProcess: Sendable {
   /// Has `action` run when the process ends, after the calls are drained; the last one added runs first.
   package func onShutdown(_ name: String, _ action: @escaping @Sendable () async -> Void) {
     parts.withLock { $0.shutdown.append((name, action)) }
+  }
+
+  /// Has `action` run when the process is told to end, before it waits for its calls: to end those that would go on.
+  package func onDrain(_ action: @escaping @Sendable () async -> Void) {
+    parts.withLock { $0.drain.append(action) }
   }
 
   /// Tries `action` until it succeeds, with pauses of 0.1 to 5 seconds, and logs progress.
@@ -81,9 +87,15 @@ package final class ServiceProcess: Sendable {
   /// A channel to another daemon, over which this process proves its name; closed when the process ends.
   /// All of the addresses, and all that their names stand for, take calls in turn while they say that they serve.
   ///
-  /// - Parameter daemon: its short name, `tickets`: what answers at the address must prove to be it.
-  package func channel(to daemon: String, at addresses: [ServiceAddress]) -> RPCChannel {
+  /// - Parameters:
+  ///   - daemon: its short name, `tickets`: what answers at the address must prove to be it.
+  ///   - isLive: whether it is for many long streams: none of them, however slow its reader, holds up another.
+  package func channel(to daemon: String, at addresses: [ServiceAddress], isLive: Bool = false) -> RPCChannel {
     var configuration = RPCChannelConfiguration()
+    if isLive {
+      configuration.limits.streamWindowBytes = 64 << 10
+      configuration.limits.connectionWindowBytes = 1 << 30
+    }
     configuration.balancing = .roundRobin
     configuration.healthService = ""
     configuration.resolveInterval = .seconds(10)
@@ -102,6 +114,11 @@ package final class ServiceProcess: Sendable {
   }
 
   var probes: [ReadinessProbe] { parts.withLock { $0.probes } }
+
+  /// Runs the drain actions.
+  func runDrain() async {
+    for action in parts.withLock({ $0.drain }) { await action() }
+  }
 
   /// Runs the shutdown actions, last one first, each once.
   func runShutdown() async {

@@ -48,67 +48,102 @@ extension TicketLedger {
   package func counters(
     of service: ServiceRecord, for agent: AgentID?, deadline: Deadline
   ) async throws -> ServiceCounters {
-    let mine = agent?.rawValue ?? -1
+    let (board, own) = try await counters(of: service, for: agent.map { [$0] } ?? [], deadline: deadline)
+    return agent.flatMap { own[$0] } ?? board
+  }
+
+  /// Reads the counters of a service for several agents at once; see ``counters(of:for:deadline:)``.
+  ///
+  /// - Returns: the service's numbers without anybody's own, and with each agent's own.
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func counters(
+    of service: ServiceRecord, for agents: [AgentID], deadline: Deadline
+  ) async throws -> (board: ServiceCounters, own: [AgentID: ServiceCounters]) {
     let rows = try await ServiceError.translating {
-      try await pool.query(
-        """
-        WITH edge AS (
-          SELECT date_trunc('day', clock_timestamp() AT TIME ZONE \(service.timeZone))
-              AT TIME ZONE \(service.timeZone) AS today,
-            date_trunc('minute', clock_timestamp()) - interval '1440 minutes' AS day_ago
-        ), recent AS (
-          SELECT minute, agent_id, state, change FROM ticket_count_change WHERE service_id = \(service.id)
-        ), holder AS (
-          SELECT state, sum(count) AS count, sum(count) FILTER (WHERE agent_id = \(mine)) AS mine,
-            sum(count) FILTER (WHERE agent_id = 0) AS nobody
-          FROM (
-            SELECT agent_id, state, count FROM ticket_holder_count WHERE service_id = \(service.id)
-            UNION ALL SELECT agent_id, state, change FROM recent
-          ) AS h GROUP BY state
-        ), board AS (
-          SELECT coalesce(sum(received) FILTER (WHERE minute >= edge.today), 0)::bigint AS received_today,
-            coalesce(sum(unassigned) FILTER (WHERE minute >= edge.today), 0)::bigint AS unassigned_today,
-            coalesce(sum(received) FILTER (WHERE minute >= edge.day_ago), 0)::bigint AS received_day,
-            coalesce(sum(resolved) FILTER (WHERE minute >= edge.day_ago), 0)::bigint AS resolved_day
-          FROM edge, LATERAL (
-            SELECT minute, received, unassigned, resolved FROM ticket_minute_count
-            WHERE service_id = \(service.id) AND minute >= least(edge.today, edge.day_ago)
-            UNION ALL SELECT minute, change, CASE WHEN agent_id = 0 THEN change ELSE 0 END,
-              CASE WHEN state IN ('RESOLVED', 'COMPLETED') THEN change ELSE 0 END FROM recent
-          ) AS m
-        )
-        SELECT NULL AS state, received_today, unassigned_today, received_day, resolved_day,
-          (SELECT count(*) FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
-            WHERE m.service_id = \(service.id) AND a.is_active
-              AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR')),
-          (SELECT count(*) FROM (SELECT FROM ticket AS t WHERE t.service_id = \(service.id) AND t.agent_id = \(mine)
-            AND t.call_back_active AND NOT t.is_spam LIMIT \(ServiceCounters.callBacksMax)) AS c) FROM board
-        UNION ALL
-        SELECT state, count::bigint, coalesce(mine, 0)::bigint, coalesce(nobody, 0)::bigint, 0, 0, 0 FROM holder
-        """, deadline: deadline)
+      try await pool.query(Self.countersQuery(service, agents.map(\.rawValue)), deadline: deadline)
     }
-    var counters = ServiceCounters(
+    var board = ServiceCounters(
       agentCount: 0, receivedToday: 0, unassignedToday: 0, unassignedTotal: 0, receivedLastDay: 0, resolvedLastDay: 0,
       byState: [:], mineByState: [:])
-    for row in rows { try counters.add(row) }
-    return counters
+    for row in rows { try board.add(row) }
+    var own: [AgentID: ServiceCounters] = [:]
+    for agent in agents { own[agent] = board }
+    for row in rows {
+      guard let agent: Int64 = try row.value(1) else { continue }
+      try own[AgentID(agent)]?.addOwn(row)
+    }
+    return (board, own)
+  }
+
+  /// The board is the row without state and agent; then a row for each state, each agent's states, and each agent's
+  /// promised calls.
+  private static func countersQuery(_ service: ServiceRecord, _ agents: [Int64]) -> Query {
+    """
+    WITH edge AS (
+      SELECT date_trunc('day', clock_timestamp() AT TIME ZONE \(service.timeZone))
+          AT TIME ZONE \(service.timeZone) AS today,
+        date_trunc('minute', clock_timestamp()) - interval '1440 minutes' AS day_ago
+    ), recent AS (
+      SELECT minute, agent_id, state, change FROM ticket_count_change WHERE service_id = \(service.id)
+    ), holder AS (
+      SELECT agent_id, state, sum(count)::bigint AS count
+      FROM (
+        SELECT agent_id, state, count FROM ticket_holder_count WHERE service_id = \(service.id)
+        UNION ALL SELECT agent_id, state, change FROM recent
+      ) AS h GROUP BY agent_id, state
+    ), board AS (
+      SELECT coalesce(sum(received) FILTER (WHERE minute >= edge.today), 0)::bigint AS received_today,
+        coalesce(sum(unassigned) FILTER (WHERE minute >= edge.today), 0)::bigint AS unassigned_today,
+        coalesce(sum(received) FILTER (WHERE minute >= edge.day_ago), 0)::bigint AS received_day,
+        coalesce(sum(resolved) FILTER (WHERE minute >= edge.day_ago), 0)::bigint AS resolved_day
+      FROM edge, LATERAL (
+        SELECT minute, received, unassigned, resolved FROM ticket_minute_count
+        WHERE service_id = \(service.id) AND minute >= least(edge.today, edge.day_ago)
+        UNION ALL SELECT minute, change, CASE WHEN agent_id = 0 THEN change ELSE 0 END,
+          CASE WHEN state IN ('RESOLVED', 'COMPLETED') THEN change ELSE 0 END FROM recent
+      ) AS m
+    )
+    SELECT NULL AS state, NULL::bigint AS agent, received_today, unassigned_today, received_day, resolved_day,
+      (SELECT count(*) FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
+        WHERE m.service_id = \(service.id) AND a.is_active AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR'))
+    FROM board
+    UNION ALL
+    SELECT state, NULL, sum(count)::bigint, coalesce(sum(count) FILTER (WHERE agent_id = 0), 0)::bigint, 0, 0, 0
+    FROM holder GROUP BY state
+    UNION ALL
+    SELECT state, agent_id, count, 0, 0, 0, 0 FROM holder WHERE agent_id = ANY (\(agents))
+    UNION ALL
+    SELECT NULL, a.id, c.count, 0, 0, 0, 0 FROM unnest(\(agents)) AS a (id), LATERAL (
+      SELECT count(*) AS count FROM (SELECT FROM ticket AS t WHERE t.service_id = \(service.id) AND t.agent_id = a.id
+        AND t.call_back_active AND NOT t.is_spam LIMIT \(ServiceCounters.callBacksMax)) AS t) AS c
+    """
   }
 }
 
 extension ServiceCounters {
+  /// Takes over what a row says of the service.
   fileprivate mutating func add(_ row: Row) throws {
+    guard try row.value(1) as Int64? == nil else { return }
     guard let state: TicketState = try row.value(0) else {
-      receivedToday = try row.int64(1)
-      unassignedToday = try row.int64(2)
-      receivedLastDay = try row.int64(3)
-      resolvedLastDay = try row.int64(4)
-      agentCount = try row.int64(5)
-      myCallBackCount = try row.int64(6)
+      receivedToday = try row.int64(2)
+      unassignedToday = try row.int64(3)
+      receivedLastDay = try row.int64(4)
+      resolvedLastDay = try row.int64(5)
+      agentCount = try row.int64(6)
       return
     }
-    let (count, mine, nobody) = (try row.int64(1), try row.int64(2), try row.int64(3))
+    let count = try row.int64(2)
     if count != 0 { byState[state] = count }
-    if mine != 0 { mineByState[state] = mine }
-    unassignedTotal += nobody
+    unassignedTotal += try row.int64(3)
+  }
+
+  /// Takes over what a row says of an agent.
+  fileprivate mutating func addOwn(_ row: Row) throws {
+    let count = try row.int64(2)
+    guard let state: TicketState = try row.value(0) else {
+      myCallBackCount = count
+      return
+    }
+    if count != 0 { mineByState[state] = count }
   }
 }

@@ -2,6 +2,11 @@ package import EventLoop
 package import Postgres
 package import ServiceKit
 
+extension TicketLedger {
+  /// Notified whenever what agents may do was changed.
+  package static let rightsChannel = "handoff_rights"
+}
+
 /// Cached reading of organizations' services, their members and agents.
 ///
 /// An entry lives 500 ms at most, counted from before it was read, so that a right that was taken away is gone for
@@ -77,6 +82,27 @@ package final class Directory: Sendable {
         """, deadline)
       return try rows.first.map { try MemberRecord($0, agent, service.id) }
     }
+  }
+
+  /// What agents may do in a service at this moment; who is no member is left out.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func currentMembers(
+    _ agents: [AgentID], of service: ServiceID, deadline: Deadline
+  ) async throws -> [AgentID: MemberRecord] {
+    let rows = try await query(
+      """
+      SELECT a.display_name, a.is_active, m.role, m.has_ticket_right, m.has_forward_right, m.has_unmask_right,
+        m.is_assignable, ARRAY[]::bigint[], m.agent_id
+      FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
+      WHERE m.service_id = \(service) AND m.agent_id = ANY (\(agents))
+      """, deadline)
+    var members: [AgentID: MemberRecord] = [:]
+    for row in rows {
+      let agent: AgentID = try row.value(8)
+      members[agent] = try MemberRecord(row, agent, service)
+    }
+    return members
   }
 
   /// Finds an agent; nil when there is none.

@@ -79,19 +79,26 @@ extension TicketLedger {
     var messages: [Event] = []
     messages.reserveCapacity(events.count)
     for event in events {
-      var changes: [FieldChange] = []
-      for change in CodeChange.decode(event.changes) ?? [] {
-        changes.append(try await message(for: change, of: ticket, service, deadline))
-      }
-      changes += (values[event.sequence] ?? []).map {
-        FieldChange(field: $0.field, before: $0.before ?? "", after: $0.after ?? "")
-      }
       messages.append(
-        Event(
-          sequence: event.sequence, code: event.code, actor: try await message(for: event.actor, deadline),
-          causeSequence: event.causeSequence, changes: changes, createTime: Timestamp(event.createTime)))
+        try await message(
+          for: event, values: values[event.sequence] ?? [], ofTicket: ticket.id, service, deadline))
     }
     return messages
+  }
+
+  /// The API's message of an event: what changed in codes and ids, then the texts.
+  func message(
+    for event: EventRecord, values: [EventValueRecord], ofTicket ticket: TicketID, _ service: ServiceRecord,
+    _ deadline: Deadline
+  ) async throws -> Event {
+    var changes: [FieldChange] = []
+    for change in CodeChange.decode(event.changes) ?? [] {
+      changes.append(try await message(for: change, of: ticket, service, deadline))
+    }
+    changes += values.map { FieldChange(field: $0.field, before: $0.before ?? "", after: $0.after ?? "") }
+    return Event(
+      sequence: event.sequence, code: event.code, actor: try await message(for: event.actor, deadline),
+      causeSequence: event.causeSequence, changes: changes, createTime: Timestamp(event.createTime))
   }
 
   private func eventRecords(
@@ -124,7 +131,7 @@ extension TicketLedger {
 
   /// Ids become the API's resource names.
   private func message(
-    for change: CodeChange, of ticket: TicketRecord, _ service: ServiceRecord, _ deadline: Deadline
+    for change: CodeChange, of ticket: TicketID, _ service: ServiceRecord, _ deadline: Deadline
   ) async throws -> FieldChange {
     func named(_ code: String) async throws -> String {
       guard let id = Int64(code.split(separator: "/").last ?? "") else { return code }
@@ -136,9 +143,9 @@ extension TicketLedger {
       case "processing_type":
         return ProcessingTypeName(service: service.code, id: ProcessingTypeID(id)).description
       case "entry":
-        return EntryName(ticket: TicketName(service: service.code, id: ticket.id), id: EntryID(id)).description
+        return EntryName(ticket: TicketName(service: service.code, id: ticket), id: EntryID(id)).description
       case "mask":
-        return MaskName(ticket: TicketName(service: service.code, id: ticket.id), id: MaskID(id)).description
+        return MaskName(ticket: TicketName(service: service.code, id: ticket), id: MaskID(id)).description
       case "attachment": return AttachmentName(service: service.code, id: AttachmentID(id)).description
       case "previous_ticket", "next_ticket": return TicketName(service: service.code, id: TicketID(id)).description
       case "source_ticket", "target_ticket", "masked_with":

@@ -89,6 +89,14 @@ package struct TemplateID: LedgerID {
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
+/// One act on many tickets.
+package struct BatchID: LedgerID {
+  /// The key in table `ticket_batch`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `ticket_batch` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
 /// A file that was uploaded to a service.
 package struct AttachmentID: LedgerID {
   /// The key in table `attachment`.

@@ -287,6 +287,28 @@ package struct TemplateName: ResourceName {
   package var description: String { "services/\(service)/templates/\(id)" }
 }
 
+/// `services/{service}/batches/{id}`.
+package struct BatchName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/batches/{id}"
+  /// The service's code.
+  package let service: String
+  /// The batch's id.
+  package let id: BatchID
+  /// Names a batch of a service.
+  package init(service: String, id: BatchID) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/batches/") else { return nil }
+    self.init(service: service, id: BatchID(id))
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/batches/\(id)" }
+}
+
 /// `services/{service}/attachments/{id}`.
 package struct AttachmentName: ResourceName {
   /// The form that is read and written, for messages.

@@ -104,6 +104,9 @@ package enum TextCopies {
       table: "transcript_line", column: "speaker_name", relation: .quotation, rows: ["number"], places: customerFields),
     TextCopy(table: "transcript_line", column: "body", relation: .quotation, rows: ["number"], places: everywhere),
     TextCopy(table: "attachment", column: "file_name", relation: .quotation, rows: ["id"], places: everywhere),
+    TextCopy(
+      table: "ticket_batch_item", column: "message", relation: .quotation, rows: ["batch_id", "number"],
+      places: everywhere),
     TextCopy(table: "call_record", column: "phone", relation: .quotation, places: customerFields),
   ]
 
@@ -161,6 +164,9 @@ package enum TextCopies {
     "submission_type_translation": ["language", "display_name"],
     "template": ["title", "content", "search_code"],
     "ticket": ["state", "priority", "channel", "language", "internal_reason", "state_before_spam"],
+    // The body is what an agent writes on many tickets at once, as a template is; it goes when the batch has ended.
+    "ticket_batch": ["state", "act", "body", "internal_reason", "priority", "request_id"],
+    "ticket_batch_item": ["outcome", "reason", "lease_holder"],
     "ticket_count_change": ["state"],
     "ticket_entry": ["kind", "act", "actor_kind", "actor_name"],
     "ticket_event": ["code", "actor_kind", "actor_name", "changes"],
@@ -168,6 +174,7 @@ package enum TextCopies {
     "ticket_field": ["code", "kind", "audience", "display_name", "description", "options"],
     "ticket_field_translation": ["language", "display_name", "description"],
     "ticket_holder_count": ["state"],
+    "ticket_search": ["place"],
     "transcript_line": ["speaker"],
     "trigger_rule": ["display_name", "notice"],
     "trigger_setting": ["mode"],

@@ -138,6 +138,23 @@ struct ChangePlan {
     return changes
   }
 
+  /// What the index of texts is to have; a field that is emptied is found by nothing any more.
+  var searchRows: [SearchRow] {
+    let isNew = before.eventCount == 0
+    var texts: [(SearchPlace, String)] = []
+    if isNew || before.title != after.title { texts.append((.title, after.title)) }
+    if isNew && !after.customerName.isEmpty || before.customerName != after.customerName {
+      texts.append((.customerName, after.customerName))
+    }
+    texts += entries.map { (.entry($0.id), $0.body) }
+    // One change may set a field twice, and a statement writes a row once.
+    for (index, value) in fieldValues.enumerated()
+    where !fieldValues[(index + 1)...].contains(where: { $0.fieldID == value.fieldID }) {
+      texts.append((.field(value.fieldID), value.after ?? ""))
+    }
+    return texts.map { SearchRow($0, $1, of: after.serviceID, receivedAt: after.createTime) }
+  }
+
   private func entryRecord(_ draft: EntryDraft, id: EntryID, by actor: LedgerActor) -> EntryRecord {
     let salt = SecureRandom.bytes(EventChain.saltByteCount)
     return EntryRecord(

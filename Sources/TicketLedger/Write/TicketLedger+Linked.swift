@@ -72,6 +72,9 @@ extension TicketLedger {
         }
       } catch is LinksChanged {
         continue
+      } catch let error as ServiceError where error.reason == .staleVersion {
+        let own = try await ticket(name.id, of: service, deadline: deadline)
+        throw try await explained(error, on: own, since: version, deadline: deadline)
       } catch let error as PostgresError {
         guard error.isClaimed || error.isLostRace else { throw ServiceError(postgres: error) }
       }

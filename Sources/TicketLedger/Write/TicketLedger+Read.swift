@@ -120,17 +120,3 @@ extension TicketLedger {
     return Written(ticket: ticket, eventSequence: 0, resultIDs: earlier.resultIDs, isRepeat: true)
   }
 }
-
-extension TicketRecord {
-  /// Checks the version that a caller saw.
-  ///
-  /// - Parameter version: 0 when the caller does not mind.
-  /// - Throws: STALE_VERSION with the current one.
-  package func require(version: Int64) throws(ServiceError) {
-    guard version == 0 || version == self.version else { throw stale }
-  }
-
-  var stale: ServiceError {
-    ServiceError(.staleVersion, metadata: ["current_version": String(version)])
-  }
-}

@@ -36,12 +36,25 @@ extension TicketLedger {
       if let earlier = reading.earlier, let idempotency {
         return try await answer(earlier, to: idempotency, seen: reading.ticket, run)
       }
-      try reading.ticket.require(version: version)
-      var change = try await decide(reading.ticket)
+      var change = try await decided(on: reading.ticket, version, deadline, decide)
       change.idempotency = idempotency
       if let written = try await attempt(change, on: reading.ticket, deadline: deadline) { return written }
     }
     throw ServiceError(.conflict)
+  }
+
+  /// What the caller decides, once the version is the one that they saw; a stale one is told what has changed since.
+  private func decided(
+    on ticket: TicketRecord, _ version: Int64, _ deadline: Deadline,
+    _ decide: (TicketRecord) async throws -> TicketChange
+  ) async throws -> TicketChange {
+    do {
+      try ticket.require(version: version)
+      return try await decide(ticket)
+    } catch let error as ServiceError where error.reason == .staleVersion {
+      let seen = error.metadata["seen_version"].flatMap { Int64($0) } ?? version
+      throw try await explained(error, on: ticket, since: seen, deadline: deadline)
+    }
   }
 
   /// Writes a change of a ticket that was read before.
@@ -62,7 +75,10 @@ extension TicketLedger {
       if let earlier = reading.earlier, let claim = change.idempotency {
         return try await answer(earlier, to: claim, seen: reading.ticket, run)
       }
-      guard reading.ticket.version == ticket.version else { throw reading.ticket.stale }
+      guard reading.ticket.version == ticket.version else {
+        throw try await explained(
+          reading.ticket.stale(seen: ticket.version), on: reading.ticket, since: ticket.version, deadline: deadline)
+      }
       ticket = reading.ticket
     }
     throw ServiceError(.conflict)
@@ -87,7 +103,8 @@ extension TicketLedger {
     }
     guard let current = try await read(ticket.id, of: ticket.serviceID, claim: nil, { try await transaction.query($0) })
     else { throw ServiceError(.ticketNotFound) }
-    throw current.ticket.version == ticket.version ? ServiceError(.conflict) : current.ticket.stale
+    throw current.ticket.version == ticket.version
+      ? ServiceError(.conflict) : current.ticket.stale(seen: ticket.version)
   }
 
   /// The statement that writes a change of another ticket, to be a companion of the change that it follows from: both

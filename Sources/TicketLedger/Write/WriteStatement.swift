@@ -145,9 +145,11 @@ extension ChangePlan {
   /// What stands beside the ticket's own row; every part hangs on the row of `changed`.
   private func appendRows(_ sql: inout Query.Interpolation, _ claim: IdempotencyClaim?, _ resultIDs: [Int64]) {
     appendEvents(&sql)
+    appendChange(&sql)
     if !values.isEmpty { appendValues(&sql) }
     if !entries.isEmpty { appendEntries(&sql) }
     if !fieldValues.isEmpty { appendFieldValues(&sql) }
+    appendSearchRows(&sql)
     appendCounts(&sql)
     if !outbox.isEmpty { appendOutbox(&sql) }
     guard let claim else { return }
@@ -164,11 +166,16 @@ extension ChangePlan {
     sql.appendLiteral(", service_id, id FROM changed)")
   }
 
+  /// The version that the change makes; 0 for one that nobody sees.
+  private var madeVersion: Int64 {
+    before.eventCount == 0 || after.version > before.version ? after.version : 0
+  }
+
   private func appendEvents(_ sql: inout Query.Interpolation) {
     sql.appendLiteral(
       """
       , event AS (INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, \
-      cause_sequence, changes, create_time, hash) SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
+      cause_sequence, changes, create_time, hash, version) SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
       """)
     for (index, event) in events.enumerated() {
       sql.appendLiteral(index == 0 ? "(" : ", (")
@@ -180,9 +187,23 @@ extension ChangePlan {
       sql.next(event.changes)
       sql.next(event.createTime)
       sql.next(event.hash)
+      sql.next(madeVersion)
       sql.appendLiteral(")")
     }
     sql.appendLiteral(") AS v)")
+  }
+
+  /// What readers of the change stream will be told, once it has been numbered.
+  private func appendChange(_ sql: inout Query.Interpolation) {
+    sql.appendLiteral(
+      """
+      , told AS (INSERT INTO ticket_change (service_id, ticket_id, first_sequence, last_sequence, version) \
+      SELECT service_id, id, 
+      """)
+    sql.appendInterpolation(before.eventCount + 1)
+    sql.next(after.eventCount)
+    sql.next(after.version)
+    sql.appendLiteral(" FROM changed)")
   }
 
   private func appendValues(_ sql: inout Query.Interpolation) {
@@ -244,6 +265,30 @@ extension ChangePlan {
       """)
     sql.appendInterpolation(fieldValues.filter { $0.after == nil }.map(\.fieldID))
     sql.appendLiteral("))")
+  }
+
+  /// Every text that is new or changed can be found as soon as it can be read.
+  private func appendSearchRows(_ sql: inout Query.Interpolation) {
+    let rows = searchRows
+    guard !rows.isEmpty else { return }
+    sql.appendLiteral(
+      """
+      , searched AS (INSERT INTO ticket_search (service_id, ticket_id, create_time, place, tokens) \
+      SELECT c.service_id, c.id, 
+      """)
+    sql.appendInterpolation(after.createTime)
+    sql.appendLiteral(", v.place, array_to_tsvector(v.tokens) FROM changed AS c, (VALUES ")
+    for (index, row) in rows.enumerated() {
+      sql.appendLiteral(index == 0 ? "(" : ", (")
+      sql.appendInterpolation(row.place.key)
+      sql.next(row.tokens)
+      sql.appendLiteral(")")
+    }
+    sql.appendLiteral(
+      """
+      ) AS v (place, tokens) \
+      ON CONFLICT ON CONSTRAINT ticket_search_pkey DO UPDATE SET tokens = excluded.tokens)
+      """)
   }
 
   private func appendCounts(_ sql: inout Query.Interpolation) {

@@ -126,6 +126,11 @@ enum FieldRules {
     field.kind == .checkbox ? field.options.filter(values.contains) : values
   }
 
+  /// Whether a text is one time in the form of a field's values.
+  static func isMoment(_ text: String, of kind: FieldKind) -> Bool {
+    kind.isOfDays ? isDate(text[...]) : isDatetime(text[...])
+  }
+
   private static func isPeriod(_ text: String, _ isMoment: (Substring) -> Bool) -> Bool {
     let parts = text.split(separator: "~", omittingEmptySubsequences: false)
     guard parts.count == 2, parts[0].last == " ", parts[1].first == " " else { return false }

@@ -215,6 +215,12 @@ class EveryRPC:
             "fieldValues": [{"code": code, "values": ["0000000001"]}]}).name
         filled = self.agent.GetTicketForm({"ticket": name}).customer_fields
         equal([(value.field.code, list(value.values)) for value in filled], [(code, ["0000000001"])])
+        found = self.agent.SearchTickets({"parent": CARE, "words": "ㅁㅇ", "fields": [{"code": code, "text": "00001"}]})
+        equal([ticket.name for ticket in found.tickets], [name])
+        settings = {"name": f"{CARE}/searchSettings", "fields": [field.name]}
+        equal(list(self.agent.UpdateSearchSettings(
+            {"searchSettings": settings, "updateMask": "fields"}).fields), [field.name])
+        equal(list(self.agent.GetSearchSettings({"name": settings["name"]}).fields), [field.name])
         try:
             self.admin.DeleteField({"name": field.name})
         except Failure as failure:
@@ -330,6 +336,38 @@ class EveryRPC:
         listed = self.agent.ListTickets({"parent": CARE, "state": "COMPLETED", "pageSize": 1})
         equal((listed.tickets[0].name, bool(listed.next_page_token)), (name, True))
 
+    def batches(self):
+        """Two tickets get a comment, one that is not there does not."""
+        names = [self.new_ticket("일괄 문의").name, self.new_ticket("일괄 문의").name, f"{CARE}/tickets/999999999"]
+        made = self.agent.CreateBatch({"parent": CARE, "batch": {"act": "COMMENT", "text": "공지"}, "tickets": names})
+        ended = eventually("the end of the batch", lambda: (
+            lambda batch: batch if batch.HasField("end_time") else None)(self.agent.GetBatch({"name": made.name})))
+        equal((ended.succeeded_count, ended.failed_count), (2, 1))
+        results = self.agent.ListBatchResults({"parent": made.name}).results
+        equal([(result.ticket, result.reason) for result in results],
+              list(zip(names, ["", "", "TICKET_NOT_FOUND"])))
+        equal(self.agent.CancelBatch({"name": made.name}), ended, "cancelling what has ended")
+        assert made.name in [batch.name for batch in self.agent.ListBatches({"parent": CARE}).batches]
+
+    def live(self):
+        """Who watches is told of a comment by another, in both forms of the API."""
+        stream = self.agent.watch({"parent": CARE, "ticket": self.ticket.name, "counters": True})
+        begin = next(stream).heartbeat.id
+        connection = http.client.HTTPConnection(self.cluster.edge, timeout=120)
+        connection.request("GET", f"/v1/{CARE}/tickets:watch?ticket={self.ticket.name}", headers={
+            "authorization": dict(self.agent.metadata)["authorization"], "last-event-id": begin})
+        events = connection.getresponse()
+        name = self.new_ticket("실시간 문의").name
+        other = self.agent.watch({"parent": CARE, "resumeAfter": begin})
+        created = next(response.change for response in other if response.change.name == name)
+        equal((created.events[0].code, created.ticket.title, created.version), ("CREATED", "실시간 문의", 1))
+        assert next(response for response in stream if response.HasField("counters")).counters.received_today
+        stream.cancel()
+        other.cancel()
+        head = [events.readline().decode() for _ in range(4)]
+        equal(head, ["retry: 2000\n", "\n", ": heartbeat\n", f"id: {begin}\n"])
+        connection.close()
+
     def sign_out(self):
         self.agent.SignOut()
 
@@ -359,7 +397,7 @@ def main():
     for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.keep,
                  tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.files,
-                 tour.settings, tour.sign_out,
+                 tour.settings, tour.batches, tour.live, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

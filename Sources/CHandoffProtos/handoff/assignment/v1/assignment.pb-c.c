@@ -97,6 +97,51 @@ void   handoff__assignment__v1__forward_ticket_request__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__forward_ticket_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__assignment__v1__forward_ticket_on_behalf_request__init
+                     (Handoff__Assignment__V1__ForwardTicketOnBehalfRequest         *message)
+{
+  static const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest init_value = HANDOFF__ASSIGNMENT__V1__FORWARD_TICKET_ON_BEHALF_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__forward_ticket_on_behalf_request__get_packed_size
+                     (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__forward_ticket_on_behalf_request__pack
+                     (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__forward_ticket_on_behalf_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *
+       handoff__assignment__v1__forward_ticket_on_behalf_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__forward_ticket_on_behalf_request__free_unpacked
+                     (Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__assignment__v1__run_triggers_request__init
                      (Handoff__Assignment__V1__RunTriggersRequest         *message)
 {
@@ -399,6 +444,57 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__forward_ticket_request
   (ProtobufCMessageInit) handoff__assignment__v1__forward_ticket_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor handoff__assignment__v1__forward_ticket_on_behalf_request__field_descriptors[2] =
+{
+  {
+    "request",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ForwardTicketOnBehalfRequest, request),
+    &handoff__assignment__v1__forward_ticket_request__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "principal",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ForwardTicketOnBehalfRequest, principal),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__forward_ticket_on_behalf_request__field_indices_by_name[] = {
+  1,   /* field[1] = principal */
+  0,   /* field[0] = request */
+};
+static const ProtobufCIntRange handoff__assignment__v1__forward_ticket_on_behalf_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ForwardTicketOnBehalfRequest",
+  "ForwardTicketOnBehalfRequest",
+  "Handoff__Assignment__V1__ForwardTicketOnBehalfRequest",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ForwardTicketOnBehalfRequest),
+  2,
+  handoff__assignment__v1__forward_ticket_on_behalf_request__field_descriptors,
+  handoff__assignment__v1__forward_ticket_on_behalf_request__field_indices_by_name,
+  1,  handoff__assignment__v1__forward_ticket_on_behalf_request__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__forward_ticket_on_behalf_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor handoff__assignment__v1__run_triggers_request__field_descriptors[1] =
 {
   {
@@ -526,10 +622,11 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__verify_credential_requ
   (ProtobufCMessageInit) handoff__assignment__v1__verify_credential_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[34] =
+static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[35] =
 {
   { "KeepTicket", &handoff__assignment__v1__keep_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ForwardTicket", &handoff__assignment__v1__forward_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "ForwardTicketOnBehalf", &handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "RunTriggers", &handoff__assignment__v1__run_triggers_request__descriptor, &handoff__assignment__v1__run_triggers_response__descriptor },
   { "VerifyCredential", &handoff__assignment__v1__verify_credential_request__descriptor, &handoff__assignment__v1__agent__descriptor },
   { "GetAgent", &handoff__assignment__v1__get_agent_request__descriptor, &handoff__assignment__v1__agent__descriptor },
@@ -564,40 +661,41 @@ static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_servi
   { "SimulateTriggers", &handoff__assignment__v1__simulate_triggers_request__descriptor, &handoff__assignment__v1__simulate_triggers_response__descriptor },
 };
 const unsigned handoff__assignment__v1__assignment_service__method_indices_by_name[] = {
-  11,        /* ActivateAgent */
-  25,        /* ActivateTrigger */
-  13,        /* ChangePassword */
-  7,        /* CreateAgent */
-  17,        /* CreateGroup */
-  14,        /* CreateMember */
-  21,        /* CreateTrigger */
-  10,        /* DeactivateAgent */
-  26,        /* DeactivateTrigger */
-  19,        /* DeleteGroup */
-  16,        /* DeleteMember */
-  27,        /* DeleteTrigger */
-  32,        /* ExplainAssignment */
+  12,        /* ActivateAgent */
+  26,        /* ActivateTrigger */
+  14,        /* ChangePassword */
+  8,        /* CreateAgent */
+  18,        /* CreateGroup */
+  15,        /* CreateMember */
+  22,        /* CreateTrigger */
+  11,        /* DeactivateAgent */
+  27,        /* DeactivateTrigger */
+  20,        /* DeleteGroup */
+  17,        /* DeleteMember */
+  28,        /* DeleteTrigger */
+  33,        /* ExplainAssignment */
   1,        /* ForwardTicket */
-  4,        /* GetAgent */
-  22,        /* GetTrigger */
-  29,        /* GetTriggerSettings */
-  31,        /* GetTriggerVocabulary */
+  2,        /* ForwardTicketOnBehalf */
+  5,        /* GetAgent */
+  23,        /* GetTrigger */
+  30,        /* GetTriggerSettings */
+  32,        /* GetTriggerVocabulary */
   0,        /* KeepTicket */
-  8,        /* ListAgents */
-  6,        /* ListGroups */
-  5,        /* ListMembers */
-  20,        /* ListPermissionChanges */
-  23,        /* ListTriggers */
-  28,        /* ReorderTriggers */
-  2,        /* RunTriggers */
-  12,        /* SetPassword */
-  33,        /* SimulateTriggers */
-  9,        /* UpdateAgent */
-  18,        /* UpdateGroup */
-  15,        /* UpdateMember */
-  24,        /* UpdateTrigger */
-  30,        /* UpdateTriggerSettings */
-  3         /* VerifyCredential */
+  9,        /* ListAgents */
+  7,        /* ListGroups */
+  6,        /* ListMembers */
+  21,        /* ListPermissionChanges */
+  24,        /* ListTriggers */
+  29,        /* ReorderTriggers */
+  3,        /* RunTriggers */
+  13,        /* SetPassword */
+  34,        /* SimulateTriggers */
+  10,        /* UpdateAgent */
+  19,        /* UpdateGroup */
+  16,        /* UpdateMember */
+  25,        /* UpdateTrigger */
+  31,        /* UpdateTriggerSettings */
+  4         /* VerifyCredential */
 };
 const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__descriptor =
 {
@@ -606,7 +704,7 @@ const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__de
   "AssignmentService",
   "Handoff__Assignment__V1__AssignmentService",
   "handoff.assignment.v1",
-  34,
+  35,
   handoff__assignment__v1__assignment_service__method_descriptors,
   handoff__assignment__v1__assignment_service__method_indices_by_name
 };
@@ -626,13 +724,21 @@ void handoff__assignment__v1__assignment_service__forward_ticket(ProtobufCServic
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
   service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__assignment__v1__assignment_service__forward_ticket_on_behalf(ProtobufCService *service,
+                                                                           const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *input,
+                                                                           Handoff__Tickets__V1__Ticket_Closure closure,
+                                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__assignment__v1__assignment_service__run_triggers(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__RunTriggersRequest *input,
                                                                Handoff__Assignment__V1__RunTriggersResponse_Closure closure,
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__verify_credential(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__VerifyCredentialRequest *input,
@@ -640,7 +746,7 @@ void handoff__assignment__v1__assignment_service__verify_credential(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__get_agent(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -648,7 +754,7 @@ void handoff__assignment__v1__assignment_service__get_agent(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__list_members(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -656,7 +762,7 @@ void handoff__assignment__v1__assignment_service__list_members(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__list_groups(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -664,7 +770,7 @@ void handoff__assignment__v1__assignment_service__list_groups(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__create_agent(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -672,7 +778,7 @@ void handoff__assignment__v1__assignment_service__create_agent(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__list_agents(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -680,7 +786,7 @@ void handoff__assignment__v1__assignment_service__list_agents(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__update_agent(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -688,7 +794,7 @@ void handoff__assignment__v1__assignment_service__update_agent(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__deactivate_agent(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -696,7 +802,7 @@ void handoff__assignment__v1__assignment_service__deactivate_agent(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__activate_agent(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -704,7 +810,7 @@ void handoff__assignment__v1__assignment_service__activate_agent(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__set_password(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -712,7 +818,7 @@ void handoff__assignment__v1__assignment_service__set_password(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__change_password(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -720,7 +826,7 @@ void handoff__assignment__v1__assignment_service__change_password(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__create_member(ProtobufCService *service,
                                                                 const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -728,7 +834,7 @@ void handoff__assignment__v1__assignment_service__create_member(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__update_member(ProtobufCService *service,
                                                                 const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -736,7 +842,7 @@ void handoff__assignment__v1__assignment_service__update_member(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__delete_member(ProtobufCService *service,
                                                                 const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -744,7 +850,7 @@ void handoff__assignment__v1__assignment_service__delete_member(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__create_group(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -752,7 +858,7 @@ void handoff__assignment__v1__assignment_service__create_group(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__update_group(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -760,7 +866,7 @@ void handoff__assignment__v1__assignment_service__update_group(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__delete_group(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -768,7 +874,7 @@ void handoff__assignment__v1__assignment_service__delete_group(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__list_permission_changes(ProtobufCService *service,
                                                                           const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -776,7 +882,7 @@ void handoff__assignment__v1__assignment_service__list_permission_changes(Protob
                                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__create_trigger(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -784,7 +890,7 @@ void handoff__assignment__v1__assignment_service__create_trigger(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__get_trigger(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -792,7 +898,7 @@ void handoff__assignment__v1__assignment_service__get_trigger(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__list_triggers(ProtobufCService *service,
                                                                 const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -800,7 +906,7 @@ void handoff__assignment__v1__assignment_service__list_triggers(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__update_trigger(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__UpdateTriggerRequest *input,
@@ -808,7 +914,7 @@ void handoff__assignment__v1__assignment_service__update_trigger(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__activate_trigger(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__ActivateTriggerRequest *input,
@@ -816,7 +922,7 @@ void handoff__assignment__v1__assignment_service__activate_trigger(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__deactivate_trigger(ProtobufCService *service,
                                                                      const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
@@ -824,7 +930,7 @@ void handoff__assignment__v1__assignment_service__deactivate_trigger(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__delete_trigger(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__DeleteTriggerRequest *input,
@@ -832,7 +938,7 @@ void handoff__assignment__v1__assignment_service__delete_trigger(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__reorder_triggers(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__ReorderTriggersRequest *input,
@@ -840,7 +946,7 @@ void handoff__assignment__v1__assignment_service__reorder_triggers(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__get_trigger_settings(ProtobufCService *service,
                                                                        const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
@@ -848,7 +954,7 @@ void handoff__assignment__v1__assignment_service__get_trigger_settings(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__update_trigger_settings(ProtobufCService *service,
                                                                           const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
@@ -856,7 +962,7 @@ void handoff__assignment__v1__assignment_service__update_trigger_settings(Protob
                                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__get_trigger_vocabulary(ProtobufCService *service,
                                                                          const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
@@ -864,7 +970,7 @@ void handoff__assignment__v1__assignment_service__get_trigger_vocabulary(Protobu
                                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__explain_assignment(ProtobufCService *service,
                                                                      const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
@@ -872,7 +978,7 @@ void handoff__assignment__v1__assignment_service__explain_assignment(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__simulate_triggers(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__SimulateTriggersRequest *input,
@@ -880,7 +986,7 @@ void handoff__assignment__v1__assignment_service__simulate_triggers(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
                                                         Handoff__Assignment__V1__AssignmentService_ServiceDestroy destroy)

@@ -391,11 +391,14 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[89] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[98] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
+  { "SearchTickets", &handoff__tickets__v1__search_tickets_request__descriptor, &handoff__tickets__v1__search_tickets_response__descriptor },
+  { "GetSearchSettings", &handoff__tickets__v1__get_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
+  { "UpdateSearchSettings", &handoff__tickets__v1__update_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
   { "ProcessTicket", &handoff__tickets__v1__process_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "CompleteTicket", &handoff__tickets__v1__complete_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "UpdateTicket", &handoff__tickets__v1__update_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -409,6 +412,12 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListEvents", &handoff__tickets__v1__list_events_request__descriptor, &handoff__tickets__v1__list_events_response__descriptor },
   { "VerifyHistory", &handoff__tickets__v1__verify_history_request__descriptor, &handoff__tickets__v1__verify_history_response__descriptor },
   { "GetCounters", &handoff__tickets__v1__get_counters_request__descriptor, &handoff__tickets__v1__counters__descriptor },
+  { "CreateBatch", &handoff__tickets__v1__create_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
+  { "GetBatch", &handoff__tickets__v1__get_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
+  { "ListBatches", &handoff__tickets__v1__list_batches_request__descriptor, &handoff__tickets__v1__list_batches_response__descriptor },
+  { "CancelBatch", &handoff__tickets__v1__cancel_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
+  { "ListBatchResults", &handoff__tickets__v1__list_batch_results_request__descriptor, &handoff__tickets__v1__list_batch_results_response__descriptor },
+  { "WatchTickets", &handoff__tickets__v1__watch_tickets_request__descriptor, &handoff__tickets__v1__watch_tickets_response__descriptor },
   { "GetService", &handoff__tickets__v1__get_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "UpdateService", &handoff__tickets__v1__update_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "ListEscalationTargets", &handoff__tickets__v1__list_escalation_targets_request__descriptor, &handoff__tickets__v1__list_escalation_targets_response__descriptor },
@@ -484,95 +493,104 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  55,        /* ActivateAgent */
-  69,        /* ActivateTrigger */
-  57,        /* ChangePassword */
-  4,        /* CompleteTicket */
-  51,        /* CreateAgent */
-  29,        /* CreateField */
-  61,        /* CreateGroup */
-  81,        /* CreateMasks */
-  58,        /* CreateMember */
-  25,        /* CreateProcessingType */
-  22,        /* CreateSubmissionType */
-  37,        /* CreateTemplate */
+  64,        /* ActivateAgent */
+  78,        /* ActivateTrigger */
+  22,        /* CancelBatch */
+  66,        /* ChangePassword */
+  7,        /* CompleteTicket */
+  60,        /* CreateAgent */
+  19,        /* CreateBatch */
+  38,        /* CreateField */
+  70,        /* CreateGroup */
+  90,        /* CreateMasks */
+  67,        /* CreateMember */
+  34,        /* CreateProcessingType */
+  31,        /* CreateSubmissionType */
+  46,        /* CreateTemplate */
   0,        /* CreateTicket */
-  65,        /* CreateTrigger */
-  54,        /* DeactivateAgent */
-  70,        /* DeactivateTrigger */
-  31,        /* DeleteField */
-  63,        /* DeleteGroup */
-  60,        /* DeleteMember */
-  27,        /* DeleteProcessingType */
-  24,        /* DeleteSubmissionType */
-  39,        /* DeleteTemplate */
-  7,        /* DeleteTicket */
-  71,        /* DeleteTrigger */
-  85,        /* DetectPersonalData */
-  45,        /* DownloadAttachment */
-  10,        /* EscalateTicket */
-  76,        /* ExplainAssignment */
-  47,        /* ForwardTicket */
-  48,        /* GetAgent */
-  43,        /* GetCallRecord */
-  15,        /* GetCounters */
-  32,        /* GetForm */
-  86,        /* GetMaskingSettings */
-  16,        /* GetService */
-  35,        /* GetTemplate */
+  74,        /* CreateTrigger */
+  63,        /* DeactivateAgent */
+  79,        /* DeactivateTrigger */
+  40,        /* DeleteField */
+  72,        /* DeleteGroup */
+  69,        /* DeleteMember */
+  36,        /* DeleteProcessingType */
+  33,        /* DeleteSubmissionType */
+  48,        /* DeleteTemplate */
+  10,        /* DeleteTicket */
+  80,        /* DeleteTrigger */
+  94,        /* DetectPersonalData */
+  54,        /* DownloadAttachment */
+  13,        /* EscalateTicket */
+  85,        /* ExplainAssignment */
+  56,        /* ForwardTicket */
+  57,        /* GetAgent */
+  20,        /* GetBatch */
+  52,        /* GetCallRecord */
+  18,        /* GetCounters */
+  41,        /* GetForm */
+  95,        /* GetMaskingSettings */
+  4,        /* GetSearchSettings */
+  25,        /* GetService */
+  44,        /* GetTemplate */
   1,        /* GetTicket */
-  34,        /* GetTicketForm */
-  66,        /* GetTrigger */
-  73,        /* GetTriggerSettings */
-  75,        /* GetTriggerVocabulary */
-  40,        /* InsertTemplate */
-  46,        /* KeepTicket */
-  52,        /* ListAgents */
-  41,        /* ListCustomerTickets */
-  12,        /* ListEntries */
-  18,        /* ListEscalationTargets */
-  13,        /* ListEvents */
-  28,        /* ListFields */
-  50,        /* ListGroups */
-  80,        /* ListLayouts */
-  79,        /* ListMailMessages */
-  88,        /* ListMaskingActs */
-  84,        /* ListMasks */
-  49,        /* ListMembers */
-  64,        /* ListPermissionChanges */
-  21,        /* ListProcessingTypes */
-  19,        /* ListServices */
-  11,        /* ListSourceEntries */
-  20,        /* ListSubmissionTypes */
-  36,        /* ListTemplates */
+  43,        /* GetTicketForm */
+  75,        /* GetTrigger */
+  82,        /* GetTriggerSettings */
+  84,        /* GetTriggerVocabulary */
+  49,        /* InsertTemplate */
+  55,        /* KeepTicket */
+  61,        /* ListAgents */
+  23,        /* ListBatchResults */
+  21,        /* ListBatches */
+  50,        /* ListCustomerTickets */
+  15,        /* ListEntries */
+  27,        /* ListEscalationTargets */
+  16,        /* ListEvents */
+  37,        /* ListFields */
+  59,        /* ListGroups */
+  89,        /* ListLayouts */
+  88,        /* ListMailMessages */
+  97,        /* ListMaskingActs */
+  93,        /* ListMasks */
+  58,        /* ListMembers */
+  73,        /* ListPermissionChanges */
+  30,        /* ListProcessingTypes */
+  28,        /* ListServices */
+  14,        /* ListSourceEntries */
+  29,        /* ListSubmissionTypes */
+  45,        /* ListTemplates */
   2,        /* ListTickets */
-  42,        /* ListTranscriptLines */
-  67,        /* ListTriggers */
-  78,        /* PreviewAnswer */
-  3,        /* ProcessTicket */
-  72,        /* ReorderTriggers */
-  6,        /* RestoreTicket */
-  83,        /* RevealMask */
-  56,        /* SetPassword */
-  77,        /* SimulateTriggers */
-  8,        /* StarTicket */
-  82,        /* UnmaskText */
-  9,        /* UnstarTicket */
-  53,        /* UpdateAgent */
-  30,        /* UpdateField */
-  33,        /* UpdateForm */
-  62,        /* UpdateGroup */
-  87,        /* UpdateMaskingSettings */
-  59,        /* UpdateMember */
-  26,        /* UpdateProcessingType */
-  17,        /* UpdateService */
-  23,        /* UpdateSubmissionType */
-  38,        /* UpdateTemplate */
-  5,        /* UpdateTicket */
-  68,        /* UpdateTrigger */
-  74,        /* UpdateTriggerSettings */
-  44,        /* UploadAttachment */
-  14         /* VerifyHistory */
+  51,        /* ListTranscriptLines */
+  76,        /* ListTriggers */
+  87,        /* PreviewAnswer */
+  6,        /* ProcessTicket */
+  81,        /* ReorderTriggers */
+  9,        /* RestoreTicket */
+  92,        /* RevealMask */
+  3,        /* SearchTickets */
+  65,        /* SetPassword */
+  86,        /* SimulateTriggers */
+  11,        /* StarTicket */
+  91,        /* UnmaskText */
+  12,        /* UnstarTicket */
+  62,        /* UpdateAgent */
+  39,        /* UpdateField */
+  42,        /* UpdateForm */
+  71,        /* UpdateGroup */
+  96,        /* UpdateMaskingSettings */
+  68,        /* UpdateMember */
+  35,        /* UpdateProcessingType */
+  5,        /* UpdateSearchSettings */
+  26,        /* UpdateService */
+  32,        /* UpdateSubmissionType */
+  47,        /* UpdateTemplate */
+  8,        /* UpdateTicket */
+  77,        /* UpdateTrigger */
+  83,        /* UpdateTriggerSettings */
+  53,        /* UploadAttachment */
+  17,        /* VerifyHistory */
+  24         /* WatchTickets */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
 {
@@ -581,7 +599,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  89,
+  98,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -609,13 +627,37 @@ void handoff__gateway__v1__handoff_service__list_tickets(ProtobufCService *servi
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__search_tickets(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                           Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_search_settings(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                                Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_search_settings(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                   Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__process_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                            Handoff__Tickets__V1__Ticket_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CompleteTicketRequest *input,
@@ -623,7 +665,7 @@ void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateTicketRequest *input,
@@ -631,7 +673,7 @@ void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__RestoreTicketRequest *input,
@@ -639,7 +681,7 @@ void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__DeleteTicketRequest *input,
@@ -647,7 +689,7 @@ void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__StarTicketRequest *input,
@@ -655,7 +697,7 @@ void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UnstarTicketRequest *input,
@@ -663,7 +705,7 @@ void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__EscalateTicketRequest *input,
@@ -671,7 +713,7 @@ void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
@@ -679,7 +721,7 @@ void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListEntriesRequest *input,
@@ -687,7 +729,7 @@ void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -695,7 +737,7 @@ void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -703,7 +745,7 @@ void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -711,7 +753,55 @@ void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_batch(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__CreateBatchRequest *input,
+                                                         Handoff__Tickets__V1__Batch_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_batch(ProtobufCService *service,
+                                                      const Handoff__Tickets__V1__GetBatchRequest *input,
+                                                      Handoff__Tickets__V1__Batch_Closure closure,
+                                                      void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_batches(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__ListBatchesRequest *input,
+                                                         Handoff__Tickets__V1__ListBatchesResponse_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__cancel_batch(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__CancelBatchRequest *input,
+                                                         Handoff__Tickets__V1__Batch_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_batch_results(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__ListBatchResultsRequest *input,
+                                                               Handoff__Tickets__V1__ListBatchResultsResponse_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__WatchTicketsRequest *input,
+                                                          Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -719,7 +809,7 @@ void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -727,7 +817,7 @@ void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -735,7 +825,7 @@ void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -743,7 +833,7 @@ void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -751,7 +841,7 @@ void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -759,7 +849,7 @@ void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -767,7 +857,7 @@ void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -775,7 +865,7 @@ void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -783,7 +873,7 @@ void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -791,7 +881,7 @@ void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -799,7 +889,7 @@ void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -807,7 +897,7 @@ void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -815,7 +905,7 @@ void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -823,7 +913,7 @@ void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -831,7 +921,7 @@ void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -839,7 +929,7 @@ void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      const Handoff__Tickets__V1__GetFormRequest *input,
@@ -847,7 +937,7 @@ void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -855,7 +945,7 @@ void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -863,7 +953,7 @@ void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -871,7 +961,7 @@ void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -879,7 +969,7 @@ void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -887,7 +977,7 @@ void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -895,7 +985,7 @@ void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -903,7 +993,7 @@ void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -911,7 +1001,7 @@ void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -919,7 +1009,7 @@ void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -927,7 +1017,7 @@ void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -935,7 +1025,7 @@ void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -943,7 +1033,7 @@ void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -951,7 +1041,7 @@ void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
@@ -959,7 +1049,7 @@ void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ForwardTicketRequest *input,
@@ -967,7 +1057,7 @@ void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -975,7 +1065,7 @@ void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -983,7 +1073,7 @@ void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -991,7 +1081,7 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -999,7 +1089,7 @@ void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -1007,7 +1097,7 @@ void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -1015,7 +1105,7 @@ void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -1023,7 +1113,7 @@ void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -1031,7 +1121,7 @@ void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -1039,7 +1129,7 @@ void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -1047,7 +1137,7 @@ void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -1055,7 +1145,7 @@ void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -1063,7 +1153,7 @@ void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -1071,7 +1161,7 @@ void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -1079,7 +1169,7 @@ void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -1087,7 +1177,7 @@ void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -1095,7 +1185,7 @@ void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -1103,7 +1193,7 @@ void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -1111,7 +1201,7 @@ void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -1119,7 +1209,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -1127,7 +1217,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__UpdateTriggerRequest *input,
@@ -1135,7 +1225,7 @@ void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ActivateTriggerRequest *input,
@@ -1143,7 +1233,7 @@ void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
@@ -1151,7 +1241,7 @@ void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__DeleteTriggerRequest *input,
@@ -1159,7 +1249,7 @@ void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ReorderTriggersRequest *input,
@@ -1167,7 +1257,7 @@ void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
@@ -1175,7 +1265,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
@@ -1183,7 +1273,7 @@ void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
@@ -1191,7 +1281,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
@@ -1199,7 +1289,7 @@ void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__SimulateTriggersRequest *input,
@@ -1207,7 +1297,7 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -1215,7 +1305,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -1223,7 +1313,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -1231,7 +1321,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -1239,7 +1329,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -1247,7 +1337,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -1255,7 +1345,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -1263,7 +1353,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -1271,7 +1361,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -1279,7 +1369,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -1287,7 +1377,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -1295,7 +1385,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

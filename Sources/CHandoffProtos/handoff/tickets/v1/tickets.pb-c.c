@@ -187,6 +187,96 @@ void   handoff__tickets__v1__list_tickets_response__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__list_tickets_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__search_tickets_request__init
+                     (Handoff__Tickets__V1__SearchTicketsRequest         *message)
+{
+  static const Handoff__Tickets__V1__SearchTicketsRequest init_value = HANDOFF__TICKETS__V1__SEARCH_TICKETS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__search_tickets_request__get_packed_size
+                     (const Handoff__Tickets__V1__SearchTicketsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__search_tickets_request__pack
+                     (const Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__search_tickets_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__SearchTicketsRequest *
+       handoff__tickets__v1__search_tickets_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__SearchTicketsRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__search_tickets_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__search_tickets_request__free_unpacked
+                     (Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__search_tickets_response__init
+                     (Handoff__Tickets__V1__SearchTicketsResponse         *message)
+{
+  static const Handoff__Tickets__V1__SearchTicketsResponse init_value = HANDOFF__TICKETS__V1__SEARCH_TICKETS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__search_tickets_response__get_packed_size
+                     (const Handoff__Tickets__V1__SearchTicketsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__search_tickets_response__pack
+                     (const Handoff__Tickets__V1__SearchTicketsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__search_tickets_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__SearchTicketsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__SearchTicketsResponse *
+       handoff__tickets__v1__search_tickets_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__SearchTicketsResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__search_tickets_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__search_tickets_response__free_unpacked
+                     (Handoff__Tickets__V1__SearchTicketsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__search_tickets_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__process_ticket_request__init
                      (Handoff__Tickets__V1__ProcessTicketRequest         *message)
 {
@@ -952,96 +1042,6 @@ void   handoff__tickets__v1__get_counters_request__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__get_counters_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   handoff__tickets__v1__counters__init
-                     (Handoff__Tickets__V1__Counters         *message)
-{
-  static const Handoff__Tickets__V1__Counters init_value = HANDOFF__TICKETS__V1__COUNTERS__INIT;
-  *message = init_value;
-}
-size_t handoff__tickets__v1__counters__get_packed_size
-                     (const Handoff__Tickets__V1__Counters *message)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__counters__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t handoff__tickets__v1__counters__pack
-                     (const Handoff__Tickets__V1__Counters *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__counters__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t handoff__tickets__v1__counters__pack_to_buffer
-                     (const Handoff__Tickets__V1__Counters *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__counters__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Handoff__Tickets__V1__Counters *
-       handoff__tickets__v1__counters__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Handoff__Tickets__V1__Counters *)
-     protobuf_c_message_unpack (&handoff__tickets__v1__counters__descriptor,
-                                allocator, len, data);
-}
-void   handoff__tickets__v1__counters__free_unpacked
-                     (Handoff__Tickets__V1__Counters *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &handoff__tickets__v1__counters__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
-void   handoff__tickets__v1__state_count__init
-                     (Handoff__Tickets__V1__StateCount         *message)
-{
-  static const Handoff__Tickets__V1__StateCount init_value = HANDOFF__TICKETS__V1__STATE_COUNT__INIT;
-  *message = init_value;
-}
-size_t handoff__tickets__v1__state_count__get_packed_size
-                     (const Handoff__Tickets__V1__StateCount *message)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__state_count__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t handoff__tickets__v1__state_count__pack
-                     (const Handoff__Tickets__V1__StateCount *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__state_count__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t handoff__tickets__v1__state_count__pack_to_buffer
-                     (const Handoff__Tickets__V1__StateCount *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__state_count__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Handoff__Tickets__V1__StateCount *
-       handoff__tickets__v1__state_count__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Handoff__Tickets__V1__StateCount *)
-     protobuf_c_message_unpack (&handoff__tickets__v1__state_count__descriptor,
-                                allocator, len, data);
-}
-void   handoff__tickets__v1__state_count__free_unpacked
-                     (Handoff__Tickets__V1__StateCount *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &handoff__tickets__v1__state_count__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
 static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[15] =
 {
   {
@@ -1524,6 +1524,407 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_response__de
   handoff__tickets__v1__list_tickets_response__field_indices_by_name,
   1,  handoff__tickets__v1__list_tickets_response__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__list_tickets_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_request__field_descriptors[25] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "menu",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, menu),
+    &handoff__tickets__v1__list_tickets_request__menu__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "starred",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, starred),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "received_from",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, received_from),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "received_before",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, received_before),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "any_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, any_time),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ticket_id",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, ticket_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "title",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, title),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "customer_name",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, customer_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "words",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, words),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "priorities",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_priorities),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, priorities),
+    &handoff__tickets__v1__ticket__priority__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "states",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_states),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, states),
+    &handoff__tickets__v1__ticket__state__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "channels",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_channels),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, channels),
+    &handoff__tickets__v1__ticket__channel__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "groups",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_groups),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, groups),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agents",
+    16,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_agents),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, agents),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "submission_types",
+    17,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_submission_types),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, submission_types),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "processing_types",
+    18,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_processing_types),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, processing_types),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "customer_number",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, customer_number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "email",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, email),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "phone",
+    21,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, phone),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "languages",
+    22,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_languages),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, languages),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "fields",
+    23,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, n_fields),
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, fields),
+    &handoff__tickets__v1__field_condition__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    24,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    25,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__search_tickets_request__field_indices_by_name[] = {
+  15,   /* field[15] = agents */
+  5,   /* field[5] = any_time */
+  13,   /* field[13] = channels */
+  8,   /* field[8] = customer_name */
+  18,   /* field[18] = customer_number */
+  19,   /* field[19] = email */
+  22,   /* field[22] = fields */
+  14,   /* field[14] = groups */
+  21,   /* field[21] = languages */
+  1,   /* field[1] = menu */
+  23,   /* field[23] = page_size */
+  24,   /* field[24] = page_token */
+  0,   /* field[0] = parent */
+  20,   /* field[20] = phone */
+  11,   /* field[11] = priorities */
+  17,   /* field[17] = processing_types */
+  4,   /* field[4] = received_before */
+  3,   /* field[3] = received_from */
+  2,   /* field[2] = starred */
+  12,   /* field[12] = states */
+  16,   /* field[16] = submission_types */
+  9,   /* field[9] = text */
+  6,   /* field[6] = ticket_id */
+  7,   /* field[7] = title */
+  10,   /* field[10] = words */
+};
+static const ProtobufCIntRange handoff__tickets__v1__search_tickets_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 25 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.SearchTicketsRequest",
+  "SearchTicketsRequest",
+  "Handoff__Tickets__V1__SearchTicketsRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__SearchTicketsRequest),
+  25,
+  handoff__tickets__v1__search_tickets_request__field_descriptors,
+  handoff__tickets__v1__search_tickets_request__field_indices_by_name,
+  1,  handoff__tickets__v1__search_tickets_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__search_tickets_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_response__field_descriptors[2] =
+{
+  {
+    "tickets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__SearchTicketsResponse, n_tickets),
+    offsetof(Handoff__Tickets__V1__SearchTicketsResponse, tickets),
+    &handoff__tickets__v1__ticket__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__search_tickets_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = tickets */
+};
+static const ProtobufCIntRange handoff__tickets__v1__search_tickets_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.SearchTicketsResponse",
+  "SearchTicketsResponse",
+  "Handoff__Tickets__V1__SearchTicketsResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__SearchTicketsResponse),
+  2,
+  handoff__tickets__v1__search_tickets_response__field_descriptors,
+  handoff__tickets__v1__search_tickets_response__field_indices_by_name,
+  1,  handoff__tickets__v1__search_tickets_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__search_tickets_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue handoff__tickets__v1__process_ticket_request__act__enum_values_by_number[5] =
@@ -2739,204 +3140,14 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__counters__field_descriptors[9] =
-{
-  {
-    "agent_count",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, agent_count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "received_today",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, received_today),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "unassigned_today",
-    3,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, unassigned_today),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "unassigned_total",
-    4,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, unassigned_total),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "resolved_percent",
-    5,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, resolved_percent),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "state_counts",
-    6,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Handoff__Tickets__V1__Counters, n_state_counts),
-    offsetof(Handoff__Tickets__V1__Counters, state_counts),
-    &handoff__tickets__v1__state_count__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "my_state_counts",
-    7,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Handoff__Tickets__V1__Counters, n_my_state_counts),
-    offsetof(Handoff__Tickets__V1__Counters, my_state_counts),
-    &handoff__tickets__v1__state_count__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "my_call_back_count",
-    8,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, my_call_back_count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "my_escalated_count",
-    9,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__Counters, my_escalated_count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned handoff__tickets__v1__counters__field_indices_by_name[] = {
-  0,   /* field[0] = agent_count */
-  7,   /* field[7] = my_call_back_count */
-  8,   /* field[8] = my_escalated_count */
-  6,   /* field[6] = my_state_counts */
-  1,   /* field[1] = received_today */
-  4,   /* field[4] = resolved_percent */
-  5,   /* field[5] = state_counts */
-  2,   /* field[2] = unassigned_today */
-  3,   /* field[3] = unassigned_total */
-};
-static const ProtobufCIntRange handoff__tickets__v1__counters__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 9 }
-};
-const ProtobufCMessageDescriptor handoff__tickets__v1__counters__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "handoff.tickets.v1.Counters",
-  "Counters",
-  "Handoff__Tickets__V1__Counters",
-  "handoff.tickets.v1",
-  sizeof(Handoff__Tickets__V1__Counters),
-  9,
-  handoff__tickets__v1__counters__field_descriptors,
-  handoff__tickets__v1__counters__field_indices_by_name,
-  1,  handoff__tickets__v1__counters__number_ranges,
-  (ProtobufCMessageInit) handoff__tickets__v1__counters__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor handoff__tickets__v1__state_count__field_descriptors[2] =
-{
-  {
-    "state",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_ENUM,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__StateCount, state),
-    &handoff__tickets__v1__ticket__state__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "count",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT64,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__StateCount, count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned handoff__tickets__v1__state_count__field_indices_by_name[] = {
-  1,   /* field[1] = count */
-  0,   /* field[0] = state */
-};
-static const ProtobufCIntRange handoff__tickets__v1__state_count__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 2 }
-};
-const ProtobufCMessageDescriptor handoff__tickets__v1__state_count__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "handoff.tickets.v1.StateCount",
-  "StateCount",
-  "Handoff__Tickets__V1__StateCount",
-  "handoff.tickets.v1",
-  sizeof(Handoff__Tickets__V1__StateCount),
-  2,
-  handoff__tickets__v1__state_count__field_descriptors,
-  handoff__tickets__v1__state_count__field_indices_by_name,
-  1,  handoff__tickets__v1__state_count__number_ranges,
-  (ProtobufCMessageInit) handoff__tickets__v1__state_count__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[47] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[56] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
+  { "SearchTickets", &handoff__tickets__v1__search_tickets_request__descriptor, &handoff__tickets__v1__search_tickets_response__descriptor },
+  { "GetSearchSettings", &handoff__tickets__v1__get_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
+  { "UpdateSearchSettings", &handoff__tickets__v1__update_search_settings_request__descriptor, &handoff__tickets__v1__search_settings__descriptor },
   { "ProcessTicket", &handoff__tickets__v1__process_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "CompleteTicket", &handoff__tickets__v1__complete_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "UpdateTicket", &handoff__tickets__v1__update_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2951,6 +3162,12 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "ListEvents", &handoff__tickets__v1__list_events_request__descriptor, &handoff__tickets__v1__list_events_response__descriptor },
   { "VerifyHistory", &handoff__tickets__v1__verify_history_request__descriptor, &handoff__tickets__v1__verify_history_response__descriptor },
   { "GetCounters", &handoff__tickets__v1__get_counters_request__descriptor, &handoff__tickets__v1__counters__descriptor },
+  { "CreateBatch", &handoff__tickets__v1__create_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
+  { "GetBatch", &handoff__tickets__v1__get_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
+  { "ListBatches", &handoff__tickets__v1__list_batches_request__descriptor, &handoff__tickets__v1__list_batches_response__descriptor },
+  { "CancelBatch", &handoff__tickets__v1__cancel_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
+  { "ListBatchResults", &handoff__tickets__v1__list_batch_results_request__descriptor, &handoff__tickets__v1__list_batch_results_response__descriptor },
+  { "WatchTickets", &handoff__tickets__v1__watch_tickets_request__descriptor, &handoff__tickets__v1__watch_tickets_response__descriptor },
   { "GetService", &handoff__tickets__v1__get_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "UpdateService", &handoff__tickets__v1__update_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "ListEscalationTargets", &handoff__tickets__v1__list_escalation_targets_request__descriptor, &handoff__tickets__v1__list_escalation_targets_response__descriptor },
@@ -2983,53 +3200,62 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "DownloadAttachment", &handoff__tickets__v1__download_attachment_request__descriptor, &handoff__tickets__v1__download_attachment_response__descriptor },
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
-  12,        /* AppendInquiry */
-  4,        /* CompleteTicket */
-  30,        /* CreateField */
-  26,        /* CreateProcessingType */
-  23,        /* CreateSubmissionType */
-  38,        /* CreateTemplate */
+  15,        /* AppendInquiry */
+  23,        /* CancelBatch */
+  7,        /* CompleteTicket */
+  20,        /* CreateBatch */
+  39,        /* CreateField */
+  35,        /* CreateProcessingType */
+  32,        /* CreateSubmissionType */
+  47,        /* CreateTemplate */
   0,        /* CreateTicket */
-  32,        /* DeleteField */
-  28,        /* DeleteProcessingType */
-  25,        /* DeleteSubmissionType */
-  40,        /* DeleteTemplate */
-  7,        /* DeleteTicket */
-  46,        /* DownloadAttachment */
-  10,        /* EscalateTicket */
-  44,        /* GetCallRecord */
-  16,        /* GetCounters */
-  33,        /* GetForm */
-  17,        /* GetService */
-  36,        /* GetTemplate */
+  41,        /* DeleteField */
+  37,        /* DeleteProcessingType */
+  34,        /* DeleteSubmissionType */
+  49,        /* DeleteTemplate */
+  10,        /* DeleteTicket */
+  55,        /* DownloadAttachment */
+  13,        /* EscalateTicket */
+  21,        /* GetBatch */
+  53,        /* GetCallRecord */
+  19,        /* GetCounters */
+  42,        /* GetForm */
+  4,        /* GetSearchSettings */
+  26,        /* GetService */
+  45,        /* GetTemplate */
   1,        /* GetTicket */
-  35,        /* GetTicketForm */
-  41,        /* InsertTemplate */
-  42,        /* ListCustomerTickets */
-  13,        /* ListEntries */
-  19,        /* ListEscalationTargets */
-  14,        /* ListEvents */
-  29,        /* ListFields */
-  22,        /* ListProcessingTypes */
-  20,        /* ListServices */
-  11,        /* ListSourceEntries */
-  21,        /* ListSubmissionTypes */
-  37,        /* ListTemplates */
+  44,        /* GetTicketForm */
+  50,        /* InsertTemplate */
+  24,        /* ListBatchResults */
+  22,        /* ListBatches */
+  51,        /* ListCustomerTickets */
+  16,        /* ListEntries */
+  28,        /* ListEscalationTargets */
+  17,        /* ListEvents */
+  38,        /* ListFields */
+  31,        /* ListProcessingTypes */
+  29,        /* ListServices */
+  14,        /* ListSourceEntries */
+  30,        /* ListSubmissionTypes */
+  46,        /* ListTemplates */
   2,        /* ListTickets */
-  43,        /* ListTranscriptLines */
-  3,        /* ProcessTicket */
-  6,        /* RestoreTicket */
-  8,        /* StarTicket */
-  9,        /* UnstarTicket */
-  31,        /* UpdateField */
-  34,        /* UpdateForm */
-  27,        /* UpdateProcessingType */
-  18,        /* UpdateService */
-  24,        /* UpdateSubmissionType */
-  39,        /* UpdateTemplate */
-  5,        /* UpdateTicket */
-  45,        /* UploadAttachment */
-  15         /* VerifyHistory */
+  52,        /* ListTranscriptLines */
+  6,        /* ProcessTicket */
+  9,        /* RestoreTicket */
+  3,        /* SearchTickets */
+  11,        /* StarTicket */
+  12,        /* UnstarTicket */
+  40,        /* UpdateField */
+  43,        /* UpdateForm */
+  36,        /* UpdateProcessingType */
+  5,        /* UpdateSearchSettings */
+  27,        /* UpdateService */
+  33,        /* UpdateSubmissionType */
+  48,        /* UpdateTemplate */
+  8,        /* UpdateTicket */
+  54,        /* UploadAttachment */
+  18,        /* VerifyHistory */
+  25         /* WatchTickets */
 };
 const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descriptor =
 {
@@ -3038,7 +3264,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  47,
+  56,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3066,13 +3292,37 @@ void handoff__tickets__v1__ticket_service__list_tickets(ProtobufCService *servic
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__search_tickets(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                          Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_search_settings(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                               Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_search_settings(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                  Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__process_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                           Handoff__Tickets__V1__Ticket_Closure closure,
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__complete_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CompleteTicketRequest *input,
@@ -3080,7 +3330,7 @@ void handoff__tickets__v1__ticket_service__complete_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UpdateTicketRequest *input,
@@ -3088,7 +3338,7 @@ void handoff__tickets__v1__ticket_service__update_ticket(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__restore_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__RestoreTicketRequest *input,
@@ -3096,7 +3346,7 @@ void handoff__tickets__v1__ticket_service__restore_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__DeleteTicketRequest *input,
@@ -3104,7 +3354,7 @@ void handoff__tickets__v1__ticket_service__delete_ticket(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__star_ticket(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__StarTicketRequest *input,
@@ -3112,7 +3362,7 @@ void handoff__tickets__v1__ticket_service__star_ticket(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__unstar_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UnstarTicketRequest *input,
@@ -3120,7 +3370,7 @@ void handoff__tickets__v1__ticket_service__unstar_ticket(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__escalate_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__EscalateTicketRequest *input,
@@ -3128,7 +3378,7 @@ void handoff__tickets__v1__ticket_service__escalate_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_source_entries(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
@@ -3136,7 +3386,7 @@ void handoff__tickets__v1__ticket_service__list_source_entries(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__append_inquiry(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__AppendInquiryRequest *input,
@@ -3144,7 +3394,7 @@ void handoff__tickets__v1__ticket_service__append_inquiry(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_entries(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEntriesRequest *input,
@@ -3152,7 +3402,7 @@ void handoff__tickets__v1__ticket_service__list_entries(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -3160,7 +3410,7 @@ void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -3168,7 +3418,7 @@ void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -3176,7 +3426,55 @@ void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_batch(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__CreateBatchRequest *input,
+                                                        Handoff__Tickets__V1__Batch_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_batch(ProtobufCService *service,
+                                                     const Handoff__Tickets__V1__GetBatchRequest *input,
+                                                     Handoff__Tickets__V1__Batch_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_batches(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__ListBatchesRequest *input,
+                                                        Handoff__Tickets__V1__ListBatchesResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__cancel_batch(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__CancelBatchRequest *input,
+                                                        Handoff__Tickets__V1__Batch_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_batch_results(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ListBatchResultsRequest *input,
+                                                              Handoff__Tickets__V1__ListBatchResultsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__WatchTicketsRequest *input,
+                                                         Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -3184,7 +3482,7 @@ void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -3192,7 +3490,7 @@ void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -3200,7 +3498,7 @@ void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -3208,7 +3506,7 @@ void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -3216,7 +3514,7 @@ void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -3224,7 +3522,7 @@ void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -3232,7 +3530,7 @@ void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -3240,7 +3538,7 @@ void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -3248,7 +3546,7 @@ void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -3256,7 +3554,7 @@ void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -3264,7 +3562,7 @@ void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -3272,7 +3570,7 @@ void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -3280,7 +3578,7 @@ void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -3288,7 +3586,7 @@ void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -3296,7 +3594,7 @@ void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -3304,7 +3602,7 @@ void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     const Handoff__Tickets__V1__GetFormRequest *input,
@@ -3312,7 +3610,7 @@ void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -3320,7 +3618,7 @@ void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -3328,7 +3626,7 @@ void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -3336,7 +3634,7 @@ void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -3344,7 +3642,7 @@ void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -3352,7 +3650,7 @@ void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -3360,7 +3658,7 @@ void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -3368,7 +3666,7 @@ void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -3376,7 +3674,7 @@ void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -3384,7 +3682,7 @@ void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -3392,7 +3690,7 @@ void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -3400,7 +3698,7 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -3408,7 +3706,7 @@ void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -3416,7 +3714,7 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

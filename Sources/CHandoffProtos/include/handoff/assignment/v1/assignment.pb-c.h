@@ -22,6 +22,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Handoff__Assignment__V1__KeepTicketRequest Handoff__Assignment__V1__KeepTicketRequest;
 typedef struct Handoff__Assignment__V1__ForwardTicketRequest Handoff__Assignment__V1__ForwardTicketRequest;
+typedef struct Handoff__Assignment__V1__ForwardTicketOnBehalfRequest Handoff__Assignment__V1__ForwardTicketOnBehalfRequest;
 typedef struct Handoff__Assignment__V1__RunTriggersRequest Handoff__Assignment__V1__RunTriggersRequest;
 typedef struct Handoff__Assignment__V1__RunTriggersResponse Handoff__Assignment__V1__RunTriggersResponse;
 typedef struct Handoff__Assignment__V1__VerifyCredentialRequest Handoff__Assignment__V1__VerifyCredentialRequest;
@@ -90,6 +91,26 @@ struct  Handoff__Assignment__V1__ForwardTicketRequest
 #define HANDOFF__ASSIGNMENT__V1__FORWARD_TICKET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__forward_ticket_request__descriptor) \
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks to forward a ticket in an agent's name.
+ */
+struct  Handoff__Assignment__V1__ForwardTicketOnBehalfRequest
+{
+  ProtobufCMessage base;
+  /*
+   * What is to be done.
+   */
+  Handoff__Assignment__V1__ForwardTicketRequest *request;
+  /*
+   * In whose name: `agents/{id}`.
+   */
+  char *principal;
+};
+#define HANDOFF__ASSIGNMENT__V1__FORWARD_TICKET_ON_BEHALF_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor) \
+    , NULL, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -182,6 +203,25 @@ Handoff__Assignment__V1__ForwardTicketRequest *
 void   handoff__assignment__v1__forward_ticket_request__free_unpacked
                      (Handoff__Assignment__V1__ForwardTicketRequest *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__ForwardTicketOnBehalfRequest methods */
+void   handoff__assignment__v1__forward_ticket_on_behalf_request__init
+                     (Handoff__Assignment__V1__ForwardTicketOnBehalfRequest         *message);
+size_t handoff__assignment__v1__forward_ticket_on_behalf_request__get_packed_size
+                     (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest   *message);
+size_t handoff__assignment__v1__forward_ticket_on_behalf_request__pack
+                     (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__forward_ticket_on_behalf_request__pack_to_buffer
+                     (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *
+       handoff__assignment__v1__forward_ticket_on_behalf_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__forward_ticket_on_behalf_request__free_unpacked
+                     (Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Assignment__V1__RunTriggersRequest methods */
 void   handoff__assignment__v1__run_triggers_request__init
                      (Handoff__Assignment__V1__RunTriggersRequest         *message);
@@ -247,6 +287,9 @@ typedef void (*Handoff__Assignment__V1__KeepTicketRequest_Closure)
 typedef void (*Handoff__Assignment__V1__ForwardTicketRequest_Closure)
                  (const Handoff__Assignment__V1__ForwardTicketRequest *message,
                   void *closure_data);
+typedef void (*Handoff__Assignment__V1__ForwardTicketOnBehalfRequest_Closure)
+                 (const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *message,
+                  void *closure_data);
 typedef void (*Handoff__Assignment__V1__RunTriggersRequest_Closure)
                  (const Handoff__Assignment__V1__RunTriggersRequest *message,
                   void *closure_data);
@@ -271,6 +314,10 @@ struct Handoff__Assignment__V1__AssignmentService_Service
                          const Handoff__Assignment__V1__ForwardTicketRequest *input,
                          Handoff__Tickets__V1__Ticket_Closure closure,
                          void *closure_data);
+  void (*forward_ticket_on_behalf)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                                   const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *input,
+                                   Handoff__Tickets__V1__Ticket_Closure closure,
+                                   void *closure_data);
   void (*run_triggers)(Handoff__Assignment__V1__AssignmentService_Service *service,
                        const Handoff__Assignment__V1__RunTriggersRequest *input,
                        Handoff__Assignment__V1__RunTriggersResponse_Closure closure,
@@ -409,6 +456,7 @@ void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1_
     { HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_SERVICE__BASE_INIT,\
       function_prefix__ ## keep_ticket,\
       function_prefix__ ## forward_ticket,\
+      function_prefix__ ## forward_ticket_on_behalf,\
       function_prefix__ ## run_triggers,\
       function_prefix__ ## verify_credential,\
       function_prefix__ ## get_agent,\
@@ -449,6 +497,10 @@ void handoff__assignment__v1__assignment_service__forward_ticket(ProtobufCServic
                                                                  const Handoff__Assignment__V1__ForwardTicketRequest *input,
                                                                  Handoff__Tickets__V1__Ticket_Closure closure,
                                                                  void *closure_data);
+void handoff__assignment__v1__assignment_service__forward_ticket_on_behalf(ProtobufCService *service,
+                                                                           const Handoff__Assignment__V1__ForwardTicketOnBehalfRequest *input,
+                                                                           Handoff__Tickets__V1__Ticket_Closure closure,
+                                                                           void *closure_data);
 void handoff__assignment__v1__assignment_service__run_triggers(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__RunTriggersRequest *input,
                                                                Handoff__Assignment__V1__RunTriggersResponse_Closure closure,
@@ -582,6 +634,7 @@ void handoff__assignment__v1__assignment_service__simulate_triggers(ProtobufCSer
 
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__keep_ticket_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__forward_ticket_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__forward_ticket_on_behalf_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__run_triggers_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__run_triggers_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__verify_credential_request__descriptor;

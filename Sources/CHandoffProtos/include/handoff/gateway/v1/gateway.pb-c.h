@@ -22,8 +22,12 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"
+#include "handoff/tickets/v1/batch.pb-c.h"
+#include "handoff/tickets/v1/counters.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
+#include "handoff/tickets/v1/live.pb-c.h"
+#include "handoff/tickets/v1/search.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/tickets/v1/tickets.pb-c.h"
@@ -255,6 +259,18 @@ struct Handoff__Gateway__V1__HandoffService_Service
                        const Handoff__Tickets__V1__ListTicketsRequest *input,
                        Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
                        void *closure_data);
+  void (*search_tickets)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                         Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                         void *closure_data);
+  void (*get_search_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                              Handoff__Tickets__V1__SearchSettings_Closure closure,
+                              void *closure_data);
+  void (*update_search_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                 Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                 void *closure_data);
   void (*process_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Tickets__V1__ProcessTicketRequest *input,
                          Handoff__Tickets__V1__Ticket_Closure closure,
@@ -307,6 +323,30 @@ struct Handoff__Gateway__V1__HandoffService_Service
                        const Handoff__Tickets__V1__GetCountersRequest *input,
                        Handoff__Tickets__V1__Counters_Closure closure,
                        void *closure_data);
+  void (*create_batch)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__CreateBatchRequest *input,
+                       Handoff__Tickets__V1__Batch_Closure closure,
+                       void *closure_data);
+  void (*get_batch)(Handoff__Gateway__V1__HandoffService_Service *service,
+                    const Handoff__Tickets__V1__GetBatchRequest *input,
+                    Handoff__Tickets__V1__Batch_Closure closure,
+                    void *closure_data);
+  void (*list_batches)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__ListBatchesRequest *input,
+                       Handoff__Tickets__V1__ListBatchesResponse_Closure closure,
+                       void *closure_data);
+  void (*cancel_batch)(Handoff__Gateway__V1__HandoffService_Service *service,
+                       const Handoff__Tickets__V1__CancelBatchRequest *input,
+                       Handoff__Tickets__V1__Batch_Closure closure,
+                       void *closure_data);
+  void (*list_batch_results)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Tickets__V1__ListBatchResultsRequest *input,
+                             Handoff__Tickets__V1__ListBatchResultsResponse_Closure closure,
+                             void *closure_data);
+  void (*watch_tickets)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Tickets__V1__WatchTicketsRequest *input,
+                        Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
+                        void *closure_data);
   void (*get_service)(Handoff__Gateway__V1__HandoffService_Service *service,
                       const Handoff__Tickets__V1__GetServiceRequest *input,
                       Handoff__Tickets__V1__Service_Closure closure,
@@ -610,6 +650,9 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## create_ticket,\
       function_prefix__ ## get_ticket,\
       function_prefix__ ## list_tickets,\
+      function_prefix__ ## search_tickets,\
+      function_prefix__ ## get_search_settings,\
+      function_prefix__ ## update_search_settings,\
       function_prefix__ ## process_ticket,\
       function_prefix__ ## complete_ticket,\
       function_prefix__ ## update_ticket,\
@@ -623,6 +666,12 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## list_events,\
       function_prefix__ ## verify_history,\
       function_prefix__ ## get_counters,\
+      function_prefix__ ## create_batch,\
+      function_prefix__ ## get_batch,\
+      function_prefix__ ## list_batches,\
+      function_prefix__ ## cancel_batch,\
+      function_prefix__ ## list_batch_results,\
+      function_prefix__ ## watch_tickets,\
       function_prefix__ ## get_service,\
       function_prefix__ ## update_service,\
       function_prefix__ ## list_escalation_targets,\
@@ -708,6 +757,18 @@ void handoff__gateway__v1__handoff_service__list_tickets(ProtobufCService *servi
                                                          const Handoff__Tickets__V1__ListTicketsRequest *input,
                                                          Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__search_tickets(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                           Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__get_search_settings(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                                Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__update_search_settings(ProtobufCService *service,
+                                                                   const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                   Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                   void *closure_data);
 void handoff__gateway__v1__handoff_service__process_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                            Handoff__Tickets__V1__Ticket_Closure closure,
@@ -760,6 +821,30 @@ void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *servi
                                                          const Handoff__Tickets__V1__GetCountersRequest *input,
                                                          Handoff__Tickets__V1__Counters_Closure closure,
                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__create_batch(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__CreateBatchRequest *input,
+                                                         Handoff__Tickets__V1__Batch_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__get_batch(ProtobufCService *service,
+                                                      const Handoff__Tickets__V1__GetBatchRequest *input,
+                                                      Handoff__Tickets__V1__Batch_Closure closure,
+                                                      void *closure_data);
+void handoff__gateway__v1__handoff_service__list_batches(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__ListBatchesRequest *input,
+                                                         Handoff__Tickets__V1__ListBatchesResponse_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__cancel_batch(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__CancelBatchRequest *input,
+                                                         Handoff__Tickets__V1__Batch_Closure closure,
+                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__list_batch_results(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__ListBatchResultsRequest *input,
+                                                               Handoff__Tickets__V1__ListBatchResultsResponse_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__WatchTicketsRequest *input,
+                                                          Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
+                                                          void *closure_data);
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
                                                         Handoff__Tickets__V1__Service_Closure closure,

@@ -16,9 +16,14 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/empty.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
+#include "google/protobuf/timestamp.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"
+#include "handoff/tickets/v1/batch.pb-c.h"
+#include "handoff/tickets/v1/counters.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
+#include "handoff/tickets/v1/live.pb-c.h"
+#include "handoff/tickets/v1/search.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/type/v1/options.pb-c.h"
@@ -27,6 +32,8 @@ typedef struct Handoff__Tickets__V1__CreateTicketRequest Handoff__Tickets__V1__C
 typedef struct Handoff__Tickets__V1__GetTicketRequest Handoff__Tickets__V1__GetTicketRequest;
 typedef struct Handoff__Tickets__V1__ListTicketsRequest Handoff__Tickets__V1__ListTicketsRequest;
 typedef struct Handoff__Tickets__V1__ListTicketsResponse Handoff__Tickets__V1__ListTicketsResponse;
+typedef struct Handoff__Tickets__V1__SearchTicketsRequest Handoff__Tickets__V1__SearchTicketsRequest;
+typedef struct Handoff__Tickets__V1__SearchTicketsResponse Handoff__Tickets__V1__SearchTicketsResponse;
 typedef struct Handoff__Tickets__V1__ProcessTicketRequest Handoff__Tickets__V1__ProcessTicketRequest;
 typedef struct Handoff__Tickets__V1__CompleteTicketRequest Handoff__Tickets__V1__CompleteTicketRequest;
 typedef struct Handoff__Tickets__V1__UpdateTicketRequest Handoff__Tickets__V1__UpdateTicketRequest;
@@ -44,8 +51,6 @@ typedef struct Handoff__Tickets__V1__ListEventsResponse Handoff__Tickets__V1__Li
 typedef struct Handoff__Tickets__V1__VerifyHistoryRequest Handoff__Tickets__V1__VerifyHistoryRequest;
 typedef struct Handoff__Tickets__V1__VerifyHistoryResponse Handoff__Tickets__V1__VerifyHistoryResponse;
 typedef struct Handoff__Tickets__V1__GetCountersRequest Handoff__Tickets__V1__GetCountersRequest;
-typedef struct Handoff__Tickets__V1__Counters Handoff__Tickets__V1__Counters;
-typedef struct Handoff__Tickets__V1__StateCount Handoff__Tickets__V1__StateCount;
 
 
 /* --- enums --- */
@@ -282,6 +287,152 @@ struct  Handoff__Tickets__V1__ListTicketsResponse
 };
 #define HANDOFF__TICKETS__V1__LIST_TICKETS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_tickets_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks for the tickets that meet every condition. A condition that is left out is met by all; of a list, one value is
+ * enough.
+ * A text is found wherever it stands, from one character on, without regard to case, width and normalization; white
+ * space and punctuation between words are all the same, and something must be a letter or a digit. Korean consonants
+ * alone stand for the syllables that begin with them: `ㅎㅂ` finds 환불. What is masked is not found.
+ */
+struct  Handoff__Tickets__V1__SearchTicketsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The service: `services/{service}`.
+   */
+  char *parent;
+  /*
+   * In which menu; left out: ALL, which is everything but spam.
+   */
+  Handoff__Tickets__V1__ListTicketsRequest__Menu menu;
+  /*
+   * Only tickets that the calling agent starred.
+   */
+  protobuf_c_boolean starred;
+  /*
+   * Received at this time or later. Left out together with `received_before` and `any_time`: six months ago.
+   */
+  Google__Protobuf__Timestamp *received_from;
+  /*
+   * Received before this time.
+   */
+  Google__Protobuf__Timestamp *received_before;
+  /*
+   * Whenever it was received; the two times are left out then.
+   */
+  protobuf_c_boolean any_time;
+  /*
+   * The decimal id of a ticket, whenever it was received; 0 = any.
+   */
+  int64_t ticket_id;
+  /*
+   * In the title: at most 100 characters.
+   */
+  char *title;
+  /*
+   * In the customer's name: at most 100 characters.
+   */
+  char *customer_name;
+  /*
+   * In an entry of the history: at most 100 characters.
+   */
+  char *text;
+  /*
+   * In the title, in the customer's name or in an entry: at most 100 characters.
+   */
+  char *words;
+  /*
+   * Any of these priorities.
+   */
+  size_t n_priorities;
+  Handoff__Tickets__V1__Ticket__Priority *priorities;
+  /*
+   * Any of these states.
+   */
+  size_t n_states;
+  Handoff__Tickets__V1__Ticket__State *states;
+  /*
+   * Any of these channels.
+   */
+  size_t n_channels;
+  Handoff__Tickets__V1__Ticket__Channel *channels;
+  /*
+   * Any of these groups is in charge: `services/{service}/groups/{id}`.
+   */
+  size_t n_groups;
+  char **groups;
+  /*
+   * Any of these agents holds it: `agents/{id}`.
+   */
+  size_t n_agents;
+  char **agents;
+  /*
+   * Any of these types or of those below them: `services/{service}/submissionTypes/{id}`.
+   */
+  size_t n_submission_types;
+  char **submission_types;
+  /*
+   * Any of these types or of those below them: `services/{service}/processingTypes/{id}`.
+   */
+  size_t n_processing_types;
+  char **processing_types;
+  /*
+   * The customer's unique number; 0 = any. Consultation services only.
+   */
+  int64_t customer_number;
+  /*
+   * The customer's address, whole, or its beginning of at least 4 characters with `*` behind it.
+   */
+  char *email;
+  /*
+   * The customer's phone number, whole, or its beginning of at least 4 digits with `*` behind it.
+   */
+  char *phone;
+  /*
+   * Any of these languages, as ISO 639-1 codes. Consultation services only.
+   */
+  size_t n_languages;
+  char **languages;
+  /*
+   * Conditions on the fields that the service adds to its tickets.
+   */
+  size_t n_fields;
+  Handoff__Tickets__V1__FieldCondition **fields;
+  /*
+   * 1 to 200; 0 = 50; more is taken as 200. A page that is not full may have others behind it.
+   */
+  int32_t page_size;
+  /*
+   * From the page before.
+   */
+  char *page_token;
+};
+#define HANDOFF__TICKETS__V1__SEARCH_TICKETS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__search_tickets_request__descriptor) \
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED, 0, NULL, NULL, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * The tickets that were found.
+ */
+struct  Handoff__Tickets__V1__SearchTicketsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The newest first.
+   */
+  size_t n_tickets;
+  Handoff__Tickets__V1__Ticket **tickets;
+  /*
+   * Empty on the last page.
+   */
+  char *next_page_token;
+};
+#define HANDOFF__TICKETS__V1__SEARCH_TICKETS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__search_tickets_response__descriptor) \
     , 0,NULL, (char *)protobuf_c_empty_string }
 
 
@@ -729,76 +880,6 @@ struct  Handoff__Tickets__V1__GetCountersRequest
     , (char *)protobuf_c_empty_string }
 
 
-/*
- * Live numbers of a service.
- */
-struct  Handoff__Tickets__V1__Counters
-{
-  ProtobufCMessage base;
-  /*
-   * Agents who hold the ticket right.
-   */
-  int64_t agent_count;
-  /*
-   * Tickets received today, in the service's time zone.
-   */
-  int64_t received_today;
-  /*
-   * Tickets received today that nobody holds.
-   */
-  int64_t unassigned_today;
-  /*
-   * All tickets that nobody holds.
-   */
-  int64_t unassigned_total;
-  /*
-   * Of the tickets received in the last 24 hours, the percentage that is resolved or completed; 0 when there are none.
-   */
-  int32_t resolved_percent;
-  /*
-   * Tickets by state, spam left out.
-   */
-  size_t n_state_counts;
-  Handoff__Tickets__V1__StateCount **state_counts;
-  /*
-   * Tickets that the calling agent holds, by state.
-   */
-  size_t n_my_state_counts;
-  Handoff__Tickets__V1__StateCount **my_state_counts;
-  /*
-   * Tickets that the calling agent holds and promised to call the customer back about.
-   */
-  int64_t my_call_back_count;
-  /*
-   * Tickets that the calling agent holds and that wait for an issue service or for Dooray!.
-   */
-  int64_t my_escalated_count;
-};
-#define HANDOFF__TICKETS__V1__COUNTERS__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__counters__descriptor) \
-    , 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, 0 }
-
-
-/*
- * How many tickets are in a state.
- */
-struct  Handoff__Tickets__V1__StateCount
-{
-  ProtobufCMessage base;
-  /*
-   * The state.
-   */
-  Handoff__Tickets__V1__Ticket__State state;
-  /*
-   * How many.
-   */
-  int64_t count;
-};
-#define HANDOFF__TICKETS__V1__STATE_COUNT__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__state_count__descriptor) \
-    , HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0 }
-
-
 /* Handoff__Tickets__V1__CreateTicketRequest methods */
 void   handoff__tickets__v1__create_ticket_request__init
                      (Handoff__Tickets__V1__CreateTicketRequest         *message);
@@ -874,6 +955,44 @@ Handoff__Tickets__V1__ListTicketsResponse *
                       const uint8_t       *data);
 void   handoff__tickets__v1__list_tickets_response__free_unpacked
                      (Handoff__Tickets__V1__ListTicketsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__SearchTicketsRequest methods */
+void   handoff__tickets__v1__search_tickets_request__init
+                     (Handoff__Tickets__V1__SearchTicketsRequest         *message);
+size_t handoff__tickets__v1__search_tickets_request__get_packed_size
+                     (const Handoff__Tickets__V1__SearchTicketsRequest   *message);
+size_t handoff__tickets__v1__search_tickets_request__pack
+                     (const Handoff__Tickets__V1__SearchTicketsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__search_tickets_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__SearchTicketsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__SearchTicketsRequest *
+       handoff__tickets__v1__search_tickets_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__search_tickets_request__free_unpacked
+                     (Handoff__Tickets__V1__SearchTicketsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__SearchTicketsResponse methods */
+void   handoff__tickets__v1__search_tickets_response__init
+                     (Handoff__Tickets__V1__SearchTicketsResponse         *message);
+size_t handoff__tickets__v1__search_tickets_response__get_packed_size
+                     (const Handoff__Tickets__V1__SearchTicketsResponse   *message);
+size_t handoff__tickets__v1__search_tickets_response__pack
+                     (const Handoff__Tickets__V1__SearchTicketsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__search_tickets_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__SearchTicketsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__SearchTicketsResponse *
+       handoff__tickets__v1__search_tickets_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__search_tickets_response__free_unpacked
+                     (Handoff__Tickets__V1__SearchTicketsResponse *message,
                       ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__ProcessTicketRequest methods */
 void   handoff__tickets__v1__process_ticket_request__init
@@ -1198,44 +1317,6 @@ Handoff__Tickets__V1__GetCountersRequest *
 void   handoff__tickets__v1__get_counters_request__free_unpacked
                      (Handoff__Tickets__V1__GetCountersRequest *message,
                       ProtobufCAllocator *allocator);
-/* Handoff__Tickets__V1__Counters methods */
-void   handoff__tickets__v1__counters__init
-                     (Handoff__Tickets__V1__Counters         *message);
-size_t handoff__tickets__v1__counters__get_packed_size
-                     (const Handoff__Tickets__V1__Counters   *message);
-size_t handoff__tickets__v1__counters__pack
-                     (const Handoff__Tickets__V1__Counters   *message,
-                      uint8_t             *out);
-size_t handoff__tickets__v1__counters__pack_to_buffer
-                     (const Handoff__Tickets__V1__Counters   *message,
-                      ProtobufCBuffer     *buffer);
-Handoff__Tickets__V1__Counters *
-       handoff__tickets__v1__counters__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data);
-void   handoff__tickets__v1__counters__free_unpacked
-                     (Handoff__Tickets__V1__Counters *message,
-                      ProtobufCAllocator *allocator);
-/* Handoff__Tickets__V1__StateCount methods */
-void   handoff__tickets__v1__state_count__init
-                     (Handoff__Tickets__V1__StateCount         *message);
-size_t handoff__tickets__v1__state_count__get_packed_size
-                     (const Handoff__Tickets__V1__StateCount   *message);
-size_t handoff__tickets__v1__state_count__pack
-                     (const Handoff__Tickets__V1__StateCount   *message,
-                      uint8_t             *out);
-size_t handoff__tickets__v1__state_count__pack_to_buffer
-                     (const Handoff__Tickets__V1__StateCount   *message,
-                      ProtobufCBuffer     *buffer);
-Handoff__Tickets__V1__StateCount *
-       handoff__tickets__v1__state_count__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data);
-void   handoff__tickets__v1__state_count__free_unpacked
-                     (Handoff__Tickets__V1__StateCount *message,
-                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Handoff__Tickets__V1__CreateTicketRequest_Closure)
@@ -1249,6 +1330,12 @@ typedef void (*Handoff__Tickets__V1__ListTicketsRequest_Closure)
                   void *closure_data);
 typedef void (*Handoff__Tickets__V1__ListTicketsResponse_Closure)
                  (const Handoff__Tickets__V1__ListTicketsResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__SearchTicketsRequest_Closure)
+                 (const Handoff__Tickets__V1__SearchTicketsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__SearchTicketsResponse_Closure)
+                 (const Handoff__Tickets__V1__SearchTicketsResponse *message,
                   void *closure_data);
 typedef void (*Handoff__Tickets__V1__ProcessTicketRequest_Closure)
                  (const Handoff__Tickets__V1__ProcessTicketRequest *message,
@@ -1301,12 +1388,6 @@ typedef void (*Handoff__Tickets__V1__VerifyHistoryResponse_Closure)
 typedef void (*Handoff__Tickets__V1__GetCountersRequest_Closure)
                  (const Handoff__Tickets__V1__GetCountersRequest *message,
                   void *closure_data);
-typedef void (*Handoff__Tickets__V1__Counters_Closure)
-                 (const Handoff__Tickets__V1__Counters *message,
-                  void *closure_data);
-typedef void (*Handoff__Tickets__V1__StateCount_Closure)
-                 (const Handoff__Tickets__V1__StateCount *message,
-                  void *closure_data);
 
 /* --- services --- */
 
@@ -1326,6 +1407,18 @@ struct Handoff__Tickets__V1__TicketService_Service
                        const Handoff__Tickets__V1__ListTicketsRequest *input,
                        Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
                        void *closure_data);
+  void (*search_tickets)(Handoff__Tickets__V1__TicketService_Service *service,
+                         const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                         Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                         void *closure_data);
+  void (*get_search_settings)(Handoff__Tickets__V1__TicketService_Service *service,
+                              const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                              Handoff__Tickets__V1__SearchSettings_Closure closure,
+                              void *closure_data);
+  void (*update_search_settings)(Handoff__Tickets__V1__TicketService_Service *service,
+                                 const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                 Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                 void *closure_data);
   void (*process_ticket)(Handoff__Tickets__V1__TicketService_Service *service,
                          const Handoff__Tickets__V1__ProcessTicketRequest *input,
                          Handoff__Tickets__V1__Ticket_Closure closure,
@@ -1382,6 +1475,30 @@ struct Handoff__Tickets__V1__TicketService_Service
                        const Handoff__Tickets__V1__GetCountersRequest *input,
                        Handoff__Tickets__V1__Counters_Closure closure,
                        void *closure_data);
+  void (*create_batch)(Handoff__Tickets__V1__TicketService_Service *service,
+                       const Handoff__Tickets__V1__CreateBatchRequest *input,
+                       Handoff__Tickets__V1__Batch_Closure closure,
+                       void *closure_data);
+  void (*get_batch)(Handoff__Tickets__V1__TicketService_Service *service,
+                    const Handoff__Tickets__V1__GetBatchRequest *input,
+                    Handoff__Tickets__V1__Batch_Closure closure,
+                    void *closure_data);
+  void (*list_batches)(Handoff__Tickets__V1__TicketService_Service *service,
+                       const Handoff__Tickets__V1__ListBatchesRequest *input,
+                       Handoff__Tickets__V1__ListBatchesResponse_Closure closure,
+                       void *closure_data);
+  void (*cancel_batch)(Handoff__Tickets__V1__TicketService_Service *service,
+                       const Handoff__Tickets__V1__CancelBatchRequest *input,
+                       Handoff__Tickets__V1__Batch_Closure closure,
+                       void *closure_data);
+  void (*list_batch_results)(Handoff__Tickets__V1__TicketService_Service *service,
+                             const Handoff__Tickets__V1__ListBatchResultsRequest *input,
+                             Handoff__Tickets__V1__ListBatchResultsResponse_Closure closure,
+                             void *closure_data);
+  void (*watch_tickets)(Handoff__Tickets__V1__TicketService_Service *service,
+                        const Handoff__Tickets__V1__WatchTicketsRequest *input,
+                        Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
+                        void *closure_data);
   void (*get_service)(Handoff__Tickets__V1__TicketService_Service *service,
                       const Handoff__Tickets__V1__GetServiceRequest *input,
                       Handoff__Tickets__V1__Service_Closure closure,
@@ -1513,6 +1630,9 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## create_ticket,\
       function_prefix__ ## get_ticket,\
       function_prefix__ ## list_tickets,\
+      function_prefix__ ## search_tickets,\
+      function_prefix__ ## get_search_settings,\
+      function_prefix__ ## update_search_settings,\
       function_prefix__ ## process_ticket,\
       function_prefix__ ## complete_ticket,\
       function_prefix__ ## update_ticket,\
@@ -1527,6 +1647,12 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## list_events,\
       function_prefix__ ## verify_history,\
       function_prefix__ ## get_counters,\
+      function_prefix__ ## create_batch,\
+      function_prefix__ ## get_batch,\
+      function_prefix__ ## list_batches,\
+      function_prefix__ ## cancel_batch,\
+      function_prefix__ ## list_batch_results,\
+      function_prefix__ ## watch_tickets,\
       function_prefix__ ## get_service,\
       function_prefix__ ## update_service,\
       function_prefix__ ## list_escalation_targets,\
@@ -1569,6 +1695,18 @@ void handoff__tickets__v1__ticket_service__list_tickets(ProtobufCService *servic
                                                         const Handoff__Tickets__V1__ListTicketsRequest *input,
                                                         Handoff__Tickets__V1__ListTicketsResponse_Closure closure,
                                                         void *closure_data);
+void handoff__tickets__v1__ticket_service__search_tickets(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__SearchTicketsRequest *input,
+                                                          Handoff__Tickets__V1__SearchTicketsResponse_Closure closure,
+                                                          void *closure_data);
+void handoff__tickets__v1__ticket_service__get_search_settings(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
+                                                               Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                               void *closure_data);
+void handoff__tickets__v1__ticket_service__update_search_settings(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
+                                                                  Handoff__Tickets__V1__SearchSettings_Closure closure,
+                                                                  void *closure_data);
 void handoff__tickets__v1__ticket_service__process_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ProcessTicketRequest *input,
                                                           Handoff__Tickets__V1__Ticket_Closure closure,
@@ -1625,6 +1763,30 @@ void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *servic
                                                         const Handoff__Tickets__V1__GetCountersRequest *input,
                                                         Handoff__Tickets__V1__Counters_Closure closure,
                                                         void *closure_data);
+void handoff__tickets__v1__ticket_service__create_batch(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__CreateBatchRequest *input,
+                                                        Handoff__Tickets__V1__Batch_Closure closure,
+                                                        void *closure_data);
+void handoff__tickets__v1__ticket_service__get_batch(ProtobufCService *service,
+                                                     const Handoff__Tickets__V1__GetBatchRequest *input,
+                                                     Handoff__Tickets__V1__Batch_Closure closure,
+                                                     void *closure_data);
+void handoff__tickets__v1__ticket_service__list_batches(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__ListBatchesRequest *input,
+                                                        Handoff__Tickets__V1__ListBatchesResponse_Closure closure,
+                                                        void *closure_data);
+void handoff__tickets__v1__ticket_service__cancel_batch(ProtobufCService *service,
+                                                        const Handoff__Tickets__V1__CancelBatchRequest *input,
+                                                        Handoff__Tickets__V1__Batch_Closure closure,
+                                                        void *closure_data);
+void handoff__tickets__v1__ticket_service__list_batch_results(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ListBatchResultsRequest *input,
+                                                              Handoff__Tickets__V1__ListBatchResultsResponse_Closure closure,
+                                                              void *closure_data);
+void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *service,
+                                                         const Handoff__Tickets__V1__WatchTicketsRequest *input,
+                                                         Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
+                                                         void *closure_data);
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
                                                        Handoff__Tickets__V1__Service_Closure closure,
@@ -1753,6 +1915,8 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_ticket_request
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_request__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__list_tickets_request__menu__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__process_ticket_request__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__process_ticket_request__act__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__complete_ticket_request__descriptor;
@@ -1771,8 +1935,6 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_events_respon
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__verify_history_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__verify_history_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__descriptor;
-extern const ProtobufCMessageDescriptor handoff__tickets__v1__counters__descriptor;
-extern const ProtobufCMessageDescriptor handoff__tickets__v1__state_count__descriptor;
 extern const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descriptor;
 
 PROTOBUF_C__END_DECLS

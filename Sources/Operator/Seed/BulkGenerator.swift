@@ -1,0 +1,106 @@
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// Makes the rows of many tickets, the oldest first, evenly over the days asked for; the same for the same seed, times
+/// and salts aside.
+struct BulkGenerator: Sendable {
+  private let order: BulkOrder
+  private let events: DemoEvents
+  private let now: Instant
+  private var generator: DemoGenerator
+  private var random: DemoRandom
+  private var rows: TicketImport
+  /// Tickets made so far.
+  private(set) var made = 0
+  private(set) var entryCount = 0
+  /// The ids of the next ticket and entry.
+  private(set) var nextTicket: Int64
+  private(set) var nextEntry: Int64
+
+  init(
+    _ order: BulkOrder, _ events: DemoEvents, _ key: LedgerKey, now: Instant, firstTicket: Int64, firstEntry: Int64
+  ) {
+    self.order = order
+    self.events = events
+    self.now = now
+    generator = DemoGenerator(seed: order.seed, ticketsBy: ())
+    random = DemoRandom(seed: order.seed ^ 0x5eed)
+    rows = TicketImport(key: key)
+    nextTicket = firstTicket
+    nextEntry = firstEntry
+  }
+
+  /// The statements of the next tickets; none when all are made.
+  mutating func statements(_ count: Int) throws -> [Query] {
+    for _ in 0..<min(count, order.count - made) { try add(next()) }
+    return rows.statements()
+  }
+
+  /// The next ticket.
+  mutating func next() -> DemoTicket {
+    let age = max(300, (order.count - made) * (order.days * 86_400 / order.count))
+    var ticket = generator.next(age: age)
+    ticket.inquiry += BulkWords.sentence(isOld: made * 2 < order.count, &random)
+    if random.chance(20) { ticket.title += " (\(BulkWords.product(&random)))" }
+    made += 1
+    return ticket
+  }
+
+  private mutating func add(_ plan: DemoTicket) throws {
+    let received = now.advanced(by: .seconds(-plan.age))
+    let draft = try events.draft(of: plan)
+    var ticket = rows.create(
+      draft, id: TicketID(nextTicket), at: received, entryIDs: entryIDs(draft.event.entries.count))
+    nextTicket += 1
+    for step in plan.steps {
+      let event = try events.event(of: step.act, on: ticket, in: plan.service)
+      var change = TicketChange(event)
+      change.time = received.advanced(by: .seconds(step.time))
+      ticket = rows.change(change, on: ticket, entryIDs: entryIDs(event.entries.count))
+    }
+    rows.add(ticket)
+  }
+
+  private mutating func entryIDs(_ count: Int) -> [EntryID] {
+    defer {
+      nextEntry += Int64(count)
+      entryCount += count
+    }
+    return (0..<count).map { EntryID(nextEntry + Int64($0)) }
+  }
+}
+
+/// Words that make many tickets differ, and some that stand in a known share of them.
+enum BulkWords {
+  /// In about three of ten inquiries.
+  static let frequent = "적립금"
+  /// In about one of five hundred.
+  static let medium = "훌라후프"
+  /// In about one of twenty thousand.
+  static let rare = "쿼카"
+  /// In three of ten of the older half, and in none of the newer one.
+  static let ofLongAgo = "폴더폰"
+  /// In none.
+  static let absent = "뷁뛝"
+
+  private static let syllables = Array("가나다라마바사아자차카타파하고노도로모보소오조초코토포호구누두루무부수우주추쿠투푸후기니디리미비시이지치키티피히")
+  private static let notes = ["현관 앞에 놓아 주세요", "전화는 오후에 부탁드립니다", "영수증은 가지고 있습니다", "색상은 남색입니다", "지난번에도 같은 일이 있었습니다"]
+
+  /// A product of one of a thousand brands.
+  static func product(_ random: inout DemoRandom) -> String {
+    let brand = random.number(0...999)
+    let name = [brand % 54, brand / 7 % 54, brand * 31 % 54].map { String(syllables[$0]) }.joined()
+    return "\(name) \(random.number(100...999))"
+  }
+
+  /// What stands behind an inquiry.
+  static func sentence(isOld: Bool, _ random: inout DemoRandom) -> String {
+    var text = " \(product(&random)) 제품입니다. \(random.pick(notes))."
+    if random.chance(30) { text += " \(frequent)도 확인해 주세요." }
+    if random.number(1...500) == 1 { text += " \(medium)도 함께 샀습니다." }
+    if random.number(1...20_000) == 1 { text += " \(rare) 인형이 빠졌습니다." }
+    if isOld, random.chance(30) { text += " \(ofLongAgo)이라 화면이 작습니다." }
+    return text
+  }
+}

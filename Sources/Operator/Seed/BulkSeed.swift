@@ -1,0 +1,146 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// What `handoff seed --tickets N` asks for.
+struct BulkOrder: Sendable, Equatable {
+  var count: Int
+  var days = 365
+  var seed: UInt64 = 2024
+
+  init(count: Int) { self.count = count }
+
+  /// Reads the options; nil when the demo's own tickets are wanted.
+  init?(_ arguments: Arguments) throws(OperatorError) {
+    guard let count = try Self.number(.tickets, arguments, 1...20_000_000) else {
+      if let option = [CommandOption.days, .seed].first(where: { arguments.texts[$0] != nil }) {
+        throw .usage("\(option.rawValue) says how --tickets are made", advice: "Add --tickets N.")
+      }
+      return nil
+    }
+    self.count = count
+    days = try Self.number(.days, arguments, 1...3_650) ?? days
+    seed = try Self.number(.seed, arguments, 0...Int.max).map { UInt64($0) } ?? seed
+  }
+
+  private static func number(
+    _ option: CommandOption, _ arguments: Arguments, _ range: ClosedRange<Int>
+  ) throws(OperatorError) -> Int? {
+    guard let text = arguments.texts[option] else { return nil }
+    guard let number = Int(text), range.contains(number) else {
+      throw .usage(
+        "\(option.rawValue) is \"\(text)\"",
+        advice: "It takes a number from \(range.lowerBound) to \(range.upperBound).")
+    }
+    return number
+  }
+}
+
+/// Writes many tickets at once, with everything that the ledger would have written: histories and their chains,
+/// counters and the index of texts.
+///
+/// All of it is one transaction, in which the secondary indexes are taken away and built again: an interrupted run
+/// leaves nothing. It needs a superuser, because references are not checked row by row.
+struct BulkSeed {
+  /// Tickets of one round trip.
+  private static let chunk = 500
+  private static let tables = ["ticket", "ticket_entry", "ticket_event", "ticket_event_value", "ticket_search"]
+
+  private let events: DemoEvents
+  private let key: LedgerKey
+  private let console: Console
+
+  init(_ events: DemoEvents, _ key: LedgerKey, _ console: Console) {
+    self.events = events
+    self.key = key
+    self.console = console
+  }
+
+  /// Writes the tickets and tells how fast that was.
+  func write(_ order: BulkOrder, to database: ClusterDatabase) async throws {
+    let pool = database.patientPool()
+    let deadline = Deadline.after(.seconds(12 * 3600))
+    do {
+      try await pool.transaction(deadline: deadline) { transaction in
+        try await fill(order, transaction)
+      }
+      _ = try await pool.query("VACUUM (ANALYZE) \(unescaped: Self.tables.joined(separator: ", "))", deadline: deadline)
+    } catch {
+      await pool.close()
+      throw error
+    }
+    await pool.close()
+  }
+
+  private func fill(_ order: BulkOrder, _ transaction: PostgresTransaction) async throws {
+    // The rows are consistent by their making; the index builds want memory.
+    _ = try await transaction.batch([
+      "SET LOCAL session_replication_role = replica", "SET LOCAL maintenance_work_mem = '256MB'",
+      "LOCK TABLE ticket IN ACCESS EXCLUSIVE MODE",
+    ])
+    let indexes = try await takeIndexes(transaction)
+    let row = try await transaction.query(
+      "SELECT clock_timestamp(), nextval('ticket_next_id_seq'), nextval('ticket_entry_id_seq')")[0]
+    var generator = BulkGenerator(
+      order, events, key, now: try row.instant(0), firstTicket: try row.int64(1), firstEntry: try row.int64(2))
+    let start = MonotonicTime.current
+    var shown = start
+    var next = try generator.statements(Self.chunk)
+    while !next.isEmpty {
+      try Task.checkCancellation()
+      // The next rows are worked out while the database writes these.
+      let (current, copy) = (next, generator)
+      async let written = transaction.batch(current)
+      let made = try await Self.make(copy)
+      (next, generator) = made
+      _ = try await written
+      if MonotonicTime.current.since(shown) > .seconds(2) {
+        shown = MonotonicTime.current
+        console.progress("Tickets: \(generator.made * 100 / order.count) %")
+      }
+    }
+    let loaded = MonotonicTime.current.since(start).inSeconds
+    _ = try await transaction.batch([
+      "SELECT setval('ticket_next_id_seq', \(generator.nextTicket), false)",
+      "SELECT setval('ticket_entry_id_seq', \(generator.nextEntry + 64), true)",
+    ])
+    console.progress(
+      "\(order.count) tickets with \(generator.entryCount) entries in \(Self.tenths(loaded)) s:"
+        + " \(Int(Double(order.count) / max(loaded, 0.001))) tickets/s")
+    let built = MonotonicTime.current
+    for definition in indexes {
+      try Task.checkCancellation()
+      _ = try await transaction.query(Query(unescaped: definition))
+    }
+    console.progress("\(indexes.count) indexes built in \(Self.tenths(MonotonicTime.current.since(built).inSeconds)) s")
+  }
+
+  @concurrent private static func make(_ generator: BulkGenerator) async throws -> ([Query], BulkGenerator) {
+    var generator = generator
+    let statements = try generator.statements(chunk)
+    return (statements, generator)
+  }
+
+  /// Drops the indexes that belong to no constraint, and returns what builds them again.
+  private func takeIndexes(_ transaction: PostgresTransaction) async throws -> [String] {
+    let rows = try await transaction.query(
+      """
+      SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index AS i
+      WHERE i.indrelid = ANY(\(Self.tables)::regclass[])
+        AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)
+      ORDER BY 1
+      """)
+    for row in rows { _ = try await transaction.query("DROP INDEX \(unescaped: try row.string(0))") }
+    return try rows.map { try $0.string(1) }
+  }
+
+  private static func tenths(_ seconds: Double) -> String {
+    let tenths = Int((seconds * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10)"
+  }
+}
+
+extension Duration {
+  fileprivate var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}

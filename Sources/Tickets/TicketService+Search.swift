@@ -1,0 +1,154 @@
+import Crypto
+import EventLoop
+package import HandoffAPI
+import Postgres
+import Protobuf
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Finds the tickets that meet every condition, the newest first.
+  ///
+  /// A page that is not full may have others behind it: of words that the index alone cannot decide about, so many
+  /// candidates are looked at for a page and no more.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PAGE_TOKEN_INVALID,
+  ///   REQUEST_INVALID, PERMISSION_DENIED.
+  package func searchTickets(_ request: SearchTicketsRequest, _ call: CallContext) async throws -> SearchTicketsResponse
+  {
+    let actor = try call.actor()
+    var check = RequestCheck()
+    check.name(request.parent, "parent", ServiceName.self)
+    let menu = ListMenu(number: request.menu.rawValue)
+    check.require(menu != nil, "menu", "is not a menu")
+    let set = (menu ?? .all).set
+    check.require(
+      !set.needsAgent || actor.agentID != nil, "menu", "shows an agent's own tickets, and no agent is asking")
+    check.require(
+      !request.starred || actor.agentID != nil, "starred", "shows an agent's own stars, and no agent is asking")
+    let order = SearchOrder(request, &check)
+    try check.done()
+    let parent = try ServiceName(request.parent, field: "parent")
+    let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
+    try access.require(.ticket)
+    let page = try Self.page(of: request, access)
+    guard let search = try await search(request, order, set, access, &check, call.deadline) else {
+      return SearchTicketsResponse()
+    }
+    let found = try await find(search, after: page.after, count: page.size, call.deadline)
+    return SearchTicketsResponse(
+      tickets: try await ledger.messages(for: found.tickets, deadline: call.deadline),
+      nextPageToken: found.next.map { page.token(after: $0.rawValue) } ?? "")
+  }
+
+  /// A page token is good for the very same conditions and the same agent.
+  private static func page(of request: SearchTicketsRequest, _ access: Access) throws -> PageRequest {
+    var conditions = request
+    conditions.pageToken = ""
+    conditions.pageSize = 0
+    let digest = Hex.encode(SHA256.hash(try conditions.serialized()))
+    return try PageRequest(
+      request.pageToken, size: request.pageSize, sizeDefault: 50,
+      scope: "SearchTickets \(access.claimant) \(digest)")
+  }
+
+  /// What the database is asked; nil when the conditions exclude each other.
+  private func search(
+    _ request: SearchTicketsRequest, _ order: SearchOrder, _ set: MenuSet, _ access: Access,
+    _ check: inout RequestCheck, _ deadline: Deadline
+  ) async throws -> TicketSearch? {
+    let service = access.service
+    for condition in SearchCondition.allCases
+    where order.asked.contains(condition) && service.kind == .issue && !condition.isForIssues {
+      check.require(false, condition.rawValue, "is not asked for in an issue service")
+    }
+    for group in order.groups where group.service != service.code { throw ServiceError(.groupNotFound) }
+    guard var filter = TicketFilter(set, state: nil, group: nil, agent: nil, for: access) else { return nil }
+    filter.isStarred = request.starred
+    var search = TicketSearch(filter: filter)
+    (search.from, search.before, search.isAnyTime) = (order.from, order.before, request.anyTime)
+    if request.ticketId != 0 { search.ticketID = TicketID(request.ticketId) }
+    if request.customerNumber != 0 {
+      search.customer = (service.organizationID, CustomerID(request.customerNumber))
+    }
+    (search.email, search.phone) = (order.email, order.phone)
+    (search.priorities, search.states, search.channels) = (order.priorities, order.states, order.channels)
+    search.languages = request.languages
+    (search.groups, search.agents) = (order.groups.map(\.id), order.agents.map(\.id))
+    search.submissionTypes = try await types(
+      order.submissionTypes.map { ($0.service, $0.id.rawValue) }, service, deadline, store.submissionTypes)
+    search.processingTypes = try await types(
+      order.processingTypes.map { ($0.service, $0.id.rawValue) }, service, deadline, store.processingTypes)
+    search.words = order.words
+    if !request.fields.isEmpty {
+      let catalog = try await fields.catalog(of: service.id, deadline: deadline)
+      let isAdministrator = access.member.map { $0.role == .administrator } ?? true
+      try search.add(request.fields, catalog, isAdministrator: isAdministrator, &check)
+    }
+    try check.done()
+    return search
+  }
+
+  /// Types with all below them.
+  private func types(
+    _ names: [(service: String, id: Int64)], _ service: ServiceRecord, _ deadline: Deadline,
+    _ read: (ServiceID, Deadline) async throws -> [TypeRecord]
+  ) async throws -> [Int64] {
+    guard !names.isEmpty else { return [] }
+    let known = try await read(service.id, deadline)
+    var wanted: Set<Int64> = []
+    for name in names {
+      guard name.service == service.code, known.contains(where: { $0.id == name.id }) else {
+        throw ServiceError(.typeNotFound)
+      }
+      wanted.insert(name.id)
+    }
+    // Parents stand before what is below them.
+    for type in known where type.parentID.map(wanted.contains) ?? false { wanted.insert(type.id) }
+    return wanted.sorted()
+  }
+
+  /// A page of a search, and the ticket behind which the next one begins; nil when there is none.
+  private func find(
+    _ search: TicketSearch, after cursor: Int64, count: Int, _ deadline: Deadline
+  ) async throws -> (tickets: [TicketRecord], next: TicketID?) {
+    let bounds = try await store.searchBounds(
+      of: search.filter.service, after: TicketID(cursor), deadline: deadline)
+    var search = search
+    if !search.isAnyTime, search.ticketID == nil, search.from == nil, search.before == nil {
+      search.from = bounds.halfYearAgo
+    }
+    if search.words.isEmpty || search.ticketID != nil {
+      var found = try await store.tickets(
+        TicketStore.page(search, before: cursor == 0 ? TicketID(.max) : TicketID(cursor), limit: count + 1),
+        deadline: deadline)
+      let next = found.count > count ? found[count - 1].id : nil
+      found = Array(found.prefix(count))
+      return (try await meeting(search.words, found, search.filter.service, deadline), next)
+    }
+    if cursor != 0, bounds.cursor == nil { throw ServiceError(.pageTokenInvalid) }
+    var walk = SearchWalk(search, bounds, after: TicketID(cursor))
+    while let statement = walk.next(limit: count + 1) {
+      let candidates = try await store.tickets(statement, deadline: deadline)
+      let found = try await meeting(
+        search.words.filter { !$0.phrase.isWhole }, candidates, search.filter.service, deadline)
+      if walk.take(found, of: candidates, count: count) { break }
+    }
+    return walk.page(count)
+  }
+
+  /// Those of some tickets in whose texts all words stand.
+  private func meeting(
+    _ words: [TicketSearch.Words], _ tickets: [TicketRecord], _ service: ServiceID, _ deadline: Deadline
+  ) async throws -> [TicketRecord] {
+    guard !words.isEmpty, !tickets.isEmpty else { return tickets }
+    let texts = try await store.searchedTexts(of: tickets, in: service, deadline: deadline)
+    return tickets.filter { ticket in
+      let folded = (texts[ticket.id] ?? []).map { (scope: $0.0.scope, text: SearchText($0.1)) }
+      return words.allSatisfy { words in
+        folded.contains { words.scopes.contains($0.scope) && words.phrase.isFound(in: $0.text) }
+      }
+    }
+  }
+}

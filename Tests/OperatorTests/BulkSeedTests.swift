@@ -1,0 +1,91 @@
+import Crypto
+import HandoffTestKit
+import Postgres
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Operator
+
+@Suite("many generated tickets") struct BulkSeedTests {
+  private func events(_ database: TestDatabase) async throws -> DemoEvents {
+    let people = try await DemoDirectory.write(
+      DemoGenerator(seed: 2024, ticketsBy: ()).customers,
+      passwords: DemoOrganization.people.map { _ in "a-password-of-tests" }, to: database.pool)
+    let directory = Directory(pool: database.pool)
+    var services: [String: ServiceRecord] = [:]
+    for service in DemoOrganization.services {
+      services[service.code] = try await directory.service(code: service.code, deadline: TestDatabase.deadline)
+    }
+    return DemoEvents(people: people, services: services)
+  }
+
+  @Test("their histories are whole, their counters right, their words found, and the same seed makes the same ones")
+  func consistency() async throws {
+    let database = try await TestDatabase.make()
+    let key = try #require(LedgerKey(SecretBytes([UInt8](repeating: 7, count: LedgerKey.byteCount))))
+    let events = try await events(database)
+    let now = try await database.pool.query("SELECT now()", deadline: TestDatabase.deadline)[0].instant(0)
+    func generator(_ seed: UInt64) -> BulkGenerator {
+      var order = BulkOrder(count: 300)
+      order.seed = seed
+      return BulkGenerator(order, events, key, now: now, firstTicket: 1_000, firstEntry: 1_000)
+    }
+    var (one, same, other) = (generator(1), generator(1), generator(2))
+    let tickets = (0..<100).map { _ in one.next() }
+    #expect(tickets == (0..<100).map { _ in same.next() })
+    #expect(tickets != (0..<100).map { _ in other.next() })
+
+    var bulk = generator(1)
+    let statements = try bulk.statements(200) + bulk.statements(200)
+    #expect(bulk.made == 300)
+    #expect(try bulk.statements(1).isEmpty)
+    _ = try await database.pool.transactionBatch(
+      ["SET LOCAL session_replication_role = replica"] + statements, deadline: TestDatabase.deadline)
+    let ledger = TicketLedger(pool: database.pool, directory: Directory(pool: database.pool), key: key)
+    let rows = try await database.pool.query(
+      "SELECT service_id, id FROM ticket ORDER BY id", deadline: TestDatabase.deadline)
+    #expect(rows.count == 300)
+    for row in rows {
+      let history = try await ledger.verify(try row.value(1), of: try row.value(0), deadline: TestDatabase.deadline)
+      #expect(history.isIntact, "\(history.finding)")
+    }
+    let wrong = try await database.pool.query(
+      """
+      WITH recount AS (
+        SELECT service_id, coalesce(agent_id, 0) AS agent_id, state, count(*) AS count
+        FROM ticket WHERE NOT is_spam GROUP BY 1, 2, 3
+      ), minutes AS (
+        SELECT service_id, date_trunc('minute', create_time) AS minute, count(*) AS received,
+          count(*) FILTER (WHERE agent_id IS NULL) AS unassigned,
+          count(*) FILTER (WHERE state IN ('RESOLVED', 'COMPLETED')) AS resolved
+        FROM ticket WHERE NOT is_spam GROUP BY 1, 2
+      )
+      SELECT
+        (SELECT count(*) FROM recount FULL JOIN ticket_holder_count AS h USING (service_id, agent_id, state)
+          WHERE recount.count IS DISTINCT FROM h.count),
+        (SELECT count(*) FROM minutes FULL JOIN ticket_minute_count AS m USING (service_id, minute)
+          WHERE (minutes.received, minutes.unassigned, minutes.resolved)
+            IS DISTINCT FROM (m.received, m.unassigned, m.resolved)),
+        (SELECT count(*) FROM ticket AS t JOIN ticket_entry AS e ON e.ticket_id = t.id LEFT JOIN ticket_search AS x
+          ON x.ticket_id = t.id AND x.place = 'entry/' || e.id AND x.create_time = t.create_time
+          WHERE x.tokens IS NULL)
+      """, deadline: TestDatabase.deadline)[0]
+    #expect(try (0...2).map { try wrong.int64($0) } == [0, 0, 0])
+    let states = try await database.pool.query(
+      "SELECT count(DISTINCT state) FROM ticket", deadline: TestDatabase.deadline)[0].int64(0)
+    #expect(states >= 5)
+  }
+
+  @Test("--tickets takes a number, and the others only make sense with it")
+  func orders() throws {
+    let order = try BulkOrder(try Arguments(["seed", "--tickets", "1000", "--days", "30", "--seed", "7"]))
+    var expected = BulkOrder(count: 1_000)
+    (expected.days, expected.seed) = (30, 7)
+    #expect(order == expected)
+    #expect(try BulkOrder(try Arguments(["seed"])) == nil)
+    for words in [["--tickets", "0"], ["--tickets", "many"], ["--days", "3"], ["--tickets", "5", "--days", "0"]] {
+      #expect(throws: OperatorError.self) { try BulkOrder(try Arguments(["seed"] + words)) }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import HandoffTestKit
+import Postgres
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite("plans of searches") struct SearchPlanTests {
+  /// Thousands of tickets over half a year, with a text each.
+  private func prepared() async throws -> TicketWorld {
+    let world = try await TicketWorld()
+    try await world.run(
+      """
+      INSERT INTO ticket (service_id, id, state, agent_id, group_id, channel, language, title, organization_id,
+        customer_email, customer_phone, submission_type_id, processing_type_id, event_hash, event_seal, create_time,
+        update_time, resolve_time, complete_time)
+      SELECT 1, 100000 + n, s.state, CASE WHEN s.state = 'UNASSIGNED' THEN NULL ELSE 1 + n % 3 END, 1 + n % 2, 'EMAIL',
+        'ko', 'T', 1, 'a' || n || '@example.com', '0100000' || n, 1 + n % 3, 1 + n % 2, '\\x00', '\\x00',
+        now() - (8000 - n) * interval '32 minutes', now(),
+        CASE WHEN s.state IN ('RESOLVED', 'COMPLETED') THEN now() END, CASE WHEN s.state = 'COMPLETED' THEN now() END
+      FROM generate_series(1, 8000) AS n CROSS JOIN LATERAL (SELECT
+        (ARRAY['UNASSIGNED', 'PROCESSING', 'PENDING', 'RESOLVED', 'COMPLETED'])[1 + n / 2 % 5] AS state) AS s
+      """)
+    try await world.run(
+      """
+      INSERT INTO ticket_search (service_id, ticket_id, place, create_time, tokens)
+      SELECT 1, t.id, 'title', t.create_time, array_to_tsvector(ARRAY['T1.x' || t.id % 500, 'T1.y' || t.id % 7])
+      FROM ticket AS t
+      """)
+    try await world.run("ANALYZE ticket, ticket_search")
+    return world
+  }
+
+  private func shapes() throws -> [(label: String, search: TicketSearch)] {
+    var filter = TicketFilter(service: ServiceID(1))
+    filter.viewer = TicketWorld.kim
+    func make(_ label: String, _ build: (inout TicketSearch) -> Void) -> (String, TicketSearch) {
+      var search = TicketSearch(filter: filter)
+      build(&search)
+      return (label, search)
+    }
+    return [
+      make("id") { $0.ticketID = TicketID(100_100) },
+      make("customer") { $0.customer = (OrganizationID(1), CustomerID(5)) },
+      make("email") { $0.email = .init(text: "a77@example.com", isBeginning: false) },
+      make("beginning of the email") { $0.email = .init(text: "a77", isBeginning: true) },
+      make("phone") { $0.phone = .init(text: "010000077", isBeginning: false) },
+      make("beginning of the phone") { $0.phone = .init(text: "010000077", isBeginning: true) },
+      make("state") { $0.states = [.pending, .resolved] }, make("agent") { $0.agents = [TicketWorld.kim] },
+      make("agent and state") { ($0.agents, $0.states) = ([TicketWorld.kim, TicketWorld.lee], [.pending]) },
+      make("group") { $0.groups = [GroupID(1), GroupID(2)] }, make("submission type") { $0.submissionTypes = [1, 2] },
+      make("processing type") { $0.processingTypes = [2] }, make("channel") { $0.channels = [.email] },
+      make("language") { $0.languages = ["ko"] }, make("priority") { $0.priorities = [.normal] },
+      make("starred") { $0.filter.isStarred = true }, make("spam") { $0.filter.isSpam = true },
+      make("nobody's") { $0.filter.holder = .nobody }, make("escalated") { $0.filter.isEscalated = true },
+      make("field") { $0.fields = [.init(field: FieldID(1), options: ["x"])] },
+      make("everything") { _ in },
+    ]
+  }
+
+  @Test("no search reads the whole of the tickets, the entries or the index of texts")
+  func plans() async throws {
+    let world = try await prepared()
+    let phrase = try #require(SearchPhrase("환불"))
+    let bounds = try await TicketStore(pool: world.ledger.pool).searchBounds(
+      of: ServiceID(1), after: TicketID(0), deadline: TestDatabase.deadline)
+    for (label, search) in try shapes() {
+      try await check(world, label, TicketStore.page(search, before: TicketID(107_000), limit: 51))
+      var worded = search
+      worded.words = [.init(phrase: phrase, scopes: [.title])]
+      worded.from = bounds.halfYearAgo
+      var walk = SearchWalk(worded, bounds, after: TicketID(0))
+      try await check(
+        world, "\(label) and words", try #require(walk.next(limit: 51)), needs: "ticket_search_tokens_idx")
+      worded.words.append(.init(phrase: phrase, scopes: [.entry, .customerName]))
+      var second = SearchWalk(worded, bounds, after: TicketID(0))
+      try await check(
+        world, "\(label) and more words", try #require(second.next(limit: 51)), needs: "ticket_search_tokens_idx")
+    }
+  }
+
+  private func check(_ world: TicketWorld, _ label: String, _ query: Query, needs index: String = "") async throws {
+    let plan = try await world.rows("EXPLAIN \(fragment: query)").map { try $0.string(0) }.joined(separator: "\n")
+    for table in ["ticket", "ticket_entry", "ticket_search", "ticket_field_value"] {
+      #expect(!plan.contains("Seq Scan on \(table) "), "\(label): \(plan)")
+    }
+    #expect(plan.contains(index), "\(label): \(plan)")
+  }
+}
