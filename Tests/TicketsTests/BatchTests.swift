@@ -336,7 +336,11 @@ import TicketLedger
           } else {
             while try await all.world.count("SELECT count(*) FROM ticket_batch WHERE end_time IS NULL") > 0 {
               // A lease of who has ended is not waited for.
-              try await all.world.run("UPDATE ticket_batch_item SET due_time = now() WHERE outcome = 'PENDING'")
+              try await all.world.run(
+                """
+                UPDATE ticket_batch_item SET due_time = now() WHERE ctid IN (
+                  SELECT ctid FROM ticket_batch_item WHERE outcome = 'PENDING' FOR UPDATE SKIP LOCKED)
+                """)
             }
           }
           task.cancel()
