@@ -1,3 +1,4 @@
+package import Crypto
 package import EventLoop
 package import Postgres
 import ServiceKit
@@ -27,6 +28,9 @@ package final class TicketLedger: Sendable {
     hints = OutboxHints(pool: pool)
     entryIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_entry_id_seq') FROM generate_series(1, 4)")
   }
+
+  /// What page tokens of tickets are sealed with; the same in all copies of a daemon.
+  package var pageKey: SecretBytes { key.key(for: "page tokens") }
 
   /// Takes the id of an entry to be, for a caller who must know it before it is written.
   package func newEntryID(deadline: Deadline) async throws -> EntryID {

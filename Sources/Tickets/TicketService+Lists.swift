@@ -1,10 +1,11 @@
+import EventLoop
 package import HandoffAPI
 package import RPC
 import ServiceKit
 import TicketLedger
 
 extension TicketService {
-  /// Lists tickets of one menu, newest first.
+  /// Lists tickets of one menu in the order asked for.
   ///
   /// - Throws: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, GROUP_NOT_FOUND for another service's group,
   ///   PERMISSION_DENIED.
@@ -22,6 +23,9 @@ extension TicketService {
     let state: TicketState? = check.choice(request.state.rawValue, "state", unspecified: nil)
     let group: GroupName? = check.optionalName(request.group, "group")
     let agent: AgentName? = check.optionalName(request.agent, "agent")
+    let order = TicketOrder(request.orderBy)
+    let columns = TicketOrder.Column.allCases.map(\.rawValue).joined(separator: ", ")
+    check.require(order != nil, "order_by", "is one of \(columns), with \" desc\" behind it or not")
     check.require(request.pageSize >= 0, "page_size", "must not be negative")
     try check.done()
     let parent = try ServiceName(request.parent, field: "parent")
@@ -29,21 +33,35 @@ extension TicketService {
     try access.require(.ticket)
     if let group, group.service != parent.code { throw ServiceError(.groupNotFound) }
     let whose = set.needsAgent || request.starred ? "\(access.claimant) \(request.starred)" : ""
-    let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50,
-      scope: "ListTickets \(parent) \(request.menu.rawValue) \(request.state.rawValue) \(request.group)"
-        + " \(request.agent) \(whose)")
+    let scope =
+      "ListTickets \(parent) \(request.menu.rawValue) \(request.state.rawValue) \(request.group) \(request.agent)"
+      + " \(whose) \(order ?? .newestFirst)"
+    let end = try pages.end(request.pageToken, scope: scope)
     guard var filter = TicketFilter(set, state: state, group: group?.id, agent: agent?.id, for: access) else {
       return ListTicketsResponse()
     }
     filter.isStarred = request.starred
-    let found = try await store.tickets(
-      filter, before: page.after == 0 ? nil : TicketID(page.after), limit: page.size + 1, deadline: call.deadline)
-    let shown = Array(found.prefix(page.size))
-    let last = found.count > page.size ? shown.last : nil
+    let page = try await page(
+      TicketSearch(filter: filter), in: order ?? .newestFirst, of: access.service, after: end,
+      size: PageRequest.size(request.pageSize, sizeDefault: 50), call.deadline)
     return ListTicketsResponse(
-      tickets: try await ledger.messages(for: shown, deadline: call.deadline),
-      nextPageToken: last.map { page.token(after: $0.id.rawValue) } ?? "")
+      tickets: try await ledger.messages(for: page.tickets, deadline: call.deadline),
+      nextPageToken: try page.end.map { try pages.token(after: $0, scope: scope) } ?? "")
+  }
+
+  /// A page of tickets, and where it ended; nil when it is the last one.
+  func page(
+    _ search: TicketSearch, in order: TicketOrder, of service: ServiceRecord, after end: PageEnd?, size: Int,
+    _ deadline: Deadline
+  ) async throws -> (tickets: [TicketRecord], end: PageEnd?) {
+    let holders =
+      PageStatement.needsHolders(search, order)
+      ? try await store.holders(of: service, inSpam: search.filter.isSpam, deadline: deadline) : []
+    let found = try await store.tickets(
+      search, in: order, holders: holders, after: end, limit: size + 1, deadline: deadline)
+    let shown = Array(found.prefix(size))
+    let last = found.count > size ? shown.last : nil
+    return (shown, last.map { PageEnd($0, in: order, holders: holders) })
   }
 
   /// Lists the history of a ticket, oldest first.

@@ -32,25 +32,25 @@ extension TicketService {
     let parent = try ServiceName(request.parent, field: "parent")
     let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
     try access.require(.ticket)
-    let page = try Self.page(of: request, access)
+    let scope = try Self.scope(of: request, access)
+    let end = try pages.end(request.pageToken, scope: scope)
     guard let search = try await search(request, order, set, access, &check, call.deadline) else {
       return SearchTicketsResponse()
     }
-    let found = try await find(search, after: page.after, count: page.size, call.deadline)
+    let found = try await find(
+      search, of: access.service, after: end?.id, count: PageRequest.size(request.pageSize, sizeDefault: 50),
+      call.deadline)
     return SearchTicketsResponse(
       tickets: try await ledger.messages(for: found.tickets, deadline: call.deadline),
-      nextPageToken: found.next.map { page.token(after: $0.rawValue) } ?? "")
+      nextPageToken: try found.next.map { try pages.token(after: PageEnd(id: $0), scope: scope) } ?? "")
   }
 
   /// A page token is good for the very same conditions and the same agent.
-  private static func page(of request: SearchTicketsRequest, _ access: Access) throws -> PageRequest {
+  private static func scope(of request: SearchTicketsRequest, _ access: Access) throws -> String {
     var conditions = request
     conditions.pageToken = ""
     conditions.pageSize = 0
-    let digest = Hex.encode(SHA256.hash(try conditions.serialized()))
-    return try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50,
-      scope: "SearchTickets \(access.claimant) \(digest)")
+    return "SearchTickets \(access.claimant) \(Hex.encode(SHA256.hash(try conditions.serialized())))"
   }
 
   /// What the database is asked; nil when the conditions exclude each other.
@@ -111,28 +111,25 @@ extension TicketService {
 
   /// A page of a search, and the ticket behind which the next one begins; nil when there is none.
   private func find(
-    _ search: TicketSearch, after cursor: Int64, count: Int, _ deadline: Deadline
+    _ search: TicketSearch, of service: ServiceRecord, after cursor: TicketID?, count: Int, _ deadline: Deadline
   ) async throws -> (tickets: [TicketRecord], next: TicketID?) {
     let bounds = try await store.searchBounds(
-      of: search.filter.service, after: TicketID(cursor), deadline: deadline)
+      of: service.id, after: cursor ?? TicketID(0), deadline: deadline)
     var search = search
     if !search.isAnyTime, search.ticketID == nil, search.from == nil, search.before == nil {
       search.from = bounds.halfYearAgo
     }
     if search.words.isEmpty || search.ticketID != nil {
-      var found = try await store.tickets(
-        TicketStore.page(search, before: cursor == 0 ? TicketID(.max) : TicketID(cursor), limit: count + 1),
-        deadline: deadline)
-      let next = found.count > count ? found[count - 1].id : nil
-      found = Array(found.prefix(count))
-      return (try await meeting(search.words, found, search.filter.service, deadline), next)
+      let found = try await page(
+        search, in: .newestFirst, of: service, after: cursor.map { PageEnd(id: $0) }, size: count, deadline)
+      return (try await meeting(search.words, found.tickets, service.id, deadline), found.end?.id)
     }
-    if cursor != 0, bounds.cursor == nil { throw ServiceError(.pageTokenInvalid) }
-    var walk = SearchWalk(search, bounds, after: TicketID(cursor))
+    if cursor != nil, bounds.cursor == nil { throw ServiceError(.pageTokenInvalid) }
+    var walk = SearchWalk(search, bounds, after: cursor ?? TicketID(0))
     while let statement = walk.next(limit: count + 1) {
       let candidates = try await store.tickets(statement, deadline: deadline)
       let found = try await meeting(
-        search.words.filter { !$0.phrase.isWhole }, candidates, search.filter.service, deadline)
+        search.words.filter { !$0.phrase.isWhole }, candidates, service.id, deadline)
       if walk.take(found, of: candidates, count: count) { break }
     }
     return walk.page(count)

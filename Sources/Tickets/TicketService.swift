@@ -11,6 +11,7 @@ package struct TicketService: TicketServiceProvider {
   let store: TicketStore
   let batches: BatchStore
   let fields: FieldCatalogs
+  let pages: TicketPages
   let mail: MailServiceClient
   let assignment: AssignmentServiceClient
   let masking: MaskingServiceClient?
@@ -34,6 +35,7 @@ package struct TicketService: TicketServiceProvider {
     store = TicketStore(pool: ledger.pool)
     batches = BatchStore(pool: ledger.pool)
     fields = FieldCatalogs(store: store)
+    pages = TicketPages(key: ledger.pageKey)
     self.mail = MailServiceClient(mail)
     self.assignment = AssignmentServiceClient(assignment)
     self.masking = masking.map { MaskingServiceClient($0) }

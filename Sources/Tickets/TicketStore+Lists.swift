@@ -31,75 +31,31 @@ struct TicketFilter: Sendable, Equatable {
 }
 
 extension TicketStore {
-  /// A page of tickets, newest first.
+  /// A page of tickets, and one more when there is one.
   ///
-  /// - Parameter before: the last ticket of the page before; nil: from the newest.
+  /// - Parameter holders: see ``holders(of:inSpam:deadline:)``; read where the order needs them.
   func tickets(
-    _ filter: TicketFilter, before: TicketID?, limit: Int, deadline: Deadline
+    _ search: TicketSearch, in order: TicketOrder, holders: [Holder], after end: PageEnd?, limit: Int,
+    deadline: Deadline
   ) async throws -> [TicketRecord] {
-    let query = Self.page(filter, before: before ?? TicketID(.max), limit: limit)
+    let page = PageStatement(search: search, order: order, holders: holders, end: end, limit: limit)
+    return try await tickets(page.query, deadline: deadline)
+  }
+
+  /// The agents who may hold tickets of a service, in order: those whom the counters know, and for the spam box, which
+  /// is not counted, all of the organization.
+  func holders(of service: ServiceRecord, inSpam: Bool, deadline: Deadline) async throws -> [Holder] {
+    let query: Query =
+      inSpam
+      ? "SELECT a.id, a.display_name FROM agent AS a WHERE a.organization_id = \(service.organizationID)"
+      : """
+      SELECT a.id, a.display_name FROM agent AS a WHERE a.id IN (
+        SELECT h.agent_id FROM ticket_holder_count AS h WHERE h.service_id = \(service.id) AND h.count <> 0
+        UNION ALL SELECT c.agent_id FROM ticket_count_change AS c WHERE c.service_id = \(service.id))
+      """
     return try await ServiceError.translating {
-      try await pool.query(query, deadline: deadline).map { try TicketRecord(starred: $0) }
-    }
-  }
-
-  /// The statement of a page. Each reads an index backwards from where the page begins, and no more rows than it shows.
-  ///
-  /// Where an index has one ordered run for each group, or for each state of a holder, the newest of every run are
-  /// taken and merged: PostgreSQL would otherwise sort all of them.
-  static func page(_ filter: TicketFilter, before: TicketID, limit: Int) -> Query {
-    let conditions = conditions(filter)
-    // Few enough to look at one by one, whatever else is asked of them.
-    if filter.isStarred || filter.hasCallBack { return few(filter, conditions, before: before, limit: limit) }
-    if let groups = filter.groups {
-      return merged(
-        """
-        SELECT run.id FROM unnest(\(groups)) AS g (group_id) CROSS JOIN LATERAL (
-          SELECT t.id FROM ticket AS t
-          WHERE \(fragment: conditions) AND t.group_id = g.group_id AND t.id < \(before)
-          ORDER BY t.id DESC LIMIT \(limit)
-        ) AS run ORDER BY run.id DESC LIMIT \(limit)
-        """, filter)
-    }
-    if case .agent = filter.holder, filter.state == nil, !filter.isSpam, !filter.isEscalated {
-      return merged(
-        """
-        SELECT run.id FROM unnest(\(TicketState.allCases.map(\.rawValue))) AS s (state) CROSS JOIN LATERAL (
-          SELECT t.id FROM ticket AS t
-          WHERE \(fragment: conditions) AND t.state = s.state AND t.id < \(before)
-          ORDER BY t.id DESC LIMIT \(limit)
-        ) AS run ORDER BY run.id DESC LIMIT \(limit)
-        """, filter)
-    }
-    return """
-      SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: filter.viewer)) FROM ticket AS t
-      WHERE \(fragment: conditions) AND t.id < \(before) ORDER BY t.id DESC LIMIT \(limit)
-      """
-  }
-
-  private static func few(_ filter: TicketFilter, _ conditions: Query, before: TicketID, limit: Int) -> Query {
-    let groups: Query = filter.groups.map { "AND t.group_id = ANY(\($0))" } ?? ""
-    guard filter.isStarred else {
-      return """
-        SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: filter.viewer))
-        FROM ticket AS t WHERE \(fragment: conditions) \(fragment: groups) AND t.id < \(before)
-        ORDER BY t.id DESC LIMIT \(limit)
-        """
-    }
-    return """
-      SELECT \(fragment: TicketRecord.columns), true
-      FROM ticket_star AS x JOIN ticket AS t ON t.service_id = x.service_id AND t.id = x.ticket_id
-      WHERE x.service_id = \(filter.service) AND x.agent_id = \(filter.viewer) AND x.ticket_id < \(before)
-        AND \(fragment: conditions) \(fragment: groups)
-      ORDER BY x.ticket_id DESC LIMIT \(limit)
-      """
-  }
-
-  private static func merged(_ ids: Query, _ filter: TicketFilter) -> Query {
-    """
-    SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: filter.viewer)) FROM ticket AS t
-    WHERE t.service_id = \(filter.service) AND t.id = ANY (ARRAY(\(fragment: ids))) ORDER BY t.id DESC
-    """
+      try await pool.query(query, deadline: deadline).map { Holder(id: try $0.value(0), name: try $0.string(1)) }
+    }.sorted()
   }
 
   /// The conditions are worded as in the partial indexes, so that the planner sees that they fit.

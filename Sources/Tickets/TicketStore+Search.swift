@@ -4,65 +4,6 @@ import ServiceKit
 import TicketLedger
 
 extension TicketStore {
-  /// The statement of a page of a search that asks for no words, from the greatest id down.
-  ///
-  /// What leads to few tickets is looked up: an id, a customer, an address. Else the newest of every wanted holder,
-  /// group, state or type are read from its own index and merged.
-  static func page(_ search: TicketSearch, before: TicketID, limit: Int) -> Query {
-    let conditions = conditions(search)
-    let columns: Query =
-      "\(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: search.filter.viewer))"
-    guard let runs = runs(search) else {
-      return """
-        SELECT \(fragment: columns) FROM ticket AS t
-        WHERE \(fragment: conditions) AND t.id < \(before) ORDER BY t.id DESC LIMIT \(limit)
-        """
-    }
-    return """
-      SELECT \(fragment: columns) FROM ticket AS t
-      WHERE t.service_id = \(search.filter.service) AND t.id = ANY (ARRAY(
-        SELECT run.id FROM \(fragment: runs.values) CROSS JOIN LATERAL (
-          SELECT t.id FROM ticket AS t
-          WHERE \(fragment: conditions) AND \(fragment: runs.condition) AND t.id < \(before)
-          ORDER BY t.id DESC LIMIT \(limit)
-        ) AS run ORDER BY run.id DESC LIMIT \(limit)))
-      ORDER BY t.id DESC
-      """
-  }
-
-  /// The ordered runs of an index that a search can be read from: a list of values, and the condition for each.
-  private static func runs(_ search: TicketSearch) -> (values: Query, condition: Query)? {
-    if search.ticketID != nil || search.customer != nil || search.email != nil || search.phone != nil
-      || search.filter.isStarred || search.filter.hasCallBack || search.filter.isSpam
-    {
-      return nil
-    }
-    var holders = search.agents
-    if case .agent(let holder) = search.filter.holder { holders = [holder] }
-    let states = search.filter.state.map { [$0] } ?? search.states
-    if !holders.isEmpty {
-      let each = states.isEmpty ? TicketState.allCases : states
-      return (
-        "unnest(\(holders)) AS a (agent_id) CROSS JOIN unnest(\(each.map(\.rawValue))) AS s (state)",
-        "t.agent_id = a.agent_id AND t.state = s.state"
-      )
-    }
-    if let groups = search.filter.groups ?? (search.groups.isEmpty ? nil : search.groups) {
-      return ("unnest(\(groups)) AS g (group_id)", "t.group_id = g.group_id")
-    }
-    if case .nobody = search.filter.holder { return nil }
-    if !search.submissionTypes.isEmpty {
-      return ("unnest(\(search.submissionTypes)) AS y (type_id)", "t.submission_type_id = y.type_id")
-    }
-    if !search.processingTypes.isEmpty {
-      return ("unnest(\(search.processingTypes)) AS y (type_id)", "t.processing_type_id = y.type_id")
-    }
-    if !states.isEmpty {
-      return ("unnest(\(states.map(\.rawValue))) AS s (state)", "t.state = s.state")
-    }
-    return nil
-  }
-
   /// Where a search for words goes on, and what its default period means.
   struct SearchBounds: Sendable {
     let now: Instant
@@ -122,7 +63,8 @@ extension TicketStore {
             GROUP BY x.create_time, x.ticket_id ORDER BY x.create_time DESC, x.ticket_id DESC OFFSET 0
           ) AS c CROSS JOIN LATERAL (
             SELECT FROM ticket AS t
-            WHERE t.id = c.ticket_id AND \(fragment: conditions(search))\(fragment: others) OFFSET 0
+            WHERE t.id = c.ticket_id AND \(fragment: conditions(search)) \(fragment: stars(search.filter))
+              \(fragment: others) OFFSET 0
           ) AS fit LIMIT \(limit)
         ) AS h LIMIT \(limit)
       )
@@ -132,7 +74,7 @@ extension TicketStore {
       """
   }
 
-  /// Tickets of a statement of ``page(_:before:limit:)`` or ``found(_:windows:from:before:limit:)``.
+  /// Tickets of a ``PageStatement`` or of ``found(_:windows:from:before:limit:)``.
   func tickets(_ statement: Query, deadline: Deadline) async throws -> [TicketRecord] {
     try await ServiceError.translating {
       try await pool.query(statement, deadline: deadline).map { try TicketRecord(starred: $0) }
@@ -167,8 +109,8 @@ extension TicketStore {
     return texts
   }
 
-  /// What a ticket must meet beside words.
-  private static func conditions(_ search: TicketSearch) -> Query {
+  /// What a ticket must meet beside words and stars.
+  static func conditions(_ search: TicketSearch) -> Query {
     var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 24)
     sql.appendInterpolation(fragment: conditions(search.filter))
     func all<Value: PostgresBindable>(_ literal: StaticString, _ values: [Value]) {
@@ -196,17 +138,18 @@ extension TicketStore {
     all(" AND t.language = ANY(", search.languages)
     all(" AND t.submission_type_id = ANY(", search.submissionTypes)
     all(" AND t.processing_type_id = ANY(", search.processingTypes)
-    if search.filter.isStarred, let viewer = search.filter.viewer {
-      sql.appendLiteral(" AND t.id = ANY(ARRAY(SELECT x.ticket_id FROM ticket_star AS x WHERE x.service_id = ")
-      sql.appendInterpolation(search.filter.service)
-      sql.appendLiteral(" AND x.agent_id = ")
-      sql.appendInterpolation(viewer)
-      sql.appendLiteral("))")
-    }
     if let email = search.email { sql.appendContact("customer_email", email) }
     if let phone = search.phone { sql.appendContact("customer_phone", phone) }
     for field in search.fields { sql.appendField(field, of: search.filter.service) }
     return Query(stringInterpolation: sql)
+  }
+
+  private static func stars(_ filter: TicketFilter) -> Query {
+    guard filter.isStarred, let viewer = filter.viewer else { return "" }
+    return """
+      AND t.id = ANY(ARRAY(SELECT x.ticket_id FROM ticket_star AS x WHERE x.service_id = \(filter.service)
+        AND x.agent_id = \(viewer)))
+      """
   }
 }
 

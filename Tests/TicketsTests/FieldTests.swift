@@ -271,11 +271,13 @@ import TicketLedger
     let world = try await TicketWorld()
     for _ in 0..<20 { _ = try await world.ticket() }
     func reading() async throws -> (plan: [String], tables: [String]) {
-      let filter = TicketFilter(service: ServiceID(1))
+      let page = PageStatement(
+        search: TicketSearch(filter: TicketFilter(service: ServiceID(1))), order: .newestFirst, holders: [], end: nil,
+        limit: 11)
       let plan = try await world.rows(
         """
         EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-        \(fragment: TicketStore.page(filter, before: TicketID(.max), limit: 11))
+        \(fragment: page.query)
         """
       ).map { try $0.string(0) }
       return (plan.filter { $0.contains("rows=") }, plan.filter { $0.contains("Scan") })

@@ -65,7 +65,9 @@ import TicketLedger
     let bounds = try await TicketStore(pool: world.ledger.pool).searchBounds(
       of: ServiceID(1), after: TicketID(0), deadline: TestDatabase.deadline)
     for (label, search) in try shapes() {
-      try await check(world, label, TicketStore.page(search, before: TicketID(107_000), limit: 51))
+      let page = PageStatement(
+        search: search, order: .newestFirst, holders: [], end: PageEnd(id: TicketID(107_000)), limit: 51)
+      try await check(world, label, page.query)
       var worded = search
       worded.words = [.init(phrase: phrase, scopes: [.title])]
       worded.from = bounds.halfYearAgo

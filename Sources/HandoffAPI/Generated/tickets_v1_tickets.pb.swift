@@ -281,6 +281,16 @@ package struct ListTicketsRequest: Message {
   package var pageToken: String = ""
   /// Only tickets that the calling agent starred.
   package var starred: Bool = false
+  /// A column: `create_time`, `title`, `priority`, `state`, `agent` (the name of who holds it; what nobody holds
+  /// comes
+  /// last) or `channel`, with ` desc` behind it for the other direction. Left out: `create_time desc`, the newest
+  /// first.
+  ///
+  /// States, priorities and channels go as their numbers do. Tickets that are equal in the column go as they were
+  /// received, in the same direction. A ticket whose column changes meanwhile is shown on the pages to come, if that
+  /// is
+  /// where it belongs now.
+  package var orderBy: String = ""
 
   /// Leaves every field at its default.
   package init() {}
@@ -294,7 +304,8 @@ package struct ListTicketsRequest: Message {
     agent: String = "",
     pageSize: Int32 = 0,
     pageToken: String = "",
-    starred: Bool = false
+    starred: Bool = false,
+    orderBy: String = ""
   ) {
     self.parent = parent
     self.menu = menu
@@ -304,6 +315,7 @@ package struct ListTicketsRequest: Message {
     self.pageSize = pageSize
     self.pageToken = pageToken
     self.starred = starred
+    self.orderBy = orderBy
   }
 
   /// The type `handoff.tickets.v1.ListTicketsRequest`.
@@ -324,6 +336,7 @@ package struct ListTicketsRequest: Message {
     pageSize = c.pointee.page_size
     pageToken = CFields.string(c.pointee.page_token)
     starred = c.pointee.starred != 0
+    orderBy = CFields.string(c.pointee.order_by)
   }
 
   /// Writes a `Handoff__Tickets__V1__ListTicketsRequest` into the arena.
@@ -346,13 +359,16 @@ package struct ListTicketsRequest: Message {
       c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.ListTicketsRequest.page_token")
     }
     c.pointee.starred = starred ? 1 : 0
+    if !orderBy.isEmpty {
+      c.pointee.order_by = try arena.string(orderBy, "handoff.tickets.v1.ListTicketsRequest.order_by")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }
 
 /// A page of tickets.
 package struct ListTicketsResponse: Message {
-  /// Newest first.
+  /// In the order asked for; a list that has no choice shows the newest first.
   package var tickets: [Ticket] = []
   /// Empty on the last page.
   package var nextPageToken: String = ""

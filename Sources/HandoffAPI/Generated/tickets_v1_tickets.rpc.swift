@@ -17,7 +17,8 @@ package protocol TicketServiceProvider: Sendable {
   /// Returns a ticket. Errors: TICKET_NOT_FOUND.
   func getTicket(_ request: GetTicketRequest, _ call: CallContext) async throws -> Ticket
 
-  /// Lists tickets of one menu, newest first. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  /// Lists tickets of one menu in the order asked for. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID,
+  /// REQUEST_INVALID.
   func listTickets(_ request: ListTicketsRequest, _ call: CallContext) async throws -> ListTicketsResponse
 
   /// Finds the tickets that meet every condition, the newest first. A ticket that was written is found by the next
@@ -506,7 +507,8 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/GetTicket", request, options)
   }
 
-  /// Lists tickets of one menu, newest first. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  /// Lists tickets of one menu in the order asked for. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID,
+  /// REQUEST_INVALID.
   package func listTickets(_ request: ListTicketsRequest, _ options: CallOptions) async throws -> ListTicketsResponse {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListTickets", request, options)
   }

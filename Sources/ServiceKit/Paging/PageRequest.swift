@@ -21,7 +21,7 @@ package struct PageRequest: Sendable, Equatable {
   /// - Throws: REQUEST_INVALID for a negative size, PAGE_TOKEN_INVALID for a token that this list did not give.
   package init(_ token: String, size: Int32, sizeDefault: Int, scope: String) throws(ServiceError) {
     guard size >= 0 else { throw .invalid("page_size", "must not be negative") }
-    self.size = size == 0 ? sizeDefault : min(Int(size), Self.sizeMax)
+    self.size = Self.size(size, sizeDefault: sizeDefault)
     self.scope = Array(SHA256.hash(scope).prefix(Self.scopeBytes))
     guard !token.isEmpty else {
       after = 0
@@ -31,6 +31,11 @@ package struct PageRequest: Sendable, Equatable {
       Array(bytes.prefix(Self.scopeBytes)) == self.scope
     else { throw ServiceError(.pageTokenInvalid) }
     after = bytes.suffix(8).reduce(0) { $0 << 8 | Int64($1) }
+  }
+
+  /// How many rows to return where so many are asked for, which must not be negative; 0 is the default.
+  package static func size(_ size: Int32, sizeDefault: Int) -> Int {
+    size == 0 ? sizeDefault : min(Int(size), sizeMax)
   }
 
   /// The token of the page behind a row.

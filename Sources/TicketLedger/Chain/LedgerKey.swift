@@ -24,6 +24,14 @@ package struct LedgerKey: Sendable {
     self.init(SecretBytes(bytes))
   }
 
+  /// A key of 32 bytes for another purpose, which tells nothing of this one.
+  func key(for purpose: String) -> SecretBytes {
+    var encoder = ChainEncoder()
+    encoder.append("key")
+    encoder.append(purpose)
+    return SecretBytes(code.authenticate(encoder.bytes))
+  }
+
   /// Hash of a text with a salt; the chain covers it in place of the text, which masking may change.
   func hash(of text: String, salt: [UInt8]) -> [UInt8] {
     var encoder = ChainEncoder()

@@ -1346,7 +1346,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__list_tickets_request__menu__
   handoff__tickets__v1__list_tickets_request__menu__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__list_tickets_request__field_descriptors[8] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_tickets_request__field_descriptors[9] =
 {
   {
     "parent",
@@ -1444,11 +1444,24 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__list_tickets_request
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "order_by",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListTicketsRequest, order_by),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__list_tickets_request__field_indices_by_name[] = {
   4,   /* field[4] = agent */
   3,   /* field[3] = group */
   1,   /* field[1] = menu */
+  8,   /* field[8] = order_by */
   5,   /* field[5] = page_size */
   6,   /* field[6] = page_token */
   0,   /* field[0] = parent */
@@ -1458,7 +1471,7 @@ static const unsigned handoff__tickets__v1__list_tickets_request__field_indices_
 static const ProtobufCIntRange handoff__tickets__v1__list_tickets_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_request__descriptor =
 {
@@ -1468,7 +1481,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_request__des
   "Handoff__Tickets__V1__ListTicketsRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__ListTicketsRequest),
-  8,
+  9,
   handoff__tickets__v1__list_tickets_request__field_descriptors,
   handoff__tickets__v1__list_tickets_request__field_indices_by_name,
   1,  handoff__tickets__v1__list_tickets_request__number_ranges,

@@ -263,10 +263,18 @@ struct  Handoff__Tickets__V1__ListTicketsRequest
    * Only tickets that the calling agent starred.
    */
   protobuf_c_boolean starred;
+  /*
+   * A column: `create_time`, `title`, `priority`, `state`, `agent` (the name of who holds it; what nobody holds comes
+   * last) or `channel`, with ` desc` behind it for the other direction. Left out: `create_time desc`, the newest first.
+   * States, priorities and channels go as their numbers do. Tickets that are equal in the column go as they were
+   * received, in the same direction. A ticket whose column changes meanwhile is shown on the pages to come, if that is
+   * where it belongs now.
+   */
+  char *order_by;
 };
 #define HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_tickets_request__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0 }
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -276,7 +284,7 @@ struct  Handoff__Tickets__V1__ListTicketsResponse
 {
   ProtobufCMessage base;
   /*
-   * Newest first.
+   * In the order asked for; a list that has no choice shows the newest first.
    */
   size_t n_tickets;
   Handoff__Tickets__V1__Ticket **tickets;
