@@ -1,6 +1,6 @@
 internal import CGMime
 
-/// Makes the bytes of a mail with GMime. The only file that touches GMime's objects.
+/// Makes the bytes of a mail with GMime. With ``MIMEReader``, the only files that touch GMime's objects.
 ///
 /// Objects never leave the call that makes them, so calls may run on any threads at the same time.
 package enum MIMEComposer {
@@ -17,7 +17,7 @@ package enum MIMEComposer {
   ///
   /// - Throws: ``Failure`` when GMime gives up, which means that memory ran out.
   package static func compose(_ mail: OutgoingMail) throws -> [UInt8] {
-    _ = library
+    startLibrary()
     guard let message = g_mime_message_new(0) else { throw Failure(step: "message") }
     defer { g_object_unref(message) }
     try setAddresses(mail, of: message)
@@ -41,6 +41,9 @@ package enum MIMEComposer {
 
   /// Starts the library once; it stays for the life of the process.
   private static let library: Void = g_mime_init()
+
+  /// Makes GMime ready, once for the process.
+  static func startLibrary() { _ = library }
 
   private static func setAddresses(_ mail: OutgoingMail, of message: UnsafeMutablePointer<GMimeMessage>) throws {
     let all: [(GMimeAddressType, [MailAddress])] = [
