@@ -57,6 +57,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0026_sort_menus.sql"
 #include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0027_create_inbound_mail.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -17,19 +17,41 @@ extension GatewayService {
     }
   }
 
-  /// Sends a file that came in one piece.
+  /// What comes in one piece and goes on in several.
+  enum UploadKind: Sendable {
+    case file(UploadHeader)
+    case mail(IngestMessageRequest.Header)
+
+    /// The first message.
+    func header() throws -> [UInt8] {
+      switch self {
+      case .file(let header): try UploadAttachmentRequest(part: .header(header)).serialized()
+      case .mail(let header): try IngestMessageRequest(part: .header(header)).serialized()
+      }
+    }
+
+    /// A later message.
+    func chunk(_ bytes: [UInt8]) throws -> [UInt8] {
+      switch self {
+      case .file: try UploadAttachmentRequest(part: .chunk(bytes)).serialized()
+      case .mail: try IngestMessageRequest(part: .chunk(bytes)).serialized()
+      }
+    }
+  }
+
+  /// Sends a file or a mail that came in one piece.
   ///
-  /// - Returns: the serialized `Attachment`.
+  /// - Returns: the serialized resource that was made.
   func upload(
-    _ route: Route, _ header: UploadHeader, _ content: [UInt8], authorization: String?, _ call: CallContext
+    _ route: Route, _ kind: UploadKind, _ content: [UInt8], authorization: String?, _ call: CallContext
   ) async throws -> [UInt8] {
     try await upload(route, authorization: authorization, call) { writer in
-      try await writer.send(try UploadAttachmentRequest(part: .header(header)).serialized())
+      try await writer.send(try kind.header())
       var rest = content[...]
       while !rest.isEmpty {
         let piece = rest.prefix(Self.chunkBytes)
         rest = rest.dropFirst(piece.count)
-        try await writer.send(try UploadAttachmentRequest(part: .chunk(Array(piece))).serialized())
+        try await writer.send(try kind.chunk(Array(piece)))
       }
     }
   }

@@ -9,21 +9,28 @@ extension HTTPGateway {
   /// Largest body of any other request.
   static let jsonBytesMax = 1 << 20
 
-  /// Takes the body as a file: its name is in the query, its type is found by its content.
+  /// Takes the body as a file or a mail. A file's name is in the query, its type is found by its content; a mail needs
+  /// neither.
   ///
-  /// - Returns: the serialized `Attachment`.
+  /// - Returns: the serialized resource that was made.
   func upload(
     _ route: Route, _ request: HTTPRequest, parent: String, query: Substring, _ call: CallContext
   ) async throws -> [UInt8] {
     guard let pairs = QueryString.pairs(query) else {
       throw ServiceError.invalid("query", "cannot be read; check its percent escapes")
     }
-    guard pairs.count == 1, pairs[0].name == "fileName" || pairs[0].name == "file_name" else {
-      throw ServiceError.invalid("query", "must be fileName and nothing else; the file is the body")
+    let kind: GatewayService.UploadKind
+    if route.method == "IngestMessage" {
+      guard pairs.isEmpty else { throw ServiceError.invalid("query", "must be empty; the mail is the body") }
+      kind = .mail(IngestMessageRequest.Header(parent: parent))
+    } else {
+      guard pairs.count == 1, pairs[0].name == "fileName" || pairs[0].name == "file_name" else {
+        throw ServiceError.invalid("query", "must be fileName and nothing else; the file is the body")
+      }
+      kind = .file(UploadHeader(parent: parent, fileName: pairs[0].value))
     }
     return try await service.upload(
-      route, UploadHeader(parent: parent, fileName: pairs[0].value), request.body,
-      authorization: request.header("authorization"), call)
+      route, kind, request.body, authorization: request.header("authorization"), call)
   }
 
   /// Sends a file. It is always to be saved, never to be shown: whatever it is, it runs in nobody's browser.

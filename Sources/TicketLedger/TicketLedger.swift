@@ -16,7 +16,8 @@ package final class TicketLedger: Sendable {
   package let pool: PostgresPool
   /// Who is who and may do what.
   package let directory: Directory
-  let key: LedgerKey
+  /// What seals the histories, and what keys for other purposes are derived from.
+  package let key: LedgerKey
   let hints: OutboxHints
   private let entryIDs: IDSource
 

@@ -23,7 +23,10 @@ struct NewTicket: Sendable {
   /// - Parameter isByAgent: an agent writes the ticket down; else a customer's inquiry comes in through a service.
   init(_ request: CreateTicketRequest, isByAgent: Bool, _ check: inout RequestCheck) {
     title = check.line(request.title, "title", charactersMax: FieldLimits.titleCharactersMax)
-    text = check.text(request.text, "text", charactersMax: FieldLimits.inquiryCharactersMax)
+    let isMailed = !isByAgent && request.channel == .email
+    text = check.text(
+      request.text, "text",
+      charactersMax: isMailed ? FieldLimits.mailedInquiryCharactersMax : FieldLimits.inquiryCharactersMax)
     check.require(!CanonicalText.isBlank(request.text), "text", "must not be empty")
     channel = Self.channel(request.channel.rawValue, isByAgent, &check)
     priority = check.choice(request.priority.rawValue, "priority", unspecified: .normal) ?? .normal

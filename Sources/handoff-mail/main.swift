@@ -6,8 +6,9 @@ import ServiceKit
 import TicketLedger
 
 let description = ServiceDescription(
-  "mail", summary: "Prepares, previews and sends the answers to customers.", port: 7103,
-  keys: CommonKeys.database + [TicketLedger.keyFile] + MailKeys.all,
+  "mail", summary: "Prepares, previews and sends the answers to customers, and takes their mails.", port: 7103,
+  keys: CommonKeys.database + [TicketLedger.keyFile, CommonKeys.ticketsAddress, CommonKeys.maskingAddress]
+    + MailKeys.all,
   rules: [CommonKeys.databaseRule] + MailKeys.rules)
 
 await runService(description) { process in
@@ -19,10 +20,24 @@ await runService(description) { process in
   let pool = try await process.openDatabase()
   let ledger = TicketLedger(process, pool: pool)
   let store = MailStore(pool: pool)
+  let tokens = try process.config.replyTokens(ledger.key)
   let delivery = MailDelivery(
-    ledger: ledger, store: store, senders: senders, transport: transport, pool: blocking, metrics: process.metrics)
+    ledger: ledger, store: store, senders: senders, tokens: tokens, transport: transport, pool: blocking,
+    metrics: process.metrics)
   delivery.start(in: process, pool: pool)
 
-  let service = MailService(ledger: ledger, store: store, senders: senders)
+  let inbound = InboundMailProcessor(
+    ledger: ledger, store: store,
+    vault: RawMailVault(masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress])),
+    tokens: tokens, senders: senders,
+    tickets: process.channel(to: "tickets", at: process.config[CommonKeys.ticketsAddress]), pool: blocking,
+    metrics: process.metrics,
+    failed: { mail, error in
+      process.log.warning(
+        "inbound.deferred", ["mail": .integer(mail), "cause": .string(String(describing: error.cause ?? error))])
+    })
+  inbound.start(in: process)
+
+  let service = MailService(ledger: ledger, store: store, senders: senders, tokens: tokens, inbound: inbound)
   return ServiceParts([service.rpcService], callers: MailService.callerRules)
 }

@@ -33,7 +33,10 @@ struct MailDeliveryTests {
     #expect(mail["Subject"] == preview.subject)
     #expect(mail.parts.map(\.normalized.text) == [preview.text, preview.html])
     #expect(mail["From"] == "행복상점 <care@shop.example>")
-    #expect(mail["Reply-To"] == "행복상점 <care@shop.example>")
+    let replies = try #require(mail["Reply-To"]?.split(separator: "<").last?.dropLast())
+    #expect(
+      ReplyTokens(world.ledger.key).ticket(inAddress: String(replies))
+        == .ticket(TicketLink(serviceID: ticket.serviceID, ticketID: ticket.id)))
     #expect(mail["To"] == "김철수 <kim@example.com>")
     #expect(mail["X-Handoff-Ticket"] == world.name(ticket))
     let messageID = try #require(mail["Message-ID"]).dropFirst().dropLast()

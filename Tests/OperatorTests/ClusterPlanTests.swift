@@ -235,11 +235,9 @@ struct ClusterPlanTests {
   @Test(
     "the demo of a cluster elsewhere takes certificates with an edge that has TLS, and with nothing else",
     arguments: [
-      (["--edge", "https://edge:8443", "--certificates", "/tls", "--tickets", "handoff-tickets:7101"], true),
+      (["--edge", "https://edge:8443", "--certificates", "/tls"], true),
       (["--edge", "http://edge:8080"], true), (["--edge", "https://edge:8443"], false),
       (["--edge", "http://edge:8080", "--certificates", "/tls"], false), (["--certificates", "/tls"], false),
-      (["--edge", "http://edge:8080", "--tickets", "handoff-tickets:7101"], false),
-      (["--edge", "https://edge:8443", "--certificates", "/tls", "--tickets", "handoff-tickets"], false),
     ] as [([String], Bool)])
   func demoPlaces(words: [String], isUnderstood: Bool) throws {
     let arguments = try Arguments(["demo"] + words + (words[0] == "--edge" ? ["--sign-ins", "/sign-ins"] : []))
@@ -249,7 +247,6 @@ struct ClusterPlanTests {
     }
     let place = try DemoPlace(arguments)
     #expect((place.certificates != nil) == words.contains("--certificates"))
-    #expect((place.tickets != nil) == words.contains("--tickets"))
   }
 
   @Test("passwords are long, typable and never the same")

@@ -13,6 +13,7 @@
 #include "handoff/assignment/v1/assignment.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/gateway/v1/gateway.pb-c.h"
+#include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"

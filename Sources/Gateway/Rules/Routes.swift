@@ -193,6 +193,12 @@ package struct Route: Sendable {
     .init("PreviewAnswer", .mail, .post, "/v1/{ticket=services/*/tickets/*}:previewAnswer", body: .whole),
     .init("ListMailMessages", .mail, .get, "/v1/{parent=services/*/tickets/*}/mailMessages"),
     .init("ListLayouts", .mail, .get, "/v1/{parent=services/*}/mailLayouts"),
+    .init("IngestMessage", .mail, .post, "/v1/{parent=services/*}/inboundMails", shape: .upload),
+    .init("ListInboundMails", .mail, .get, "/v1/{parent=services/*}/inboundMails"),
+    .init("GetInboundMail", .mail, .get, "/v1/{name=services/*/inboundMails/*}"),
+    .init("AcceptInboundMail", .mail, .post, "/v1/{name=services/*/inboundMails/*}:accept", body: .whole),
+    .init("RejectInboundMail", .mail, .post, "/v1/{name=services/*/inboundMails/*}:reject", body: .whole),
+    .init("RerunInboundMail", .mail, .post, "/v1/{name=services/*/inboundMails/*}:rerun", body: .whole),
 
     .init("CreateMasks", .masking, .post, "/v1/{parent=services/*/tickets/*}/masks", body: .whole),
     .init("UnmaskText", .masking, .post, "/v1/{name=services/*/tickets/*/masks/*}:unmask", body: .whole),

@@ -104,6 +104,15 @@ package enum HandoffAPI {
     RunTriggersRequest.self,
     RunTriggersResponse.self,
     VerifyCredentialRequest.self,
+    InboundMail.self,
+    IngestMessageRequest.self,
+    IngestMessageRequest.Header.self,
+    ListInboundMailsRequest.self,
+    ListInboundMailsResponse.self,
+    GetInboundMailRequest.self,
+    AcceptInboundMailRequest.self,
+    RejectInboundMailRequest.self,
+    RerunInboundMailRequest.self,
     PrepareAnswerRequest.self,
     PreparedAnswer.self,
     PreviewAnswerRequest.self,
@@ -543,6 +552,54 @@ package enum HandoffAPI {
           name: "ListLayouts",
           input: ListLayoutsRequest.descriptor,
           output: ListLayoutsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "IngestMessage",
+          input: IngestMessageRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: true,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListInboundMails",
+          input: ListInboundMailsRequest.descriptor,
+          output: ListInboundMailsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetInboundMail",
+          input: GetInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "AcceptInboundMail",
+          input: AcceptInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RejectInboundMail",
+          input: RejectInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RerunInboundMail",
+          input: RerunInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -1839,6 +1896,54 @@ package enum HandoffAPI {
           name: "ListLayouts",
           input: ListLayoutsRequest.descriptor,
           output: ListLayoutsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "IngestMessage",
+          input: IngestMessageRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: true,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListInboundMails",
+          input: ListInboundMailsRequest.descriptor,
+          output: ListInboundMailsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetInboundMail",
+          input: GetInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "AcceptInboundMail",
+          input: AcceptInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RejectInboundMail",
+          input: RejectInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RerunInboundMail",
+          input: RerunInboundMailRequest.descriptor,
+          output: InboundMail.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

@@ -380,6 +380,27 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists the mail layouts of a service.
   func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse
 
+  /// Takes a mail that came in. Over HTTP, the body is the mail.
+  func ingestMessage(_ requests: RequestStream<IngestMessageRequest>, _ call: CallContext) async throws -> InboundMail
+
+  /// Lists mails that came in: those that wait for an agent, unless others are asked for.
+  func listInboundMails(
+    _ request: ListInboundMailsRequest,
+    _ call: CallContext
+  ) async throws -> ListInboundMailsResponse
+
+  /// Returns a mail that came in, with its words.
+  func getInboundMail(_ request: GetInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Lets a quarantined or suppressed mail in.
+  func acceptInboundMail(_ request: AcceptInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Turns a quarantined mail away.
+  func rejectInboundMail(_ request: RejectInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Has a quarantined or suppressed mail read and decided anew.
+  func rerunInboundMail(_ request: RerunInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
   /// Masks spans of a ticket's texts.
   func createMasks(_ request: CreateMasksRequest, _ call: CallContext) async throws -> CreateMasksResponse
 
@@ -686,6 +707,24 @@ extension HandoffServiceProvider {
         },
         .unary("ListLayouts", ListLayoutsRequest.self, ListLayoutsResponse.self) {
           try await self.listLayouts($0, $1)
+        },
+        .clientStreaming("IngestMessage", IngestMessageRequest.self, InboundMail.self) {
+          try await self.ingestMessage($0, $1)
+        },
+        .unary("ListInboundMails", ListInboundMailsRequest.self, ListInboundMailsResponse.self) {
+          try await self.listInboundMails($0, $1)
+        },
+        .unary("GetInboundMail", GetInboundMailRequest.self, InboundMail.self) {
+          try await self.getInboundMail($0, $1)
+        },
+        .unary("AcceptInboundMail", AcceptInboundMailRequest.self, InboundMail.self) {
+          try await self.acceptInboundMail($0, $1)
+        },
+        .unary("RejectInboundMail", RejectInboundMailRequest.self, InboundMail.self) {
+          try await self.rejectInboundMail($0, $1)
+        },
+        .unary("RerunInboundMail", RerunInboundMailRequest.self, InboundMail.self) {
+          try await self.rerunInboundMail($0, $1)
         },
         .unary("CreateMasks", CreateMasksRequest.self, CreateMasksResponse.self) {
           try await self.createMasks($0, $1)
@@ -1268,6 +1307,51 @@ package struct HandoffServiceClient: Sendable {
   /// Lists the mail layouts of a service.
   package func listLayouts(_ request: ListLayoutsRequest, _ options: CallOptions) async throws -> ListLayoutsResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListLayouts", request, options)
+  }
+
+  /// Takes a mail that came in. Over HTTP, the body is the mail.
+  package func ingestMessage(
+    _ options: CallOptions,
+    _ requests: @escaping @Sendable (RequestWriter<IngestMessageRequest>) async throws -> Void
+  ) async throws -> InboundMail {
+    try await channel.clientStreaming("/handoff.gateway.v1.HandoffService/IngestMessage", options, requests)
+  }
+
+  /// Lists mails that came in: those that wait for an agent, unless others are asked for.
+  package func listInboundMails(
+    _ request: ListInboundMailsRequest,
+    _ options: CallOptions
+  ) async throws -> ListInboundMailsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListInboundMails", request, options)
+  }
+
+  /// Returns a mail that came in, with its words.
+  package func getInboundMail(_ request: GetInboundMailRequest, _ options: CallOptions) async throws -> InboundMail {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetInboundMail", request, options)
+  }
+
+  /// Lets a quarantined or suppressed mail in.
+  package func acceptInboundMail(
+    _ request: AcceptInboundMailRequest,
+    _ options: CallOptions
+  ) async throws -> InboundMail {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/AcceptInboundMail", request, options)
+  }
+
+  /// Turns a quarantined mail away.
+  package func rejectInboundMail(
+    _ request: RejectInboundMailRequest,
+    _ options: CallOptions
+  ) async throws -> InboundMail {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/RejectInboundMail", request, options)
+  }
+
+  /// Has a quarantined or suppressed mail read and decided anew.
+  package func rerunInboundMail(
+    _ request: RerunInboundMailRequest,
+    _ options: CallOptions
+  ) async throws -> InboundMail {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/RerunInboundMail", request, options)
   }
 
   /// Masks spans of a ticket's texts.

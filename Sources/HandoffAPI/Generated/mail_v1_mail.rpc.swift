@@ -2,7 +2,7 @@
 
 package import RPC
 
-/// Answers on their way to customers.
+/// Answers on their way to customers, and customers' mails on their way to tickets.
 package protocol MailServiceProvider: Sendable {
   /// Decides whether an act mails the customer, and with which layout, before the act is written.
   ///
@@ -22,6 +22,42 @@ package protocol MailServiceProvider: Sendable {
 
   /// Lists the mail layouts of a service. Errors: SERVICE_NOT_FOUND.
   func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse
+
+  /// Takes a mail that came in for a service: a mail server hands it over. Administrators only.
+  ///
+  /// It is stored, sealed, before it is read, and the same mail is taken once however often it is handed over. The
+  /// answer
+  /// says what became of it; WAITING means that this will be decided soon, and nobody need hand it over again.
+  /// Errors:
+  /// SERVICE_NOT_FOUND, BODY_TOO_LARGE, TOO_MANY_REQUESTS, PERMISSION_DENIED, REQUEST_INVALID.
+  func ingestMessage(_ requests: RequestStream<IngestMessageRequest>, _ call: CallContext) async throws -> InboundMail
+
+  /// Lists mails that came in for a service, newest first: those that wait for an agent, unless another state is
+  /// asked
+  /// for. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
+  func listInboundMails(
+    _ request: ListInboundMailsRequest,
+    _ call: CallContext
+  ) async throws -> ListInboundMailsResponse
+
+  /// Returns a mail that came in, with its words. Errors: MESSAGE_NOT_FOUND, PERMISSION_DENIED.
+  func getInboundMail(_ request: GetInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Lets a quarantined or suppressed mail in, as a reply to a ticket or as a new one.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is a ticket or a reply already, or the
+  /// ticket takes none), PERMISSION_DENIED.
+  func acceptInboundMail(_ request: AcceptInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Turns a quarantined mail away; it stays in the list of suppressed ones.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is not quarantined), PERMISSION_DENIED.
+  func rejectInboundMail(_ request: RejectInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Has a quarantined or suppressed mail read and decided anew, as if it had just come in.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED, PERMISSION_DENIED.
+  func rerunInboundMail(_ request: RerunInboundMailRequest, _ call: CallContext) async throws -> InboundMail
 }
 
 extension MailServiceProvider {
@@ -41,6 +77,24 @@ extension MailServiceProvider {
         },
         .unary("ListLayouts", ListLayoutsRequest.self, ListLayoutsResponse.self) {
           try await self.listLayouts($0, $1)
+        },
+        .clientStreaming("IngestMessage", IngestMessageRequest.self, InboundMail.self) {
+          try await self.ingestMessage($0, $1)
+        },
+        .unary("ListInboundMails", ListInboundMailsRequest.self, ListInboundMailsResponse.self) {
+          try await self.listInboundMails($0, $1)
+        },
+        .unary("GetInboundMail", GetInboundMailRequest.self, InboundMail.self) {
+          try await self.getInboundMail($0, $1)
+        },
+        .unary("AcceptInboundMail", AcceptInboundMailRequest.self, InboundMail.self) {
+          try await self.acceptInboundMail($0, $1)
+        },
+        .unary("RejectInboundMail", RejectInboundMailRequest.self, InboundMail.self) {
+          try await self.rejectInboundMail($0, $1)
+        },
+        .unary("RerunInboundMail", RerunInboundMailRequest.self, InboundMail.self) {
+          try await self.rerunInboundMail($0, $1)
         },
       ])
   }
@@ -80,5 +134,65 @@ package struct MailServiceClient: Sendable {
   /// Lists the mail layouts of a service. Errors: SERVICE_NOT_FOUND.
   package func listLayouts(_ request: ListLayoutsRequest, _ options: CallOptions) async throws -> ListLayoutsResponse {
     try await channel.unary("/handoff.mail.v1.MailService/ListLayouts", request, options)
+  }
+
+  /// Takes a mail that came in for a service: a mail server hands it over. Administrators only.
+  ///
+  /// It is stored, sealed, before it is read, and the same mail is taken once however often it is handed over. The
+  /// answer
+  /// says what became of it; WAITING means that this will be decided soon, and nobody need hand it over again.
+  /// Errors:
+  /// SERVICE_NOT_FOUND, BODY_TOO_LARGE, TOO_MANY_REQUESTS, PERMISSION_DENIED, REQUEST_INVALID.
+  package func ingestMessage(
+    _ options: CallOptions,
+    _ requests: @escaping @Sendable (RequestWriter<IngestMessageRequest>) async throws -> Void
+  ) async throws -> InboundMail {
+    try await channel.clientStreaming("/handoff.mail.v1.MailService/IngestMessage", options, requests)
+  }
+
+  /// Lists mails that came in for a service, newest first: those that wait for an agent, unless another state is
+  /// asked
+  /// for. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
+  package func listInboundMails(
+    _ request: ListInboundMailsRequest,
+    _ options: CallOptions
+  ) async throws -> ListInboundMailsResponse {
+    try await channel.unary("/handoff.mail.v1.MailService/ListInboundMails", request, options)
+  }
+
+  /// Returns a mail that came in, with its words. Errors: MESSAGE_NOT_FOUND, PERMISSION_DENIED.
+  package func getInboundMail(_ request: GetInboundMailRequest, _ options: CallOptions) async throws -> InboundMail {
+    try await channel.unary("/handoff.mail.v1.MailService/GetInboundMail", request, options)
+  }
+
+  /// Lets a quarantined or suppressed mail in, as a reply to a ticket or as a new one.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is a ticket or a reply already, or the
+  /// ticket takes none), PERMISSION_DENIED.
+  package func acceptInboundMail(
+    _ request: AcceptInboundMailRequest,
+    _ options: CallOptions
+  ) async throws -> InboundMail {
+    try await channel.unary("/handoff.mail.v1.MailService/AcceptInboundMail", request, options)
+  }
+
+  /// Turns a quarantined mail away; it stays in the list of suppressed ones.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is not quarantined), PERMISSION_DENIED.
+  package func rejectInboundMail(
+    _ request: RejectInboundMailRequest,
+    _ options: CallOptions
+  ) async throws -> InboundMail {
+    try await channel.unary("/handoff.mail.v1.MailService/RejectInboundMail", request, options)
+  }
+
+  /// Has a quarantined or suppressed mail read and decided anew, as if it had just come in.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED, PERMISSION_DENIED.
+  package func rerunInboundMail(
+    _ request: RerunInboundMailRequest,
+    _ options: CallOptions
+  ) async throws -> InboundMail {
+    try await channel.unary("/handoff.mail.v1.MailService/RerunInboundMail", request, options)
   }
 }

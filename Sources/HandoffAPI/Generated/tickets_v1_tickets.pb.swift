@@ -10,7 +10,7 @@ package struct CreateTicketRequest: Message {
   package var parent: String = ""
   /// What it is about: 1 to 200 characters.
   package var title: String = ""
-  /// The inquiry: 1 to 5,000 characters of plain text.
+  /// The inquiry: 1 to 5,000 characters of plain text; 50,000 when a mail brought it in.
   package var text: String = ""
   /// Who it is from.
   package var customer: TicketCustomer?

@@ -54,18 +54,22 @@ package struct MailDelivery: Sendable {
   private let ledger: TicketLedger
   private let store: MailStore
   private let senders: SenderChoice
+  private let tokens: ReplyTokens
   private let transport: any MailTransport
   private let pool: BlockingPool
   private let outcomes: Metric<Counter>
 
   /// Sends through a transport; large mails are composed on the pool.
+  ///
+  /// - Parameter tokens: what marks mails with their tickets; nil: marks of the usual form.
   package init(
-    ledger: TicketLedger, store: MailStore, senders: SenderChoice, transport: any MailTransport, pool: BlockingPool,
-    metrics: Metrics
+    ledger: TicketLedger, store: MailStore, senders: SenderChoice, tokens: ReplyTokens? = nil,
+    transport: any MailTransport, pool: BlockingPool, metrics: Metrics
   ) {
     self.ledger = ledger
     self.store = store
     self.senders = senders
+    self.tokens = tokens ?? ReplyTokens(ledger.key)
     self.transport = transport
     self.pool = pool
     outcomes = metrics.counter(
@@ -163,8 +167,14 @@ package struct MailDelivery: Sendable {
     let facts = known.facts
     let sender = senders.sender(
       name: facts.senderName, address: facts.senderAddress, serviceName: facts.serviceName)
+    // Everybody to whom the customer wrote gets the answer, too.
+    let others = try await store.participants(of: order.ticket, in: order.service, deadline: deadline)
+      .compactMap { MailAddress($0.address, displayName: $0.displayName) }
+      .filter { $0.address != recipient.address.lowercased() }
     return OutgoingMail(
-      from: sender, replyTo: sender, to: recipient, subject: words.subject, text: words.text, html: words.html,
+      from: sender,
+      replyTo: tokens.replyAddress(sender, for: TicketLink(serviceID: order.service, ticketID: order.ticket)),
+      to: recipient, cc: others, subject: words.subject, text: words.text, html: words.html,
       messageID: prepared.messageId, references: thread, dateSeconds: known.answerSeconds,
       ticket: TicketName(service: facts.serviceCode, id: order.ticket).description)
   }

@@ -1,6 +1,7 @@
 package import EventLoop
 import Outbound
 package import ServiceKit
+package import TicketLedger
 
 /// The configuration of the daemon that is mail's own.
 package enum MailKeys {
@@ -28,8 +29,16 @@ package enum MailKeys {
     expectation: "a mail address",
     doc: "The address that services without one of their own send from; replies go there.")
 
+  /// What parts the mark of a ticket from the address that replies go to.
+  static let replySeparator = ConfigKey<String>.text(
+    "HANDOFF_MAIL_REPLY_SEPARATOR", default: "+", bytesMax: 4, expectation: "one of + - _ = or none",
+    doc: "What your mail server takes as the beginning of an address's detail, so that replies to care+MARK@… come in;"
+      + " none: it delivers no such addresses, and replies are known by their References alone.")
+
   /// The key table's rows.
-  package static let all: [any AnyConfigKey] = [smtpURL, smtpPasswordFile, spoolDirectory, senderAddress]
+  package static let all: [any AnyConfigKey] = [
+    smtpURL, smtpPasswordFile, spoolDirectory, senderAddress, replySeparator,
+  ]
 
   /// One of the two transports must be given.
   package static let rules: [ConfigRule] = [.exactlyOne(of: [smtpURL.name, spoolDirectory.name])]
@@ -45,6 +54,17 @@ extension Config {
         .usage, "\(MailKeys.senderAddress.name) is not a mail address; use one such as care@example.com")
     }
     return SenderChoice(fallback: address)
+  }
+
+  /// The marks by which replies find their tickets.
+  ///
+  /// - Throws: `StartupError` when the separator is none.
+  package func replyTokens(_ key: LedgerKey) throws -> ReplyTokens {
+    let separator = self[MailKeys.replySeparator]
+    guard ["+", "-", "_", "=", "none"].contains(separator) else {
+      throw StartupError(.usage, "\(MailKeys.replySeparator.name) is \"\(separator)\"; use one of + - _ = or none")
+    }
+    return ReplyTokens(key, separator: separator == "none" ? nil : separator.first)
   }
 
   /// The way mails leave this machine.

@@ -33,7 +33,9 @@ extension MailService {
       name: service.mailSenderName, address: service.mailSenderAddress, serviceName: service.displayName)
     return PreparedAnswer(
       layout: layout.map { MailLayoutName(service: service.code, id: $0.id).description } ?? "",
-      messageId: Hex.encode(SecureRandom.bytes(16)) + "@" + sender.domain, act: request.act)
+      messageId: tokens.messageID(
+        for: TicketLink(serviceID: service.id, ticketID: ticket.id), nonce: Hex.encode(SecureRandom.bytes(16)),
+        domain: sender.domain), act: request.act)
   }
 
   /// Shows the very words that an act would mail, and banned words with their positions. Writes nothing.

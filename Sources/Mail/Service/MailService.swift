@@ -5,18 +5,31 @@ import RPCProtos
 package import ServiceKit
 package import TicketLedger
 
-/// Answers on their way to customers: what an act would mail, what it will, and what was mailed.
+/// Answers on their way to customers (what an act would mail, what it will, and what was mailed), and customers' mails
+/// on their way to tickets.
 package struct MailService: MailServiceProvider {
   let ledger: TicketLedger
   let store: MailStore
   let bannedWords: BannedWordLists
   let senders: SenderChoice
+  let tokens: ReplyTokens
+  let inbound: InboundMailProcessor?
+  let inboundBudget = InboundBudget()
 
   /// Serves from the ledger's tickets and mail's own tables.
-  package init(ledger: TicketLedger, store: MailStore, senders: SenderChoice) {
+  ///
+  /// - Parameters:
+  ///   - tokens: what marks mails with their tickets; nil: marks of the usual form.
+  ///   - inbound: what mails that come in are handed to; without it, none are taken.
+  package init(
+    ledger: TicketLedger, store: MailStore, senders: SenderChoice, tokens: ReplyTokens? = nil,
+    inbound: InboundMailProcessor? = nil
+  ) {
     self.ledger = ledger
     self.store = store
     self.senders = senders
+    self.tokens = tokens ?? ReplyTokens(ledger.key)
+    self.inbound = inbound
     bannedWords = BannedWordLists(store: store)
   }
 
@@ -24,6 +37,12 @@ package struct MailService: MailServiceProvider {
   package static let callerRules = [
     CallerRule("MailService", ["PrepareAnswer"], callers: ["tickets"]),
     CallerRule("MailService", ["PreviewAnswer", "ListMailMessages", "ListLayouts"], callers: ["gateway", "operator"]),
+    CallerRule(
+      "MailService",
+      [
+        "IngestMessage", "ListInboundMails", "GetInboundMail", "AcceptInboundMail", "RejectInboundMail",
+        "RerunInboundMail",
+      ], callers: ["gateway", "operator"]),
   ]
 
   /// Lists the mail layouts of a service as they are now.

@@ -1,6 +1,6 @@
 /// A command of `handoff`.
 enum CommandName: String, CaseIterable, Sendable {
-  case up, migrate, seed, demo, doctor, backup, restore, certificates, secrets, probe, version
+  case up, migrate, seed, demo, ingest, doctor, backup, restore, certificates, secrets, probe, version
 
   /// One line of `handoff --help`.
   var summary: String {
@@ -9,6 +9,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .migrate: "bring the database's schema up to date"
     case .seed: "fill an empty database with the demo organization"
     case .demo: "drive a ticket through the running cluster, step by step"
+    case .ingest: "hand a mail that came in to the running cluster"
     case .doctor: "say what is missing or wrong on this machine, and how to mend it"
     case .certificates: "make the certificates by which the processes of a cluster know one another"
     case .backup: "write the database and its keys into a directory, while the cluster runs"
@@ -25,7 +26,8 @@ enum CommandName: String, CaseIterable, Sendable {
     case .up: [.data, .port, .copies]
     case .migrate: [.data]
     case .seed: [.data, .tickets, .days, .seed]
-    case .demo: [.data, .edge, .certificates, .tickets, .signIns, .mails]
+    case .demo: [.data, .edge, .certificates, .signIns, .mails]
+    case .ingest: [.data, .service, .recipient]
     case .doctor: [.data, .port]
     case .certificates: [.out, .host]
     case .backup: [.data, .to]
@@ -54,34 +56,35 @@ enum CommandOption: String, CaseIterable, Sendable {
   case from = "--from"
   case days = "--days"
   case seed = "--seed"
+  case service = "--service"
+  case recipient = "--recipient"
 
   /// What stands behind it.
   func value(of command: CommandName) -> String {
     switch self {
-    case .tickets where command == .seed: "N"
     case .data, .certificates, .out, .to, .from: "DIR"
     case .mails: "PLACE"
     case .host: "NAMES"
-    case .tickets: "HOST:PORT"
     case .port: "PORT"
     case .copies: "NUMBERS"
     case .edge, .url: "URL"
     case .signIns: "FILE"
-    case .days, .seed: "N"
+    case .tickets, .days, .seed: "N"
+    case .service: "CODE"
+    case .recipient: "ADDRESS"
     }
   }
 
   /// One line of a command's help.
   func summary(of command: CommandName) -> String {
     switch self {
-    case .tickets where command == .seed: "how many generated tickets, in the place of the demo's 500"
+    case .tickets: "how many generated tickets, in the place of the demo's 500"
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
     case .copies: "how many of which daemon, for example tickets=3,mail=2 (default: one of each)"
     case .host: "names and addresses of gateway and edge, separated by commas"
     case .edge: "the edge of a cluster that runs elsewhere, instead of the one in --data"
     case .certificates: "that cluster's certificates, when its edge has TLS"
-    case .tickets: "where its tickets daemon is reached, which takes what customers reply"
     case .signIns: "the sign-ins of that cluster's demo organization"
     case .mails: "its mails, if they can be read from here: a directory, or the URL of scripts/inbox"
     case .out: "where the certificates, or each program's own secrets, go"
@@ -89,6 +92,8 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .from: "the backup's directory"
     case .days: "over how many days they were received (default: 365)"
     case .seed: "another number makes other tickets, the same one the same (default: 2024)"
+    case .service: "the service that the mail is for, for example care"
+    case .recipient: "the address that the mail was delivered to"
     case .url: "what to ask: http://127.0.0.1:7201/readyz, or grpcs://127.0.0.1:7101 for its health"
     }
   }
@@ -157,7 +162,8 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed:
+    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed, .service,
+      .recipient:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -173,18 +179,19 @@ struct Arguments: Sendable, Equatable {
 extension CommandOption {
   fileprivate func example(of command: CommandName) -> String {
     switch self {
-    case .tickets where command == .seed: "--tickets 100000"
+    case .tickets: "--tickets 100000"
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
     case .copies: "--copies tickets=3,mail=2"
     case .host: "--host desk.example.com,192.0.2.7"
     case .edge: "--edge http://127.0.0.1:8080"
     case .certificates: "--certificates /srv/handoff/tls"
-    case .tickets: "--tickets 192.0.2.7:7101"
     case .signIns: "--sign-ins sign-ins.txt"
     case .mails: "--mails /srv/handoff/mail"
     case .out: "--out /run/handoff"
     case .to, .from: "\(rawValue) backup"
+    case .service: "--service care"
+    case .recipient: "--recipient care@example.com"
     case .url: "--url http://127.0.0.1:7201/readyz"
     case .days: "--days 365"
     case .seed: "--seed 7"

@@ -46,6 +46,8 @@ private func run(
     try await DatabaseCommands.seed(arguments, config, try StopSignals(), console)
   case .demo:
     try await DemoCommand.run(arguments, console)
+  case .ingest:
+    try await IngestCommand.run(arguments, console)
   case .doctor:
     return await Doctor(arguments, config).report(to: console) ? 0 : 1
   case .certificates:
@@ -85,6 +87,7 @@ private func details(_ command: CommandName) -> String {
     step is not as it should be.
 
     """
+  case .ingest: IngestCommand.help
   case .doctor: "Ends with code 1 when something keeps a cluster from running.\n"
   case .certificates: CertificatesCommand.help
   case .backup:

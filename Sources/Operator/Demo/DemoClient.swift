@@ -9,33 +9,20 @@ import ServiceKit
 struct DemoClient: Sendable {
   let sessions: SessionServiceClient
   let api: HandoffServiceClient
-  /// The tickets daemon itself, which takes what customers reply from the mail daemon; nil when it is out of reach.
-  let tickets: TicketServiceClient?
   let edge: String
   private let channel: RPCChannel
-  private let ticketsChannel: RPCChannel?
   let http: HTTPClient
 
   /// Talks gRPC to `gateway` and JSON to `edge`, a URL without a path.
   ///
-  /// - Parameters:
-  ///   - tickets: the tickets daemon, when it can be reached.
-  ///   - certificates: those of the cluster, whose authority is trusted; nil: no TLS, and no way to the tickets daemon,
-  ///     which is called with the certificate of mail's.
+  /// - Parameter certificates: those of the cluster, whose authority is trusted; nil: no TLS.
   init(
-    gateway: RPCTarget, edge: String, tickets: RPCTarget?, certificates: ClusterCertificates?, group: EventLoopGroup
+    gateway: RPCTarget, edge: String, certificates: ClusterCertificates?, group: EventLoopGroup
   ) throws(OperatorError) {
     var configuration = RPCChannelConfiguration()
-    var ticketsChannel: RPCChannel?
     if let certificates {
-      if let tickets {
-        configuration.tls = RPCChannelTLS(try certificates.tls(as: "mail"))
-        ticketsChannel = RPCChannel(group: group, target: tickets, configuration: configuration)
-      }
       configuration.tls = RPCChannelTLS(try certificates.tls(as: ClusterCertificates.operatorName))
     }
-    self.ticketsChannel = ticketsChannel
-    self.tickets = ticketsChannel.map { TicketServiceClient($0) }
     channel = RPCChannel(group: group, target: gateway, configuration: configuration)
     sessions = SessionServiceClient(channel)
     api = HandoffServiceClient(channel)
@@ -46,11 +33,7 @@ struct DemoClient: Sendable {
 
   func close() async {
     await channel.close()
-    await ticketsChannel?.close()
   }
-
-  /// Options of a call as the mail daemon makes it.
-  var asMail: CallOptions { .timeout(.seconds(20)) }
 
   /// Options of a call by somebody who is signed in.
   func signedIn(_ token: String) -> CallOptions {

@@ -22,7 +22,7 @@ enum DemoCommand {
       throw OperatorError("no event loop: \(error)", advice: "Check: ulimit -n, ulimit -u")
     }
     let client = try DemoClient(
-      gateway: place.gateway, edge: place.edge, tickets: place.tickets, certificates: place.certificates, group: group)
+      gateway: place.gateway, edge: place.edge, certificates: place.certificates, group: group)
     let story = DemoStory(client, SignIns(text), mails: place.mails, console)
     let failure: String?
     do {

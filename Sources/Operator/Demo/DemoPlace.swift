@@ -6,8 +6,6 @@ struct DemoPlace: Sendable {
   let gateway: RPCTarget
   /// Where JSON goes: a URL without a path.
   let edge: String
-  /// The tickets daemon; nil when only the edge is known.
-  let tickets: RPCTarget?
   /// The certificates of the cluster; nil where only an edge without TLS is known.
   let certificates: ClusterCertificates?
   /// The path of the file with the people's passwords.
@@ -39,13 +37,10 @@ struct DemoPlace: Sendable {
         advice: "Start one in another terminal: handoff up")
     }
     let addresses = try ClusterAddresses.ofRunning(directory)
-    guard let port = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName],
-      let ticketsPort = addresses.port(of: "tickets")
-    else {
+    guard let port = addresses.port(of: ClusterPlan.gatewayName), let edge = addresses[ClusterPlan.edgeName] else {
       throw OperatorError("the addresses of the cluster are not known", advice: "Start it again: handoff up")
     }
     gateway = .tcp("127.0.0.1", port)
-    tickets = .tcp("127.0.0.1", ticketsPort)
     certificates = directory.certificates
     self.edge = edge
     signIns = directory.signIns
@@ -67,22 +62,11 @@ struct DemoPlace: Sendable {
       throw .usage("--edge needs --sign-ins", advice: "Name the file that `handoff seed` wrote: --sign-ins FILE.")
     }
     gateway = target
-    tickets = try Self.tickets(arguments)
     certificates = arguments.texts[.certificates].map { ClusterCertificates(directory: $0, owner: .current) }
     self.edge = edge.hasSuffix("/") ? String(edge.dropLast()) : edge
     self.signIns = signIns
     mails = arguments.texts[.mails].map { DemoMails($0) }
     advice = "See the logs of that cluster's daemons."
-  }
-
-  private static func tickets(_ arguments: Arguments) throws(OperatorError) -> RPCTarget? {
-    guard let address = arguments.texts[.tickets] else { return nil }
-    guard arguments.texts[.certificates] != nil, let target = RPCTarget(parsing: address) else {
-      throw .usage(
-        "--tickets is \"\(address)\"",
-        advice: "It takes an address such as 192.0.2.7:7101, beside the --certificates with which it is called.")
-    }
-    return target
   }
 
   /// Host and port of `http://host:port` or `https://host:port`; nil for anything else.

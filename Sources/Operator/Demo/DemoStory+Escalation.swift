@@ -60,14 +60,34 @@ extension DemoStory {
   }
 
   /// The customer answers the answer: the ticket is processed again, by whoever held it.
-  func reopen(_ ticket: Ticket, _ resolver: Person, _ tickets: TicketServiceClient) async throws {
-    step("The customer writes again (as the mail daemon hands it in)")
-    show("TicketService.AppendInquiry  \"\(Self.replyText)\"")
-    let entry = try await tickets.appendInquiry(
-      AppendInquiryRequest(
-        parent: ticket.name, text: Self.replyText, requestId: "\(ticket.name)-reply", channel: .email),
-      client.asMail)
-    try expect(entry.name.hasPrefix("\(ticket.name)/"), "the reply went to \(entry.name)")
+  func reopen(_ ticket: Ticket, _ resolver: Person, _ administrator: Person) async throws {
+    step("The customer answers the mail (as a mail server hands it in)")
+    let mails = try await client.api.listMailMessages(
+      ListMailMessagesRequest(parent: ticket.name), options(resolver)
+    ).mailMessages
+    guard let answered = mails.last else { throw DemoFailure("there is no mail to answer") }
+    let reply = """
+      From: \(inquiry.customerEmail)
+      To: care@example.com
+      Subject: Re: \(answered.subject)
+      Message-ID: <reply-to-\(answered.messageId)>
+      In-Reply-To: <\(answered.messageId)>
+      References: <\(answered.messageId)>
+      MIME-Version: 1.0
+      Content-Type: text/plain; charset=utf-8
+      Content-Transfer-Encoding: 8bit
+
+      \(Self.replyText)
+      """
+    show(reply)
+    let taken = try await ingest(reply, administrator)
+    try expect(
+      taken.state == .reply && taken.ticket == ticket.name,
+      "the mail became \(taken.state.protoName ?? "?") \(taken.reason) \(taken.ticket)")
+    show("HandoffService.IngestMessage → \(taken.name), \(taken.state.protoName ?? "?") to \(taken.ticket)")
+    let again = try await ingest(reply, administrator)
+    try expect(again.name == taken.name, "the same mail came in twice, as \(again.name), too")
+    show("The same mail handed in twice is taken once.")
     let reopened = try await client.api.getTicket(GetTicketRequest(name: ticket.name), options(resolver))
     try expect(
       reopened.state == .processing && reopened.agent == ticket.agent,
@@ -79,5 +99,13 @@ extension DemoStory {
     try expect(resolved.state == .resolved, "the ticket is \(resolved.state.protoName ?? "?"), not RESOLVED")
     show("HandoffService.ProcessTicket  RESOLVE \"\(Self.secondAnswerText)\" → \(resolved.state.protoName ?? "?")")
     try await checkMail(3, of: resolved, says: Self.secondAnswerText, resolver)
+  }
+
+  private func ingest(_ mail: String, _ administrator: Person) async throws -> InboundMail {
+    let service = service
+    return try await client.api.ingestMessage(options(administrator)) { writer in
+      try await writer.send(IngestMessageRequest(part: .header(IngestMessageRequest.Header(parent: service))))
+      try await writer.send(IngestMessageRequest(part: .chunk(Array(mail.utf8))))
+    }
   }
 }

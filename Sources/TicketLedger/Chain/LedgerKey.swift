@@ -32,6 +32,13 @@ package struct LedgerKey: Sendable {
     return SecretBytes(code.authenticate(encoder.bytes))
   }
 
+  /// A code under a key for something else, from which this key cannot be found out.
+  ///
+  /// - Parameter purpose: what it is for; different purposes have different keys.
+  package func derivedKey(for purpose: String) -> HMACSHA256 {
+    HMACSHA256(key: key(for: purpose))
+  }
+
   /// Hash of a text with a salt; the chain covers it in place of the text, which masking may change.
   func hash(of text: String, salt: [UInt8]) -> [UInt8] {
     var encoder = ChainEncoder()

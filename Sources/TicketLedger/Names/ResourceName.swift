@@ -375,6 +375,28 @@ package struct MailMessageName: ResourceName {
   package var description: String { "services/\(service)/mailMessages/\(id)" }
 }
 
+/// `services/{service}/inboundMails/{id}`.
+package struct InboundMailName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/inboundMails/{id}"
+  /// The service's code.
+  package let service: String
+  /// The mail's id.
+  package let id: Int64
+  /// Names a mail that came in for a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/inboundMails/") else { return nil }
+    self.init(service: service, id: id)
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/inboundMails/\(id)" }
+}
+
 /// `agents/{id}`.
 package struct AgentName: ResourceName {
   /// The form that is read and written, for messages.

@@ -95,7 +95,7 @@ package enum TextCopies {
       TextCopy(
         table: "ticket_event_value", column: "after_text", relation: .snapshot, rows: ["sequence", "field"],
         field: "field"),
-    ] + fields + mail + customer
+    ] + fields + mail + participants + customer
 
   private static let fields: [TextCopy] = [
     TextCopy(
@@ -115,6 +115,11 @@ package enum TextCopies {
     TextCopy(
       table: "mail_message", column: column, relation: .quotation, rows: ["id"],
       places: column == "recipient" ? customerFields : everywhere, leftWhen: "x.state = 'SENT'")
+  }
+
+  // People to whom the customer wrote as well. The mails that came in themselves are kept sealed only.
+  private static let participants: [TextCopy] = ["display_name", "address"].map { column in
+    TextCopy(table: "mail_participant", column: column, relation: .quotation, rows: ["id"], places: customerFields)
   }
 
   private static let customer: [TextCopy] = ["display_name", "email", "phone"].map { column in
@@ -145,6 +150,7 @@ package enum TextCopies {
     "call_record": ["direction"],
     "credential": ["password_hash"],
     "idempotency_key": ["caller", "method", "request_id"],
+    "inbound_mail": ["state", "reason", "plan"],
     "mail_layout": ["kind", "language", "subject", "body"],
     "mail_message": ["state", "message_id"],
     "mask_act": ["act", "key_id"],

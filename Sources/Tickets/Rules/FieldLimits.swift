@@ -6,6 +6,8 @@ enum FieldLimits {
   static let inquiryCharactersMax = 5_000
   /// What an agent answers or notes.
   static let answerCharactersMax = 20_000
+  /// An inquiry that comes by mail: its writer has filled in no form, and may quote.
+  static let mailedInquiryCharactersMax = 50_000
   /// What a customer adds; longer than an inquiry, because replies by mail quote what they answer.
   static let replyCharactersMax = 50_000
   /// A customer's name.

@@ -218,6 +218,15 @@ class API(GRPC):
             response_deserializer=self.protos.type("handoff.tickets.v1.Attachment").FromString)
         return call(iter(parts), timeout=PATIENCE_SECONDS, metadata=self.metadata)
 
+    def ingest(self, parent, mail):
+        message = self.protos.type("handoff.mail.v1.IngestMessageRequest")
+        self.called.add("handoff.gateway.v1.HandoffService/IngestMessage")
+        call = self.channel.stream_unary(
+            "/handoff.gateway.v1.HandoffService/IngestMessage", request_serializer=message.SerializeToString,
+            response_deserializer=self.protos.type("handoff.mail.v1.InboundMail").FromString)
+        return call(iter([message(header={"parent": parent}), message(chunk=mail)]), timeout=PATIENCE_SECONDS,
+                    metadata=self.metadata)
+
     def download(self, name):
         request = self.protos.type("handoff.tickets.v1.DownloadAttachmentRequest")(name=name)
         self.called.add("handoff.gateway.v1.HandoffService/DownloadAttachment")

@@ -368,6 +368,33 @@ class EveryRPC:
         equal(head, ["retry: 2000\n", "\n", ": heartbeat\n", f"id: {begin}\n"])
         connection.close()
 
+    def mails(self):
+        def ingest(sender, subject, message_id):
+            mail = (f"From: <{sender}>\r\nTo: care@example.com\r\nSubject: {subject}\r\nMessage-ID: <{message_id}>\r\n\r\n"
+                    "어디까지 왔나요?\r\n").encode()
+            return self.admin.ingest(CARE, mail), mail
+
+        customer = f"{unique('mailer')}@example.com"
+        first, mail = ingest(customer, "parcel", unique("first") + "@example.com")
+        equal((first.state, first.reason), (2, ""))
+        # The same over HTTP, which makes nothing new.
+        door = http.client.HTTPConnection(self.cluster.edge, timeout=120)
+        door.request("POST", f"/v1/{CARE}/inboundMails", mail,
+                     {"authorization": dict(self.admin.metadata)["authorization"], "content-type": "message/rfc822"})
+        equal(json.loads(door.getresponse().read())["name"], first.name)
+        strange = [ingest("eve@evil.example", f"[#{first.ticket.split('/')[-1]}]", unique("e") + "@evil.example")[0]
+                   for _ in range(3)]
+        equal({(mail.state, mail.reason, mail.ticket) for mail in strange}, {(5, "UNKNOWN_SENDER", first.ticket)})
+        waiting = self.agent.ListInboundMails({"parent": CARE, "pageSize": 50}).inbound_mails
+        assert {mail.name for mail in strange} <= {mail.name for mail in waiting}, waiting
+        shown = self.agent.GetInboundMail({"name": strange[0].name})
+        equal((shown.sender, shown.text), ("eve@evil.example", "어디까지 왔나요?\n"))
+        accepted = self.agent.AcceptInboundMail({"name": strange[0].name, "ticket": first.ticket})
+        equal((accepted.state, accepted.decider), (3, self.me))
+        equal(self.agent.RerunInboundMail({"name": strange[1].name}).state, 5)
+        equal(self.agent.RejectInboundMail({"name": strange[1].name}).reason, "REJECTED")
+        equal(len(self.agent.ListEntries({"parent": first.ticket}).entries), 2)
+
     def sign_out(self):
         self.agent.SignOut()
 
@@ -397,7 +424,7 @@ def main():
     for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.keep,
                  tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.files,
-                 tour.settings, tour.batches, tour.live, tour.sign_out,
+                 tour.mails, tour.settings, tour.batches, tour.live, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

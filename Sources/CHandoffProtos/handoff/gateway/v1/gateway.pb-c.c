@@ -391,7 +391,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[98] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[104] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -483,6 +483,12 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
+  { "IngestMessage", &handoff__mail__v1__ingest_message_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "ListInboundMails", &handoff__mail__v1__list_inbound_mails_request__descriptor, &handoff__mail__v1__list_inbound_mails_response__descriptor },
+  { "GetInboundMail", &handoff__mail__v1__get_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "AcceptInboundMail", &handoff__mail__v1__accept_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "RejectInboundMail", &handoff__mail__v1__reject_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "RerunInboundMail", &handoff__mail__v1__rerun_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "CreateMasks", &handoff__masking__v1__create_masks_request__descriptor, &handoff__masking__v1__create_masks_response__descriptor },
   { "UnmaskText", &handoff__masking__v1__unmask_text_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "RevealMask", &handoff__masking__v1__reveal_mask_request__descriptor, &handoff__masking__v1__reveal_mask_response__descriptor },
@@ -493,6 +499,7 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
+  93,        /* AcceptInboundMail */
   64,        /* ActivateAgent */
   78,        /* ActivateTrigger */
   22,        /* CancelBatch */
@@ -502,7 +509,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   19,        /* CreateBatch */
   38,        /* CreateField */
   70,        /* CreateGroup */
-  90,        /* CreateMasks */
+  96,        /* CreateMasks */
   67,        /* CreateMember */
   34,        /* CreateProcessingType */
   31,        /* CreateSubmissionType */
@@ -519,7 +526,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   48,        /* DeleteTemplate */
   10,        /* DeleteTicket */
   80,        /* DeleteTrigger */
-  94,        /* DetectPersonalData */
+  100,        /* DetectPersonalData */
   54,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   85,        /* ExplainAssignment */
@@ -529,7 +536,8 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   52,        /* GetCallRecord */
   18,        /* GetCounters */
   41,        /* GetForm */
-  95,        /* GetMaskingSettings */
+  92,        /* GetInboundMail */
+  101,        /* GetMaskingSettings */
   4,        /* GetSearchSettings */
   25,        /* GetService */
   44,        /* GetTemplate */
@@ -538,6 +546,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   75,        /* GetTrigger */
   82,        /* GetTriggerSettings */
   84,        /* GetTriggerVocabulary */
+  90,        /* IngestMessage */
   49,        /* InsertTemplate */
   55,        /* KeepTicket */
   61,        /* ListAgents */
@@ -549,10 +558,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   16,        /* ListEvents */
   37,        /* ListFields */
   59,        /* ListGroups */
+  91,        /* ListInboundMails */
   89,        /* ListLayouts */
   88,        /* ListMailMessages */
-  97,        /* ListMaskingActs */
-  93,        /* ListMasks */
+  103,        /* ListMaskingActs */
+  99,        /* ListMasks */
   58,        /* ListMembers */
   73,        /* ListPermissionChanges */
   30,        /* ListProcessingTypes */
@@ -565,20 +575,22 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   76,        /* ListTriggers */
   87,        /* PreviewAnswer */
   6,        /* ProcessTicket */
+  94,        /* RejectInboundMail */
   81,        /* ReorderTriggers */
+  95,        /* RerunInboundMail */
   9,        /* RestoreTicket */
-  92,        /* RevealMask */
+  98,        /* RevealMask */
   3,        /* SearchTickets */
   65,        /* SetPassword */
   86,        /* SimulateTriggers */
   11,        /* StarTicket */
-  91,        /* UnmaskText */
+  97,        /* UnmaskText */
   12,        /* UnstarTicket */
   62,        /* UpdateAgent */
   39,        /* UpdateField */
   42,        /* UpdateForm */
   71,        /* UpdateGroup */
-  96,        /* UpdateMaskingSettings */
+  102,        /* UpdateMaskingSettings */
   68,        /* UpdateMember */
   35,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
@@ -599,7 +611,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  98,
+  104,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -1323,13 +1335,61 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
+                                                           const Handoff__Mail__V1__IngestMessageRequest *input,
+                                                           Handoff__Mail__V1__InboundMail_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__ListInboundMailsRequest *input,
+                                                               Handoff__Mail__V1__ListInboundMailsResponse_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
+                                                             const Handoff__Mail__V1__GetInboundMailRequest *input,
+                                                             Handoff__Mail__V1__InboundMail_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__AcceptInboundMailRequest *input,
+                                                                Handoff__Mail__V1__InboundMail_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__RejectInboundMailRequest *input,
+                                                                Handoff__Mail__V1__InboundMail_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__RerunInboundMailRequest *input,
+                                                               Handoff__Mail__V1__InboundMail_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
                                                          Handoff__Masking__V1__CreateMasksResponse_Closure closure,
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -1337,7 +1397,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -1345,7 +1405,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -1353,7 +1413,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -1361,7 +1421,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -1369,7 +1429,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -1377,7 +1437,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -1385,7 +1445,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -1456,18 +1456,30 @@ const ProtobufCEnumDescriptor handoff__mail__v1__answer_act__descriptor =
   handoff__mail__v1__answer_act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[4] =
+static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[10] =
 {
   { "PrepareAnswer", &handoff__mail__v1__prepare_answer_request__descriptor, &handoff__mail__v1__prepared_answer__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
+  { "IngestMessage", &handoff__mail__v1__ingest_message_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "ListInboundMails", &handoff__mail__v1__list_inbound_mails_request__descriptor, &handoff__mail__v1__list_inbound_mails_response__descriptor },
+  { "GetInboundMail", &handoff__mail__v1__get_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "AcceptInboundMail", &handoff__mail__v1__accept_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "RejectInboundMail", &handoff__mail__v1__reject_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "RerunInboundMail", &handoff__mail__v1__rerun_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
 };
 const unsigned handoff__mail__v1__mail_service__method_indices_by_name[] = {
+  7,        /* AcceptInboundMail */
+  6,        /* GetInboundMail */
+  4,        /* IngestMessage */
+  5,        /* ListInboundMails */
   3,        /* ListLayouts */
   2,        /* ListMailMessages */
   0,        /* PrepareAnswer */
-  1         /* PreviewAnswer */
+  1,        /* PreviewAnswer */
+  8,        /* RejectInboundMail */
+  9         /* RerunInboundMail */
 };
 const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
 {
@@ -1476,7 +1488,7 @@ const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
   "MailService",
   "Handoff__Mail__V1__MailService",
   "handoff.mail.v1",
-  4,
+  10,
   handoff__mail__v1__mail_service__method_descriptors,
   handoff__mail__v1__mail_service__method_indices_by_name
 };
@@ -1511,6 +1523,54 @@ void handoff__mail__v1__mail_service__list_layouts(ProtobufCService *service,
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
   service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__ingest_message(ProtobufCService *service,
+                                                     const Handoff__Mail__V1__IngestMessageRequest *input,
+                                                     Handoff__Mail__V1__InboundMail_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__list_inbound_mails(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__ListInboundMailsRequest *input,
+                                                         Handoff__Mail__V1__ListInboundMailsResponse_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__get_inbound_mail(ProtobufCService *service,
+                                                       const Handoff__Mail__V1__GetInboundMailRequest *input,
+                                                       Handoff__Mail__V1__InboundMail_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__accept_inbound_mail(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__AcceptInboundMailRequest *input,
+                                                          Handoff__Mail__V1__InboundMail_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__RejectInboundMailRequest *input,
+                                                          Handoff__Mail__V1__InboundMail_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__RerunInboundMailRequest *input,
+                                                         Handoff__Mail__V1__InboundMail_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Service *service,
                                             Handoff__Mail__V1__MailService_ServiceDestroy destroy)

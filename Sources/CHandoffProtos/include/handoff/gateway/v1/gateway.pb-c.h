@@ -19,6 +19,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/assignment/v1/agent.pb-c.h"
 #include "handoff/assignment/v1/assignment.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
+#include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"
@@ -607,6 +608,30 @@ struct Handoff__Gateway__V1__HandoffService_Service
                        const Handoff__Mail__V1__ListLayoutsRequest *input,
                        Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                        void *closure_data);
+  void (*ingest_message)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Mail__V1__IngestMessageRequest *input,
+                         Handoff__Mail__V1__InboundMail_Closure closure,
+                         void *closure_data);
+  void (*list_inbound_mails)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Mail__V1__ListInboundMailsRequest *input,
+                             Handoff__Mail__V1__ListInboundMailsResponse_Closure closure,
+                             void *closure_data);
+  void (*get_inbound_mail)(Handoff__Gateway__V1__HandoffService_Service *service,
+                           const Handoff__Mail__V1__GetInboundMailRequest *input,
+                           Handoff__Mail__V1__InboundMail_Closure closure,
+                           void *closure_data);
+  void (*accept_inbound_mail)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__AcceptInboundMailRequest *input,
+                              Handoff__Mail__V1__InboundMail_Closure closure,
+                              void *closure_data);
+  void (*reject_inbound_mail)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__RejectInboundMailRequest *input,
+                              Handoff__Mail__V1__InboundMail_Closure closure,
+                              void *closure_data);
+  void (*rerun_inbound_mail)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Mail__V1__RerunInboundMailRequest *input,
+                             Handoff__Mail__V1__InboundMail_Closure closure,
+                             void *closure_data);
   void (*create_masks)(Handoff__Gateway__V1__HandoffService_Service *service,
                        const Handoff__Masking__V1__CreateMasksRequest *input,
                        Handoff__Masking__V1__CreateMasksResponse_Closure closure,
@@ -737,6 +762,12 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
       function_prefix__ ## list_layouts,\
+      function_prefix__ ## ingest_message,\
+      function_prefix__ ## list_inbound_mails,\
+      function_prefix__ ## get_inbound_mail,\
+      function_prefix__ ## accept_inbound_mail,\
+      function_prefix__ ## reject_inbound_mail,\
+      function_prefix__ ## rerun_inbound_mail,\
       function_prefix__ ## create_masks,\
       function_prefix__ ## unmask_text,\
       function_prefix__ ## reveal_mask,\
@@ -1105,6 +1136,30 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                          Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
+                                                           const Handoff__Mail__V1__IngestMessageRequest *input,
+                                                           Handoff__Mail__V1__InboundMail_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__ListInboundMailsRequest *input,
+                                                               Handoff__Mail__V1__ListInboundMailsResponse_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
+                                                             const Handoff__Mail__V1__GetInboundMailRequest *input,
+                                                             Handoff__Mail__V1__InboundMail_Closure closure,
+                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__AcceptInboundMailRequest *input,
+                                                                Handoff__Mail__V1__InboundMail_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__RejectInboundMailRequest *input,
+                                                                Handoff__Mail__V1__InboundMail_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__RerunInboundMailRequest *input,
+                                                               Handoff__Mail__V1__InboundMail_Closure closure,
+                                                               void *closure_data);
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
                                                          Handoff__Masking__V1__CreateMasksResponse_Closure closure,

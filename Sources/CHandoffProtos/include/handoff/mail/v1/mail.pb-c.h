@@ -15,6 +15,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/timestamp.pb-c.h"
+#include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/type/v1/options.pb-c.h"
 
 typedef struct Handoff__Mail__V1__PrepareAnswerRequest Handoff__Mail__V1__PrepareAnswerRequest;
@@ -680,6 +681,30 @@ struct Handoff__Mail__V1__MailService_Service
                        const Handoff__Mail__V1__ListLayoutsRequest *input,
                        Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                        void *closure_data);
+  void (*ingest_message)(Handoff__Mail__V1__MailService_Service *service,
+                         const Handoff__Mail__V1__IngestMessageRequest *input,
+                         Handoff__Mail__V1__InboundMail_Closure closure,
+                         void *closure_data);
+  void (*list_inbound_mails)(Handoff__Mail__V1__MailService_Service *service,
+                             const Handoff__Mail__V1__ListInboundMailsRequest *input,
+                             Handoff__Mail__V1__ListInboundMailsResponse_Closure closure,
+                             void *closure_data);
+  void (*get_inbound_mail)(Handoff__Mail__V1__MailService_Service *service,
+                           const Handoff__Mail__V1__GetInboundMailRequest *input,
+                           Handoff__Mail__V1__InboundMail_Closure closure,
+                           void *closure_data);
+  void (*accept_inbound_mail)(Handoff__Mail__V1__MailService_Service *service,
+                              const Handoff__Mail__V1__AcceptInboundMailRequest *input,
+                              Handoff__Mail__V1__InboundMail_Closure closure,
+                              void *closure_data);
+  void (*reject_inbound_mail)(Handoff__Mail__V1__MailService_Service *service,
+                              const Handoff__Mail__V1__RejectInboundMailRequest *input,
+                              Handoff__Mail__V1__InboundMail_Closure closure,
+                              void *closure_data);
+  void (*rerun_inbound_mail)(Handoff__Mail__V1__MailService_Service *service,
+                             const Handoff__Mail__V1__RerunInboundMailRequest *input,
+                             Handoff__Mail__V1__InboundMail_Closure closure,
+                             void *closure_data);
 };
 typedef void (*Handoff__Mail__V1__MailService_ServiceDestroy)(Handoff__Mail__V1__MailService_Service *);
 void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Service *service,
@@ -691,7 +716,13 @@ void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Servi
       function_prefix__ ## prepare_answer,\
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
-      function_prefix__ ## list_layouts  }
+      function_prefix__ ## list_layouts,\
+      function_prefix__ ## ingest_message,\
+      function_prefix__ ## list_inbound_mails,\
+      function_prefix__ ## get_inbound_mail,\
+      function_prefix__ ## accept_inbound_mail,\
+      function_prefix__ ## reject_inbound_mail,\
+      function_prefix__ ## rerun_inbound_mail  }
 void handoff__mail__v1__mail_service__prepare_answer(ProtobufCService *service,
                                                      const Handoff__Mail__V1__PrepareAnswerRequest *input,
                                                      Handoff__Mail__V1__PreparedAnswer_Closure closure,
@@ -708,6 +739,30 @@ void handoff__mail__v1__mail_service__list_layouts(ProtobufCService *service,
                                                    const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                    Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                                                    void *closure_data);
+void handoff__mail__v1__mail_service__ingest_message(ProtobufCService *service,
+                                                     const Handoff__Mail__V1__IngestMessageRequest *input,
+                                                     Handoff__Mail__V1__InboundMail_Closure closure,
+                                                     void *closure_data);
+void handoff__mail__v1__mail_service__list_inbound_mails(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__ListInboundMailsRequest *input,
+                                                         Handoff__Mail__V1__ListInboundMailsResponse_Closure closure,
+                                                         void *closure_data);
+void handoff__mail__v1__mail_service__get_inbound_mail(ProtobufCService *service,
+                                                       const Handoff__Mail__V1__GetInboundMailRequest *input,
+                                                       Handoff__Mail__V1__InboundMail_Closure closure,
+                                                       void *closure_data);
+void handoff__mail__v1__mail_service__accept_inbound_mail(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__AcceptInboundMailRequest *input,
+                                                          Handoff__Mail__V1__InboundMail_Closure closure,
+                                                          void *closure_data);
+void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__RejectInboundMailRequest *input,
+                                                          Handoff__Mail__V1__InboundMail_Closure closure,
+                                                          void *closure_data);
+void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__RerunInboundMailRequest *input,
+                                                         Handoff__Mail__V1__InboundMail_Closure closure,
+                                                         void *closure_data);
 
 /* --- descriptors --- */
 

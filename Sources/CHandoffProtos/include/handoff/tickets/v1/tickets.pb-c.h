@@ -149,7 +149,7 @@ struct  Handoff__Tickets__V1__CreateTicketRequest
    */
   char *title;
   /*
-   * The inquiry: 1 to 5,000 characters of plain text.
+   * The inquiry: 1 to 5,000 characters of plain text; 50,000 when a mail brought it in.
    */
   char *text;
   /*

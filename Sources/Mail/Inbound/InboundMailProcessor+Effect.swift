@@ -1,0 +1,184 @@
+import HandoffAPI
+import RPC
+import ServiceKit
+import TicketLedger
+
+extension InboundMailProcessor {
+  private static let titleScalarsMax = 200
+  /// What a ticket takes of a mail's text, less room for what Handoff adds.
+  private static let textScalarsMax = 48_000
+  private static let nameScalarsMax = 100
+  private static let participantsMax = 20
+
+  /// Makes of a mail what is planned: a ticket, or a reply to one.
+  ///
+  /// - Throws: ``LeaseLost``; BACKEND_UNAVAILABLE and the like, after which the same can be tried again.
+  func effect(
+    of mail: IncomingMail, _ planned: InboundRecord, _ service: ServiceRecord, _ options: CallOptions
+  ) async throws -> MailStore.Decision {
+    var planned = planned
+    let words = InboundWords(language: service.language)
+    var text = mail.text
+    var files = mail.files
+    if let cut = Self.cut(text) {
+      files.insert(
+        IncomingMail.File(
+          kind: .attached, name: "message.txt", contentType: "text/plain", bytes: Array(text.utf8)), at: 0)
+      text = cut + "\n\n" + words.cutOff
+    }
+    if CanonicalText.isBlank(text) { text = words.noText }
+    do {
+      let sorted = files.filter { $0.kind != .inline } + files.filter { $0.kind == .inline }
+      planned.attachmentIDs = try await upload(sorted, planned, service, options)
+      for (file, id) in zip(sorted, planned.attachmentIDs) where id == Self.notTaken {
+        text += "\n\n[\(words.notTaken) \(file.name)]"
+      }
+      // Fixed before it happens.
+      guard try await store.plan(planned, deadline: options.deadline) else { throw LeaseLost() }
+      return planned.plan == .reply
+        ? try await reply(text, planned, service, options)
+        : try await inquiry(mail, text, words, planned, service, options)
+    } catch let error as RPCError {
+      return try refused(ServiceError(error), planned)
+    }
+  }
+
+  private func inquiry(
+    _ mail: IncomingMail, _ text: String, _ words: InboundWords, _ planned: InboundRecord, _ service: ServiceRecord,
+    _ options: CallOptions
+  ) async throws -> MailStore.Decision {
+    let sender = mail.from.first
+    let title = Self.prefix(mail.subject, Self.titleScalarsMax)
+    let made = try await tickets.createTicket(
+      CreateTicketRequest(
+        parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: text,
+        customer: TicketCustomer(
+          displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax), email: sender?.address ?? ""),
+        channel: .email, requestId: Self.requestID(planned), attachments: names(planned, service)), options)
+    guard let ticket = TicketName(made.name) else { throw ServiceError(.internal) }
+    var decision = MailStore.Decision(state: .ticket, ticketID: ticket.id)
+    let left = ownAddresses(service).union([sender?.address ?? ""])
+    var seen: Set<String> = []
+    for person in mail.to + mail.cc where decision.participants.count < Self.participantsMax {
+      guard !left.contains(person.address), tokens.ticket(inAddress: person.address) == .none,
+        MailAddress(person.address) != nil, seen.insert(person.address).inserted
+      else { continue }
+      decision.participants.append(
+        ParticipantDraft(displayName: Self.prefix(person.displayName, Self.nameScalarsMax), address: person.address))
+    }
+    return decision
+  }
+
+  private func reply(
+    _ text: String, _ planned: InboundRecord, _ service: ServiceRecord, _ options: CallOptions
+  ) async throws -> MailStore.Decision {
+    guard let ticket = planned.ticketID else { throw ServiceError(.internal) }
+    let entry = try await tickets.appendInquiry(
+      AppendInquiryRequest(
+        parent: TicketName(service: service.code, id: ticket).description, text: text,
+        requestId: Self.requestID(planned), channel: .email, attachments: names(planned, service)), options)
+    // A completed ticket takes no replies; this one opened the next.
+    return MailStore.Decision(state: .reply, ticketID: EntryName(entry.name)?.ticket.id ?? ticket)
+  }
+
+  /// What follows when tickets refuses what was planned.
+  ///
+  /// - Throws: the error itself, when the same may work later.
+  private func refused(_ error: ServiceError, _ planned: InboundRecord) throws -> MailStore.Decision {
+    switch error.reason {
+    case .ticketNotFound:
+      return MailStore.Decision(state: .quarantined, reason: QuarantineReason.ticketGone.rawValue)
+    case .transitionNotAllowed, .requestInvalid, .textRequired, .typeNotFound, .permissionDenied, .serviceNotFound:
+      return MailStore.Decision(
+        state: .quarantined, reason: QuarantineReason.refused.rawValue, ticketID: planned.ticketID)
+    default: throw error
+    }
+  }
+
+  /// In the place of a file that tickets do not take.
+  private static let notTaken = AttachmentID(0)
+
+  /// Uploads files as far as tickets take them; one id for each. What an earlier attempt uploaded stays as it is.
+  private func upload(
+    _ files: [IncomingMail.File], _ planned: InboundRecord, _ service: ServiceRecord, _ options: CallOptions
+  ) async throws -> [AttachmentID] {
+    if !planned.attachmentIDs.isEmpty { return planned.attachmentIDs }
+    var ids: [AttachmentID] = []
+    for file in files {
+      guard ids.count(where: { $0 != Self.notTaken }) < AttachmentRules.filesMax,
+        let name = AttachmentRules.name(of: file)
+      else {
+        ids.append(Self.notTaken)
+        continue
+      }
+      do {
+        ids.append(try await upload(file, as: name, service, options))
+      } catch let error as RPCError {
+        guard [.requestInvalid, .bodyTooLarge].contains(ServiceError(error).reason) else { throw error }
+        ids.append(Self.notTaken)
+      }
+    }
+    return ids
+  }
+
+  private func upload(
+    _ file: IncomingMail.File, as name: String, _ service: ServiceRecord, _ options: CallOptions
+  ) async throws -> AttachmentID {
+    let parent = service.name.description
+    let made = try await tickets.uploadAttachment(options) { writer in
+      try await writer.send(UploadAttachmentRequest(part: .header(UploadHeader(parent: parent, fileName: name))))
+      var rest = file.bytes[...]
+      while !rest.isEmpty {
+        let piece = rest.prefix(AttachmentRules.pieceBytes)
+        rest = rest.dropFirst(piece.count)
+        try await writer.send(UploadAttachmentRequest(part: .chunk(Array(piece))))
+      }
+    }
+    guard let attachment = AttachmentName(made.name) else { throw ServiceError(.internal) }
+    return attachment.id
+  }
+
+  private func names(_ planned: InboundRecord, _ service: ServiceRecord) -> [String] {
+    planned.attachmentIDs.filter { $0 != Self.notTaken }
+      .map { AttachmentName(service: service.code, id: $0).description }
+  }
+
+  /// The same for every attempt, so that what happened once does not happen again; another one after an agent took the
+  /// mail up again.
+  private static func requestID(_ planned: InboundRecord) -> String {
+    "inbound/\(planned.serviceID)/\(planned.id)/\(planned.plan.rawValue)/\(planned.ticketID?.description ?? "new")"
+  }
+
+  /// Nil when a text is short enough.
+  private static func cut(_ text: String) -> String? {
+    text.unicodeScalars.count > textScalarsMax ? prefix(text, textScalarsMax) : nil
+  }
+
+  private static func prefix(_ text: String, _ count: Int) -> String {
+    text.utf8.count <= count ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(count)))
+  }
+}
+
+/// What tickets takes as files; it has the last word.
+enum AttachmentRules {
+  /// Most files on an entry.
+  static let filesMax = 5
+  /// Bytes of a piece of an upload.
+  static let pieceBytes = 256 << 10
+  private static let bytesMax = 10 << 20
+  private static let endings: Set<String> = [
+    "jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "pdf", "txt", "hwp", "xls", "xlsx", "doc", "docx", "ppt", "pptx",
+    "mp3", "wav", "zip",
+  ]
+
+  /// The name under which a file can be taken; nil when it cannot. What is text under another ending, such as an
+  /// invitation or an armoured key, is taken as text.
+  static func name(of file: IncomingMail.File) -> String? {
+    guard !file.bytes.isEmpty, file.bytes.count < bytesMax else { return nil }
+    let ending = file.name.lastIndex(of: ".").map { file.name[file.name.index(after: $0)...].lowercased() } ?? ""
+    if endings.contains(ending) { return file.name }
+    let isText = !file.bytes.contains { $0 < 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D || $0 == 0x7F }
+    let isReadable = file.kind == .calendar || file.kind == .message || file.kind == .sealed
+    return isText && (isReadable || file.contentType.hasPrefix("text/")) ? "\(file.name).txt" : nil
+  }
+}

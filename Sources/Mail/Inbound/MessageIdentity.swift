@@ -1,0 +1,41 @@
+import Crypto
+
+/// By what a mail is known again when it comes in once more.
+///
+/// The Message-ID is looked for by hand: a mail is stored before anything parses it, and by then it must be known
+/// whether it is there already.
+enum MessageIdentity {
+  /// SHA-256 of the Message-ID in a mail's header, or of the whole mail when it has none.
+  static func identity(of message: [UInt8]) -> [UInt8] {
+    guard let id = messageID(of: message) else { return SHA256.hash(message) }
+    return identity(ofMessageID: id)
+  }
+
+  /// The identity of the mail that has this Message-ID, without angle brackets.
+  static func identity(ofMessageID messageID: String) -> [UInt8] { SHA256.hash("<\(messageID)>") }
+
+  /// What stands in angle brackets in the first `Message-ID` field.
+  static func messageID(of message: [UInt8]) -> String? {
+    let end = MessageHead.byteCount(of: message, atMost: headBytesMax) ?? min(message.count, headBytesMax)
+    var value: [UInt8]?
+    for line in message[..<end].split(separator: 0x0A, omittingEmptySubsequences: true) {
+      let isContinued = line.first == 0x20 || line.first == 0x09
+      if isContinued {
+        value?.append(contentsOf: line)
+      } else if value != nil {
+        break
+      } else if line.count > name.count, zip(line, name).allSatisfy({ $0 | 0x20 == $1 || $0 == $1 }) {
+        value = Array(line.dropFirst(name.count))
+      }
+      if let value, value.count > valueBytesMax { return nil }
+    }
+    guard let value, let start = value.firstIndex(of: UInt8(ascii: "<")),
+      let stop = value[start...].firstIndex(of: UInt8(ascii: ">")), stop > start + 1
+    else { return nil }
+    return String(decoding: value[(start + 1)..<stop].filter { $0 > 0x20 && $0 < 0x7F }, as: UTF8.self)
+  }
+
+  private static let name = Array("message-id:".utf8)
+  private static let headBytesMax = 256 << 10
+  private static let valueBytesMax = 2_000
+}

@@ -1,0 +1,260 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// What a mail that came in is; raw values as in the database.
+enum InboundState: String, Sendable, CaseIterable, PostgresDecodable, PostgresBindable {
+  /// Not decided yet.
+  case waiting = "WAITING"
+  /// It opened a ticket.
+  case ticket = "TICKET"
+  /// It was added to one.
+  case reply = "REPLY"
+  /// No person wrote it to us.
+  case suppressed = "SUPPRESSED"
+  /// An agent is to decide.
+  case quarantined = "QUARANTINED"
+}
+
+/// What a mail is going to be; raw values as in the database.
+enum InboundPlan: String, Sendable, PostgresDecodable, PostgresBindable {
+  /// Not known yet.
+  case none = ""
+  /// A new ticket.
+  case ticket = "TICKET"
+  /// A reply to one.
+  case reply = "REPLY"
+}
+
+/// A row of `inbound_mail`.
+struct InboundRecord: Sendable {
+  /// Its id.
+  let id: Int64
+  /// The service that it came in for.
+  let serviceID: ServiceID
+  /// What it is.
+  var state: InboundState
+  /// Why it is suppressed or quarantined.
+  var reason: String
+  /// The ticket that it opened, joined or points to.
+  var ticketID: TicketID?
+  let accountID: Int64
+  let contentHash: [UInt8]
+  let sizeBytes: Int64
+  var plan: InboundPlan
+  var attachmentIDs: [AttachmentID]
+  let sealedSummary: [UInt8]?
+  let attemptCount: Int32
+  let failureCount: Int32
+  let receiveTime: Instant
+  let decideTime: Instant?
+  let deciderID: AgentID?
+
+  static let columns: Query = """
+    i.id, i.service_id, i.state, i.reason, i.ticket_id, i.account_id, i.content_hash, i.size_bytes, i.plan, \
+    i.attachment_ids, i.sealed_summary, i.attempt_count, i.failure_count, i.receive_time, i.decide_time, i.decider_id
+    """
+
+  init(_ row: Row) throws(PostgresError) {
+    id = try row.value(0)
+    serviceID = try row.value(1)
+    state = try row.value(2)
+    reason = try row.value(3)
+    ticketID = try row.value(4)
+    accountID = try row.value(5)
+    contentHash = try row.value(6)
+    sizeBytes = try row.value(7)
+    plan = try row.value(8)
+    attachmentIDs = try row.value(9)
+    sealedSummary = try row.value(10)
+    attemptCount = try row.value(11)
+    failureCount = try row.value(12)
+    receiveTime = try row.value(13)
+    decideTime = try row.value(14)
+    deciderID = try row.value(15)
+  }
+}
+
+/// Somebody whom a customer wrote to as well.
+struct ParticipantDraft: Sendable {
+  let displayName: String
+  let address: String
+}
+
+extension MailStore {
+  /// How long an attempt may take before another process takes the mail up.
+  static let inboundLease: Duration = .seconds(90)
+  private static var leaseSeconds: Int64 { inboundLease.components.seconds }
+
+  /// The mail that came in before under the same identity; nil when there is none.
+  func inbound(
+    identity: [UInt8], account: Int64, of service: ServiceID, deadline: Deadline
+  ) async throws -> InboundRecord? {
+    try await query(
+      """
+      SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
+      WHERE i.service_id = \(service) AND i.identity = \(identity) AND i.account_id = \(account)
+      """, deadline: deadline
+    ).first.map { try InboundRecord($0) }
+  }
+
+  /// Stores a mail under a lease for the caller; nil when the same mail has come in meanwhile.
+  func storeInbound(
+    identity: [UInt8], account: Int64, contentHash: [UInt8], sizeBytes: Int, pieces: [[UInt8]], of service: ServiceID,
+    deadline: Deadline
+  ) async throws -> InboundRecord? {
+    let numbers = pieces.indices.map { Int32($0) }
+    return try await query(
+      """
+      WITH made AS (
+        INSERT INTO inbound_mail (service_id, account_id, identity, content_hash, size_bytes, due_time)
+        VALUES (\(service), \(account), \(identity), \(contentHash), \(Int64(sizeBytes)),
+          clock_timestamp() + \(Self.leaseSeconds) * interval '1 second')
+        ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
+      ), kept AS (
+        INSERT INTO inbound_mail_piece (service_id, mail_id, number, sealed)
+        SELECT made.service_id, made.id, p.number, p.sealed
+        FROM made, unnest(\(numbers), \(pieces)) AS p (number, sealed)
+      )
+      SELECT \(fragment: InboundRecord.columns) FROM made AS i
+      """, deadline: deadline
+    ).first.map { try InboundRecord($0) }
+  }
+
+  /// Takes mails up that are due, the longest due first; what others are taking up is left to them.
+  func claimInbound(limit: Int, deadline: Deadline) async throws -> [InboundRecord] {
+    try await query(
+      """
+      WITH due AS (
+        SELECT service_id, id FROM inbound_mail WHERE state = 'WAITING' AND due_time <= clock_timestamp()
+        ORDER BY due_time LIMIT \(limit) FOR UPDATE SKIP LOCKED
+      )
+      UPDATE inbound_mail AS i SET attempt_count = i.attempt_count + 1,
+        due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
+      FROM due WHERE i.service_id = due.service_id AND i.id = due.id
+      RETURNING \(fragment: InboundRecord.columns)
+      """, deadline: deadline
+    ).map { try InboundRecord($0) }
+  }
+
+  /// The sealed bytes of a mail, in order; empty when they are kept no longer.
+  func pieces(of mail: InboundRecord, deadline: Deadline) async throws -> [[UInt8]] {
+    try await query(
+      """
+      SELECT p.sealed FROM inbound_mail_piece AS p
+      WHERE p.service_id = \(mail.serviceID) AND p.mail_id = \(mail.id) ORDER BY p.number
+      """, deadline: deadline
+    ).map { try $0.value(0) }
+  }
+
+  /// Fixes what a mail is going to be; false when somebody else has taken it up meanwhile.
+  func plan(_ mail: InboundRecord, deadline: Deadline) async throws -> Bool {
+    try await query(
+      """
+      UPDATE inbound_mail AS i SET plan = \(mail.plan), ticket_id = \(mail.ticketID),
+        attachment_ids = \(mail.attachmentIDs)
+      WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+        AND i.attempt_count = \(mail.attemptCount)
+      RETURNING 1
+      """, deadline: deadline
+    ).isEmpty == false
+  }
+
+  /// What became of a mail.
+  struct Decision: Sendable {
+    var state: InboundState
+    var reason = ""
+    var ticketID: TicketID?
+    var senderHash: [UInt8] = []
+    var sealedSummary: [UInt8]?
+    /// Of a new ticket.
+    var participants: [ParticipantDraft] = []
+  }
+
+  /// Says what became of a mail, once; nil when somebody else has taken it up meanwhile.
+  func decide(_ mail: InboundRecord, _ decision: Decision, deadline: Deadline) async throws -> InboundRecord? {
+    try await query(
+      """
+      WITH decided AS (
+        UPDATE inbound_mail AS i SET state = \(decision.state), reason = \(decision.reason),
+          ticket_id = \(decision.ticketID), sender_hash = \(decision.senderHash),
+          sealed_summary = \(decision.sealedSummary), decide_time = clock_timestamp()
+        WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+          AND i.attempt_count = \(mail.attemptCount)
+        RETURNING i.*
+      ), joined AS (
+        INSERT INTO mail_participant (service_id, ticket_id, display_name, address)
+        SELECT d.service_id, d.ticket_id, p.display_name, p.address
+        FROM decided AS d, unnest(\(decision.participants.map(\.displayName)),
+          \(decision.participants.map(\.address))) AS p (display_name, address)
+      )
+      SELECT \(fragment: InboundRecord.columns) FROM decided AS i
+      """, deadline: deadline
+    ).first.map { try InboundRecord($0) }
+  }
+
+  /// Puts a mail off after an attempt that failed.
+  func postpone(_ mail: InboundRecord, milliseconds: Int64, deadline: Deadline) async throws {
+    _ = try await query(
+      """
+      UPDATE inbound_mail AS i SET failure_count = i.failure_count + 1,
+        due_time = clock_timestamp() + \(milliseconds) * interval '1 millisecond'
+      WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+        AND i.attempt_count = \(mail.attemptCount)
+      """, deadline: deadline)
+  }
+
+  /// A mail of a service; nil when there is none of this id.
+  func inbound(_ id: Int64, of service: ServiceID, deadline: Deadline) async throws -> InboundRecord? {
+    try await query(
+      """
+      SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
+      WHERE i.service_id = \(service) AND i.id = \(id)
+      """, deadline: deadline
+    ).first.map { try InboundRecord($0) }
+  }
+
+  /// Mails of a service in a state, newest first.
+  func inbound(
+    _ state: InboundState, of service: ServiceID, before: Int64, limit: Int, deadline: Deadline
+  ) async throws -> [InboundRecord] {
+    try await query(
+      """
+      SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
+      WHERE i.service_id = \(service) AND i.state = \(state) AND i.id < \(before) ORDER BY i.id DESC LIMIT \(limit)
+      """, deadline: deadline
+    ).map { try InboundRecord($0) }
+  }
+
+  /// Takes a decided mail up again under a lease for the caller; nil when it is in none of these states.
+  func takeUpAgain(
+    _ id: Int64, of service: ServiceID, from states: [InboundState], plan: InboundPlan, ticket: TicketID?,
+    by agent: AgentID?, deadline: Deadline
+  ) async throws -> InboundRecord? {
+    try await query(
+      """
+      UPDATE inbound_mail AS i SET state = 'WAITING', reason = '', decide_time = NULL, plan = \(plan),
+        ticket_id = \(ticket), attachment_ids = '{}', attempt_count = i.attempt_count + 1,
+        failure_count = i.attempt_count, decider_id = \(agent),
+        due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
+      WHERE i.service_id = \(service) AND i.id = \(id) AND i.state = ANY(\(states.map(\.rawValue)))
+      RETURNING \(fragment: InboundRecord.columns)
+      """, deadline: deadline
+    ).first.map { try InboundRecord($0) }
+  }
+
+  /// Turns a quarantined mail away; nil when it is not quarantined.
+  func reject(
+    _ id: Int64, of service: ServiceID, by agent: AgentID?, deadline: Deadline
+  ) async throws -> InboundRecord? {
+    try await query(
+      """
+      UPDATE inbound_mail AS i SET state = 'SUPPRESSED', reason = \(SuppressionReason.rejected.rawValue),
+        decider_id = \(agent), decide_time = clock_timestamp()
+      WHERE i.service_id = \(service) AND i.id = \(id) AND i.state = 'QUARANTINED'
+      RETURNING \(fragment: InboundRecord.columns)
+      """, deadline: deadline
+    ).first.map { try InboundRecord($0) }
+  }
+}
