@@ -162,6 +162,29 @@ struct InboundTests {
     #expect(bounced.reason == "BOUNCE" && bounced.ticketID == ticket)
   }
 
+  @Test("what mails say is found by search and told to who watches, and what only waits is not")
+  func search() async throws {
+    let world = try await InboundWorld()
+    let (ticket, answer) = try await world.answered(.init(subject: "주문 확인", body: "자전거가 도착하지 않았습니다."))
+    let id = try #require(answer["Message-ID"])
+    func changes() async throws -> Int64 {
+      try await world.number("SELECT count(*) FROM ticket_change WHERE ticket_id = \(ticket)")
+    }
+    let before = try await changes()
+    _ = try await world.take(.init(headers: ["In-Reply-To: \(id)"], body: "안장도 빠져 있습니다."))
+    #expect(try await changes() == before + 1)
+    _ = try await world.take(.init(from: "eve@evil.example", subject: "[#\(ticket)]", body: "몰래 쓴 헬멧"))
+    let options = CallOptions(
+      deadline: TestDatabase.deadline, metadata: Metadata([("handoff-agent", "\(MailWorld.agent.rawValue)")]))
+    for (words, found) in [("자전거", 1), ("주문 확인", 1), ("안장도", 1), ("헬멧", 0), ("evil", 0)] {
+      let tickets = try await world.tickets.searchTickets(
+        SearchTicketsRequest(parent: "services/care", words: words), options
+      ).tickets
+      #expect(tickets.map(\.name) == Array(repeating: "services/care/tickets/\(ticket)", count: found), "\(words)")
+    }
+    #expect(try await changes() == before + 1)
+  }
+
   @Test("two programs that answer each other's mails stop within five")
   func loop() async throws {
     let world = try await InboundWorld()

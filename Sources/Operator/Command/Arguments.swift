@@ -162,8 +162,8 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed, .service,
-      .recipient:
+    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed,
+      .service, .recipient:
       texts[option] = try Self.bounded(value, option)
     }
   }

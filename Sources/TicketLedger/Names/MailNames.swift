@@ -1,0 +1,65 @@
+/// `services/{service}/mailLayouts/{id}`.
+package struct MailLayoutName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/mailLayouts/{id}"
+  /// The service's code.
+  package let service: String
+  /// The layout's id.
+  package let id: Int64
+  /// Names a mail layout of a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/mailLayouts/") else { return nil }
+    self.init(service: service, id: id)
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/mailLayouts/\(id)" }
+}
+
+/// `services/{service}/mailMessages/{id}`.
+package struct MailMessageName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/mailMessages/{id}"
+  /// The service's code.
+  package let service: String
+  /// The message's id.
+  package let id: Int64
+  /// Names a mail message of a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/mailMessages/") else { return nil }
+    self.init(service: service, id: id)
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/mailMessages/\(id)" }
+}
+
+/// `services/{service}/inboundMails/{id}`.
+package struct InboundMailName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/inboundMails/{id}"
+  /// The service's code.
+  package let service: String
+  /// The mail's id.
+  package let id: Int64
+  /// Names a mail that came in for a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard let (service, id) = NameReader.serviceChild(text, "/inboundMails/") else { return nil }
+    self.init(service: service, id: id)
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "services/\(service)/inboundMails/\(id)" }
+}
