@@ -59,6 +59,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0027_create_inbound_mail.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0028_version_settings.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -13,6 +13,8 @@ struct ServiceUpdate: Sendable {
 
   let name: ServiceName
   let version: Int64
+  /// What the mask names.
+  let paths: Set<String>
   private(set) var displayName: String?
   private(set) var language: String?
   private(set) var timeZone: String?
@@ -31,9 +33,9 @@ struct ServiceUpdate: Sendable {
     // What is noted as wrong stands here as something harmless.
     name = ServiceName(service.name) ?? ServiceName(code: "")
     version = request.version
-    let mask = check.mask(request.updateMask, Self.paths)
+    paths = check.mask(request.updateMask, Self.paths)
     check.version(request.version)
-    for path in Self.paths where mask.contains(path) { read(path, of: service, &check) }
+    for path in Self.paths where paths.contains(path) { read(path, of: service, &check) }
     if let reopenDays, let replyPolicy {
       check.require(
         (replyPolicy == .reopenWithinDays) == (reopenDays > 0), "service.reopen_days",

@@ -110,6 +110,6 @@ extension TypeRecord {
     TypeNode(
       name: name(id), parent: parentID.map(name) ?? "", level: level, displayName: displayName, active: isActive,
       localizedNames: names.map { LocalizedName(language: $0.language, displayName: $0.displayName) },
-      position: position)
+      position: position, version: version)
   }
 }

@@ -41,33 +41,37 @@ extension TicketService {
     check.version(request.version)
     try check.done()
     let name = try FieldName(wanted.name, field: "field.name")
-    let service = try await administered(name.service, call)
+    let access = try await administering(name.service, call)
+    let service = access.service
     let known = try await field(name.id, of: service, call.deadline)
-    guard request.version == 0 || request.version == known.version else {
-      throw ServiceError(.staleVersion, metadata: ["current_version": String(known.version)])
-    }
     let draft = FieldDraft(changing: known, to: wanted, mask, &check)
     try check.done()
-    try await store.update(known.id, draft, version: known.version, in: service.id, deadline: call.deadline)
+    // What the mask leaves out is written as it was read, so that version it must still be.
+    let seen = request.version == 0 ? known.version : request.version
+    let change = try SettingChange(access, .field(known.id), mask, seen: seen)
+    try await store.update(known.id, draft, change, readVersion: known.version, deadline: call.deadline)
     return try await field(known.id, of: service, call.deadline).message(in: service.code)
   }
 
-  /// Deletes a field, or deactivates it when tickets have values in it and the caller says so.
+  /// Deletes a field, or deactivates it when it is in use and the caller says so.
   ///
   /// - Throws: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED, REQUEST_INVALID.
   package func deleteField(_ request: DeleteFieldRequest, _ call: CallContext) async throws -> Empty {
     let name = try FieldName(request.name, field: "name")
-    let service = try await administered(name.service, call)
-    _ = try await field(name.id, of: service, call.deadline)
-    if try await store.deleteField(name.id, in: service.id, deadline: call.deadline) {
-      fields.forget(service.id)
-      return Empty()
+    let access = try await administering(name.service, call)
+    let known = try await field(name.id, of: access.service, call.deadline)
+    let users = try await store.deleteField(known, in: access.service.id, deadline: call.deadline)
+    if !users.isEmpty {
+      guard request.deactivateIfUsed else {
+        let all = users.joined(separator: ", ")
+        throw ServiceError(
+          .inUse, "\(all) use this field; change them first, or deactivate the field (deactivate_if_used)",
+          metadata: ["used_by": users.joined(separator: ",")])
+      }
+      let change = try SettingChange(access, .field(name.id), ["active"])
+      try await store.deactivateField(name.id, change, deadline: call.deadline)
     }
-    guard request.deactivateIfUsed else {
-      throw ServiceError(.inUse, "tickets have values in this field; deactivate it instead (deactivate_if_used)")
-    }
-    try await store.deactivateField(name.id, in: service.id, deadline: call.deadline)
-    fields.forget(service.id)
+    fields.forget(access.service.id)
     return Empty()
   }
 
@@ -105,9 +109,11 @@ extension TicketService {
     for (index, name) in request.customerFields.prefix(FieldValues.fieldsMax).enumerated() {
       check.name(name, "customer_fields[\(index)]", FieldName.self)
     }
+    check.version(request.version)
     try check.done()
     let name = try SubmissionTypeName(request.submissionType, field: "submission_type")
-    let service = try await administered(name.service, call)
+    let access = try await administering(name.service, call)
+    let service = access.service
     fields.forget(service.id)
     let catalog = try await fields.catalog(of: service.id, deadline: call.deadline)
     var ids: [FieldID] = []
@@ -121,7 +127,8 @@ extension TicketService {
       }
       ids.append(known.id)
     }
-    try await store.setForm(name.id, ids, in: service.id, deadline: call.deadline)
+    let change = try SettingChange(access, .form(name.id), ["customer_fields"], seen: request.version)
+    try await store.setForm(name.id, ids, change, deadline: call.deadline)
     fields.forget(service.id)
     return try await form(name, of: service, all: true, forAgents: true, call.deadline)
   }
@@ -151,9 +158,14 @@ extension TicketService {
 
   /// The service that the caller runs.
   func administered(_ code: String, _ call: CallContext) async throws -> ServiceRecord {
+    try await administering(code, call).service
+  }
+
+  /// Who runs a service.
+  func administering(_ code: String, _ call: CallContext) async throws -> Access {
     let access = try await ledger.access(call, serviceCode: code)
     try access.require(.administrator)
-    return access.service
+    return access
   }
 
   private func field(_ id: FieldID, of service: ServiceRecord, _ deadline: Deadline) async throws -> FieldRecord {
@@ -167,13 +179,12 @@ extension TicketService {
   private func form(
     _ type: SubmissionTypeName, of service: ServiceRecord, all: Bool, forAgents: Bool, _ deadline: Deadline
   ) async throws -> Form {
-    guard try await store.hasSubmissionType(type.id, in: service.id, deadline: deadline) else {
-      throw ServiceError(.typeNotFound)
-    }
+    let version = try await store.formVersion(of: type.id, in: service.id, deadline: deadline)
     let catalog = try await fields.catalog(of: service.id, deadline: deadline)
     return Form(
       submissionType: type.description,
       customerFields: catalog.customerForm(type.id).map { $0.message(in: service.code) },
-      agentFields: forAgents ? catalog.agentForm(all: all).map { $0.message(in: service.code) } : [])
+      agentFields: forAgents ? catalog.agentForm(all: all).map { $0.message(in: service.code) } : [],
+      version: version)
   }
 }

@@ -11,6 +11,8 @@ extension TicketService {
     let update = try ServiceUpdate(request)
     let access = try await ledger.access(call, serviceCode: update.name.code)
     try access.require(.administrator)
-    return Service(try await store.update(access.service.id, update, deadline: call.deadline))
+    let change = try SettingChange(
+      access, .service(access.service.id), update.paths, seen: update.version)
+    return Service(try await store.update(update, change, deadline: call.deadline))
   }
 }

@@ -71,14 +71,16 @@ extension TicketService {
     let wanted = request.template ?? Template()
     var check = RequestCheck()
     check.name(wanted.name, "template.name", TemplateName.self)
-    let change = TemplateChange(wanted, check.mask(request.updateMask, TemplateChange.paths), &check)
+    let paths = check.mask(request.updateMask, TemplateChange.paths)
+    let change = TemplateChange(wanted, paths, &check)
     check.version(request.version)
     try check.done()
     let name = try TemplateName(wanted.name, field: "template.name")
-    let service = try await administered(name.service, call)
+    let access = try await administering(name.service, call)
+    let service = access.service
     try change.requireTypes(of: service)
-    try await store.updateTemplate(
-      name.id, change, version: request.version, in: service.id, deadline: call.deadline)
+    let setting = try SettingChange(access, .template(name.id), paths, seen: request.version)
+    try await store.updateTemplate(name.id, change, setting, deadline: call.deadline)
     return try await store.template(name.id, of: service.id, deadline: call.deadline).message(in: service.code)
   }
 

@@ -16,11 +16,11 @@ extension TicketService {
 
   /// Changes a submission type.
   ///
-  /// - Throws: TYPE_NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, REQUEST_INVALID.
+  /// - Throws: TYPE_NOT_FOUND, ALREADY_EXISTS, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   package func updateSubmissionType(
     _ request: UpdateSubmissionTypeRequest, _ call: CallContext
   ) async throws -> TypeNode {
-    try await update(request.submissionType, request.updateMask, in: .submission, call)
+    try await update(request.submissionType, request.updateMask, request.version, in: .submission, call)
   }
 
   /// Deletes a submission type with everything below it.
@@ -43,11 +43,11 @@ extension TicketService {
 
   /// Changes a processing type.
   ///
-  /// - Throws: TYPE_NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, REQUEST_INVALID.
+  /// - Throws: TYPE_NOT_FOUND, ALREADY_EXISTS, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   package func updateProcessingType(
     _ request: UpdateProcessingTypeRequest, _ call: CallContext
   ) async throws -> TypeNode {
-    try await update(request.processingType, request.updateMask, in: .processing, call)
+    try await update(request.processingType, request.updateMask, request.version, in: .processing, call)
   }
 
   /// Deletes a processing type with everything below it.
@@ -83,29 +83,32 @@ extension TicketService {
   }
 
   private func update(
-    _ node: TypeNode?, _ mask: FieldMask?, in tree: TypeTree, _ call: CallContext
+    _ node: TypeNode?, _ mask: FieldMask?, _ version: Int64, in tree: TypeTree, _ call: CallContext
   ) async throws -> TypeNode {
     let node = node ?? TypeNode()
     var check = RequestCheck()
     let name = check.value("\(tree.field).name") { () throws(ServiceError) in
       try tree.parse(node.name, field: "\(tree.field).name")
     }
-    let change = TypeChange(node, check.mask(mask, tree.paths), in: tree, &check)
+    let paths = check.mask(mask, tree.paths)
+    let change = TypeChange(node, paths, in: tree, &check)
+    check.version(version)
     try check.done()
     guard let name else { throw ServiceError(.typeNotFound) }
-    let service = try await administered(name.service, call)
-    try await store.updateType(name.id, change, in: tree, of: service.id, deadline: call.deadline)
-    return try await self.node(name.id, in: tree, of: service, call)
+    let access = try await administering(name.service, call)
+    let setting = try SettingChange(access, .type(name.id, tree), paths, seen: version)
+    try await store.updateType(name.id, change, setting, in: tree, deadline: call.deadline)
+    return try await self.node(name.id, in: tree, of: access.service, call)
   }
 
   private func delete(
     _ text: String, in tree: TypeTree, _ deactivatesIfUsed: Bool, _ call: CallContext
   ) async throws -> Empty {
     let name = try tree.parse(text, field: "name")
-    let service = try await administered(name.service, call)
+    let access = try await administering(name.service, call)
     try await store.deleteType(
-      name.id, in: tree, of: service.id, deactivatesIfUsed: deactivatesIfUsed, deadline: call.deadline)
-    fields.forget(service.id)
+      name.id, in: tree, access, deactivatesIfUsed: deactivatesIfUsed, deadline: call.deadline)
+    fields.forget(access.service.id)
     return Empty()
   }
 

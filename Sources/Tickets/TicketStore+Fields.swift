@@ -88,10 +88,12 @@ extension TicketStore {
 
   /// Changes a field.
   ///
+  /// - Parameter readVersion: the version that the draft was made from.
   /// - Throws: STALE_VERSION; FIELD_NOT_FOUND when it is gone.
   func update(
-    _ id: FieldID, _ field: FieldDraft, version: Int64, in service: ServiceID, deadline: Deadline
+    _ id: FieldID, _ field: FieldDraft, _ change: SettingChange, readVersion: Int64, deadline: Deadline
   ) async throws {
+    let service = change.service
     try await ServiceError.translating {
       try await pool.transaction(deadline: deadline) { transaction in
         let rows = try await transaction.query(
@@ -100,71 +102,123 @@ extension TicketStore {
             description = \(field.description), is_required = \(field.isRequired), length_max = \(field.lengthMax),
             options = \(field.options), is_administrators_only = \(field.isAdministratorsOnly),
             position = coalesce(\(field.position), position), is_active = \(field.isActive)
-          WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL AND version = \(version)
-          RETURNING id
+          WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL AND version = \(readVersion)
+            AND version = \(change.seen)
+          RETURNING version
           """)
-        guard !rows.isEmpty else { throw ServiceError(.staleVersion) }
+        guard let row = rows.first else {
+          let known = try await transaction.query(
+            "SELECT version FROM ticket_field WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL")
+          guard let row = known.first else { throw ServiceError(.fieldNotFound) }
+          throw try await change.stale(try row.int64(0), transaction)
+        }
+        try await change.note(try row.int64(0), transaction)
         try await Self.setTranslations(field.translations, of: id, in: service, transaction)
       }
     }
   }
 
-  /// Deletes a field that no ticket has a value in; its code stays taken.
+  /// Deletes a field that nothing uses; its code stays taken.
   ///
-  /// - Returns: false when tickets have values in it.
-  func deleteField(_ id: FieldID, in service: ServiceID, deadline: Deadline) async throws -> Bool {
+  /// - Returns: who uses it, when it is in use: `tickets`, `forms`, `templates`.
+  func deleteField(_ field: FieldRecord, in service: ServiceID, deadline: Deadline) async throws -> [String] {
     try await ServiceError.translating {
       try await pool.transaction(deadline: deadline) { transaction in
-        let rows = try await transaction.query(
+        // Whoever writes a value or places the field waits, and then finds it deleted.
+        let known = try await transaction.query(
           """
-          UPDATE ticket_field SET delete_time = now(), is_active = false, version = version + 1
-          WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL
-            AND NOT EXISTS (SELECT FROM ticket_field_value AS w WHERE w.service_id = \(service) AND w.field_id = \(id))
-          RETURNING id
+          SELECT FROM ticket_field WHERE service_id = \(service) AND id = \(field.id) AND delete_time IS NULL FOR UPDATE
           """)
-        guard !rows.isEmpty else { return false }
-        _ = try await transaction.query(
-          "DELETE FROM field_placement WHERE service_id = \(service) AND field_id = \(id)")
-        return true
+        guard !known.isEmpty else { throw ServiceError(.fieldNotFound) }
+        let code = "#{\(TemplateText.fieldPrefix)\(field.rule.code)}"
+        let used = try await transaction.query(
+          """
+          SELECT EXISTS (SELECT FROM ticket_field_value AS w
+              WHERE w.service_id = \(service) AND w.field_id = \(field.id)),
+            EXISTS (SELECT FROM field_placement AS p WHERE p.service_id = \(service) AND p.field_id = \(field.id)),
+            EXISTS (SELECT FROM template AS m WHERE m.service_id = \(service) AND position(\(code) IN m.content) > 0)
+          """)[0]
+        let users = try ["tickets", "forms", "templates"].enumerated().filter {
+          try used.value($0.offset, as: Bool.self)
+        }
+        if users.isEmpty {
+          _ = try await transaction.batch([
+            """
+            UPDATE ticket_field SET delete_time = now(), is_active = false, version = version + 1
+            WHERE service_id = \(service) AND id = \(field.id)
+            """,
+            // The conditions that agents added to their search are their own convenience, and go with it.
+            "DELETE FROM search_condition WHERE service_id = \(service) AND field_id = \(field.id)",
+          ])
+        }
+        return users.map(\.element)
       }
     }
   }
 
   /// Takes a field off all forms; its values stay.
-  func deactivateField(_ id: FieldID, in service: ServiceID, deadline: Deadline) async throws {
-    _ = try await ServiceError.translating {
-      try await pool.query(
-        """
-        UPDATE ticket_field SET is_active = false, version = version + 1
-        WHERE service_id = \(service) AND id = \(id) AND delete_time IS NULL
-        """, deadline: deadline)
+  func deactivateField(_ id: FieldID, _ change: SettingChange, deadline: Deadline) async throws {
+    try await ServiceError.translating {
+      try await pool.transaction(deadline: deadline) { transaction in
+        let rows = try await transaction.query(
+          """
+          UPDATE ticket_field SET is_active = false, version = version + 1
+          WHERE service_id = \(change.service) AND id = \(id) AND delete_time IS NULL RETURNING version
+          """)
+        guard let row = rows.first else { throw ServiceError(.fieldNotFound) }
+        try await change.note(try row.int64(0), transaction)
+      }
     }
   }
 
   /// Says which customer fields a submission type asks for, in order.
   ///
-  /// - Throws: TYPE_NOT_FOUND; FIELD_NOT_FOUND.
+  /// - Throws: TYPE_NOT_FOUND; FIELD_NOT_FOUND; STALE_VERSION.
   func setForm(
-    _ type: SubmissionTypeID, _ fields: [FieldID], in service: ServiceID, deadline: Deadline
+    _ type: SubmissionTypeID, _ fields: [FieldID], _ change: SettingChange, deadline: Deadline
   ) async throws {
+    let service = change.service
     do {
-      _ = try await pool.transactionBatch(
-        [
-          // Two administrators at once: one form or the other, not a mixture.
+      try await pool.transaction(deadline: deadline) { transaction in
+        // Two administrators at once: one form or the other, not a mixture.
+        let rows = try await transaction.query(
           """
-          SELECT FROM submission_type AS y WHERE y.service_id = \(service) AND y.id = \(type) FOR UPDATE
-          """,
+          UPDATE submission_type SET form_version = form_version + 1
+          WHERE service_id = \(service) AND id = \(type) AND (\(change.seen) = 0 OR form_version = \(change.seen))
+          RETURNING form_version
+          """)
+        guard let row = rows.first else {
+          let known = try await transaction.query(
+            "SELECT form_version FROM submission_type WHERE service_id = \(service) AND id = \(type)")
+          guard let row = known.first else { throw ServiceError(.typeNotFound) }
+          throw try await change.stale(try row.int64(0), transaction)
+        }
+        try await change.note(try row.int64(0), transaction)
+        _ = try await transaction.batch([
           "DELETE FROM field_placement WHERE service_id = \(service) AND submission_type_id = \(type)",
           """
           INSERT INTO field_placement (service_id, submission_type_id, field_id, position)
           SELECT \(service), \(type), o.field_id, o.position
           FROM unnest(\(fields)) WITH ORDINALITY AS o (field_id, position)
           """,
-        ], deadline: deadline)
+        ])
+      }
     } catch let error as PostgresError {
-      if error.violates("field_placement_type_fkey") { throw ServiceError(.typeNotFound) }
       if error.violates("field_placement_field_fkey") { throw ServiceError(.fieldNotFound) }
       throw ServiceError(postgres: error)
+    }
+  }
+
+  /// The version of a submission type's form.
+  ///
+  /// - Throws: TYPE_NOT_FOUND.
+  func formVersion(of type: SubmissionTypeID, in service: ServiceID, deadline: Deadline) async throws -> Int64 {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        "SELECT y.form_version FROM submission_type AS y WHERE y.service_id = \(service) AND y.id = \(type)",
+        deadline: deadline)
+      guard let row = rows.first else { throw ServiceError(.typeNotFound) }
+      return try row.int64(0)
     }
   }
 

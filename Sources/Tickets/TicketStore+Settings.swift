@@ -8,25 +8,34 @@ extension TicketStore {
   ///
   /// - Throws: STALE_VERSION; REQUEST_INVALID for a time zone that the database does not know, or days that do not fit
   ///   the policy as it is.
-  func update(_ service: ServiceID, _ update: ServiceUpdate, deadline: Deadline) async throws -> ServiceRecord {
+  func update(_ update: ServiceUpdate, _ change: SettingChange, deadline: Deadline) async throws -> ServiceRecord {
+    let service = change.service
     if let timeZone = update.timeZone { try await requireTimeZone(timeZone, deadline) }
     do {
-      let rows = try await pool.query(
-        """
-        UPDATE service AS s SET version = s.version + 1,
-          display_name = coalesce(\(update.displayName), s.display_name),
-          language = coalesce(\(update.language), s.language),
-          time_zone = coalesce(\(update.timeZone), s.time_zone),
-          auto_complete_days = coalesce(\(update.autoCompleteDays), s.auto_complete_days),
-          assignee_only = coalesce(\(update.isAssigneeOnly), s.assignee_only),
-          reply_policy = coalesce(\(update.replyPolicy), s.reply_policy),
-          reopen_days = CASE WHEN coalesce(\(update.replyPolicy), s.reply_policy) = 'REOPEN_WITHIN_DAYS'
-            THEN coalesce(\(update.reopenDays), s.reopen_days) ELSE 0 END
-        WHERE s.id = \(service) AND (\(update.version) = 0 OR s.version = \(update.version))
-        RETURNING \(fragment: ServiceRecord.columns)
-        """, deadline: deadline)
-      guard let row = rows.first else { throw ServiceError(.staleVersion) }
-      return try ServiceRecord(row)
+      return try await pool.transaction(deadline: deadline) { transaction in
+        let rows = try await transaction.query(
+          """
+          UPDATE service AS s SET version = s.version + 1,
+            display_name = coalesce(\(update.displayName), s.display_name),
+            language = coalesce(\(update.language), s.language),
+            time_zone = coalesce(\(update.timeZone), s.time_zone),
+            auto_complete_days = coalesce(\(update.autoCompleteDays), s.auto_complete_days),
+            assignee_only = coalesce(\(update.isAssigneeOnly), s.assignee_only),
+            reply_policy = coalesce(\(update.replyPolicy), s.reply_policy),
+            reopen_days = CASE WHEN coalesce(\(update.replyPolicy), s.reply_policy) = 'REOPEN_WITHIN_DAYS'
+              THEN coalesce(\(update.reopenDays), s.reopen_days) ELSE 0 END
+          WHERE s.id = \(service) AND (\(update.version) = 0 OR s.version = \(update.version))
+          RETURNING \(fragment: ServiceRecord.columns)
+          """)
+        guard let row = rows.first else {
+          let known = try await transaction.query("SELECT version FROM service WHERE id = \(service)")
+          guard let row = known.first else { throw ServiceError(.serviceNotFound) }
+          throw try await change.stale(try row.int64(0), transaction)
+        }
+        let updated = try ServiceRecord(row)
+        try await change.note(updated.version, transaction)
+        return updated
+      }
     } catch let error as PostgresError {
       guard error.violates("service_reopen_days_fit_policy") else { throw ServiceError(postgres: error) }
       throw ServiceError.invalid("service.reopen_days", "must be 1 or more for REOPEN_WITHIN_DAYS")

@@ -125,8 +125,9 @@ extension TicketStore {
   ///
   /// - Throws: TEMPLATE_NOT_FOUND; STALE_VERSION; TYPE_NOT_FOUND; ALREADY_EXISTS when the search code is taken.
   func updateTemplate(
-    _ id: TemplateID, _ change: TemplateChange, version: Int64, in service: ServiceID, deadline: Deadline
+    _ id: TemplateID, _ change: TemplateChange, _ setting: SettingChange, deadline: Deadline
   ) async throws {
+    let (service, version) = (setting.service, setting.seen)
     try await Self.searchCodeTold {
       try await pool.transaction(deadline: deadline) { transaction in
         let rows = try await transaction.query(
@@ -134,14 +135,16 @@ extension TicketStore {
           UPDATE template SET version = version + 1, title = coalesce(\(change.title), title),
             content = coalesce(\(change.content), content), search_code = coalesce(\(change.searchCode), search_code),
             is_shared = coalesce(\(change.isShared), is_shared)
-          WHERE service_id = \(service) AND id = \(id) AND (\(version) = 0 OR version = \(version)) RETURNING id
+          WHERE service_id = \(service) AND id = \(id) AND (\(version) = 0 OR version = \(version))
+          RETURNING version
           """)
-        if rows.isEmpty {
+        guard let row = rows.first else {
           let known = try await transaction.query(
             "SELECT version FROM template WHERE service_id = \(service) AND id = \(id)")
           guard let row = known.first else { throw ServiceError(.templateNotFound) }
-          throw ServiceError(.staleVersion, metadata: ["current_version": String(try row.int64(0))])
+          throw try await setting.stale(try row.int64(0), transaction)
         }
+        try await setting.note(try row.int64(0), transaction)
         try await Self.link(id, to: change.processingTypes, in: service, transaction)
       }
     }

@@ -49,19 +49,27 @@ extension TicketStore {
 
   /// Changes a node of a tree.
   ///
-  /// - Throws: TYPE_NOT_FOUND; ALREADY_EXISTS when the name is taken on the level.
+  /// - Throws: TYPE_NOT_FOUND; ALREADY_EXISTS when the name is taken on the level; STALE_VERSION.
   func updateType(
-    _ id: Int64, _ change: TypeChange, in tree: TypeTree, of service: ServiceID, deadline: Deadline
+    _ id: Int64, _ change: TypeChange, _ setting: SettingChange, in tree: TypeTree, deadline: Deadline
   ) async throws {
+    let (service, seen) = (setting.service, setting.seen)
     try await Self.named(tree) {
       try await pool.transaction(deadline: deadline) { transaction in
         let rows = try await transaction.query(
           """
-          UPDATE \(fragment: tree.table) SET display_name = coalesce(\(change.displayName), display_name),
+          UPDATE \(fragment: tree.table) SET version = version + 1,
+            display_name = coalesce(\(change.displayName), display_name),
             is_active = coalesce(\(change.isActive), is_active), position = coalesce(\(change.position), position)
-          WHERE service_id = \(service) AND id = \(id) RETURNING id
+          WHERE service_id = \(service) AND id = \(id) AND (\(seen) = 0 OR version = \(seen)) RETURNING version
           """)
-        guard !rows.isEmpty else { throw ServiceError(.typeNotFound) }
+        guard let row = rows.first else {
+          let known = try await transaction.query(
+            "SELECT version FROM \(fragment: tree.table) WHERE service_id = \(service) AND id = \(id)")
+          guard let row = known.first else { throw ServiceError(.typeNotFound) }
+          throw try await setting.stale(try row.int64(0), transaction)
+        }
+        try await setting.note(try row.int64(0), transaction)
         try await Self.setNames(change, of: id, in: service, transaction)
       }
     }
@@ -71,8 +79,9 @@ extension TicketStore {
   ///
   /// - Throws: TYPE_NOT_FOUND; IN_USE.
   func deleteType(
-    _ id: Int64, in tree: TypeTree, of service: ServiceID, deactivatesIfUsed: Bool, deadline: Deadline
+    _ id: Int64, in tree: TypeTree, _ access: Access, deactivatesIfUsed: Bool, deadline: Deadline
   ) async throws {
+    let service = access.service.id
     let branch: Query = """
       WITH RECURSIVE branch AS (
         SELECT y.id FROM \(fragment: tree.table) AS y WHERE y.service_id = \(service) AND y.id = \(id)
@@ -81,36 +90,52 @@ extension TicketStore {
         WHERE y.service_id = \(service)
       )
       """
-    do {
-      let rows = try await pool.query(
-        """
-        \(fragment: branch) DELETE FROM \(fragment: tree.table) AS y USING branch
-        WHERE y.service_id = \(service) AND y.id = branch.id RETURNING y.id
-        """, deadline: deadline)
-      guard !rows.isEmpty else { throw ServiceError(.typeNotFound) }
-    } catch let error as PostgresError {
-      // What points to a node keeps it: tickets, and what links to processing types.
-      guard error.sqlState == "23503" else { throw ServiceError(postgres: error) }
-      guard deactivatesIfUsed else {
-        throw ServiceError(
-          .inUse, "tickets or templates use this type or one below it; deactivate it instead (deactivate_if_used)")
-      }
-      _ = try await ServiceError.translating {
-        try await pool.query(
+    if try await isDeleted(branch, in: tree, of: service, deadline) { return }
+    guard deactivatesIfUsed else {
+      throw ServiceError(
+        .inUse, "\(tree.users) use this type or one below it; deactivate it instead (deactivate_if_used)")
+    }
+    try await ServiceError.translating {
+      try await pool.transaction(deadline: deadline) { transaction in
+        let rows = try await transaction.query(
           """
-          \(fragment: branch) UPDATE \(fragment: tree.table) AS y SET is_active = false FROM branch
-          WHERE y.service_id = \(service) AND y.id = branch.id
-          """, deadline: deadline)
+          \(fragment: branch) UPDATE \(fragment: tree.table) AS y SET is_active = false, version = y.version + 1
+          FROM branch WHERE y.service_id = \(service) AND y.id = branch.id AND y.is_active RETURNING y.id, y.version
+          """)
+        for row in rows {
+          try await SettingChange(access, .type(try row.int64(0), tree), ["active"])
+            .note(try row.int64(1), transaction)
+        }
       }
     }
   }
 
-  /// Whether a service has a submission type.
-  func hasSubmissionType(_ id: SubmissionTypeID, in service: ServiceID, deadline: Deadline) async throws -> Bool {
-    try await ServiceError.translating {
-      try await pool.query(
-        "SELECT EXISTS (SELECT FROM submission_type AS y WHERE y.service_id = \(service) AND y.id = \(id))",
-        deadline: deadline)[0].value(0)
+  /// Deletes a branch that nothing uses; false when something does.
+  private func isDeleted(
+    _ branch: Query, in tree: TypeTree, of service: ServiceID, _ deadline: Deadline
+  ) async throws -> Bool {
+    // A running batch may set a processing type, and points to it by no reference, since its results outlive the type.
+    let unused: Query =
+      tree == .processing
+      ? """
+      AND NOT EXISTS (SELECT FROM ticket_batch AS b JOIN branch AS u ON u.id = b.processing_type_id
+        WHERE b.service_id = \(service) AND b.end_time IS NULL)
+      """ : ""
+    do {
+      let rows = try await pool.query(
+        """
+        \(fragment: branch), gone AS (
+          DELETE FROM \(fragment: tree.table) AS y USING branch
+          WHERE y.service_id = \(service) AND y.id = branch.id \(fragment: unused) RETURNING y.id
+        )
+        SELECT (SELECT count(*) FROM branch), (SELECT count(*) FROM gone)
+        """, deadline: deadline)
+      guard try rows[0].int64(0) > 0 else { throw ServiceError(.typeNotFound) }
+      return try rows[0].int64(1) > 0
+    } catch let error as PostgresError {
+      // What points to a node keeps it: tickets, and what links to processing types.
+      guard error.sqlState == "23503" else { throw ServiceError(postgres: error) }
+      return false
     }
   }
 

@@ -12,6 +12,7 @@ struct TypeRecord: Sendable {
   let isActive: Bool
   /// Place among the nodes of the same parent.
   let position: Int32
+  let version: Int64
 
   init(_ row: Row) throws(PostgresError) {
     id = try row.value(0)
@@ -20,6 +21,7 @@ struct TypeRecord: Sendable {
     displayName = try row.value(3)
     isActive = try row.value(4)
     position = try row.value(5)
+    version = try row.value(6)
   }
 }
 
@@ -42,15 +44,15 @@ struct TicketStore: Sendable {
     try await types(
       """
       WITH RECURSIVE tree AS (
-        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position, y.version,
           ARRAY[y.position::bigint, y.id] AS place
         FROM submission_type AS y WHERE y.service_id = \(service) AND y.parent_id IS NULL
         UNION ALL
-        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position, y.version,
           tree.place || ARRAY[y.position::bigint, y.id]
         FROM submission_type AS y JOIN tree ON y.parent_id = tree.id WHERE y.service_id = \(service)
       )
-      SELECT id, parent_id, level::integer, display_name, is_active, position FROM tree ORDER BY place
+      SELECT id, parent_id, level::integer, display_name, is_active, position, version FROM tree ORDER BY place
       LIMIT \(Self.typesMax)
       """, deadline)
   }
@@ -60,15 +62,15 @@ struct TicketStore: Sendable {
     try await types(
       """
       WITH RECURSIVE tree AS (
-        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position, y.version,
           ARRAY[y.position::bigint, y.id] AS place
         FROM processing_type AS y WHERE y.service_id = \(service) AND y.parent_id IS NULL
         UNION ALL
-        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position,
+        SELECT y.id, y.parent_id, y.level, y.display_name, y.is_active, y.position, y.version,
           tree.place || ARRAY[y.position::bigint, y.id]
         FROM processing_type AS y JOIN tree ON y.parent_id = tree.id WHERE y.service_id = \(service)
       )
-      SELECT id, parent_id, level::integer, display_name, is_active, position FROM tree ORDER BY place
+      SELECT id, parent_id, level::integer, display_name, is_active, position, version FROM tree ORDER BY place
       LIMIT \(Self.typesMax)
       """, deadline)
   }

@@ -35,6 +35,14 @@ enum TypeTree: Sendable {
     }
   }
 
+  /// What can use a node.
+  var users: String {
+    switch self {
+    case .submission: "tickets"
+    case .processing: "tickets, templates or a running batch"
+    }
+  }
+
   /// The name of the request's field.
   var field: String {
     switch self {

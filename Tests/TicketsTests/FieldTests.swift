@@ -201,15 +201,32 @@ import TicketLedger
     }
     let color = try #require(try await field("color"))
     let ticket = try await create(world, [FieldValue(code: "order_number", values: ["A"])])
+    let placed = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss) }
+    #expect(placed?.reason == .inUse && placed?.metadata["used_by"] == "forms")
+    let order = try #require(try await field("order_number"))
+    _ = try await world.client.updateForm(
+      UpdateFormRequest(submissionType: "services/care/submissionTypes/1", customerFields: [order.name]), boss)
+    let template = try await world.client.createTemplate(
+      CreateTemplateRequest(
+        parent: "services/care", template: Template(title: "t", content: "고르신 색: #{field.color}")), boss)
+    let quoted = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss) }
+    #expect(quoted?.reason == .inUse && quoted?.metadata["used_by"] == "templates")
+    _ = try await world.client.deleteTemplate(DeleteTemplateRequest(name: template.name), boss)
+    // What an agent added to the search goes with the field.
+    _ = try await world.client.updateSearchSettings(
+      UpdateSearchSettingsRequest(
+        searchSettings: SearchSettings(name: "services/care/searchSettings", fields: [color.name]),
+        updateMask: FieldMask(paths: ["fields"])),
+      world.by(TicketWorld.kim))
     _ = try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss)
     #expect(try await field("color") == nil)
+    #expect(try await world.count("SELECT count(*) FROM search_condition") == 0)
     let again = await refusal { try await make(world, text("color")) }
     #expect(again?.reason == .alreadyExists)
     let gone = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss) }
     #expect(gone?.reason == .fieldNotFound)
-    let order = try #require(try await field("order_number"))
     let used = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: order.name), boss) }
-    #expect(used?.reason == .inUse)
+    #expect(used?.reason == .inUse && used?.metadata["used_by"] == "tickets,forms")
     _ = try await world.client.deleteField(DeleteFieldRequest(name: order.name, deactivateIfUsed: true), boss)
     #expect(try await field("order_number")?.active == false)
     // Off the form, and still to be seen where it was filled in.

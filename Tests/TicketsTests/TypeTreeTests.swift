@@ -137,8 +137,22 @@ import TicketLedger
             displayName: "x", localizedNames: [LocalizedName(language: "en", displayName: "X")])), boss)
     }
     #expect(named?.violations.map(\.field) == ["processing_type.localized_names"])
-    _ = try await world.client.deleteProcessingType(
-      DeleteProcessingTypeRequest(name: "services/care/processingTypes/1"), boss)
+    // A running batch that is to set a type below it keeps it, and so does a template.
+    try await world.run(
+      """
+      INSERT INTO ticket_batch (service_id, act, processing_type_id, creator_agent_id, ticket_count)
+      VALUES (1, 'UPDATE', 2, 3, 1)
+      """)
+    let delete = DeleteProcessingTypeRequest(name: "services/care/processingTypes/1")
+    #expect(await refusal { try await world.client.deleteProcessingType(delete, boss) }?.reason == .inUse)
+    try await world.run("UPDATE ticket_batch SET state = 'DONE', end_time = now()")
+    let template = try await world.client.createTemplate(
+      CreateTemplateRequest(
+        parent: "services/care",
+        template: Template(title: "t", content: "c", processingTypes: ["services/care/processingTypes/2"])), boss)
+    #expect(await refusal { try await world.client.deleteProcessingType(delete, boss) }?.reason == .inUse)
+    _ = try await world.client.deleteTemplate(DeleteTemplateRequest(name: template.name), boss)
+    _ = try await world.client.deleteProcessingType(delete, boss)
     let left = try await world.client.listProcessingTypes(ListProcessingTypesRequest(parent: "services/care"), boss)
     #expect(left.processingTypes.isEmpty)
   }

@@ -192,6 +192,8 @@ package struct TypeNode: Message {
   package var localizedNames: [LocalizedName] = []
   /// Place among the nodes of the same parent, ascending.
   package var position: Int32 = 0
+  /// Grows with every change.
+  package var version: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -204,7 +206,8 @@ package struct TypeNode: Message {
     displayName: String = "",
     active: Bool = false,
     localizedNames: [LocalizedName] = [],
-    position: Int32 = 0
+    position: Int32 = 0,
+    version: Int64 = 0
   ) {
     self.name = name
     self.parent = parent
@@ -213,6 +216,7 @@ package struct TypeNode: Message {
     self.active = active
     self.localizedNames = localizedNames
     self.position = position
+    self.version = version
   }
 
   /// The type `handoff.tickets.v1.TypeNode`.
@@ -232,6 +236,7 @@ package struct TypeNode: Message {
     active = c.pointee.active != 0
     localizedNames = CFields.messages(c.pointee.localized_names, c.pointee.n_localized_names)
     position = c.pointee.position
+    version = c.pointee.version
   }
 
   /// Writes a `Handoff__Tickets__V1__TypeNode` into the arena.
@@ -255,6 +260,7 @@ package struct TypeNode: Message {
         to: UnsafeMutablePointer<Handoff__Tickets__V1__LocalizedName>?.self)
     }
     c.pointee.position = position
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -354,14 +360,17 @@ package struct UpdateSubmissionTypeRequest: Message {
   package var submissionType: TypeNode?
   /// What to change: `display_name`, `active`, `localized_names`, `position`.
   package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(submissionType: TypeNode? = nil, updateMask: FieldMask? = nil) {
+  package init(submissionType: TypeNode? = nil, updateMask: FieldMask? = nil, version: Int64 = 0) {
     self.submissionType = submissionType
     self.updateMask = updateMask
+    self.version = version
   }
 
   /// The type `handoff.tickets.v1.UpdateSubmissionTypeRequest`.
@@ -376,6 +385,7 @@ package struct UpdateSubmissionTypeRequest: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateSubmissionTypeRequest.self)
     submissionType = CFields.message(c.pointee.submission_type)
     updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
   }
 
   /// Writes a `Handoff__Tickets__V1__UpdateSubmissionTypeRequest` into the arena.
@@ -390,6 +400,7 @@ package struct UpdateSubmissionTypeRequest: Message {
       c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
         to: Google__Protobuf__FieldMask.self)
     }
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -398,7 +409,7 @@ package struct UpdateSubmissionTypeRequest: Message {
 package struct DeleteSubmissionTypeRequest: Message {
   /// `services/{service}/submissionTypes/{id}`.
   package var name: String = ""
-  /// Deactivates what tickets or templates use, in place of refusing.
+  /// Deactivates what tickets use, in place of refusing.
   package var deactivateIfUsed: Bool = false
 
   /// Leaves every field at its default.
@@ -487,14 +498,17 @@ package struct UpdateProcessingTypeRequest: Message {
   package var processingType: TypeNode?
   /// What to change: `display_name`, `active`, `position`.
   package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(processingType: TypeNode? = nil, updateMask: FieldMask? = nil) {
+  package init(processingType: TypeNode? = nil, updateMask: FieldMask? = nil, version: Int64 = 0) {
     self.processingType = processingType
     self.updateMask = updateMask
+    self.version = version
   }
 
   /// The type `handoff.tickets.v1.UpdateProcessingTypeRequest`.
@@ -509,6 +523,7 @@ package struct UpdateProcessingTypeRequest: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateProcessingTypeRequest.self)
     processingType = CFields.message(c.pointee.processing_type)
     updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
   }
 
   /// Writes a `Handoff__Tickets__V1__UpdateProcessingTypeRequest` into the arena.
@@ -523,6 +538,7 @@ package struct UpdateProcessingTypeRequest: Message {
       c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
         to: Google__Protobuf__FieldMask.self)
     }
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -531,7 +547,7 @@ package struct UpdateProcessingTypeRequest: Message {
 package struct DeleteProcessingTypeRequest: Message {
   /// `services/{service}/processingTypes/{id}`.
   package var name: String = ""
-  /// Deactivates what tickets or templates use, in place of refusing.
+  /// Deactivates what tickets, templates or running batches use, in place of refusing.
   package var deactivateIfUsed: Bool = false
 
   /// Leaves every field at its default.

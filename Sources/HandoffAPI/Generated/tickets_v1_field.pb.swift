@@ -391,15 +391,23 @@ package struct Form: Message {
   package var customerFields: [Field] = []
   /// What agents fill, in order.
   package var agentFields: [Field] = []
+  /// Grows whenever it is said anew which customer fields the type asks for.
+  package var version: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(submissionType: String = "", customerFields: [Field] = [], agentFields: [Field] = []) {
+  package init(
+    submissionType: String = "",
+    customerFields: [Field] = [],
+    agentFields: [Field] = [],
+    version: Int64 = 0
+  ) {
     self.submissionType = submissionType
     self.customerFields = customerFields
     self.agentFields = agentFields
+    self.version = version
   }
 
   /// The type `handoff.tickets.v1.Form`.
@@ -415,6 +423,7 @@ package struct Form: Message {
     submissionType = CFields.string(c.pointee.submission_type)
     customerFields = CFields.messages(c.pointee.customer_fields, c.pointee.n_customer_fields)
     agentFields = CFields.messages(c.pointee.agent_fields, c.pointee.n_agent_fields)
+    version = c.pointee.version
   }
 
   /// Writes a `Handoff__Tickets__V1__Form` into the arena.
@@ -434,6 +443,7 @@ package struct Form: Message {
       c.pointee.agent_fields = try arena.messages(agentFields).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__Field>?.self)
     }
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -668,7 +678,7 @@ package struct UpdateFieldRequest: Message {
 package struct DeleteFieldRequest: Message {
   /// `services/{service}/fields/{id}`.
   package var name: String = ""
-  /// Deactivates a field that tickets have values in, in place of refusing.
+  /// Deactivates a field that is in use, in place of refusing.
   package var deactivateIfUsed: Bool = false
 
   /// Leaves every field at its default.
@@ -749,14 +759,17 @@ package struct UpdateFormRequest: Message {
   package var submissionType: String = ""
   /// All its customer fields in order: `services/{service}/fields/{id}`, at most 300.
   package var customerFields: [String] = []
+  /// The version of the form that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(submissionType: String = "", customerFields: [String] = []) {
+  package init(submissionType: String = "", customerFields: [String] = [], version: Int64 = 0) {
     self.submissionType = submissionType
     self.customerFields = customerFields
+    self.version = version
   }
 
   /// The type `handoff.tickets.v1.UpdateFormRequest`.
@@ -771,6 +784,7 @@ package struct UpdateFormRequest: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateFormRequest.self)
     submissionType = CFields.string(c.pointee.submission_type)
     customerFields = CFields.strings(c.pointee.customer_fields, c.pointee.n_customer_fields)
+    version = c.pointee.version
   }
 
   /// Writes a `Handoff__Tickets__V1__UpdateFormRequest` into the arena.
@@ -786,6 +800,7 @@ package struct UpdateFormRequest: Message {
       c.pointee.customer_fields = try arena.strings(
         customerFields, "handoff.tickets.v1.UpdateFormRequest.customer_fields")
     }
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -190,7 +190,7 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Changes a submission type. Administrators only.
   ///
-  /// Errors: TYPE_NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: TYPE_NOT_FOUND, ALREADY_EXISTS, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   func updateSubmissionType(_ request: UpdateSubmissionTypeRequest, _ call: CallContext) async throws -> TypeNode
 
   /// Deletes a submission type with everything below it. Administrators only.
@@ -221,7 +221,11 @@ package protocol TicketServiceProvider: Sendable {
   /// REQUEST_INVALID.
   func updateField(_ request: UpdateFieldRequest, _ call: CallContext) async throws -> Field
 
-  /// Deletes a field. Administrators only. Errors: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
+  /// Deletes a field. Administrators only.
+  ///
+  /// It is in use when tickets have values in it, when a form asks for it, or when a template of the service has its
+  /// code;
+  /// the error's `used_by` says which. Errors: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
   func deleteField(_ request: DeleteFieldRequest, _ call: CallContext) async throws -> Empty
 
   /// Returns the form of a submission type; that of an issue service also for who escalates to it.
@@ -231,7 +235,7 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Says which customer fields a submission type asks for. Administrators only.
   ///
-  /// Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   func updateForm(_ request: UpdateFormRequest, _ call: CallContext) async throws -> Form
 
   /// Returns the form of a ticket with its values. Errors: TICKET_NOT_FOUND.
@@ -762,7 +766,7 @@ package struct TicketServiceClient: Sendable {
 
   /// Changes a submission type. Administrators only.
   ///
-  /// Errors: TYPE_NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: TYPE_NOT_FOUND, ALREADY_EXISTS, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   package func updateSubmissionType(
     _ request: UpdateSubmissionTypeRequest,
     _ options: CallOptions
@@ -824,7 +828,11 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/UpdateField", request, options)
   }
 
-  /// Deletes a field. Administrators only. Errors: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
+  /// Deletes a field. Administrators only.
+  ///
+  /// It is in use when tickets have values in it, when a form asks for it, or when a template of the service has its
+  /// code;
+  /// the error's `used_by` says which. Errors: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
   package func deleteField(_ request: DeleteFieldRequest, _ options: CallOptions) async throws -> Empty {
     try await channel.unary("/handoff.tickets.v1.TicketService/DeleteField", request, options)
   }
@@ -838,7 +846,7 @@ package struct TicketServiceClient: Sendable {
 
   /// Says which customer fields a submission type asks for. Administrators only.
   ///
-  /// Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  /// Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   package func updateForm(_ request: UpdateFormRequest, _ options: CallOptions) async throws -> Form {
     try await channel.unary("/handoff.tickets.v1.TicketService/UpdateForm", request, options)
   }

@@ -166,6 +166,7 @@ package enum TextCopies {
       "reply_policy",
     ],
     "service_member": ["role"],
+    "setting_change": ["subject", "fields"],
     "submission_type": ["display_name"],
     "submission_type_translation": ["language", "display_name"],
     "template": ["title", "content", "search_code"],

@@ -1137,7 +1137,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__service__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__service__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__type_node__field_descriptors[7] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__type_node__field_descriptors[8] =
 {
   {
     "name",
@@ -1223,6 +1223,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__type_node__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__TypeNode, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__type_node__field_indices_by_name[] = {
   4,   /* field[4] = active */
@@ -1232,11 +1244,12 @@ static const unsigned handoff__tickets__v1__type_node__field_indices_by_name[] =
   0,   /* field[0] = name */
   1,   /* field[1] = parent */
   6,   /* field[6] = position */
+  7,   /* field[7] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__type_node__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__type_node__descriptor =
 {
@@ -1246,7 +1259,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__type_node__descriptor =
   "Handoff__Tickets__V1__TypeNode",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__TypeNode),
-  7,
+  8,
   handoff__tickets__v1__type_node__field_descriptors,
   handoff__tickets__v1__type_node__field_indices_by_name,
   1,  handoff__tickets__v1__type_node__number_ranges,
@@ -1355,7 +1368,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__create_submission_type_re
   (ProtobufCMessageInit) handoff__tickets__v1__create_submission_type_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__update_submission_type_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_submission_type_request__field_descriptors[3] =
 {
   {
     "submission_type",
@@ -1381,15 +1394,28 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__update_submission_ty
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateSubmissionTypeRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__update_submission_type_request__field_indices_by_name[] = {
   0,   /* field[0] = submission_type */
   1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__update_submission_type_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__update_submission_type_request__descriptor =
 {
@@ -1399,7 +1425,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__update_submission_type_re
   "Handoff__Tickets__V1__UpdateSubmissionTypeRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__UpdateSubmissionTypeRequest),
-  2,
+  3,
   handoff__tickets__v1__update_submission_type_request__field_descriptors,
   handoff__tickets__v1__update_submission_type_request__field_indices_by_name,
   1,  handoff__tickets__v1__update_submission_type_request__number_ranges,
@@ -1508,7 +1534,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__create_processing_type_re
   (ProtobufCMessageInit) handoff__tickets__v1__create_processing_type_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__update_processing_type_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_processing_type_request__field_descriptors[3] =
 {
   {
     "processing_type",
@@ -1534,15 +1560,28 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__update_processing_ty
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateProcessingTypeRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__update_processing_type_request__field_indices_by_name[] = {
   0,   /* field[0] = processing_type */
   1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__update_processing_type_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__update_processing_type_request__descriptor =
 {
@@ -1552,7 +1591,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__update_processing_type_re
   "Handoff__Tickets__V1__UpdateProcessingTypeRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__UpdateProcessingTypeRequest),
-  2,
+  3,
   handoff__tickets__v1__update_processing_type_request__field_descriptors,
   handoff__tickets__v1__update_processing_type_request__field_indices_by_name,
   1,  handoff__tickets__v1__update_processing_type_request__number_ranges,

@@ -1090,7 +1090,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__form_field__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__form_field__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__form__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__form__field_descriptors[4] =
 {
   {
     "submission_type",
@@ -1128,16 +1128,29 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__form__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Form, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__form__field_indices_by_name[] = {
   2,   /* field[2] = agent_fields */
   1,   /* field[1] = customer_fields */
   0,   /* field[0] = submission_type */
+  3,   /* field[3] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__form__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__form__descriptor =
 {
@@ -1147,7 +1160,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__form__descriptor =
   "Handoff__Tickets__V1__Form",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Form),
-  3,
+  4,
   handoff__tickets__v1__form__field_descriptors,
   handoff__tickets__v1__form__field_indices_by_name,
   1,  handoff__tickets__v1__form__number_ranges,
@@ -1498,7 +1511,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_form_request__descrip
   (ProtobufCMessageInit) handoff__tickets__v1__get_form_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__update_form_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_form_request__field_descriptors[3] =
 {
   {
     "submission_type",
@@ -1524,15 +1537,28 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__update_form_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateFormRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__update_form_request__field_indices_by_name[] = {
   1,   /* field[1] = customer_fields */
   0,   /* field[0] = submission_type */
+  2,   /* field[2] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__update_form_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__update_form_request__descriptor =
 {
@@ -1542,7 +1568,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__update_form_request__desc
   "Handoff__Tickets__V1__UpdateFormRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__UpdateFormRequest),
-  2,
+  3,
   handoff__tickets__v1__update_form_request__field_descriptors,
   handoff__tickets__v1__update_form_request__field_indices_by_name,
   1,  handoff__tickets__v1__update_form_request__number_ranges,

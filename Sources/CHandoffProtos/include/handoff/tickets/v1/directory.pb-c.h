@@ -175,10 +175,14 @@ struct  Handoff__Tickets__V1__TypeNode
    * Place among the nodes of the same parent, ascending.
    */
   int32_t position;
+  /*
+   * Grows with every change.
+   */
+  int64_t version;
 };
 #define HANDOFF__TICKETS__V1__TYPE_NODE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__type_node__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0, 0,NULL, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0, 0,NULL, 0, 0 }
 
 
 /*
@@ -235,10 +239,14 @@ struct  Handoff__Tickets__V1__UpdateSubmissionTypeRequest
    * What to change: `display_name`, `active`, `localized_names`, `position`.
    */
   Google__Protobuf__FieldMask *update_mask;
+  /*
+   * The version that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
 };
 #define HANDOFF__TICKETS__V1__UPDATE_SUBMISSION_TYPE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__update_submission_type_request__descriptor) \
-    , NULL, NULL }
+    , NULL, NULL, 0 }
 
 
 /*
@@ -252,7 +260,7 @@ struct  Handoff__Tickets__V1__DeleteSubmissionTypeRequest
    */
   char *name;
   /*
-   * Deactivates what tickets or templates use, in place of refusing.
+   * Deactivates what tickets use, in place of refusing.
    */
   protobuf_c_boolean deactivate_if_used;
 };
@@ -295,10 +303,14 @@ struct  Handoff__Tickets__V1__UpdateProcessingTypeRequest
    * What to change: `display_name`, `active`, `position`.
    */
   Google__Protobuf__FieldMask *update_mask;
+  /*
+   * The version that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
 };
 #define HANDOFF__TICKETS__V1__UPDATE_PROCESSING_TYPE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__update_processing_type_request__descriptor) \
-    , NULL, NULL }
+    , NULL, NULL, 0 }
 
 
 /*
@@ -312,7 +324,7 @@ struct  Handoff__Tickets__V1__DeleteProcessingTypeRequest
    */
   char *name;
   /*
-   * Deactivates what tickets or templates use, in place of refusing.
+   * Deactivates what tickets, templates or running batches use, in place of refusing.
    */
   protobuf_c_boolean deactivate_if_used;
 };

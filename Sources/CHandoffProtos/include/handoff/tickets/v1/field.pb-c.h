@@ -270,10 +270,14 @@ struct  Handoff__Tickets__V1__Form
    */
   size_t n_agent_fields;
   Handoff__Tickets__V1__Field **agent_fields;
+  /*
+   * Grows whenever it is said anew which customer fields the type asks for.
+   */
+  int64_t version;
 };
 #define HANDOFF__TICKETS__V1__FORM__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__form__descriptor) \
-    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0 }
 
 
 /*
@@ -391,7 +395,7 @@ struct  Handoff__Tickets__V1__DeleteFieldRequest
    */
   char *name;
   /*
-   * Deactivates a field that tickets have values in, in place of refusing.
+   * Deactivates a field that is in use, in place of refusing.
    */
   protobuf_c_boolean deactivate_if_used;
 };
@@ -431,10 +435,14 @@ struct  Handoff__Tickets__V1__UpdateFormRequest
    */
   size_t n_customer_fields;
   char **customer_fields;
+  /*
+   * The version of the form that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
 };
 #define HANDOFF__TICKETS__V1__UPDATE_FORM_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__update_form_request__descriptor) \
-    , (char *)protobuf_c_empty_string, 0,NULL }
+    , (char *)protobuf_c_empty_string, 0,NULL, 0 }
 
 
 /*

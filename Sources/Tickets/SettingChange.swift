@@ -1,0 +1,93 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// Something that administrators change and that has versions.
+enum SettingSubject: Sendable {
+  case service(ServiceID)
+  case type(Int64, TypeTree)
+  /// The form of a submission type.
+  case form(SubmissionTypeID)
+  case field(FieldID)
+  case template(TemplateID)
+
+  /// As `setting_change` names it.
+  var text: String {
+    switch self {
+    case .service(let id): "service/\(id)"
+    case .type(let id, .submission): "submission_type/\(id)"
+    case .type(let id, .processing): "processing_type/\(id)"
+    case .form(let id): "form/\(id)"
+    case .field(let id): "field/\(id)"
+    case .template(let id): "template/\(id)"
+    }
+  }
+}
+
+/// A change of a setting: who makes it, of which fields, and which version they saw.
+struct SettingChange: Sendable {
+  /// Versions of a subject that are remembered.
+  private static let kept: Int64 = 100
+
+  let service: ServiceID
+  let subject: SettingSubject
+  /// The names of the fields, as in the API.
+  let fields: [String]
+  /// Who runs the service.
+  let agent: AgentID
+  /// 0: whatever it is now.
+  let seen: Int64
+
+  init(
+    _ access: Access, _ subject: SettingSubject, _ fields: some Sequence<String>, seen: Int64 = 0
+  ) throws(ServiceError) {
+    service = access.service.id
+    self.subject = subject
+    self.fields = fields.sorted()
+    agent = try access.agent().agentID
+    self.seen = seen
+  }
+
+  /// Notes the version that the change made, in the change's own transaction.
+  func note(_ version: Int64, _ transaction: PostgresTransaction) async throws {
+    _ = try await transaction.batch([
+      """
+      INSERT INTO setting_change (service_id, subject, version, fields, agent_id)
+      VALUES (\(service), \(subject.text), \(version), \(fields), \(agent))
+      """,
+      """
+      DELETE FROM setting_change
+      WHERE service_id = \(service) AND subject = \(subject.text) AND version <= \(version - Self.kept)
+      """,
+    ])
+  }
+
+  /// What a writer is told who saw an older version than the current one: what has changed since, by whom and when.
+  ///
+  /// The metadata are those of a ticket's stale version: `current_version`, `seen_version`, `changed_fields`, and of
+  /// the last change `changed_by`, `changed_by_display_name` and `change_time`. What is not remembered is not told.
+  func stale(_ current: Int64, _ transaction: PostgresTransaction) async throws -> ServiceError {
+    var error = ServiceError(
+      .staleVersion, metadata: ["current_version": String(current), "seen_version": String(seen)])
+    let rows = try await transaction.query(
+      """
+      SELECT c.fields, c.agent_id, a.display_name, c.change_time
+      FROM setting_change AS c JOIN agent AS a ON a.id = c.agent_id
+      WHERE c.service_id = \(service) AND c.subject = \(subject.text) AND c.version > \(seen)
+      ORDER BY c.version DESC
+      """)
+    guard let last = rows.first else { return error }
+    var changed: [String] = []
+    for row in rows.reversed() {
+      for field in try row.strings(0) where !changed.contains(field) { changed.append(field) }
+    }
+    let name = try last.string(2)
+    error.message = "\(name) changed it meanwhile (\(changed.joined(separator: ", "))); read it again, then decide"
+    error.metadata["changed_fields"] = changed.joined(separator: ",")
+    error.metadata["changed_by"] = AgentName(id: try last.value(1)).description
+    error.metadata["changed_by_display_name"] = name
+    error.metadata["change_time"] = try last.instant(3).text
+    return error
+  }
+}
