@@ -124,8 +124,8 @@ import TicketLedger
     "UpdateTriggerSettings": "one choice, set whole", "UpdateSearchSettings": "as UpdateTriggerSettings",
     "UpdateAgent": "only the fields of the mask; the permission log says who was before",
     "UpdateMember": "as UpdateAgent", "UpdateGroup": "as UpdateAgent",
-    "UpdateSubmissionType": "only the fields of the mask, of which administrators are few",
-    "UpdateProcessingType": "as UpdateSubmissionType", "UpdateForm": "the list of fields, set whole",
+    "IngestMessage": "takes each message once", "AcceptInboundMail": "a decision, which is made once",
+    "RejectInboundMail": "as AcceptInboundMail", "RerunInboundMail": "as AcceptInboundMail",
   ]
 
   @Test("every method of the API that changes something takes the version that its caller saw, or has a reason not to")
