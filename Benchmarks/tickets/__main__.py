@@ -5,10 +5,13 @@ calls at its gateway, one after the other; the tables show milliseconds, and how
 
 load      what the seed says of its own speed, and the bytes that the index of texts takes
 lists     first page, page 100 and a deep page of every menu
-counters  GetCounters; its numbers against a recount over the table
+orders    first page and page 100 of the large menus, sorted by each column
+counters  GetCounters; its numbers against a recount over the table, and, at the most tickets, against another one
+          after random acts with 64 under way
 search    two syllables and one, of words in a known share of the tickets
-writes    the ledger's creations with the index of texts and without it
-memory    PSS of the tickets daemon after all of that
+memory    PSS of every process with 1,000 streams open and 64 calls under way
+acts      create, keep and process at 32 under way, against pgbench with the same rows; at the least number of tickets
+writes    what creations pay for the index of texts and for the counters; at the least number of tickets
 """
 
 import argparse
@@ -19,14 +22,16 @@ import sys
 from lib.machine import Machine, package
 from lib.processes import Failed
 from lib.tables import table
-from tickets import calls, place, writes
+from tickets import acts, calls, peer, place, streams, writes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PARTS = ("lists", "counters", "search", "writes", "memory")
+PARTS = ("lists", "orders", "counters", "search", "memory", "acts", "writes")
+COLUMNS = ("title", "priority desc", "state", "agent", "channel")
 # The words of `BulkWords`, and what is in every inquiry.
-WORDS = [("absent", "뷁뛝"), ("rare, 1 in 20,000", "쿼카"), ("medium, 1 in 500", "훌라"), ("frequent, 3 in 10", "적립"),
-         ("3 in 10 of the older half only", "폴더"), ("one syllable, frequent", "적"), ("one syllable, absent", "뷁"),
-         ("initial consonants, frequent", "ㅈㄹ"), ("initial consonants of a rare word", "ㅋㅋㅇㅎ"), ("three syllables", "적립금")]
+WORDS = [("absent", "뷁뛝"), ("rare, 1 in 20,000", "쿼카"), ("medium, 1 in 500", "훌라"),
+         ("frequent, 3 in 10", "적립"), ("3 in 10 of the older half only", "폴더"),
+         ("one syllable, frequent", "적"), ("one syllable, absent", "뷁"), ("initial consonants, frequent", "ㅈㄹ"),
+         ("initial consonants of a rare word", "ㅋㅋㅇㅎ"), ("three syllables", "적립금")]
 
 
 def arguments():
@@ -35,6 +40,10 @@ def arguments():
     parser.add_argument("--tickets", type=int, action="append",
                         help="how many; may be repeated (default: 10,000 and 1,000,000)")
     parser.add_argument("--calls", type=int, default=300, help="calls of each kind (default 300)")
+    parser.add_argument("--acts", type=int, default=100_000, help="random acts before the recount (default 100,000)")
+    parser.add_argument("--tickets-per-turn", type=int, default=3_200,
+                        help="tickets that ours and pgbench create, keep and process in a turn (default 3,200)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of ours and of pgbench (default 3)")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
     parser.add_argument("--programs", metavar="DIR", help="release builds to measure, instead of building them")
     return parser.parse_args()
@@ -55,32 +64,51 @@ class Reading:
 
     def __init__(self, count):
         self.count, self.loaded = count, []
-        self.lists, self.counters, self.search = {}, None, {}
-        self.recount = self.memory = None
+        self.lists, self.orders, self.counters, self.search = {}, {}, None, {}
+        self.recount = self.acted = self.memory = self.acts = self.writes = None
 
 
-def token_of_page(cluster, session, menu, number):
-    """The token of a page of 50, and how many pages there are before it; the last page that there is, at most."""
-    token = ""
-    for page in range(1, number):
-        answer = cluster.get(f"/v1/services/care/tickets?menu={menu}&pageSize=50&pageToken={token}", session)
-        following = answer.get("nextPageToken", "")
-        if not following:
-            return token, page
-        token = following
-    return token, number
+def token_of_page(cluster, session, menu, number, order=""):
+    """The token of a page of 50; None when there are fewer pages."""
+    token, left = "", (number - 1) * 50
+    while left:
+        size = min(200, left)
+        answer = cluster.get(f"/v1/services/care/tickets?menu={menu}&pageSize={size}&pageToken={token}"
+                             f"&orderBy={order.replace(' ', '%20')}", session)
+        token, left = answer.get("nextPageToken", ""), left - size
+        if not token:
+            return None
+    return token
+
+
+def name_of(menu):
+    return menu.upper().replace(" ", "_").replace("-", "_")
 
 
 def read_lists(cluster, session, reading, options):
     for label in calls.MENUS:
-        menu = label.upper().replace(" ", "_").replace("-", "_")
-        for wanted, number in (("first", 1), ("100", 100), ("deep", 1000)):
-            token, page = token_of_page(cluster, session, menu, number)
-            if wanted != "first" and page < number:
+        for wanted, number in (("first", 1), ("100", 100), ("1,000", 1_000), ("10,000", 10_000)):
+            # A deep page is read where it matters: in the menu that has every ticket.
+            if number == 10_000 and label != "all":
+                continue
+            token = token_of_page(cluster, session, name_of(label), number)
+            if token is None:
                 continue
             taken = calls.latencies(cluster, session, "ListTickets", calls.list_tickets(label, token), options.calls)
             reading.lists[label, wanted] = taken
         print(f"  {reading.count:,}: list {label}", flush=True)
+
+
+def read_orders(cluster, session, reading, options):
+    for label in ("all", "unassigned", "my resolved", "my groups", "escalated", "spam"):
+        for column in COLUMNS:
+            for wanted, number in (("first", 1), ("100", 100)):
+                token = token_of_page(cluster, session, name_of(label), number, column)
+                if token is not None:
+                    reading.orders[label, column, wanted] = calls.latencies(
+                        cluster, session, "ListTickets", calls.list_tickets(label, token, column),
+                        max(50, options.calls // 3))
+        print(f"  {reading.count:,}: orders of {label}", flush=True)
 
 
 def read_counters(cluster, postgres, session, reading, options):
@@ -90,6 +118,10 @@ def read_counters(cluster, postgres, session, reading, options):
     recount = dict(line.split("|") for line in postgres.sql(
         "SELECT state, count(*) FROM handoff.ticket WHERE service_id = 1 AND NOT is_spam GROUP BY state").split())
     reading.recount = {state: int(count) for state, count in recount.items()} == counted
+    if reading.count == max(options.tickets):
+        good, refused = acts.Actor(cluster, postgres).at_random(options.acts, seed=reading.count)
+        print(f"  {reading.count:,}: {good:,} random acts, {refused:,} refused", flush=True)
+        reading.acted = (good, refused, *acts.recount(postgres))
 
 
 def read_search(cluster, session, reading, options):
@@ -110,14 +142,22 @@ def measure(programs, count, options, parts):
         cluster, session = made.cluster, made.cluster.sign_in()
         if "lists" in parts:
             read_lists(cluster, session, reading, options)
-        if "counters" in parts:
-            read_counters(cluster, made.postgres, session, reading, options)
+        if "orders" in parts:
+            read_orders(cluster, session, reading, options)
         if "search" in parts:
             read_search(cluster, session, reading, options)
         if "memory" in parts:
-            reading.memory = cluster.pss_mb()
-        if "writes" in parts and count == min(options.tickets):
-            reading.writes = writes.compare(made.postgres, count)
+            newest = made.postgres.sql("SELECT max(id) FROM handoff.ticket WHERE service_id = 1").strip()
+            reading.memory = (cluster.pss_mb(), streams.memory(cluster, session, f"services/care/tickets/{newest}"))
+        if "counters" in parts:
+            read_counters(cluster, made.postgres, session, reading, options)
+        if count == min(options.tickets):
+            if "acts" in parts:
+                actor = acts.Actor(cluster, made.postgres)
+                reading.acts = peer.compare(
+                    made.place, cluster, made.postgres, actor, options.rounds, options.tickets_per_turn // 32 * 32)
+            if "writes" in parts:
+                reading.writes = writes.compare(made.postgres, count, options.rounds)
     return reading
 
 
@@ -131,27 +171,41 @@ def report(readings):
             if (menu, page) in reading.lists)]
             for menu, page in small.lists if all((menu, page) in reading.lists for reading in readings)]
         rows = [[*row, row[-1] / row[3]] for row in rows]
+        rows += [[menu, page, *_pair(small.lists[menu, page]), *[float("nan")] * (2 * len(readings) - 1)]
+                 for menu, page in small.lists if (menu, page) not in large.lists]
         rows += [[menu, page, float("nan"), float("nan"), *_pair(large.lists[menu, page]), float("nan")]
                  for menu, page in large.lists if (menu, page) not in small.lists] if len(readings) > 1 else []
         head = [f"{name} at {reading.count:,}" for reading in readings for name in ("p50", "p99")]
         sections.append("Lists: a page of 50, in ms.\n\n" + table(["menu", "page", *head, "p99 to p99"], rows))
+    if small.orders:
+        rows = [[menu, column, page, *(number for reading in readings for number in (
+            _pair(reading.orders[menu, column, page]) if (menu, column, page) in reading.orders
+            else [float("nan")] * 2))] for menu, column, page in large.orders]
+        rows = [[*row, row[-1] / row[4]] for row in rows]
+        head = [f"{name} at {reading.count:,}" for reading in readings for name in ("p50", "p99")]
+        sections.append("Orders: a page of 50, in ms.\n\n" + table(["menu", "by", "page", *head, "p99 to p99"], rows))
     if small.counters:
         rows = [[f"{reading.count:,}", *_pair(reading.counters), calls.at(reading.counters, 99) / calls.at(
             small.counters, 99), "equal" if reading.recount else "NOT EQUAL"] for reading in readings]
         sections.append("Counters, in ms.\n\n" + table(["tickets", "p50", "p99", "p99 to p99", "recount"], rows))
+        rows = [[f"{reading.count:,}", *(f"{number:,}" for number in reading.acted)]
+                for reading in readings if reading.acted]
+        sections.append(
+            "Random acts, 64 under way, and then a recount of every holder's states and of every minute.\n\n" + table(
+                ["tickets", "acts", "refused", "states that differ", "minutes that differ"], rows))
     if small.search:
         rows = [[label, condition, *(number for reading in readings for number in (
             reading.search[label, condition][0], *_pair(reading.search[label, condition][1])))]
             for label, condition in small.search]
         head = [f"{name} at {reading.count:,}" for reading in readings for name in ("found", "p50", "p99")]
         sections.append("Search: the first page of 50, over all times, in ms.\n\n" + table(["words", "in", *head], rows))
-    for reading in readings:
-        if getattr(reading, "writes", None):
-            sections.append(reading.writes)
+    sections += [section for reading in readings for section in (reading.acts, reading.writes) if section]
     if large.memory:
-        rows = [[name, *(reading.memory[name] for reading in readings)] for name in sorted(large.memory)]
-        sections.append("Memory in MB (PSS).\n\n" + table(
-            ["process", *(f"at {reading.count:,}" for reading in readings)], rows))
+        rows = [[name, *(memory[name] for reading in readings for memory in reading.memory)]
+                for name in sorted(large.memory[1])]
+        title = f"Memory in MB (PSS), before and with {streams.SUBSCRIBERS:,} streams and {streams.UNDER_WAY} calls."
+        sections.append(title + "\n\n" + table(
+            ["process", *(f"{when} at {reading.count:,}" for reading in readings for when in ("before", "with"))], rows))
     return sections
 
 

@@ -32,9 +32,10 @@ def framed(message):
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-def list_tickets(menu, token=""):
+def list_tickets(menu, token="", order=""):
     """handoff.tickets.v1.ListTicketsRequest of 50 tickets"""
-    return framed(text(1, "services/care") + whole(2, MENUS[menu]) + whole(6, 50) + (text(7, token) if token else b""))
+    return framed(text(1, "services/care") + whole(2, MENUS[menu]) + whole(6, 50) + (text(7, token) if token else b"")
+                  + (text(9, order) if order else b""))
 
 
 def search(condition, words, any_time=True):

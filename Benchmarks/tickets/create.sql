@@ -30,6 +30,7 @@ WITH source AS (
 ), counted AS (
   INSERT INTO handoff.ticket_count_change (service_id, minute, agent_id, state, change)
   SELECT c.service_id, date_trunc('minute', clock_timestamp()), 0, 'UNASSIGNED', 1 FROM changed AS c
+  WHERE :counted::integer = 1
 ), searched AS (
   INSERT INTO handoff.ticket_search (service_id, ticket_id, place, create_time, tokens)
   SELECT c.service_id, c.id, x.place, clock_timestamp(), x.tokens

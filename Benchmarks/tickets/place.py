@@ -24,6 +24,8 @@ class Seeded(Cluster):
         if done.returncode != 0:
             raise Failed(f"handoff seed: {done.stdout[-3000:]}")
         self.said = done.stdout
+        # Assignment would take the tickets that are to be kept; what triggers cost is told by `scripts/bench cluster`.
+        postgres.sql("UPDATE handoff.trigger_rule SET is_active = false")
 
 
 class Place:
@@ -31,14 +33,14 @@ class Place:
 
     def __init__(self, programs, count):
         self._programs, self._count = programs, count
-        self._place = tempfile.mkdtemp(prefix="handoff-bench-", dir="/tmp")
-        os.chmod(self._place, 0o755)
+        self.place = tempfile.mkdtemp(prefix="handoff-bench-", dir="/tmp")
+        os.chmod(self.place, 0o755)
         self.postgres = self.cluster = None
 
     def __enter__(self):
         try:
-            self.postgres = Postgres(self._place)
-            self.cluster = Seeded(self._programs, self.postgres, self._place, self._count)
+            self.postgres = Postgres(self.place)
+            self.cluster = Seeded(self._programs, self.postgres, self.place, self._count)
         except BaseException:
             self.__exit__()
             raise
@@ -63,4 +65,4 @@ class Place:
             self.cluster.stop()
         if self.postgres:
             self.postgres.stop()
-        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)

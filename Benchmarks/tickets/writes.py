@@ -1,4 +1,7 @@
-"""What the index of texts costs who creates tickets: the same rows with it and without it, by pgbench."""
+"""What the index of texts and the counters cost who creates tickets: the same rows with them and without, by pgbench.
+
+The cluster runs meanwhile, so that whoever folds the counters is in the writers' way as ever.
+"""
 
 import os
 import re
@@ -10,10 +13,10 @@ from lib.tables import median, table
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def _rate(postgres, count, indexed, seconds):
+def _rate(postgres, count, clients, seconds, indexed, counted):
     done = subprocess.run(
-        ["pgbench", "-n", "-h", postgres.socket, "-U", "handoff", "-M", "prepared", "-c", "32", "-j", "2", "-T",
-         str(seconds), "-D", f"tickets={count * 9 // 10}", "-D", f"indexed={indexed}",
+        ["pgbench", "-n", "-h", postgres.socket, "-U", "handoff", "-M", "prepared", "-c", str(clients), "-j", "2", "-T",
+         str(seconds), "-D", f"tickets={count * 9 // 10}", "-D", f"indexed={indexed}", "-D", f"counted={counted}",
          "-f", os.path.join(HERE, "create.sql"), "handoff"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
@@ -21,8 +24,14 @@ def _rate(postgres, count, indexed, seconds):
     return float(re.search(r"tps = ([\d.]+)", done.stdout).group(1))
 
 
-def compare(postgres, count, rounds=3, seconds=8):
-    pairs = [(_rate(postgres, count, 1, seconds), _rate(postgres, count, 0, seconds)) for _ in range(rounds)]
-    return ("The price of the index: creations a second, 32 clients.\n\n" + table(
-        ["with it", "without it", "ratio"],
-        [[median(one for one, _ in pairs), median(two for _, two in pairs), median(one / two for one, two in pairs)]]))
+def compare(postgres, count, rounds=5, seconds=6):
+    rows = []
+    for label, clients, with_it, without_it in (
+            ("the index of texts", 32, (1, 1), (0, 1)), ("the counters", 64, (1, 1), (1, 0))):
+        pairs = [(_rate(postgres, count, clients, seconds, *with_it), _rate(postgres, count, clients, seconds, *without_it))
+                 for _ in range(rounds)]
+        rows.append([label, clients, median(one for one, _ in pairs), median(two for _, two in pairs),
+                     median(one / two for one, two in pairs)])
+        print(f"  {count:,}: price of {label}", flush=True)
+    return ("What creating a ticket pays: creations a second, by pgbench.\n\n" + table(
+        ["for", "writers", "with it", "without it", "ratio"], rows))
