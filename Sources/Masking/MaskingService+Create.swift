@@ -29,16 +29,15 @@ extension MaskingService {
     var masked: [Mask] = []
     var titleAndCustomer: [String: String] = [:]
     let ids = try await newMaskIDs(spans.count, deadline: call.deadline)
-    let entryTexts = MaskStore.entryTexts(spans.entries, of: name.id, service)
-    let guess = try await guess(spans, entryTexts, name, service, call.deadline)
     let written = try await ledger.performLinked(
       on: name, access: access, version: request.version, idempotency: claim,
-      reading: [entryTexts] + (guess?.queries ?? []), deadline: call.deadline
-    ) { tickets, rows, transaction in
+      reading: [
+        MaskStore.entryTexts(spans.entries, of: name.id, service),
+        CopyStore.texts(of: name.id, service, holding: spans), MaskStore.activePlaces(onFamilyOf: name.id, service),
+      ], deadline: call.deadline
+    ) { tickets, rows, _ in
       let requested = try spans.read(from: tickets.own, entries: try rows[0].map { (try $0.value(0), try $0.value(1)) })
-      let search = CopySearch(requested, on: tickets.all.map(\.link))
-      let found = search == guess ? Array(rows[1...]) : try await transaction.batch(search.queries)
-      let plan = try plan(requested, found)
+      let plan = try plan(requested, texts: rows[1], places: rows[2])
       masked = masks(of: plan, ids, name, by: agent, at: tickets.own.readTime)
       titleAndCustomer = plan.ownFields(of: tickets.own)
       return try change(plan, ids, on: tickets, name, access, by: agent)
@@ -49,23 +48,12 @@ extension MaskingService {
     return CreateMasksResponse(masks: masked, ticket: try await ledger.message(for: ticket, deadline: call.deadline))
   }
 
-  /// What is likely to be looked for once the ticket is locked, so that the search can travel with the locking; nil for
-  /// a ticket that an escalation ties to others, and when the spans do not fit the texts as they are now.
-  private func guess(
-    _ spans: RequestedSpans, _ entryTexts: Query, _ name: TicketName, _ service: ServiceID, _ deadline: Deadline
-  ) async throws -> CopySearch? {
-    let found = try await ledger.ticket(name.id, of: service, with: [entryTexts], deadline: deadline)
-    guard let found, found.ticket.source == nil, found.ticket.target == nil else { return nil }
-    let texts = try found.rows[0].map { (EntryID(try $0.int64(0)), try $0.string(1)) }
-    return (try? spans.read(from: found.ticket, entries: texts)).map { CopySearch($0, on: [found.ticket.link]) }
-  }
-
-  /// Works out what becomes of every copy of the spans' words, from what the search has found.
-  private func plan(_ requested: [RequestedSpan], _ rows: [Rows]) throws -> MaskingPlan {
-    let earlier = Dictionary(grouping: try rows[1].compactMap(MaskPlace.init), by: \.address)
+  /// Works out what becomes of every copy of the spans' words, from the texts that hold them and the places of masks.
+  private func plan(_ requested: [RequestedSpan], texts: Rows, places: Rows) throws -> MaskingPlan {
+    let earlier = Dictionary(grouping: try places.compactMap(MaskPlace.init), by: \.address)
     var plan = MaskingPlan(requested)
     var records: Set<String> = []
-    for stored in try rows[0].compactMap(CopyStore.storedText) {
+    for stored in try texts.compactMap(CopyStore.storedText) {
       // Two tickets of one customer lead to the same record.
       if stored.address.copy.relation == .record,
         !records.insert("\(stored.address.copy.name)/\(stored.address.row)").inserted
@@ -135,25 +123,6 @@ extension MaskingService {
       if let record { masks.append(message(record, name)) }
     }
     return masks
-  }
-}
-
-/// A search for the copies of words on tickets, and for the masks that lie on those tickets.
-private struct CopySearch: Equatable, Sendable {
-  private let links: Set<TicketLink>
-  private let fields: [String]
-  private let words: [String]
-
-  init(_ requested: [RequestedSpan], on links: [TicketLink]) {
-    self.links = Set(links)
-    fields = requested.map(\.field)
-    words = requested.map(\.words)
-  }
-
-  /// The statements: the texts, and the places of masks.
-  var queries: [Query] {
-    let links = Array(links)
-    return [CopyStore.texts(of: links, reachedBy: fields, holding: words), MaskStore.activePlaces(on: links)]
   }
 }
 

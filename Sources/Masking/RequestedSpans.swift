@@ -1,5 +1,6 @@
 import HandoffAPI
 import PersonalData
+import Postgres
 import ServiceKit
 import TicketLedger
 
@@ -46,6 +47,50 @@ struct RequestedSpans: Sendable {
 
   /// The entries that have spans.
   var entries: [EntryID] { Array(Set(spans.compactMap(\.entry))) }
+
+  /// The fields that have spans.
+  var fields: [String] { Array(Set(spans.map(\.field))) }
+
+  /// The words of the spans as a query of one column: what stands in the texts at the time. A span that lies outside
+  /// its text has fewer words or none, and ``read(from:entries:)`` refuses it.
+  func words(of ticket: TicketID, _ service: ServiceID) -> Query {
+    let inEntries = spans.compactMap { wanted in wanted.entry.map { (entry: $0, span: wanted.span) } }
+    let inFields = spans.filter { $0.entry == nil }
+    var parts: [Query] = []
+    if !inEntries.isEmpty {
+      parts.append(
+        """
+        SELECT substr(e.body, s.start + 1, s.length)
+        FROM unnest(\(inEntries.map(\.entry)), \(Self.starts(inEntries.map(\.span))),
+          \(Self.lengths(inEntries.map(\.span)))) AS s (entry_id, start, length)
+        JOIN ticket_entry AS e ON e.service_id = \(service) AND e.ticket_id = \(ticket) AND e.id = s.entry_id
+        """)
+    }
+    if !inFields.isEmpty {
+      parts.append(
+        """
+        SELECT substr(CASE s.field \(unescaped: Self.columnOfField) END, s.start + 1, s.length)
+        FROM unnest(\(inFields.map(\.field)), \(Self.starts(inFields.map(\.span))),
+          \(Self.lengths(inFields.map(\.span)))) AS s (field, start, length)
+        JOIN ticket AS t ON t.service_id = \(service) AND t.id = \(ticket)
+        """)
+    }
+    return parts.count == 2 ? "\(fragment: parts[0]) UNION ALL \(fragment: parts[1])" : parts.first ?? "SELECT ''"
+  }
+
+  private static let columnOfField = TextCopies.all.filter { $0.relation == .original && $0.table == "ticket" }
+    .compactMap { copy in copy.field.map { "WHEN '\($0)' THEN t.\(copy.column)" } }.joined(separator: " ")
+
+  // No text is that long, and PostgreSQL's numbers are not wider than they must be.
+  private static let offsetMax = 1 << 24
+
+  private static func starts(_ spans: [ScalarSpan]) -> [Int32] {
+    spans.map { Int32(min(max($0.start, 0), offsetMax)) }
+  }
+
+  private static func lengths(_ spans: [ScalarSpan]) -> [Int32] {
+    spans.map { Int32(min(max($0.length, 0), offsetMax)) }
+  }
 
   /// Reads the words of the spans from their texts.
   ///

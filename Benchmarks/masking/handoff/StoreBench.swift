@@ -42,9 +42,10 @@ struct StoreBench {
   private func acts(_ rounds: Int) async throws {
     let line = "제 번호는 010-0000-1234이고 세탁기에서 물이 새요.\n"
     for _ in 0..<rounds {
-      let made = try await desk.newTicket(inquiry: line + String(repeating: "자세히 적습니다. ", count: 50))
+      let text = line + String(repeating: "자세히 적습니다. ", count: 50)
+      let made = try await desk.newTicket(inquiry: text)
       let entry = EntryName(ticket: made.name, id: made.inquiry).description
-      try await time("update") { try await update(made.ticket, made.inquiry) }
+      try await time("update") { try await update(made.ticket, made.inquiry, to: text + ".") }
       let span = TextSpan(entry: entry, start: 6, length: 13)
       var mask: Mask?
       try await time("mask") { mask = try await self.mask(span, on: made.name) }
@@ -66,15 +67,17 @@ struct StoreBench {
     return try await masking.createMasks(request, desk.call("CreateMasks", by: Desk.kim)).masks[0]
   }
 
-  /// What masking would be if all it did were to change the entry: the guarded write with its event, and the text.
-  private func update(_ ticket: TicketRecord, _ entry: EntryID) async throws {
+  /// What masking would be if all it did were to change the entry: the guarded write with its event, the text, and what
+  /// search finds it by.
+  private func update(_ ticket: TicketRecord, _ entry: EntryID, to text: String) async throws {
     let access = try await ledger.access(.agent(Desk.kim), serviceCode: "care", deadline: desk.deadline)
     let written = try await ledger.perform(
       on: TicketName(service: "care", id: ticket.id), access: access, deadline: desk.deadline
     ) { _ in
       var change = TicketChange(EventDraft(.masked, by: .agent(Desk.kim)))
       change.companions = [
-        "UPDATE ticket_entry SET body = body || '' WHERE service_id = \(ticket.serviceID) AND id = \(entry)"
+        "UPDATE ticket_entry SET body = \(text) WHERE service_id = \(ticket.serviceID) AND id = \(entry)",
+        SearchStatements.update(.entry(entry), of: ticket.link, to: text, receivedAt: ticket.createTime),
       ]
       return change
     }

@@ -6,40 +6,48 @@ import TicketLedger
 /// SQL over every column of the registry of copies: the one place where texts are found and changed, whatever table
 /// holds them.
 enum CopyStore {
-  /// All texts of tickets, in any column that masks of the fields reach, in which any of the words stand. Whether they
-  /// stand there as words is for ``SpanWords`` to say.
-  static func texts(of tickets: [TicketLink], reachedBy fields: [String], holding words: [String]) -> Query {
+  /// All texts of a ticket and of those that an escalation ties to it, in any column that masks of the spans' fields
+  /// reach, in which any of the spans' words stand. Whether they stand there as words is for ``SpanWords`` to say.
+  static func texts(of ticket: TicketID, _ service: ServiceID, holding spans: RequestedSpans) -> Query {
+    let fields = spans.fields
     let copies = TextCopies.all.enumerated().filter { _, copy in
       copy.relation == .snapshot || copy.places.contains(where: fields.contains)
     }
     let parts = copies.map { index, copy in
       """
-      SELECT \(index)::bigint, t.service_id, t.id, \(rowKey(copy)), x.\(copy.column), \(copy.leftWhen ?? "false")
-      FROM tickets AS t \(join(copy))
+      SELECT \(selected(index, copy))
+      FROM tickets AS t JOIN \(copy.table) AS x ON \(condition(copy))
       WHERE EXISTS (SELECT 1 FROM words WHERE strpos(lower(x.\(copy.column)), words.text) > 0)
       """
     }
     return """
-      WITH tickets AS (\(fragment: self.tickets(tickets))),
-        words AS (SELECT lower(w) AS text FROM unnest(\(words)) AS w)
+      WITH \(fragment: TicketLedger.family(of: ticket, service)), tickets AS (
+        SELECT t.service_id, t.id, t.organization_id, t.customer_id
+        FROM family JOIN ticket AS t ON t.service_id = family.service_id AND t.id = family.id
+      ), words AS MATERIALIZED (
+        SELECT lower(w.text) AS text FROM (\(fragment: spans.words(of: ticket, service))) AS w (text) WHERE w.text <> ''
+      )
       \(unescaped: parts.joined(separator: "\nUNION ALL\n"))
       """
   }
 
-  /// The texts at addresses.
-  static func texts(at addresses: [TextAddress]) -> [Query] {
-    let byCopy = Dictionary(grouping: addresses, by: \.copy)
-    return TextCopies.all.enumerated().compactMap { index, copy in
-      guard let addresses = byCopy[copy] else { return nil }
-      return """
-        SELECT \(unescaped: "\(index)::bigint, t.service_id, t.id, \(rowKey(copy)), x.\(copy.column),"
-        + " \(copy.leftWhen ?? "false")")
-        FROM (SELECT DISTINCT * FROM unnest(\(addresses.map(\.ticket.serviceID)), \(addresses.map(\.ticket.ticketID)))
-          AS t (service_id, id)) AS link
-        JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id \(unescaped: join(copy))
-        WHERE \(unescaped: rowKey(copy)) = ANY(\(Array(Set(addresses.map(\.row)))))
-        """
+  /// The texts in which the places of a mask lie, but for records of the customer.
+  static func texts(of mask: MaskID, _ service: ServiceID) -> Query {
+    let parts = TextCopies.all.enumerated().filter { $1.relation != .record }.map { index, copy in
+      """
+      SELECT \(selected(index, copy))
+      FROM places AS p JOIN ticket AS t ON t.service_id = p.ticket_service_id AND t.id = p.ticket_id
+      JOIN \(copy.table) AS x ON \(condition(copy)) AND \(rowKey(copy)) = p.row_key
+      WHERE p.text_column = '\(copy.name)'
+      """
     }
+    return """
+      WITH places AS MATERIALIZED (
+        SELECT DISTINCT ticket_service_id, ticket_id, text_column, row_key FROM mask_place
+        WHERE service_id = \(service) AND mask_id = \(mask) AND is_on
+      )
+      \(unescaped: parts.joined(separator: "\nUNION ALL\n"))
+      """
   }
 
   /// Reads a row of either; nil for a text that is not there.
@@ -98,15 +106,10 @@ enum CopyStore {
     return "\(text)"
   }
 
-  private static func tickets(_ links: [TicketLink]) -> Query {
-    """
-    SELECT t.service_id, t.id, t.organization_id, t.customer_id
-    FROM unnest(\(links.map(\.serviceID)), \(links.map(\.ticketID))) AS link (service_id, id)
-    JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id
-    """
+  /// The columns that ``storedText(_:)`` reads, of a ticket `t` and a row `x`.
+  private static func selected(_ index: Int, _ copy: TextCopy) -> String {
+    "\(index)::bigint, t.service_id, t.id, \(rowKey(copy)), x.\(copy.column), \(copy.leftWhen ?? "false")"
   }
-
-  private static func join(_ copy: TextCopy) -> String { "JOIN \(copy.table) AS x ON \(condition(copy))" }
 
   private static func condition(_ copy: TextCopy) -> String {
     copy.relation == .record

@@ -106,22 +106,32 @@ extension TicketLedger {
     return written(plan, resultIDs)
   }
 
-  /// Locks in the order of ids, so that two acts on linked tickets wait for each other instead of failing.
-  private static func locking(_ id: TicketID, _ service: ServiceID) -> Query {
+  /// A ticket and those that an escalation ties to it, as the rows (service_id, id) of the last of a few named queries,
+  /// `family`: to be put behind WITH.
+  package static func family(of id: TicketID, _ service: ServiceID) -> Query {
     """
-    WITH own AS (
+    own AS (
       SELECT service_id, id, source_service_id, source_ticket_id FROM ticket
       WHERE service_id = \(service) AND id = \(id)
-    ), family AS (
+    ), related AS (
       SELECT service_id, id FROM own
       UNION SELECT source_service_id, source_ticket_id FROM own WHERE source_ticket_id IS NOT NULL
       UNION SELECT o.service_id, o.id FROM own JOIN ticket AS o
         ON o.source_service_id = own.service_id AND o.source_ticket_id = own.id
       UNION SELECT o.service_id, o.id FROM own JOIN ticket AS o
         ON o.source_service_id = own.source_service_id AND o.source_ticket_id = own.source_ticket_id
+    ), family AS (
+      SELECT service_id, id FROM related ORDER BY 2 LIMIT \(linkedMax)
     )
+    """
+  }
+
+  /// Locks in the order of ids, so that two acts on linked tickets wait for each other instead of failing.
+  private static func locking(_ id: TicketID, _ service: ServiceID) -> Query {
+    """
+    WITH \(fragment: family(of: id, service))
     SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
-    WHERE (t.service_id, t.id) IN (SELECT service_id, id FROM family ORDER BY 2 LIMIT \(Self.linkedMax))
+    WHERE (t.service_id, t.id) IN (SELECT service_id, id FROM family)
     ORDER BY t.service_id, t.id FOR NO KEY UPDATE OF t
     """
   }
