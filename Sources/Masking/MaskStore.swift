@@ -67,6 +67,16 @@ struct MaskStore: Sendable {
     """
   }
 
+  /// The places of all masks that lie on texts of tickets.
+  static func activePlaces(on tickets: [TicketLink]) -> Query {
+    """
+    SELECT \(fragment: MaskPlace.columns)
+    FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS t (service_id, id)
+    JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
+    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
+    """
+  }
+
   /// The places of one mask of a ticket; none when it was taken off.
   static func activePlaces(of mask: MaskID, on ticket: TicketID, _ service: ServiceID) -> Query {
     """

@@ -26,19 +26,21 @@ extension MaskingService {
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
     var ownFields: [String: String] = [:]
-    let service = access.service.id
+    let itsPlaces = MaskStore.activePlaces(of: name.id, on: name.ticket.id, access.service.id)
+    // Where its asterisks stand hardly ever changes: what stands there travels with the locking.
+    let guess = try await ServiceError.translating {
+      PlaceSearch(try await ledger.pool.lookUp(itsPlaces, deadline: call.deadline).compactMap(MaskPlace.init))
+    }
     let written = try await ledger.performLinked(
       on: name.ticket, access: access, version: request.version, idempotency: claim,
-      reading: [
-        MaskStore.activePlaces(of: name.id, on: name.ticket.id, service),
-        MaskStore.activePlaces(onFamilyOf: name.ticket.id, service), CopyStore.texts(of: name.id, service),
-      ], deadline: call.deadline
-    ) { tickets, rows, _ in
+      reading: [itsPlaces] + guess.queries, deadline: call.deadline
+    ) { tickets, rows, transaction in
       let places = try rows[0].compactMap(MaskPlace.init)
       guard !places.isEmpty else { throw ServiceError(.maskNotFound) }
       let opened = try places.map { (place: $0, original: try keys.open($0)) }
-      let plan = UnmaskingPlan(
-        opened, texts: try rows[2].compactMap(CopyStore.storedText), earlier: try rows[1].compactMap(MaskPlace.init))
+      let search = PlaceSearch(places)
+      let found = search == guess ? Array(rows[1...]) : try await transaction.batch(search.queries)
+      let plan = try search.plan(opened, found)
       ownFields = plan.ownFields(of: tickets.own)
       return try change(plan, name, on: tickets, access, by: agent, reason)
     }
@@ -111,6 +113,30 @@ extension MaskingService {
       linked.others.append((other, TicketChange(event)))
     }
     return linked
+  }
+}
+
+/// A search for the texts in which a mask's places lie, and for all masks that lie on their tickets.
+private struct PlaceSearch: Equatable, Sendable {
+  private let addresses: Set<TextAddress>
+  private let tickets: Set<TicketLink>
+
+  init(_ places: [MaskPlace]) {
+    addresses = Set(places.map(\.address)).filter { $0.copy.relation != .record }
+    tickets = Set(places.map(\.address.ticket))
+  }
+
+  /// The statements: the places of masks, then the texts; none when there is no place.
+  var queries: [Query] {
+    guard !tickets.isEmpty else { return [] }
+    return [MaskStore.activePlaces(on: Array(tickets))] + CopyStore.texts(at: Array(addresses))
+  }
+
+  /// Works out what taking the mask off changes, from what the search has found.
+  func plan(_ opened: [(place: MaskPlace, original: String)], _ rows: [Rows]) throws -> UnmaskingPlan {
+    let texts = try rows.dropFirst().joined().compactMap(CopyStore.storedText)
+      .filter { addresses.contains($0.address) }
+    return UnmaskingPlan(opened, texts: texts, earlier: try rows[0].compactMap(MaskPlace.init))
   }
 }
 

@@ -31,23 +31,19 @@ enum CopyStore {
       """
   }
 
-  /// The texts in which the places of a mask lie, but for records of the customer.
-  static func texts(of mask: MaskID, _ service: ServiceID) -> Query {
-    let parts = TextCopies.all.enumerated().filter { $1.relation != .record }.map { index, copy in
-      """
-      SELECT \(selected(index, copy))
-      FROM places AS p JOIN ticket AS t ON t.service_id = p.ticket_service_id AND t.id = p.ticket_id
-      JOIN \(copy.table) AS x ON \(condition(copy)) AND \(rowKey(copy)) = p.row_key
-      WHERE p.text_column = '\(copy.name)'
-      """
+  /// The texts at addresses.
+  static func texts(at addresses: [TextAddress]) -> [Query] {
+    let byCopy = Dictionary(grouping: addresses, by: \.copy)
+    return TextCopies.all.enumerated().compactMap { index, copy in
+      guard let addresses = byCopy[copy] else { return nil }
+      return """
+        SELECT \(unescaped: selected(index, copy))
+        FROM (SELECT DISTINCT * FROM unnest(\(addresses.map(\.ticket.serviceID)), \(addresses.map(\.ticket.ticketID)))
+          AS t (service_id, id)) AS link
+        JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id JOIN \(unescaped: copy.table) AS x ON \(unescaped: condition(copy))
+        WHERE \(unescaped: rowKey(copy)) = ANY(\(Array(Set(addresses.map(\.row)))))
+        """
     }
-    return """
-      WITH places AS MATERIALIZED (
-        SELECT DISTINCT ticket_service_id, ticket_id, text_column, row_key FROM mask_place
-        WHERE service_id = \(service) AND mask_id = \(mask) AND is_on
-      )
-      \(unescaped: parts.joined(separator: "\nUNION ALL\n"))
-      """
   }
 
   /// Reads a row of either; nil for a text that is not there.
