@@ -13,13 +13,18 @@ enum CopyStore {
     let copies = TextCopies.all.enumerated().filter { _, copy in
       copy.relation == .snapshot || copy.places.contains(where: fields.contains)
     }
-    let parts = copies.map { index, copy in
-      """
-      SELECT \(selected(index, copy))
-      FROM tickets AS t JOIN \(copy.table) AS x ON \(condition(copy))
-      WHERE EXISTS (SELECT 1 FROM words WHERE strpos(lower(x.\(copy.column)), words.text) > 0)
-      """
-    }
+    // One part for the columns of a table: each part costs its share before it finds anything.
+    let parts = Dictionary(grouping: copies) { PartKey($0.element) }.sorted { $0.value[0].offset < $1.value[0].offset }
+      .map { _, copies in
+        let copy = copies[0].element
+        let columns = copies.map { "(\($0.offset)::bigint, x.\($0.element.column))" }.joined(separator: ", ")
+        return """
+          SELECT c.place, t.service_id, t.id, \(rowKey(copy)), c.text, \(copy.leftWhen ?? "false")
+          FROM tickets AS t JOIN \(copy.table) AS x ON \(condition(copy))
+          CROSS JOIN LATERAL (VALUES \(columns)) AS c (place, text)
+          WHERE EXISTS (SELECT 1 FROM words WHERE strpos(lower(c.text), words.text) > 0)
+          """
+      }
     return """
       WITH \(fragment: TicketLedger.family(of: ticket, service)), tickets AS (
         SELECT t.service_id, t.id, t.organization_id, t.customer_id
@@ -40,7 +45,8 @@ enum CopyStore {
         SELECT \(unescaped: selected(index, copy))
         FROM (SELECT DISTINCT * FROM unnest(\(addresses.map(\.ticket.serviceID)), \(addresses.map(\.ticket.ticketID)))
           AS t (service_id, id)) AS link
-        JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id JOIN \(unescaped: copy.table) AS x ON \(unescaped: condition(copy))
+        JOIN ticket AS t ON t.service_id = link.service_id AND t.id = link.id
+        JOIN \(unescaped: copy.table) AS x ON \(unescaped: condition(copy))
         WHERE \(unescaped: rowKey(copy)) = ANY(\(Array(Set(addresses.map(\.row)))))
         """
     }
@@ -105,6 +111,21 @@ enum CopyStore {
   /// The columns that ``storedText(_:)`` reads, of a ticket `t` and a row `x`.
   private static func selected(_ index: Int, _ copy: TextCopy) -> String {
     "\(index)::bigint, t.service_id, t.id, \(rowKey(copy)), x.\(copy.column), \(copy.leftWhen ?? "false")"
+  }
+
+  /// What columns have in common that are searched together.
+  private struct PartKey: Hashable {
+    let table: String
+    let keys: [String]
+    let rows: [String]
+    let leftWhen: String?
+
+    init(_ copy: TextCopy) {
+      table = copy.table
+      keys = copy.keys
+      rows = copy.rows
+      leftWhen = copy.leftWhen
+    }
   }
 
   private static func condition(_ copy: TextCopy) -> String {
