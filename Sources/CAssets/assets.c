@@ -61,6 +61,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0028_version_settings.sql"
 #include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0029_account_for_inbound_mail.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

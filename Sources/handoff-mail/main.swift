@@ -31,12 +31,13 @@ await runService(description) { process in
     vault: RawMailVault(masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress])),
     tokens: tokens, senders: senders,
     tickets: process.channel(to: "tickets", at: process.config[CommonKeys.ticketsAddress]), pool: blocking,
-    metrics: process.metrics,
     failed: { mail, error in
       process.log.warning(
         "inbound.deferred", ["mail": .integer(mail), "cause": .string(String(describing: error.cause ?? error))])
     })
   inbound.start(in: process)
+  InboundUpkeep(store: store, retention: process.config[MailKeys.rawRetention], metrics: process.metrics)
+    .start(in: process)
 
   let service = MailService(ledger: ledger, store: store, senders: senders, tokens: tokens, inbound: inbound)
   return ServiceParts([service.rpcService], callers: MailService.callerRules)

@@ -214,11 +214,30 @@ struct InboundTests {
     deep.body = (0..<1000).map { "--n\($0)\r\nContent-Type: multipart/mixed; boundary=n\($0 + 1)\r\n\r\n" }.joined()
     #expect(try await world.take(deep).reason == "TOO_DEEP")
     var many = InboundWorld.Letter()
-    many.headers = ["Cc: " + (0..<150).map { "u\($0)@example.com" }.joined(separator: ",\r\n ")]
+    many.headers = ["Cc: " + (0..<10_000).map { "u\($0)@example.com" }.joined(separator: ",\r\n ")]
     #expect(try await world.take(many).reason == "TOO_MANY_RECIPIENTS")
+    var bomb = InboundWorld.Letter()
+    bomb.headers = (0..<20_000).map { "X-Bomb-\($0): x" }
+    #expect(try await world.take(bomb).reason == "HEADER_TOO_LARGE")
     #expect(try await world.take(.init(from: "nobody")).reason == "NO_SENDER")
     #expect(try await world.take(.init()).state == .ticket)
-    #expect(try await world.accounts() == "true received=4 tickets=1 replies=0 suppressed=0 quarantined=3")
+    #expect(try await world.accounts() == "true received=5 tickets=1 replies=0 suppressed=0 quarantined=4")
+  }
+
+  @Test("a mail of 50 MB is refused while it comes in, and the next one is taken")
+  func huge() async throws {
+    let world = try await InboundWorld()
+    func hand(_ mail: [UInt8], times: Int) async throws -> InboundMail {
+      try await world.api.ingestMessage(world.options) { writer in
+        try await writer.send(IngestMessageRequest(part: .header(IngestMessageRequest.Header(parent: "services/care"))))
+        for _ in 0..<times { try await writer.send(IngestMessageRequest(part: .chunk(mail))) }
+      }
+    }
+    let piece = Array(repeating: UInt8(ascii: "x"), count: 250_000)
+    let refused = await #expect(throws: RPCError.self) { try await hand(piece, times: 200) }
+    #expect(refused.map { ServiceError($0).reason } == .bodyTooLarge)
+    #expect(try await hand(InboundWorld.Letter().bytes, times: 1).state == .ticket)
+    #expect(try await world.accounts() == "true received=1 tickets=1 replies=0 suppressed=0 quarantined=0")
   }
 
   @Test("a process that dies at any step leaves a mail that the next one finishes, once")

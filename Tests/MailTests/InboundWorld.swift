@@ -19,6 +19,8 @@ final class InboundWorld: Sendable {
   let service: MailService
   let tickets: TicketServiceClient
   let tokens: ReplyTokens
+  /// Mail itself, as the operator's tool calls it.
+  let api: MailServiceClient
 
   /// - Parameters:
   ///   - isTicketsReachable: false: tickets' address is a socket that nobody listens on.
@@ -54,9 +56,9 @@ final class InboundWorld: Sendable {
     }
     inbound = InboundMailProcessor(
       ledger: mail.mailLedger, store: mail.store, vault: vault, tokens: tokens, senders: mail.senders,
-      tickets: isTicketsReachable ? way(to: ticketService.rpcService, from: "mail") : nowhere, pool: mail.blocking,
-      metrics: Metrics())
+      tickets: isTicketsReachable ? way(to: ticketService.rpcService, from: "mail") : nowhere, pool: mail.blocking)
     service = MailService(ledger: mail.mailLedger, store: mail.store, senders: mail.senders, inbound: inbound)
+    api = MailServiceClient(way(to: service.rpcService, from: "operator"))
   }
 
   var options: CallOptions { CallOptions(deadline: TestDatabase.deadline) }

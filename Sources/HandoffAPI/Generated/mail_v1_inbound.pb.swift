@@ -54,7 +54,8 @@ package struct InboundMail: Message {
   package var state: InboundMail.State = InboundMail.State()
   /// Why it is suppressed or quarantined; empty otherwise.
   ///
-  /// Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED. Quarantined: UNKNOWN_SENDER,
+  /// Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined:
+  /// UNKNOWN_SENDER,
   /// FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS,
   /// UNREACHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW,
   /// NOT_A_MESSAGE.

@@ -29,8 +29,6 @@ package struct InboundMailProcessor: Sendable {
   let limits: ParseLimits
   private let failed: @Sendable (Int64, ServiceError) -> Void
   private let senderKey: HMACSHA256
-  private let received: Counter
-  private let outcomes: Metric<Counter>
 
   /// Works with the ledger's tables and other daemons.
   ///
@@ -40,7 +38,7 @@ package struct InboundMailProcessor: Sendable {
   ///   - failed: told what keeps a mail waiting.
   package init(
     ledger: TicketLedger, store: MailStore, vault: RawMailVault, tokens: ReplyTokens, senders: SenderChoice,
-    tickets: any RPCTransport, pool: BlockingPool, metrics: Metrics, limits: ParseLimits = ParseLimits(),
+    tickets: any RPCTransport, pool: BlockingPool, limits: ParseLimits = ParseLimits(),
     failed: @escaping @Sendable (_ mail: Int64, ServiceError) -> Void = { _, _ in }
   ) {
     self.ledger = ledger
@@ -53,9 +51,6 @@ package struct InboundMailProcessor: Sendable {
     self.limits = limits
     self.failed = failed
     senderKey = ledger.key.derivedKey(for: "senders of mails")
-    received = metrics.counter("handoff_mail_received_total", "Mails that came in, each counted once.").with()
-    outcomes = metrics.counter(
-      "handoff_mail_inbound_total", "Mails that came in, by what became of them.", labels: ["state"])
   }
 
   /// Stores a mail and decides it; one that is there already is told as it is.
@@ -77,10 +72,7 @@ package struct InboundMailProcessor: Sendable {
     let stored = try await store.storeInbound(
       identity: identity, account: account, contentHash: hash, sizeBytes: message.count, pieces: pieces,
       of: service.id, deadline: options.deadline)
-    if let stored {
-      received.add()
-      return try await process(stored, message, options)
-    }
+    if let stored { return try await process(stored, message, options) }
     guard
       let known = try await store.inbound(
         identity: identity, account: account, of: service.id, deadline: options.deadline)
@@ -108,9 +100,7 @@ package struct InboundMailProcessor: Sendable {
   func process(_ mail: InboundRecord, _ message: [UInt8]?, _ options: CallOptions) async throws -> InboundRecord {
     do {
       let decision = try await decision(on: mail, message, options)
-      guard let decided = try await store.decide(mail, decision, deadline: options.deadline) else { return mail }
-      outcomes.with(decided.state.rawValue.lowercased()).add()
-      return decided
+      return try await store.decide(mail, decision, deadline: options.deadline) ?? mail
     } catch is LeaseLost {
       return mail
     } catch let error as ServiceError {
@@ -132,7 +122,6 @@ package struct InboundMailProcessor: Sendable {
       return mail
     }
     let given = MailStore.Decision(state: .quarantined, reason: QuarantineReason.unreachable.rawValue)
-    outcomes.with("quarantined").add()
     return try await store.decide(mail, given, deadline: deadline) ?? mail
   }
 

@@ -35,9 +35,15 @@ package enum MailKeys {
     doc: "What your mail server takes as the beginning of an address's detail, so that replies to care+MARK@… come in;"
       + " none: it delivers no such addresses, and replies are known by their References alone.")
 
+  /// How long the bytes of mails that came in are kept.
+  package static let rawRetention = ConfigKey<Duration>.duration(
+    "HANDOFF_MAIL_RAW_RETENTION", default: "90d", range: .seconds(86_400) ... .seconds(3_650 * 86_400),
+    doc: "How long the sealed bytes of a mail that came in are kept after it was decided. A mail that no agent decided"
+      + " about for so long is suppressed.")
+
   /// The key table's rows.
   package static let all: [any AnyConfigKey] = [
-    smtpURL, smtpPasswordFile, spoolDirectory, senderAddress, replySeparator,
+    smtpURL, smtpPasswordFile, spoolDirectory, senderAddress, replySeparator, rawRetention,
   ]
 
   /// One of the two transports must be given.

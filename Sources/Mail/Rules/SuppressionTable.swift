@@ -16,6 +16,8 @@ package enum SuppressionReason: String, CaseIterable, Sendable {
   case list = "LIST"
   /// An agent turned it away.
   case rejected = "REJECTED"
+  /// No agent decided about it as long as it was kept.
+  case expired = "EXPIRED"
 }
 
 /// What a mail's header says about who wrote it: RFC 3834, RFC 2919, RFC 3464 and what mail programs made up.

@@ -97,7 +97,7 @@ extension MailService {
     }
     var mail = record.message(in: access.service)
     // What became a ticket is read there, with its masks.
-    guard record.state != .ticket, record.state != .reply else { return mail }
+    guard record.state != .ticket, record.state != .reply, record.hasRaw else { return mail }
     if let read = try await inbound.shown(record, call.onward()) {
       mail.sender = read.from.first?.address ?? ""
       mail.senderDisplayName = read.from.first?.displayName ?? ""
@@ -163,6 +163,7 @@ extension MailService {
     guard let record = try await store.inbound(id, of: access.service.id, deadline: call.deadline) else {
       return ServiceError(.messageNotFound)
     }
+    guard record.hasRaw else { return ServiceError(.transitionNotAllowed, "the mail is kept no longer") }
     return ServiceError(.transitionNotAllowed, "the mail is \(record.state.rawValue) by now; read it again")
   }
 

@@ -50,10 +50,13 @@ struct InboundRecord: Sendable {
   let receiveTime: Instant
   let decideTime: Instant?
   let deciderID: AgentID?
+  /// Whether its bytes are still kept.
+  let hasRaw: Bool
 
   static let columns: Query = """
     i.id, i.service_id, i.state, i.reason, i.ticket_id, i.account_id, i.content_hash, i.size_bytes, i.plan, \
-    i.attachment_ids, i.sealed_summary, i.attempt_count, i.failure_count, i.receive_time, i.decide_time, i.decider_id
+    i.attachment_ids, i.sealed_summary, i.attempt_count, i.failure_count, i.receive_time, i.decide_time, i.decider_id, \
+    i.has_raw
     """
 
   init(_ row: Row) throws(PostgresError) {
@@ -73,6 +76,7 @@ struct InboundRecord: Sendable {
     receiveTime = try row.value(13)
     decideTime = try row.value(14)
     deciderID = try row.value(15)
+    hasRaw = try row.bool(16)
   }
 }
 
@@ -227,7 +231,8 @@ extension MailStore {
     ).map { try InboundRecord($0) }
   }
 
-  /// Takes a decided mail up again under a lease for the caller; nil when it is in none of these states.
+  /// Takes a decided mail up again under a lease for the caller; nil when it is in none of these states, or its bytes
+  /// are kept no longer.
   func takeUpAgain(
     _ id: Int64, of service: ServiceID, from states: [InboundState], plan: InboundPlan, ticket: TicketID?,
     by agent: AgentID?, deadline: Deadline
@@ -238,7 +243,7 @@ extension MailStore {
         ticket_id = \(ticket), attachment_ids = '{}', attempt_count = i.attempt_count + 1,
         failure_count = i.attempt_count, decider_id = \(agent),
         due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
-      WHERE i.service_id = \(service) AND i.id = \(id) AND i.state = ANY(\(states.map(\.rawValue)))
+      WHERE i.service_id = \(service) AND i.id = \(id) AND i.state = ANY(\(states.map(\.rawValue))) AND i.has_raw
       RETURNING \(fragment: InboundRecord.columns)
       """, deadline: deadline
     ).first.map { try InboundRecord($0) }

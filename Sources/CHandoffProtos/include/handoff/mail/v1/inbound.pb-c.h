@@ -79,7 +79,7 @@ struct  Handoff__Mail__V1__InboundMail
   Handoff__Mail__V1__InboundMail__State state;
   /*
    * Why it is suppressed or quarantined; empty otherwise.
-   * Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED. Quarantined: UNKNOWN_SENDER,
+   * Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined: UNKNOWN_SENDER,
    * FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS,
    * UNREACHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW,
    * NOT_A_MESSAGE.

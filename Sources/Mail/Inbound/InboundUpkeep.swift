@@ -1,0 +1,108 @@
+package import EventLoop
+package import ServiceKit
+import Synchronization
+
+/// Keeps account of the mails that came in, for operators, and removes their bytes when their time is over.
+///
+/// Every process shows the same numbers, those of the whole cluster, as the last look found them. Any number of
+/// processes may do it; the bytes of a mail are removed once. May be used from any thread.
+package final class InboundUpkeep: Sendable {
+  private static let lookInterval: Duration = .seconds(10)
+  /// Looks between two removals.
+  private static let removalEvery = 30
+
+  private let store: MailStore
+  private let retention: Duration
+  private let removed: Counter
+  private let latest = Mutex(InboundAccounts())
+
+  /// Declares the metrics, which show zero until the first look.
+  ///
+  /// - Parameter retention: how long the bytes of a mail are kept after it was decided.
+  package init(store: MailStore, retention: Duration, metrics: Metrics) {
+    self.store = store
+    self.retention = retention
+    removed = metrics.counter(
+      "handoff_mail_raw_removed_total", "Mails whose bytes were removed because their time was over."
+    ).with()
+    metrics.observed("handoff_mail_received_total", "Mails that came in, each counted once.", type: .counter) {
+      [self] in
+      Double(accounts.received)
+    }
+    metrics.observed(
+      "handoff_mail_inbound", "Mails that came in, by what they are now.", labels: ["state"]
+    ) { [self] in
+      let accounts = accounts
+      return InboundState.allCases.map { ([$0.rawValue.lowercased()], Double(accounts[$0])) }
+    }
+    metrics.observed("handoff_mail_waiting_seconds", "How long the oldest mail waits to be decided.") { [self] in
+      accounts.waitingSeconds
+    }
+    metrics.observed("handoff_mail_raw_age_seconds", "For how long the oldest bytes of a mail are kept.") { [self] in
+      accounts.rawSeconds
+    }
+  }
+
+  /// What the last look found.
+  package var accounts: InboundAccounts { latest.withLock { $0 } }
+
+  /// Looks at the accounts.
+  ///
+  /// - Throws: the database's errors as `ServiceError`; the last numbers stay.
+  package func look(deadline: Deadline) async throws {
+    let found = try await store.inboundAccounts(deadline: deadline)
+    latest.withLock { $0 = found }
+  }
+
+  /// Removes the bytes of mails whose time is over.
+  ///
+  /// - Returns: of how many mails.
+  /// - Throws: the database's errors as `ServiceError`; the rest is removed the next time.
+  package func removeRawMails(deadline: Deadline) async throws -> Int {
+    var count = 0
+    while true {
+      let batch = try await store.removeRawMails(decidedBefore: retention, deadline: deadline)
+      removed.add(UInt64(batch))
+      count += batch
+      if batch < MailStore.rawRemovalMax { return count }
+    }
+  }
+
+  /// Does both for as long as the daemon runs.
+  package func start(in process: ServiceProcess) {
+    let loop = process.group.next()
+    let log = process.log
+    let task = Task(executorPreference: loop) {
+      var round = 0
+      while !Task.isCancelled {
+        do {
+          try await self.look(deadline: .after(Self.lookInterval))
+          if round.isMultiple(of: Self.removalEvery) {
+            _ = try await self.removeRawMails(deadline: .after(.seconds(50)))
+          }
+        } catch {
+          if Task.isCancelled { return }
+          log.warning("inbound_upkeep.failed", ["cause": .string(String(describing: error))])
+        }
+        round += 1
+        do { try await loop.sleep(for: Self.lookInterval) } catch { return }
+      }
+    }
+    process.onShutdown("inbound_upkeep") {
+      task.cancel()
+      await task.value
+    }
+  }
+}
+
+extension InboundAccounts {
+  fileprivate subscript(state: InboundState) -> Int64 {
+    switch state {
+    case .waiting: waiting
+    case .ticket: tickets
+    case .reply: replies
+    case .suppressed: suppressed
+    case .quarantined: quarantined
+    }
+  }
+}
