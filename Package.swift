@@ -59,6 +59,7 @@ let foundations: [Target] = [
   // Apart from ServiceKit, which therefore knows no database.
   library("ServiceDatabase", ["Postgres", "ServiceKit", "EventLoop"]),
   library("Outbound", ["EventLoop", "CCurl"]),
+  library("MessageJSON", ["Protobuf", "Crypto"]),
   library("PersonalData", []),
 ]
 
@@ -100,7 +101,10 @@ let services: [Target] = [
   // Sees tickets through the other daemons only, so it does without the ledger.
   library(
     "Gateway",
-    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto"],
+    [
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "MessageJSON", "Postgres", "ServiceDatabase",
+      "ServiceKit", "Crypto",
+    ],
     exclude: ["Migrations"]),
 ]
 
@@ -203,8 +207,8 @@ let testTargets: [Target] = [
   tests(
     "GatewayTests",
     [
-      "Gateway", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "ServiceKit", "Postgres", "RPC", "RPCProtos",
-      "Protobuf", "EventLoop",
+      "Gateway", "MessageJSON", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "ServiceKit", "Postgres", "RPC",
+      "RPCProtos", "Protobuf", "EventLoop",
     ],
     exclude: ["json_peer.py"]),
   tests(

@@ -1,4 +1,5 @@
 import HandoffAPI
+import MessageJSON
 import Protobuf
 package import RPC
 import ServiceKit

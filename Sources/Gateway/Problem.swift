@@ -1,3 +1,4 @@
+import MessageJSON
 import Protobuf
 import RPC
 import ServiceKit

@@ -1,4 +1,4 @@
-import Gateway
+import MessageJSON
 import Testing
 
 @Suite("JSON texts are read strictly")

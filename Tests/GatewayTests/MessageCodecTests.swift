@@ -1,5 +1,6 @@
 import Gateway
 import HandoffAPI
+import MessageJSON
 import Protobuf
 import RPCProtos
 import Testing

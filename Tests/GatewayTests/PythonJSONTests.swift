@@ -1,7 +1,7 @@
 import Foundation
-import Gateway
 import HandoffAPI
 import HandoffTestKit
+import MessageJSON
 import Protobuf
 import Testing
 
