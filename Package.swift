@@ -82,7 +82,10 @@ let services: [Target] = [
     exclude: ["Migrations"]),
   library(
     "Assignment",
-    ["HandoffAPI", "RPC", "RPCProtos", "Protobuf", "TicketLedger", "Postgres", "ServiceKit", "Crypto", "EventLoop"],
+    [
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "TicketLedger", "Postgres", "ServiceKit", "Crypto", "EventLoop",
+      "MessageJSON", "Outbound",
+    ],
     exclude: ["Migrations"]),
   library(
     "Mail",
@@ -201,8 +204,8 @@ let testTargets: [Target] = [
   tests(
     "AssignmentTests",
     [
-      "Assignment", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC",
-      "Protobuf", "EventLoop", "Crypto",
+      "Assignment", "Mail", "Masking", "Outbound", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "TicketLedger",
+      "ServiceKit", "Postgres", "RPC", "Protobuf", "EventLoop", "Crypto",
     ]),
   tests(
     "GatewayTests",
@@ -244,7 +247,7 @@ let testTargets: [Target] = [
     path: "Tests/LedgerTestKit", swiftSettings: swiftSettings),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",
-    exclude: ["smtp_server.py"],
+    exclude: ["https_receiver.py", "smtp_server.py"],
     swiftSettings: swiftSettings),
 ]
 

@@ -155,12 +155,7 @@ extension AssignmentService {
   }
 
   private static func email(_ agent: Agent) throws(ServiceError) -> String {
-    let email = try CanonicalText.line(agent.email, field: "agent.email", charactersMax: emailBytesMax)
-    let parts = email.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
-    guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), email.utf8.count <= emailBytesMax,
-      email.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
-    else { throw .invalid("agent.email", "must be an address such as name@example.com") }
-    return email
+    try EmailAddress.checked(agent.email, field: "agent.email")
   }
 
   private static func checkPassword(_ password: String, _ field: String, _ check: inout RequestCheck) {

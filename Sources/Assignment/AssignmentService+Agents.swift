@@ -5,7 +5,6 @@ import TicketLedger
 
 extension AssignmentService {
   /// Longest e-mail address, in bytes (RFC 5321 4.5.3.1.3, less the angle brackets).
-  static let emailBytesMax = 254
   private static let pageSizeDefault = 50
 
   /// Checks an agent's e-mail and password, and says who that is. It takes the same time whether or not there is such
@@ -15,7 +14,8 @@ extension AssignmentService {
   package func verifyCredential(_ request: VerifyCredentialRequest, _ call: CallContext) async throws -> Agent {
     var check = RequestCheck()
     check.require(
-      (1...Self.emailBytesMax).contains(request.email.utf8.count), "email", "must have 1 to \(Self.emailBytesMax) bytes"
+      (1...EmailAddress.bytesMax).contains(request.email.utf8.count), "email",
+      "must have 1 to \(EmailAddress.bytesMax) bytes"
     )
     check.require(
       (1...PasswordCheck.passwordBytesMax).contains(request.password.utf8.count), "password",

@@ -35,6 +35,8 @@ extension AssignmentService {
       }
     let simulation = TriggerSimulation(
       service: service, set: set, cause: cause ?? .created, contents: try await contents(of: tickets, set, call),
+      fields: try await triggers.fieldValues(
+        of: tickets.map(\.id), in: service.id, fields: set.program.compiled.fields, deadline: call.deadline),
       turns: try await turns(of: service, call))
     return try await simulation.run(tickets)
   }
@@ -105,6 +107,7 @@ struct TriggerSimulation {
   let set: TriggerSet
   let cause: TriggerCause
   let contents: [TicketID: String]
+  let fields: [TicketID: [Int64: [String]]]
   /// Where the cursors stand.
   let turns: [TurnCursor: Int64]
 
@@ -114,7 +117,7 @@ struct TriggerSimulation {
     for ticket in tickets where !ticket.isSpam {
       let context = PassContext(
         ticket: ticket, service: service, set: set, cause: cause, causeSequence: 0,
-        content: contents[ticket.id] ?? "")
+        content: contents[ticket.id] ?? "", fields: fields[ticket.id] ?? [:])
       var plan = TriggerPassPlan(context)
       try await plan.run { cursor in
         turns[cursor, default: 0] += 1
@@ -148,6 +151,7 @@ struct TriggerSimulation {
       }
       message.unassignedGroups = plan.records.filter { firing.events.contains($0.event) && $0.record.agent.isEmpty }
         .map(\.record.group)
+      message.sends = firing.sends
       return message
     }
   }

@@ -1,4 +1,5 @@
 package import HandoffAPI
+import Outbound
 package import RPC
 package import RPCProtos
 import ServiceKit
@@ -156,11 +157,28 @@ extension AssignmentService {
     for (field, reference) in reader.references where missing.contains(reference) {
       reader.check.require(false, field, reference.absence)
     }
+    try await checkCallbacks(&reader, of: service, call)
     try reader.check.done()
     var checked = wanted
     checked.displayName = displayName ?? ""
     checked.conditions = conditions
     return checked
+  }
+
+  /// Whether the URLs may be called, as far as they tell, and their receivers can know us by a signature. What a name
+  /// leads to is looked at whenever it is called.
+  private func checkCallbacks(
+    _ reader: inout TriggerReader, of service: ServiceRecord, _ call: CallContext
+  ) async throws {
+    for (field, url) in reader.urls {
+      guard let refusal = callbacks.rules.policy.refusal(of: url.host) else { continue }
+      reader.check.require(false, field, "must not lead to \(url.host), which is \(refusal); the operator can allow it")
+    }
+    guard let first = reader.urls.first,
+      try await callbacks.store.secrets(of: service.id, deadline: call.deadline) == nil
+    else { return }
+    reader.check.require(
+      false, first.field, "would not be signed: the service has no secret yet, which RotateCallbackSecret makes")
   }
 
   /// The service whose settings the caller may see and change.
@@ -211,6 +229,7 @@ extension TriggerReader.Reference {
     case .group: "is not a group of this service that can be chosen"
     case .submissionType: "is not a submission type of this service"
     case .processingType: "is not a processing type of this service"
+    case .field: "is not a field of this service"
     case .service: "is not a service of this organization"
     case .member: "is not an agent of the group"
     }

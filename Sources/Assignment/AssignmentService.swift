@@ -11,13 +11,15 @@ package struct AssignmentService: AssignmentServiceProvider {
   let triggers: TriggerStore
   let runner: TriggerRunner
   let passwords: PasswordCheck
+  let callbacks: Callbacks
   let records: AssignmentRecords
 
   /// Serves the ledger's tickets, and the agents of its database.
-  package init(ledger: TicketLedger, runner: TriggerRunner, passwords: PasswordCheck) {
+  package init(ledger: TicketLedger, runner: TriggerRunner, passwords: PasswordCheck, callbacks: Callbacks) {
     self.ledger = ledger
     self.runner = runner
     self.passwords = passwords
+    self.callbacks = callbacks
     agents = AgentStore(pool: ledger.pool)
     triggers = runner.store
     records = AssignmentRecords(pool: ledger.pool)
@@ -33,7 +35,7 @@ package struct AssignmentService: AssignmentServiceProvider {
         "ChangePassword", "CreateMember", "UpdateMember", "DeleteMember", "CreateGroup", "UpdateGroup", "DeleteGroup",
         "ListPermissionChanges", "UpdateTrigger", "ActivateTrigger", "DeactivateTrigger", "DeleteTrigger",
         "ReorderTriggers", "GetTriggerSettings", "UpdateTriggerSettings", "GetTriggerVocabulary", "ExplainAssignment",
-        "SimulateTriggers",
+        "SimulateTriggers", "GetCallbackSettings", "RotateCallbackSecret", "ListCallbacks", "ReplayCallback",
       ], callers: ["gateway", "operator"]),
     CallerRule("AssignmentService", ["VerifyCredential"], callers: ["gateway"]),
     CallerRule("AssignmentService", ["RunTriggers", "ForwardTicketOnBehalf"], callers: ["tickets"]),

@@ -63,6 +63,10 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0029_account_for_inbound_mail.sql"
 #include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0030_create_callbacks.sql"
+#include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0031_refer_triggers.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -25,6 +25,10 @@ static inline CURLcode handoff_curl_set_progress(CURL *easy, curl_xferinfo_callb
   return (curl_easy_setopt)(easy, CURLOPT_XFERINFOFUNCTION, value);
 }
 
+static inline CURLcode handoff_curl_set_opensocket(CURL *easy, curl_opensocket_callback value) {
+  return (curl_easy_setopt)(easy, CURLOPT_OPENSOCKETFUNCTION, value);
+}
+
 static inline CURLcode handoff_curl_get_long(CURL *easy, CURLINFO info, long *value) {
   return (curl_easy_getinfo)(easy, info, value);
 }

@@ -1,5 +1,6 @@
 import EventLoop
 import HandoffAPI
+import MessageJSON
 import Protobuf
 import RPC
 import ServiceKit

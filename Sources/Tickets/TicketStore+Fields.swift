@@ -120,7 +120,7 @@ extension TicketStore {
 
   /// Deletes a field that nothing uses; its code stays taken.
   ///
-  /// - Returns: who uses it, when it is in use: `tickets`, `forms`, `templates`.
+  /// - Returns: who uses it, when it is in use: `tickets`, `forms`, `templates`, active `triggers`.
   func deleteField(_ field: FieldRecord, in service: ServiceID, deadline: Deadline) async throws -> [String] {
     try await ServiceError.translating {
       try await pool.transaction(deadline: deadline) { transaction in
@@ -136,9 +136,11 @@ extension TicketStore {
           SELECT EXISTS (SELECT FROM ticket_field_value AS w
               WHERE w.service_id = \(service) AND w.field_id = \(field.id)),
             EXISTS (SELECT FROM field_placement AS p WHERE p.service_id = \(service) AND p.field_id = \(field.id)),
-            EXISTS (SELECT FROM template AS m WHERE m.service_id = \(service) AND position(\(code) IN m.content) > 0)
+            EXISTS (SELECT FROM template AS m WHERE m.service_id = \(service) AND position(\(code) IN m.content) > 0),
+            EXISTS (SELECT FROM trigger_reference AS r
+              WHERE r.service_id = \(service) AND r.field_id = \(field.id))
           """)[0]
-        let users = try ["tickets", "forms", "templates"].enumerated().filter {
+        let users = try ["tickets", "forms", "templates", "triggers"].enumerated().filter {
           try used.value($0.offset, as: Bool.self)
         }
         if users.isEmpty {

@@ -133,7 +133,7 @@ extension TicketStore {
       guard try rows[0].int64(0) > 0 else { throw ServiceError(.typeNotFound) }
       return try rows[0].int64(1) > 0
     } catch let error as PostgresError {
-      // What points to a node keeps it: tickets, and what links to processing types.
+      // What points to a node keeps it: tickets, active triggers, and what links to processing types.
       guard error.sqlState == "23503" else { throw ServiceError(postgres: error) }
       return false
     }

@@ -38,8 +38,8 @@ enum TypeTree: Sendable {
   /// What can use a node.
   var users: String {
     switch self {
-    case .submission: "tickets"
-    case .processing: "tickets, templates or a running batch"
+    case .submission: "tickets or active triggers"
+    case .processing: "tickets, templates, active triggers or a running batch"
     }
   }
 

@@ -6,18 +6,26 @@ import TicketLedger
 
 let description = ServiceDescription(
   "assignment", summary: "Who holds tickets: keeping, forwarding, triggers, and the agents themselves.", port: 7102,
-  keys: CommonKeys.database + [TicketLedger.keyFile], rules: [CommonKeys.databaseRule])
+  keys: CommonKeys.database + [TicketLedger.keyFile, CommonKeys.maskingAddress] + CallbackKeys.all,
+  rules: [CommonKeys.databaseRule])
 
 await runService(description) { process in
+  let rules = try process.config.callbackRules()
   let ledger = TicketLedger(process, pool: try await process.openDatabase())
   let runner = TriggerRunner(ledger: ledger, log: process.log, metrics: process.metrics)
   let waiting = WaitingTickets(runner, metrics: process.metrics)
   let departures = DepartureWorker(ledger: ledger, log: process.log, metrics: process.metrics)
+  let callbacks = Callbacks(
+    pool: ledger.pool, masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]),
+    rules: rules)
+  let delivery = CallbackDelivery(
+    ledger: ledger, callbacks: callbacks, log: process.log, metrics: process.metrics)
   let passwords = PasswordCheck()
   process.onShutdown("passwords") { passwords.shutdown() }
   process.onShutdown("triggers", runner.start(on: process.group))
+  process.onShutdown("callbacks", delivery.start(on: process.group))
   process.onShutdown("waiting tickets", waiting.start(on: process.group))
   process.onShutdown("departures", departures.start(on: process.group))
-  let service = AssignmentService(ledger: ledger, runner: runner, passwords: passwords)
+  let service = AssignmentService(ledger: ledger, runner: runner, passwords: passwords, callbacks: callbacks)
   return ServiceParts([service.rpcService], callers: AssignmentService.callerRules)
 }

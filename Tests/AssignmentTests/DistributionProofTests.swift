@@ -4,6 +4,7 @@ import HandoffTestKit
 import LedgerTestKit
 import Postgres
 import ServiceKit
+import Synchronization
 import Testing
 import TicketLedger
 
@@ -104,5 +105,137 @@ struct DistributionProofTests {
     // Four degrees of freedom: beyond 44 lies one run in a hundred million.
     #expect(counts.reduce(0, +) == Int64(count) && chiSquare < 44, "\(counts): \(chiSquare)")
     print("random: \(count) tickets, chi-square \(chiSquare) with \(agents.count - 1) degrees of freedom")
+  }
+
+  @Test(
+    "daemons that are killed again and again while agents come and go give every ticket to one agent",
+    .timeLimit(.minutes(60)))
+  func killed() async throws {
+    let count = TestScale.count(usual: 150, all: 100_000)
+    let stable = try await office.hire(11...17)
+    let restless = try await office.hire(21...24)
+    let drawn = try await office.hire(31...35)
+    for (word, mode, agents) in [
+      ("turn", AssignResult.Mode.sequential, stable), ("restless", .sequential, restless), ("chance", .random, drawn),
+    ] {
+      try await office.trigger(
+        [.isNew, TriggerCondition(target: .title, operator: .contains, values: [word])], .assign(mode, agents))
+    }
+    let creating = Task {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for lane in 0..<8 {
+          group.addTask(executorPreference: TestLoops.group.next()) {
+            for number in stride(from: lane, to: count, by: 8) {
+              _ = try await office.ticket(title: ["turn", "restless", "chance"][number % 3])
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+    let commotion = Task { try await self.comeAndGo(restless) }
+    let kills = try await runDaemons(until: creating)
+    commotion.cancel()
+    _ = await commotion.result
+    try await office.execute("UPDATE service_member SET is_assignable = true WHERE service_id = 1")
+    for agent in restless {
+      try await office.execute(
+        """
+        INSERT INTO group_member (service_id, group_id, agent_id) VALUES (1, 1, \(agent)) ON CONFLICT DO NOTHING
+        """)
+    }
+    office.runner.store.forget()
+    _ = try await office.waiting.runOnce(deadline: .after(.seconds(600)))
+    try await report(count, stable, drawn, kills: kills)
+  }
+
+  /// Agents who are switched off and on, and leave the group and come back.
+  private func comeAndGo(_ agents: [AgentID]) async throws {
+    let loop = TestLoops.group.next()
+    while !Task.isCancelled {
+      for agent in agents {
+        try await office.execute("UPDATE service_member SET is_assignable = false WHERE agent_id = \(agent)")
+        try await office.execute("DELETE FROM group_member WHERE agent_id = \(agent)")
+        try await loop.sleep(for: .milliseconds(50))
+        try await office.execute("UPDATE service_member SET is_assignable = true WHERE agent_id = \(agent)")
+        try await office.execute(
+          """
+          INSERT INTO group_member (service_id, group_id, agent_id) VALUES (1, 1, \(agent)) ON CONFLICT DO NOTHING
+          """)
+      }
+    }
+  }
+
+  /// Runs three daemons with 64 workers between them until everything that is created is given out. Every few seconds
+  /// one of them ends in the middle of its work, with a claim that nobody settles, and another one starts.
+  private func runDaemons(until creating: Task<Void, any Error>) async throws -> Int {
+    let workers = TestScale.count(usual: 6, all: 64) / 3
+    let lifetime: Duration = TestScale.isAll ? .seconds(3) : .milliseconds(300)
+    let loop = TestLoops.group.next()
+    func start() throws -> Task<Void, Never> {
+      let daemon = try Office(desk: office.desk)
+      return Task {
+        await withTaskGroup(of: Void.self) { group in
+          for _ in 0..<workers {
+            group.addTask(executorPreference: TestLoops.group.next()) {
+              while !Task.isCancelled { _ = try? await daemon.runner.worker.runOnce(deadline: daemon.desk.deadline) }
+            }
+          }
+        }
+        // The last claim of a daemon that is killed.
+        _ = try? await Task { try await daemon.runner.outbox.claim(limit: 3, deadline: daemon.desk.deadline) }.value
+      }
+    }
+    var daemons = try (0..<3).map { _ in try start() }
+    let created = Mutex(false)
+    let watching = Task {
+      try await creating.value
+      created.withLock { $0 = true }
+    }
+    var kills = 0
+    let minimum = 3
+    while true {
+      try await loop.sleep(for: lifetime)
+      let isOver = created.withLock { $0 }
+      if isOver, kills >= minimum, try await office.desk.number("SELECT count(*) FROM outbox") == 0 { break }
+      let victim = kills % daemons.count
+      if !isOver || kills < minimum {
+        daemons[victim].cancel()
+        daemons[victim] = try start()
+        kills += 1
+      }
+    }
+    try await watching.value
+    for daemon in daemons { daemon.cancel() }
+    for daemon in daemons { await daemon.value }
+    return kills
+  }
+
+  private func report(_ count: Int, _ stable: [AgentID], _ drawn: [AgentID], kills: Int) async throws {
+    let desk = office.desk
+    let lost = try await desk.number("SELECT count(*) FROM ticket WHERE agent_id IS NULL")
+    let doubles = try await desk.number(
+      """
+      SELECT count(*) FROM (
+        SELECT 1 FROM ticket_event WHERE code = 'ASSIGNED' GROUP BY ticket_id HAVING count(*) > 1) AS d
+      """)
+    let unexplained = try await desk.number(
+      """
+      SELECT count(*) FROM ticket_event AS e LEFT JOIN assignment_record AS r ON r.service_id = e.service_id
+        AND r.ticket_id = e.ticket_id AND r.event_sequence = e.sequence
+      WHERE e.code = 'ASSIGNED' AND r.ticket_id IS NULL
+      """)
+    let turns = try await counts(stable)
+    let spread = (turns.max() ?? 0) - (turns.min() ?? 0)
+    let shares = try await counts(drawn)
+    let expected = Double(shares.reduce(0, +)) / Double(drawn.count)
+    let chiSquare = shares.reduce(0.0) { $0 + (Double($1) - expected) * (Double($1) - expected) / expected }
+    #expect(try await desk.number("SELECT count(*) FROM ticket") == Int64(count))
+    #expect([lost, doubles, unexplained] == [0, 0, 0], "lost, with two holders, not explained")
+    #expect(spread <= 1, "\(turns)")
+    #expect(chiSquare < 44, "\(shares)")
+    print(
+      "killed daemons: \(count) tickets, \(kills) kills, \(doubles) double holders, \(lost) lost, spread \(spread)"
+        + " over \(stable.count) agents, chi-square \(chiSquare) with \(drawn.count - 1) degrees of freedom")
   }
 }

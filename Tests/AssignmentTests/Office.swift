@@ -27,7 +27,9 @@ struct Office: Sendable {
   }
 
   /// A daemon beside others on the same desk; it knows nothing of what they remember.
-  init(desk: Desk) throws {
+  ///
+  /// - Parameter callbacks: nil: there are no secrets, and so no callbacks.
+  init(desk: Desk, callbacks: Callbacks? = nil) throws {
     self.desk = desk
     let ledger = try desk.ledger(as: "handoff_assignment")
     runner = TriggerRunner(
@@ -35,7 +37,9 @@ struct Office: Sendable {
     waiting = WaitingTickets(runner, metrics: Metrics())
     departures = DepartureWorker(
       ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics())
-    service = AssignmentService(ledger: ledger, runner: runner, passwords: PasswordCheck(parameters: Self.cheap))
+    service = AssignmentService(
+      ledger: ledger, runner: runner, passwords: PasswordCheck(parameters: Self.cheap),
+      callbacks: callbacks ?? Callbacks(pool: ledger.pool, masking: nil))
   }
 
   func call(_ method: String, by agent: AgentID?, caller: String = "gateway") -> CallContext {

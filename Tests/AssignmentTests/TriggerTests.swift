@@ -82,6 +82,12 @@ struct TriggerTests {
       }
     }
 
+    static func field(_ name: String, _ field: String) -> Refused {
+      Refused("the field \(name)", "conditions[0].\(field)") {
+        $0.conditions = [TriggerCondition(target: .field, operator: .in, values: ["x"], field: name)]
+      }
+    }
+
     static func group(_ group: ConditionGroup, _ field: String) -> Refused {
       Refused("a group: \(field)", "conditions[0].group\(field)") {
         $0.conditions = [TriggerCondition(group: group)]
@@ -174,6 +180,33 @@ struct TriggerTests {
       .result(.assign(.random, [Desk.kim], group: Desk.back), ".assign.agents[0]"),
       .result(
         .assign(AssignResult(mode: .random, group: "", agents: ["kim"])), ".assign.group", ".assign.agents[0]"),
+      .result(.callback(CallbackResult()), ".callback.url"),
+      .result(.callback(CallbackResult(url: "http://example.com/")), ".callback.url"),
+      .result(.notify(NotifyResult()), ".notify.recipient", ".notify.texts"),
+      .result(.notify(NotifyResult(recipient: .init(rawValue: 9), texts: [.ko])), ".notify.recipient"),
+      .result(
+        .notify(NotifyResult(recipient: .group, texts: [.ko, .ko])), ".notify.texts[1].language"),
+      .result(
+        .notify(NotifyResult(recipient: .group, texts: [MailText(language: "korean", subject: "a\nb", body: " ")])),
+        ".notify.texts[0].language", ".notify.texts[0].subject", ".notify.texts[0].body"),
+      .result(
+        .notify(NotifyResult(recipient: .group, texts: Array(repeating: .ko, count: 11))), ".notify.texts",
+        ".notify.texts[1].language", ".notify.texts[2].language", ".notify.texts[3].language",
+        ".notify.texts[4].language", ".notify.texts[5].language", ".notify.texts[6].language",
+        ".notify.texts[7].language", ".notify.texts[8].language", ".notify.texts[9].language"),
+      .result(.forwardOutside(ForwardOutsideResult(address: "nobody")), ".forward_outside.address"),
+      .result(
+        .forwardOutside(
+          ForwardOutsideResult(
+            address: "a@example.net",
+            texts: [MailText(language: "ko", subject: "a", body: String(repeating: "x", count: 5001))])),
+        ".forward_outside.texts[0].body"),
+      .field("", "field"), .field("services/tech/fields/1", "field"), .field("services/care/fields/99", "field"),
+      Refused("a field of another target", "conditions[0].field") {
+        $0.conditions = [
+          TriggerCondition(target: .title, operator: .isEmpty, field: "services/care/fields/1")
+        ]
+      },
       Refused("everything at once", "display_name", "conditions[1].values[0]", "results[1].group") {
         $0.displayName = ""
         $0.conditions.append(TriggerCondition(target: .priority, operator: .in, values: ["HUGE"]))
@@ -216,7 +249,8 @@ struct TriggerTests {
           }
         let condition = TriggerCondition(
           target: .init(rawValue: rule.target.number), operator: .init(rawValue: comparison.number),
-          values: comparison.values == .none ? [] : [value])
+          values: comparison.values == .none ? [] : [value],
+          field: rule.target == .field ? "services/tech/fields/1" : "")
         var reader = TriggerReader(service: tech)
         #expect(reader.conditions([condition]).0.count == (rule.operators.contains(comparison) ? 1 : 0))
         #expect(reader.check.violations.isEmpty == rule.operators.contains(comparison))
@@ -254,4 +288,9 @@ struct TriggerTests {
       """)
     #expect(await refusal { _ = try await create(Self.good) }?.violations.map(\.field) == ["parent"])
   }
+}
+
+extension MailText {
+  /// One that can be sent.
+  fileprivate static let ko = MailText(language: "ko", subject: "제목", body: "내용")
 }

@@ -24,7 +24,8 @@ import TicketLedger
       let theirs = try TicketWorld.ledger(world.database, role: "handoff_assignment")
       let log = Logger(service: "tests", level: .error, output: .standardError)
       let assignment = AssignmentService(
-        ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords)
+        ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords,
+        callbacks: Callbacks(pool: theirs.pool, masking: nil))
       service = TicketService(
         ledger: world.ledger, mail: world.mail,
         assignment: InProcessTransport(

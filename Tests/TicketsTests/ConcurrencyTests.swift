@@ -72,7 +72,8 @@ import TicketLedger
     let passwords = PasswordCheck()
     defer { passwords.shutdown() }
     let service = AssignmentService(
-      ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords)
+      ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords,
+      callbacks: Callbacks(pool: theirs.pool, masking: nil))
     try await body(
       AssignmentServiceClient(
         InProcessTransport(

@@ -175,7 +175,8 @@ import TicketLedger
     let passwords = PasswordCheck()
     defer { passwords.shutdown() }
     let assignment = AssignmentService(
-      ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords)
+      ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords,
+      callbacks: Callbacks(pool: theirs.pool, masking: nil))
     let run = Run(
       world,
       InProcessTransport(

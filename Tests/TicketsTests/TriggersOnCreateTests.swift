@@ -1,4 +1,5 @@
 import Assignment
+import EventLoop
 import HandoffAPI
 import HandoffTestKit
 import Postgres
@@ -34,7 +35,8 @@ import TicketLedger
     let log = Logger(service: "tests", level: .error, output: .standardError)
     let passwords = PasswordCheck()
     let runner = TriggerRunner(ledger: theirs, log: log, metrics: Metrics())
-    let assignment = AssignmentService(ledger: theirs, runner: runner, passwords: passwords)
+    let assignment = AssignmentService(
+      ledger: theirs, runner: runner, passwords: passwords, callbacks: Callbacks(pool: theirs.pool, masking: nil))
     func way(from caller: String) -> InProcessTransport {
       InProcessTransport(
         group: TestLoops.group, services: [assignment.rpcService], interceptors: [CallsFrom(name: caller)])
@@ -73,6 +75,25 @@ import TicketLedger
     await stop()
     #expect(answers.allSatisfy { $0.state == .processing && !$0.agent.isEmpty })
     #expect(try await world.count("SELECT count(*) FROM ticket WHERE agent_id IS NULL") == 0)
+  }
+
+  @Test("while assignment is down tickets are created all the same, and assigned as soon as it is back")
+  func backAgain() async throws {
+    let world = try await TicketWorld()
+    let (_, runner, passwords) = try await Self.desk(in: world)
+    defer { passwords.shutdown() }
+    // This client's way to assignment leads nowhere.
+    for _ in 0..<6 {
+      #expect(try await world.client.createTicket(Self.request, world.by("gateway")).state == .unassigned)
+    }
+    let stop = runner.start(on: TestLoops.group)
+    let loop = TestLoops.group.next()
+    let deadline = TestDatabase.deadline
+    while try await world.count("SELECT count(*) FROM outbox") > 0, !deadline.hasPassed {
+      try await loop.sleep(for: .milliseconds(20))
+    }
+    await stop()
+    #expect(try await world.count("SELECT count(*) FROM ticket WHERE agent_id IN (1, 2)") == 6)
   }
 
   @Test("a creation does not need assignment: the pass waits in the outbox")

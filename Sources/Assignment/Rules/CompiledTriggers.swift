@@ -10,7 +10,7 @@ package struct CompiledTriggers: Sendable {
       case value, word, empty, changed, changedTo, changedFrom
     }
 
-    let target: TriggerTarget
+    let subject: TriggerSubject
     let kind: Kind
     let text: String
   }
@@ -32,11 +32,13 @@ package struct CompiledTriggers: Sendable {
   package let looksAtContent: Bool
   /// Whether a condition looks at what the event of the pass has changed.
   package let looksAtChanges: Bool
+  /// The fields that conditions look at, by their ids, ascending.
+  package let fields: [Int64]
   let atoms: [Atom: Int]
   let atomCount: Int
-  /// The atoms of values and emptiness of a target, which change when the target does.
-  let valueAtoms: [TriggerTarget: [Int]]
-  let matchers: [TriggerTarget: TextMatcher]
+  /// The atoms of values and emptiness of what is looked at, which change when it does.
+  let valueAtoms: [TriggerSubject: [Int]]
+  let matchers: [TriggerSubject: TextMatcher]
   let tests: [Test]
   /// The triggers that hang on an atom.
   let triggersByAtom: [[Int]]
@@ -51,14 +53,15 @@ package struct CompiledTriggers: Sendable {
     count = trees.count
     looksAtContent = lines.contains { $0.target == .content }
     looksAtChanges = lines.contains { $0.comparison.looksAtChanges }
+    fields = Set(lines.filter { $0.target == .field }.map(\.field)).sorted()
     atoms = compiler.atoms
     let atomCount = compiler.atoms.count
     self.atomCount = atomCount
     self.tests = tests
     valueAtoms = Dictionary(
-      grouping: compiler.atoms.filter { $0.key.kind == .value || $0.key.kind == .empty }, by: \.key.target
+      grouping: compiler.atoms.filter { $0.key.kind == .value || $0.key.kind == .empty }, by: \.key.subject
     ).mapValues { $0.map(\.value) }
-    matchers = Dictionary(grouping: compiler.atoms.filter { $0.key.kind == .word }, by: \.key.target)
+    matchers = Dictionary(grouping: compiler.atoms.filter { $0.key.kind == .word }, by: \.key.subject)
       .mapValues { entries in TextMatcher(entries.map { ($0.key.text, Int32($0.value)) }) }
     (triggersByAtom, unanchored) = Self.anchored(tests, atomCount)
   }
@@ -114,9 +117,9 @@ package struct CompiledTriggers: Sendable {
       case .isNotIn: .notAny(atoms(line, .value))
       case .contains: .any(atoms(line, .word))
       case .containsNot: .notAny(atoms(line, .word))
-      case .isEmpty: .any([atom(line.target, .empty, "")])
-      case .isNotEmpty: .notAny([atom(line.target, .empty, "")])
-      case .changed: .any([atom(line.target, .changed, "")])
+      case .isEmpty: .any([atom(line.subject, .empty, "")])
+      case .isNotEmpty: .notAny([atom(line.subject, .empty, "")])
+      case .changed: .any([atom(line.subject, .changed, "")])
       case .changedTo: .any(atoms(line, .changedTo))
       case .changedFrom: .any(atoms(line, .changedFrom))
       case .before: .before(line.values.first.flatMap { Int64($0) } ?? .min)
@@ -125,11 +128,11 @@ package struct CompiledTriggers: Sendable {
     }
 
     private mutating func atoms(_ line: ConditionLine, _ kind: Atom.Kind) -> [Int] {
-      line.values.map { atom(line.target, kind, kind == .word ? $0.lowercased() : $0) }
+      line.values.map { atom(line.subject, kind, kind == .word ? $0.lowercased() : $0) }
     }
 
-    private mutating func atom(_ target: TriggerTarget, _ kind: Atom.Kind, _ text: String) -> Int {
-      let key = Atom(target: target, kind: kind, text: text)
+    private mutating func atom(_ subject: TriggerSubject, _ kind: Atom.Kind, _ text: String) -> Int {
+      let key = Atom(subject: subject, kind: kind, text: text)
       if let known = atoms[key] { return known }
       atoms[key] = atoms.count
       return atoms.count - 1
@@ -151,14 +154,15 @@ package struct TriggerMatching: Sendable {
     atoms = BitSet(count: triggers.atomCount)
     candidates = BitSet(count: triggers.count)
     for trigger in triggers.unanchored { candidates.insert(trigger) }
-    for target in TriggerTarget.allCases { put(facts[target], of: target) }
-    for (target, matcher) in triggers.matchers {
-      for text in facts[target] { matcher.find(in: text.lowercased()) { set(Int($0)) } }
+    for subject in triggers.valueAtoms.keys { put(facts[subject], of: subject) }
+    for (subject, matcher) in triggers.matchers {
+      for text in facts[subject] { matcher.find(in: text.lowercased()) { set(Int($0)) } }
     }
     for (target, change) in facts.changes {
-      set(.init(target: target, kind: .changed, text: ""))
-      for value in change.after { set(.init(target: target, kind: .changedTo, text: value)) }
-      for value in change.before { set(.init(target: target, kind: .changedFrom, text: value)) }
+      let subject = TriggerSubject(target)
+      set(.init(subject: subject, kind: .changed, text: ""))
+      for value in change.after { set(.init(subject: subject, kind: .changedTo, text: value)) }
+      for value in change.before { set(.init(subject: subject, kind: .changedFrom, text: value)) }
     }
   }
 
@@ -177,14 +181,15 @@ package struct TriggerMatching: Sendable {
 
   /// Shows the triggers that follow what an earlier one did. Texts never change in a pass.
   package mutating func update(_ target: TriggerTarget, to values: [String]) {
-    for atom in triggers.valueAtoms[target] ?? [] { atoms.remove(atom) }
-    put(values, of: target)
+    let subject = TriggerSubject(target)
+    guard let changing = triggers.valueAtoms[subject] else { return }
+    for atom in changing { atoms.remove(atom) }
+    put(values, of: subject)
   }
 
-  private mutating func put(_ values: [String], of target: TriggerTarget) {
-    guard triggers.valueAtoms[target] != nil else { return }
-    if values.isEmpty { set(.init(target: target, kind: .empty, text: "")) }
-    for value in values { set(.init(target: target, kind: .value, text: value)) }
+  private mutating func put(_ values: [String], of subject: TriggerSubject) {
+    if values.isEmpty { set(.init(subject: subject, kind: .empty, text: "")) }
+    for value in values { set(.init(subject: subject, kind: .value, text: value)) }
   }
 
   private mutating func set(_ atom: CompiledTriggers.Atom) {

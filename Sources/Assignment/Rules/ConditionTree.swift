@@ -27,22 +27,31 @@ package indirect enum ConditionTree: Equatable, Sendable {
 package struct ConditionLine: Equatable, Sendable {
   /// What is looked at.
   package let target: TriggerTarget
+  /// For a field that the service adds, its id.
+  package let field: Int64
   /// How it is compared.
   package let comparison: TriggerOperator
   /// What it is compared with; for times, microseconds since the epoch in decimal.
   package let values: [String]
 
   /// Describes a line.
-  package init(_ target: TriggerTarget, _ comparison: TriggerOperator, _ values: [String] = []) {
+  package init(
+    _ target: TriggerTarget, _ comparison: TriggerOperator, _ values: [String] = [], field: Int64 = 0
+  ) {
     self.target = target
+    self.field = field
     self.comparison = comparison
     self.values = values
   }
+
+  /// What is looked at.
+  package var subject: TriggerSubject { TriggerSubject(target, field: field) }
 }
 
 /// A ticket as conditions see it.
 ///
-/// A submission type has several values, itself and its ancestors, so that a condition on a type covers the subtree.
+/// A submission type has several values, itself and its ancestors, so that a condition on a type covers the subtree; a
+/// field of several choices has each of them.
 package struct TicketFacts: Sendable {
   /// What the event of the pass did to a target.
   package struct Change: Sendable {
@@ -58,19 +67,28 @@ package struct TicketFacts: Sendable {
     }
   }
 
-  private var values: [TriggerTarget: [String]]
+  private var values: [TriggerSubject: [String]]
   /// What the event of the pass has changed; for a creation nothing.
   package var changes: [TriggerTarget: Change] = [:]
   /// When the ticket was received, in microseconds since the epoch.
   package var createTime: Int64 = 0
 
   /// Creates the facts; a target that is left out is empty.
-  package init(_ values: [TriggerTarget: [String]] = [:]) { self.values = values }
+  package init(_ values: [TriggerTarget: [String]] = [:]) {
+    self.values = Dictionary(
+      values.map { (TriggerSubject($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
+  }
 
   /// The values of a target; setting them is how a pass shows later triggers what earlier ones did. Empty texts are
   /// none.
   package subscript(target: TriggerTarget) -> [String] {
-    get { values[target] ?? [] }
-    set { values[target] = newValue.filter { !$0.isEmpty } }
+    get { self[TriggerSubject(target)] }
+    set { self[TriggerSubject(target)] = newValue }
+  }
+
+  /// The values of a target or of a field.
+  package subscript(subject: TriggerSubject) -> [String] {
+    get { values[subject] ?? [] }
+    set { values[subject] = newValue.filter { !$0.isEmpty } }
   }
 }

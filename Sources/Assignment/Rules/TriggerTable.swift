@@ -16,6 +16,21 @@ package enum TriggerTarget: String, CaseIterable, Sendable {
   case processingType
   case sourceService
   case createTime
+  case field
+}
+
+/// What a line of conditions looks at: a target, and of the target ``TriggerTarget/field``, which one.
+package struct TriggerSubject: Hashable, Sendable {
+  /// The target.
+  package let target: TriggerTarget
+  /// The field's id; 0 for all other targets.
+  package let field: Int64
+
+  /// Names what is looked at.
+  package init(_ target: TriggerTarget, field: Int64 = 0) {
+    self.target = target
+    self.field = field
+  }
 }
 
 /// How a condition compares; the order is that of the API's numbers.
@@ -109,6 +124,7 @@ package struct TriggerTargetRule: Sendable {
     .init(target: .processingType, valueKind: .resource("processingTypes"), operators: optional + changes),
     .init(target: .sourceService, valueKind: .resource("services"), operators: optional, isForIssuesOnly: true),
     .init(target: .createTime, valueKind: .time, operators: [.before, .after]),
+    .init(target: .field, valueKind: .text, operators: texts),
   ]
 
   /// The rule of a target; nil where a service of this kind has no such target.

@@ -1,4 +1,5 @@
 import HandoffAPI
+import Outbound
 import ServiceKit
 import TicketLedger
 
@@ -15,6 +16,10 @@ enum TriggerAction: Sendable, Equatable {
   case setSubmissionType(SubmissionTypeID)
   case setPriority(TicketPriority)
   case setGroup(GroupID)
+  case callback(HTTPSURL)
+  case notify(NotifyResult.Recipient, texts: [MailText])
+  /// Without texts, the mail has its built-in ones.
+  case forwardOutside(address: String, completes: Bool, texts: [MailText])
 }
 
 /// A trigger as passes run it.

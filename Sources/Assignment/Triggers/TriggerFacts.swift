@@ -11,9 +11,10 @@ struct TriggerFacts {
   ///
   /// - Parameters:
   ///   - content: the text of the first inquiry; empty when no condition looks at it.
+  ///   - fields: the values of the fields that conditions look at.
   ///   - changes: what the event of the pass has changed; none for a creation.
   func facts(
-    of ticket: TicketRecord, content: String, cause: TriggerCause, changes: [CodeChange]
+    of ticket: TicketRecord, content: String, fields: [Int64: [String]], cause: TriggerCause, changes: [CodeChange]
   ) -> TicketFacts {
     var facts = TicketFacts()
     facts[.cause] = [cause.rawValue]
@@ -26,6 +27,7 @@ struct TriggerFacts {
     facts[.customerPhone] = [ticket.customerPhone]
     let source = ticket.source.flatMap { set.services[$0.serviceID] }
     facts[.sourceService] = source.map { [ServiceName(code: $0).description] } ?? []
+    for (field, values) in fields { facts[TriggerSubject(.field, field: field)] = values }
     facts.createTime = ticket.createTime.microsecondsSinceEpoch
     for (target, values) in changeable(ticket) { facts[target] = values }
     guard cause != .created else { return facts }

@@ -1,5 +1,6 @@
 import EventLoop
 import HandoffAPI
+import Outbound
 import Postgres
 import Protobuf
 import ServiceKit
@@ -17,6 +18,17 @@ struct PassContext: Sendable {
   var content = ""
   /// What that event has changed; empty when no condition looks at it.
   var changes: [CodeChange] = []
+  /// The values of the fields that conditions look at, by the fields' ids.
+  var fields: [Int64: [String]] = [:]
+  /// What random assignments are drawn with.
+  var chance = Chance()
+
+  /// The same with another source of random numbers.
+  func drawing(with chance: Chance) -> PassContext {
+    var context = self
+    context.chance = chance
+    return context
+  }
 }
 
 /// What the triggers of a service make of one ticket: the events of one change, each trigger seeing the ticket as the
@@ -30,6 +42,8 @@ struct TriggerPassPlan {
     let trigger: ActiveTrigger
     /// Its events in the plan, TRIGGER_FIRED first.
     var events: Range<Int>
+    /// What it sends, and to whom, in words of the API.
+    var sends: [String]
   }
 
   /// Most events of one pass; what is beyond is left undone, and said so.
@@ -48,6 +62,10 @@ struct TriggerPassPlan {
   private(set) var records: [(event: Int, record: AssignmentRecord)] = []
   /// The last assignment for which nobody was found, while the ticket is unassigned.
   private(set) var wait: (event: Int, cursor: TurnCursor)?
+  /// The callbacks to store, by the index of the event that asks for them.
+  private(set) var callbacks: [(event: Int, order: CallbackOrder)] = []
+  /// Whether the consultation ticket that waits for this one is to be answered with the change.
+  private(set) var answersSource = false
   /// Whether the pass was stopped because it had grown too long.
   private(set) var isCut = false
 
@@ -58,7 +76,8 @@ struct TriggerPassPlan {
     matching = TriggerMatching(
       context.set.program.compiled,
       on: reading.facts(
-        of: context.ticket, content: context.content, cause: context.cause, changes: context.changes))
+        of: context.ticket, content: context.content, fields: context.fields, cause: context.cause,
+        changes: context.changes))
   }
 
   /// Runs the triggers from top to bottom, each once at most: all whose conditions hold, or the first alone.
@@ -84,7 +103,8 @@ struct TriggerPassPlan {
     guard !changes.isEmpty else { return [] }
     let again = TriggerMatching(
       context.set.program.compiled,
-      on: reading.facts(of: ticket, content: context.content, cause: .changed, changes: changes))
+      on: reading.facts(
+        of: ticket, content: context.content, fields: context.fields, cause: .changed, changes: changes))
     return context.set.triggers.indices.filter { again.fires($0) }.map { context.set.triggers[$0] }
   }
 
@@ -103,6 +123,7 @@ struct TriggerPassPlan {
 
   private mutating func fire(_ trigger: ActiveTrigger, _ takeTurn: TakeTurn) async throws {
     let first = events.count
+    var sends: [String] = []
     var fired = EventDraft(.triggerFired, by: .trigger(trigger.name), cause: .sequence(context.causeSequence))
     fired.notes = [
       CodeChange("trigger", "", trigger.name.description), CodeChange("trigger_version", "", String(trigger.version)),
@@ -116,9 +137,19 @@ struct TriggerPassPlan {
       case .setSubmissionType(let type): append(saving(type, fired.actor), cause: first)
       case .setPriority(let priority): append(saving(priority, fired.actor), cause: first)
       case .setGroup(let group): append(setting(group, fired.actor), cause: first)
+      case .callback(let url):
+        append(calling(url, trigger), cause: first)
+        sends.append(url.text)
+      case .notify(let recipient, let texts):
+        append(try notifying(recipient, texts, trigger), cause: first)
+        sends.append(recipient.protoName ?? "")
+      case .forwardOutside(let address, let completes, let texts):
+        guard let event = try forwarding(to: address, completes, texts, trigger) else { break }
+        append(event, cause: first)
+        sends.append(address)
       }
     }
-    firings.append(Firing(trigger: trigger, events: first..<events.count))
+    firings.append(Firing(trigger: trigger, events: first..<events.count, sends: sends))
   }
 
   /// Gives the ticket to an agent who can be given it. When nobody can, an unassigned ticket waits in the group for
@@ -136,7 +167,10 @@ struct TriggerPassPlan {
     let chosen: AgentID?
     switch mode {
     case .specific: chosen = eligible.first
-    case .random: chosen = eligible.randomElement()
+    case .random:
+      // Unbiased whatever the number of agents: the standard library draws again where a remainder would favour some.
+      var chance = context.chance
+      chosen = eligible.randomElement(using: &chance)
     case .sequential:
       // Nobody there takes no turn.
       if !eligible.isEmpty { turn = try await takeTurn(cursor) }
@@ -193,6 +227,59 @@ struct TriggerPassPlan {
     return event
   }
 
+  private mutating func calling(_ url: HTTPSURL, _ trigger: ActiveTrigger) -> EventDraft {
+    var event = EventDraft(.callbackQueued, by: .trigger(trigger.name))
+    event.outbox = [OutboxDraft(.callbacks, payload: [])]
+    callbacks.append(
+      (events.count, CallbackOrder(url, of: trigger, on: written, in: context.service, cause: context.cause)))
+    return event
+  }
+
+  private func notifying(
+    _ recipient: NotifyResult.Recipient, _ texts: [MailText], _ trigger: ActiveTrigger
+  ) throws -> EventDraft {
+    let actor = LedgerActor.trigger(trigger.name)
+    var mail = TriggerMail(
+      recipient: TriggerMail.Recipient(rawValue: recipient.rawValue),
+      agent: recipient == .assignee ? ticket.agentID.map { AgentName(id: $0).description } ?? "" : "",
+      group: recipient == .group
+        ? ticket.groupID.map { GroupName(service: context.service.code, id: $0).description } ?? "" : "")
+    guard recipient == .customer || !mail.agent.isEmpty || !mail.group.isEmpty else {
+      var event = EventDraft(.mailSkipped, by: actor)
+      event.notes = [CodeChange("reason", "", "NO_RECIPIENT")]
+      return event
+    }
+    mail.put(texts, ticket.language, context.service.language)
+    var event = EventDraft(.mailQueued, by: actor)
+    event.outbox = [try mail.draft(by: trigger)]
+    return event
+  }
+
+  /// Sends the ticket outside; nil when it is to be completed with it and cannot be.
+  private mutating func forwarding(
+    to address: String, _ completes: Bool, _ texts: [MailText], _ trigger: ActiveTrigger
+  ) throws -> EventDraft? {
+    let actor = LedgerActor.trigger(trigger.name)
+    var event = EventDraft(.forwardedExternally, by: actor)
+    if completes {
+      guard let outcome = outcome(of: .forwardExternallyThenComplete) else { return nil }
+      event = EventDraft(.forwardedExternally, by: actor, outcome: outcome, on: ticket)
+      if outcome.has(.answersSource) { answersSource = true }
+    }
+    var mail = TriggerMail(recipient: .outside, address: address)
+    mail.put(texts, ticket.language, context.service.language)
+    event.outbox = [try mail.draft(by: trigger)]
+    return event
+  }
+
+  /// The ticket so far as it will be when the change is written.
+  private var written: TicketRecord {
+    var after = ticket
+    after.version += 1
+    after.updateTime = max(ticket.readTime, ticket.updateTime)
+    return after
+  }
+
   /// What the lifecycle table says; what it refuses, such as assigning a resolved ticket, is left undone.
   private func outcome(of act: LifecycleAct) -> LifecycleOutcome? {
     try? Lifecycle.outcome(of: act, on: ticket.standing(in: context.service.kind), by: .system).get()
@@ -212,6 +299,7 @@ struct TriggerPassPlan {
     if let group = event.set.groupID { ticket.groupID = group }
     if let priority = event.set.priority { ticket.priority = priority }
     if let type = event.set.submissionTypeID { ticket.submissionTypeID = type }
+    if let callBack = event.set.callBack { ticket.callBack = callBack }
     for ((target, old), (_, new)) in zip(before, reading.changeable(ticket)) where old != new {
       matching.update(target, to: new)
     }
@@ -229,6 +317,9 @@ extension TriggerPassPlan {
         INSERT INTO assignment_record (service_id, ticket_id, event_sequence, record)
         SELECT c.service_id, c.id, \(first + Int32(event)), \(try record.serialized()) FROM changed AS c
         """)
+    }
+    for (event, order) in callbacks {
+      change.attachments.append(try order.insertion(sequence: first + Int32(event)))
     }
     if let wait {
       change.attachments.append(

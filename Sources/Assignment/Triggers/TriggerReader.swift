@@ -1,4 +1,5 @@
 import HandoffAPI
+import Outbound
 import ServiceKit
 import TicketLedger
 
@@ -13,6 +14,7 @@ struct TriggerReader {
     case group(GroupID)
     case submissionType(SubmissionTypeID)
     case processingType(ProcessingTypeID)
+    case field(FieldID)
     /// Another service of the organization, by its code.
     case service(String)
     /// An agent who is to be given tickets in a group.
@@ -33,6 +35,8 @@ struct TriggerReader {
   var check = RequestCheck()
   /// What the trigger points to, and where.
   private(set) var references: [(field: String, reference: Reference)] = []
+  /// The URLs that the trigger calls, and where they stand.
+  var urls: [(field: String, url: HTTPSURL)] = []
   private let service: String
   private let isIssueService: Bool
   private let prefix: String
@@ -79,6 +83,7 @@ struct TriggerReader {
     guard let group = message.group else { return line(message, field) }
     let isAlone =
       message.target == .unspecified && message.operator == .unspecified && message.values.isEmpty
+      && message.field.isEmpty
     check.require(isAlone, field, "must be a group, or have target, operator and values")
     guard depth < Self.depthMax else {
       check.require(false, "\(field).group", "stands too deep; groups stand in groups \(Self.depthMax) deep at most")
@@ -119,8 +124,14 @@ struct TriggerReader {
       return nil
     }
     let (texts, values) = values(message.values, of: rule, comparison, "\(field).values")
-    let condition = TriggerCondition(target: message.target, operator: message.operator, values: texts)
-    return (condition, .line(ConditionLine(target, comparison, values)))
+    var condition = TriggerCondition(target: message.target, operator: message.operator, values: texts)
+    guard target == .field else {
+      check.require(message.field.isEmpty, "\(field).field", "must be left out: the target is no field")
+      return (condition, .line(ConditionLine(target, comparison, values)))
+    }
+    guard let id = fieldID(message.field, "\(field).field") else { return nil }
+    condition.field = message.field
+    return (condition, .line(ConditionLine(target, comparison, values, field: id.rawValue)))
   }
 
   /// Returns the values in canonical form, and as they are compared.
@@ -200,8 +211,13 @@ struct TriggerReader {
       guard let group = group(text, "\(field).group") else { return nil }
       references.append(("\(field).group", .group(group)))
       return .setGroup(group)
+    case .callback(let message): return callback(message, "\(field).callback")
+    case .notify(let message): return notify(message, "\(field).notify")
+    case .forwardOutside(let message): return forwardOutside(message, "\(field).forward_outside")
     case nil:
-      check.require(false, field, "must say what is done: assign, submission_type, priority or group")
+      check.require(
+        false, field,
+        "must say what is done: assign, submission_type, priority, group, callback, notify or forward_outside")
       return nil
     }
   }
@@ -236,6 +252,14 @@ struct TriggerReader {
     return name.service == service ? name.id : nil
   }
 
+  private mutating func fieldID(_ text: String, _ field: String) -> FieldID? {
+    guard let name: FieldName = name(text, field) else { return nil }
+    check.require(name.service == service, field, "is not a field of this service")
+    guard name.service == service else { return nil }
+    references.append((field, .field(name.id)))
+    return name.id
+  }
+
   private mutating func submissionType(_ text: String, _ field: String) -> SubmissionTypeID? {
     guard let name: SubmissionTypeName = name(text, field) else { return nil }
     check.require(name.service == service, field, "is not a submission type of this service")
@@ -246,9 +270,12 @@ struct TriggerReader {
 extension TriggerTarget {
   /// Whether a word can be a value of the target; for targets whose values are words.
   fileprivate func knows(word: String) -> Bool {
-    self == .language
-      ? word.utf8.count == 2 && word.utf8.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
-      : words.contains(word)
+    self == .language ? Self.isLanguage(word) : words.contains(word)
+  }
+
+  /// Whether a text has the form of an ISO 639-1 code.
+  static func isLanguage(_ text: String) -> Bool {
+    text.utf8.count == 2 && text.utf8.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
   }
 
   /// What a value can be, for people.
@@ -264,7 +291,7 @@ extension TriggerTarget {
     case .priority: TicketPriority.allCases.map(\.rawValue)
     case .channel: TicketChannel.allCases.map(\.rawValue)
     case .language, .submissionType, .group, .agent, .title, .content, .customerName, .customerEmail,
-      .customerPhone, .processingType, .sourceService, .createTime:
+      .customerPhone, .processingType, .sourceService, .createTime, .field:
       []
     }
   }

@@ -23,13 +23,17 @@ package struct TriggerRunner: Sendable {
   let store: TriggerStore
   let outbox: Outbox
   let turns: TurnQueue
+  private let chance: Chance
   private let passes: Metric<Counter>
   private let lag: Histogram
   let log: Logger
 
   /// Runs passes over the ledger's tickets.
-  package init(ledger: TicketLedger, log: Logger, metrics: Metrics) {
+  ///
+  /// - Parameter chance: what random assignments are drawn with.
+  package init(ledger: TicketLedger, log: Logger, metrics: Metrics, chance: Chance = Chance()) {
     self.ledger = ledger
+    self.chance = chance
     self.log = log
     store = TriggerStore(pool: ledger.pool)
     turns = TurnQueue(pool: ledger.pool)
@@ -90,7 +94,7 @@ package struct TriggerRunner: Sendable {
         switch ended.verdict {
         case .done: try await outbox.remove(item, deadline: deadline)
         case .removed: isElsewhere = isElsewhere || ended.ticket == nil
-        case .failed, .hopeless: return last
+        case .failed, .hopeless, .postponed: return last
         }
       }
       guard isElsewhere else { return last }
@@ -193,12 +197,13 @@ extension TriggerRunner {
     _ context: PassContext, deadline: Deadline, guards: [Query], then attachments: [Query],
     decide: @escaping @Sendable (inout TriggerPassPlan, TriggerPassPlan.TakeTurn) async throws -> Void
   ) async throws -> Outcome {
-    let prepare: @Sendable (TriggerPassPlan, LostRace) async throws -> PreparedWrite = { plan, onLostRace in
+    let change: @Sendable (TriggerPassPlan) throws -> TicketChange = { plan in
       var change = try plan.change()
       change.guards = guards
       change.attachments += attachments
-      return try await ledger.prepare(change, on: context.ticket, onLostRace: onLostRace, deadline: deadline)
+      return change
     }
+    let context = context.drawing(with: chance)
     var plan = TriggerPassPlan(context)
     do {
       try await decide(&plan) { cursor in throw TurnNeeded(cursor: cursor) }
@@ -211,16 +216,22 @@ extension TriggerRunner {
           taken.append(cursor)
           return try await book.next(cursor)
         }
-        return TurnQueue.Order(write: try await prepare(plan, onLostRace), turns: taken)
+        let write = try await ledger.prepare(
+          try change(plan), on: context.ticket, onLostRace: onLostRace, deadline: deadline)
+        let answer = plan.answersSource ? try await answer(from: context, deadline) : nil
+        return TurnQueue.Order(write: write, companions: answer.map { [$0] } ?? [], turns: taken)
       }
       guard let written else { return .lostRace }
-      // The turn committed it; readers of the change stream are to know at once.
-      ledger.announce([])
+      // The turn committed it; workers and readers of the change stream are to know at once.
+      ledger.announce(written.topics)
       return .written(written)
     }
     if plan.isCut { log.warning("triggers.pass_cut", ["ticket": .integer(context.ticket.id.rawValue)]) }
     guard !plan.events.isEmpty else { return .nothing }
-    let prepared = try await prepare(plan, .noRow)
+    if plan.answersSource, let answer = try await answer(from: context, deadline) {
+      return try await write(try change(plan), with: answer, on: context.ticket, deadline)
+    }
+    let prepared = try await ledger.prepare(try change(plan), on: context.ticket, deadline: deadline)
     let rows = try await ServiceError.translating {
       try await ledger.pool.query(prepared.statement, deadline: deadline)
     }
@@ -229,12 +240,48 @@ extension TriggerRunner {
     return .written(written)
   }
 
+  /// Writes a change of two tickets, or none of it.
+  private func write(
+    _ change: TicketChange, with answer: Query, on ticket: TicketRecord, _ deadline: Deadline
+  ) async throws -> Outcome {
+    var change = change
+    change.companions = [answer]
+    change.companionTopics = [.triggers]
+    do {
+      return .written(try await ledger.write(change, on: ticket, deadline: deadline))
+    } catch let error as ServiceError where error.reason == .staleVersion || error.reason == .conflict {
+      return .lostRace
+    }
+  }
+
+  /// What a trigger that closes an issue ticket is to the consultation ticket that waits for it: the answer. It has no
+  /// text; the agent reads the issue ticket's history. Nil when nothing waits for this ticket any more.
+  private func answer(from context: PassContext, _ deadline: Deadline) async throws -> Query? {
+    guard let source = context.ticket.source else { return nil }
+    let service = try await ledger.directory.service(id: source.serviceID, deadline: deadline)
+    let waiting = try await ledger.ticket(source.ticketID, of: source.serviceID, deadline: deadline)
+    guard waiting.target == context.ticket.link else { return nil }
+    let outcome = try waiting.outcome(of: .receiveEscalationAnswer, in: service, by: .issueService)
+    var event = EventDraft(
+      .escalationAnswered, by: .service("assignment"), outcome: outcome, on: waiting)
+    if outcome.has(.runsTriggers) {
+      event.outbox = [OutboxDraft(.triggers, payload: try TriggerPass(cause: .escalated).serialized())]
+    }
+    return try await ledger.companion(TicketChange(event), on: waiting, deadline: deadline)
+  }
+
   /// Reads what the conditions look at beside the ticket's own row.
   func read(_ context: PassContext, _ deadline: Deadline) async throws -> PassContext {
     var context = context
     let compiled = context.set.program.compiled
     if compiled.looksAtContent {
       context.content = try await ledger.entries(of: context.ticket, limit: 1, deadline: deadline).first?.body ?? ""
+    }
+    if !compiled.fields.isEmpty {
+      context.fields =
+        try await store.fieldValues(
+          of: [context.ticket.id], in: context.ticket.serviceID, fields: compiled.fields, deadline: deadline
+        )[context.ticket.id] ?? [:]
     }
     if compiled.looksAtChanges, context.cause != .created {
       let rows = try await ServiceError.translating {

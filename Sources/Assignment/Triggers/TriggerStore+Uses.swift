@@ -52,6 +52,7 @@ extension TriggerStore {
       UPDATE trigger_rule SET is_active = false, notice = \(notice), update_time = clock_timestamp()
       WHERE service_id = \(service) AND id = ANY(\(uses.map(\.id)))
       """,
+      forgetting(uses.map(\.id), in: service),
       countingUp(service),
     ]
   }
@@ -100,7 +101,7 @@ extension Trigger {
         switch result.result {
         case .assign(let assignment): assignment.group == group
         case .group(let name): name == group
-        case .submissionType, .priority, nil: false
+        case .submissionType, .priority, .callback, .notify, .forwardOutside, nil: false
         }
       }
   }

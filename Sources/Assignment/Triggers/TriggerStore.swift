@@ -38,8 +38,8 @@ struct TriggerStore: Sendable {
 
   /// Saves a trigger, active and last in order; nil when the service has as many as it can have.
   func create(_ trigger: Trigger, of service: ServiceRecord, deadline: Deadline) async throws -> Trigger? {
-    let rows = try await changing(service, deadline) { transaction in
-      try await transaction.query(
+    try await changing(service, deadline) { transaction in
+      let rows = try await transaction.query(
         """
         INSERT INTO trigger_rule AS r (service_id, display_name, position, conditions, results)
         SELECT \(service.id), \(trigger.displayName), coalesce(max(o.position), 0) + 1,
@@ -48,8 +48,8 @@ struct TriggerStore: Sendable {
         FROM trigger_rule AS o WHERE o.service_id = \(service.id) HAVING count(*) < \(Self.triggersMax)
         RETURNING \(fragment: Self.columns)
         """)
+      return try await Self.referring(rows.first, in: service, transaction)
     }
-    return try rows.first.map { try Trigger($0, of: service) }
   }
 
   /// One trigger of a service; nil when there is none.
@@ -93,8 +93,8 @@ struct TriggerStore: Sendable {
   func update(
     _ id: TriggerID, to trigger: Trigger, version: Int64, of service: ServiceRecord, deadline: Deadline
   ) async throws -> Trigger? {
-    let rows = try await changing(service, deadline) { transaction in
-      try await transaction.query(
+    try await changing(service, deadline) { transaction in
+      let rows = try await transaction.query(
         """
         UPDATE trigger_rule AS r SET display_name = \(trigger.displayName),
           conditions = \(try Trigger(conditions: trigger.conditions).serialized()),
@@ -103,24 +103,24 @@ struct TriggerStore: Sendable {
         WHERE r.service_id = \(service.id) AND r.id = \(id) AND r.version = \(version)
         RETURNING \(fragment: Self.columns)
         """)
+      return try await Self.referring(rows.first, in: service, transaction)
     }
-    return try rows.first.map { try Trigger($0, of: service) }
   }
 
   /// Activates a trigger, last in order, or deactivates it; nil when there is none. What is so already stays.
   func setActive(
     _ isActive: Bool, _ id: TriggerID, of service: ServiceRecord, deadline: Deadline
   ) async throws -> Trigger? {
-    let rows = try await changing(service, deadline) { transaction in
-      try await transaction.query(
+    try await changing(service, deadline) { transaction in
+      let rows = try await transaction.query(
         """
         UPDATE trigger_rule AS r SET is_active = \(isActive), notice = '', update_time = clock_timestamp(),
           position = CASE WHEN r.is_active = \(isActive) THEN r.position ELSE (
             SELECT coalesce(max(o.position), 0) + 1 FROM trigger_rule AS o WHERE o.service_id = r.service_id) END
         WHERE r.service_id = \(service.id) AND r.id = \(id) RETURNING \(fragment: Self.columns)
         """)
+      return try await Self.referring(rows.first, in: service, transaction)
     }
-    return try rows.first.map { try Trigger($0, of: service) }
   }
 
   /// Deletes an inactive trigger; false when it is active or there is none.
@@ -189,6 +189,8 @@ struct TriggerStore: Sendable {
       WHERE t.service_id = \(service.id) AND t.id = ANY(\(references.compactMap(\.submissionTypeID)))
       UNION ALL SELECT 3, t.id, '' FROM processing_type AS t
       WHERE t.service_id = \(service.id) AND t.id = ANY(\(references.compactMap(\.processingTypeID)))
+      UNION ALL SELECT 5, f.id, '' FROM ticket_field AS f
+      WHERE f.service_id = \(service.id) AND f.delete_time IS NULL AND f.id = ANY(\(references.compactMap(\.fieldID)))
       UNION ALL SELECT 4, 0, s.code FROM service AS s
       WHERE s.organization_id = \(service.organizationID) AND s.code = ANY(\(references.compactMap(\.serviceCode)))
       """, deadline)
@@ -197,6 +199,7 @@ struct TriggerStore: Sendable {
       case 1: known.insert(.group(try row.value(1)))
       case 2: known.insert(.submissionType(try row.value(1)))
       case 3: known.insert(.processingType(try row.value(1)))
+      case 5: known.insert(.field(try row.value(1)))
       default: known.insert(.service(try row.value(2)))
       }
     }
@@ -225,7 +228,7 @@ struct TriggerStore: Sendable {
     """
   }
 
-  private func query(_ query: Query, _ deadline: Deadline) async throws -> Rows {
+  func query(_ query: Query, _ deadline: Deadline) async throws -> Rows {
     try await ServiceError.translating { try await pool.query(query, deadline: deadline) }
   }
 
@@ -236,22 +239,23 @@ struct TriggerStore: Sendable {
 }
 
 extension TriggerReader.Reference {
-  fileprivate var agentID: AgentID? {
+  var agentID: AgentID? {
     switch self {
     case .agent(let id), .member(let id, _): id
     default: nil
     }
   }
 
-  fileprivate var groupID: GroupID? { if case .group(let id) = self { id } else { nil } }
-  fileprivate var submissionTypeID: SubmissionTypeID? { if case .submissionType(let id) = self { id } else { nil } }
-  fileprivate var processingTypeID: ProcessingTypeID? { if case .processingType(let id) = self { id } else { nil } }
-  fileprivate var serviceCode: String? { if case .service(let code) = self { code } else { nil } }
+  var groupID: GroupID? { if case .group(let id) = self { id } else { nil } }
+  var submissionTypeID: SubmissionTypeID? { if case .submissionType(let id) = self { id } else { nil } }
+  var processingTypeID: ProcessingTypeID? { if case .processingType(let id) = self { id } else { nil } }
+  var fieldID: FieldID? { if case .field(let id) = self { id } else { nil } }
+  var serviceCode: String? { if case .service(let code) = self { code } else { nil } }
 }
 
 extension Trigger {
   /// Reads a row of the store's columns.
-  fileprivate init(_ row: Row, of service: ServiceRecord) throws {
+  init(_ row: Row, of service: ServiceRecord) throws {
     self.init(
       name: TriggerName(service: service.code, id: try row.value(0)).description, displayName: try row.value(1),
       active: try row.value(2), position: try row.value(3), version: try row.value(4),

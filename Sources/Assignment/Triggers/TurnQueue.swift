@@ -72,6 +72,8 @@ final class TurnQueue: Sendable {
   /// The change of one ticket, and the turns that it uses up.
   struct Order: Sendable {
     let write: PreparedWrite
+    /// Changes of other tickets that follow; they fail when theirs was changed meanwhile.
+    let companions: [Query]
     let turns: [TurnCursor]
   }
 
@@ -147,13 +149,18 @@ final class TurnQueue: Sendable {
         return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
           let book = TurnBook(transaction)
           let orders = try await orders(of: waiters, book)
-          let writes = orders.compactMap { try? $0.get().write }
-          try await transaction.commit(with: writes.map(\.statement) + book.moves)
+          let writes = orders.compactMap { try? $0.get() }.flatMap { [$0.write.statement] + $0.companions }
+          try await transaction.commit(with: writes + book.moves)
           return orders.map { $0.map { $0.write.intended } }
         }
       } catch let error as PostgresError where error.isLostRace {
-        return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
-          try await oneByOne(waiters, transaction)
+        do {
+          return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
+            try await oneByOne(waiters, transaction)
+          }
+        } catch let error as PostgresError where error.isLostRace && waiters.count == 1 {
+          // A companion's ticket was changed.
+          return [.success(nil)]
         }
       }
     }
@@ -185,7 +192,10 @@ final class TurnQueue: Sendable {
       do {
         let order = try await waiter.work(book, .noRow)
         let written = order.write.written(try await transaction.query(order.write.statement))
-        if written != nil { for cursor in order.turns { book.use(cursor) } }
+        if written != nil {
+          for companion in order.companions { _ = try await transaction.query(companion) }
+          for cursor in order.turns { book.use(cursor) }
+        }
         results.append(.success(written))
       } catch let error as ServiceError where !error.isOfDatabase {
         // Nothing was sent: the others go on.

@@ -11,6 +11,7 @@
 #include "grpc/reflection/v1/reflection.pb-c.h"
 #include "handoff/assignment/v1/agent.pb-c.h"
 #include "handoff/assignment/v1/assignment.pb-c.h"
+#include "handoff/assignment/v1/callback.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/gateway/v1/gateway.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"

@@ -189,6 +189,11 @@ package struct Route: Sendable {
     .init("GetTriggerVocabulary", .assignment, .get, "/v1/{name=services/*/triggerVocabulary}"),
     .init("ExplainAssignment", .assignment, .get, "/v1/{name=services/*/tickets/*}:explainAssignment"),
     .init("SimulateTriggers", .assignment, .post, "/v1/{parent=services/*}/triggers:simulate", body: .whole),
+    .init("GetCallbackSettings", .assignment, .get, "/v1/{name=services/*/callbackSettings}"),
+    .init(
+      "RotateCallbackSecret", .assignment, .post, "/v1/{name=services/*/callbackSettings}:rotateSecret", body: .whole),
+    .init("ListCallbacks", .assignment, .get, "/v1/{parent=services/*}/callbacks"),
+    .init("ReplayCallback", .assignment, .post, "/v1/{name=services/*/callbacks/*}:replay", body: .whole),
 
     .init("PreviewAnswer", .mail, .post, "/v1/{ticket=services/*/tickets/*}:previewAnswer", body: .whole),
     .init("ListMailMessages", .mail, .get, "/v1/{parent=services/*/tickets/*}/mailMessages"),

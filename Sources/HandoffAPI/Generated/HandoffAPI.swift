@@ -72,6 +72,10 @@ package enum HandoffAPI {
     TriggerCondition.self,
     ConditionGroup.self,
     TriggerResult.self,
+    CallbackResult.self,
+    NotifyResult.self,
+    MailText.self,
+    ForwardOutsideResult.self,
     AssignResult.self,
     TriggerSettings.self,
     TriggerVocabulary.self,
@@ -98,6 +102,15 @@ package enum HandoffAPI {
     SimulateTriggersResponse.Change.self,
     SimulateTriggersResponse.Firing.self,
     SimulateTriggersResponse.SimulatedTicket.self,
+    CallbackBody.self,
+    Callback.self,
+    ListCallbacksRequest.self,
+    ListCallbacksResponse.self,
+    ReplayCallbackRequest.self,
+    CallbackSettings.self,
+    GetCallbackSettingsRequest.self,
+    RotateCallbackSecretRequest.self,
+    RotateCallbackSecretResponse.self,
     KeepTicketRequest.self,
     ForwardTicketRequest.self,
     ForwardTicketOnBehalfRequest.self,
@@ -115,6 +128,7 @@ package enum HandoffAPI {
     RerunInboundMailRequest.self,
     PrepareAnswerRequest.self,
     PreparedAnswer.self,
+    TriggerMail.self,
     PreviewAnswerRequest.self,
     AnswerPreview.self,
     BannedWordHit.self,
@@ -516,6 +530,38 @@ package enum HandoffAPI {
           name: "SimulateTriggers",
           input: SimulateTriggersRequest.descriptor,
           output: SimulateTriggersResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetCallbackSettings",
+          input: GetCallbackSettingsRequest.descriptor,
+          output: CallbackSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RotateCallbackSecret",
+          input: RotateCallbackSecretRequest.descriptor,
+          output: RotateCallbackSecretResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListCallbacks",
+          input: ListCallbacksRequest.descriptor,
+          output: ListCallbacksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ReplayCallback",
+          input: ReplayCallbackRequest.descriptor,
+          output: Callback.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -1872,6 +1918,38 @@ package enum HandoffAPI {
           name: "SimulateTriggers",
           input: SimulateTriggersRequest.descriptor,
           output: SimulateTriggersResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetCallbackSettings",
+          input: GetCallbackSettingsRequest.descriptor,
+          output: CallbackSettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RotateCallbackSecret",
+          input: RotateCallbackSecretRequest.descriptor,
+          output: RotateCallbackSecretResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListCallbacks",
+          input: ListCallbacksRequest.descriptor,
+          output: ListCallbacksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ReplayCallback",
+          input: ReplayCallbackRequest.descriptor,
+          output: Callback.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

@@ -183,6 +183,33 @@ package protocol AssignmentServiceProvider: Sendable {
     _ request: SimulateTriggersRequest,
     _ call: CallContext
   ) async throws -> SimulateTriggersResponse
+
+  /// Returns what holds for all callbacks of a service. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  func getCallbackSettings(_ request: GetCallbackSettingsRequest, _ call: CallContext) async throws -> CallbackSettings
+
+  /// Makes the secret that a service's callbacks are signed with, and shows it once. For 24 hours callbacks are
+  /// signed
+  /// with the one before it, too. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE while masking, which seals it, is away.
+  func rotateCallbackSecret(
+    _ request: RotateCallbackSecretRequest,
+    _ call: CallContext
+  ) async throws -> RotateCallbackSecretResponse
+
+  /// Lists the callbacks of a service that are not delivered: waiting, or given up. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
+  func listCallbacks(_ request: ListCallbacksRequest, _ call: CallContext) async throws -> ListCallbacksResponse
+
+  /// Tries a callback again that was given up, under the same id. One that is waiting stays as it is. Callbacks of
+  /// its
+  /// ticket that were asked for later may have been delivered already. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND (also for one that was delivered), PERMISSION_DENIED.
+  func replayCallback(_ request: ReplayCallbackRequest, _ call: CallContext) async throws -> Callback
 }
 
 extension AssignmentServiceProvider {
@@ -295,6 +322,18 @@ extension AssignmentServiceProvider {
         },
         .unary("SimulateTriggers", SimulateTriggersRequest.self, SimulateTriggersResponse.self) {
           try await self.simulateTriggers($0, $1)
+        },
+        .unary("GetCallbackSettings", GetCallbackSettingsRequest.self, CallbackSettings.self) {
+          try await self.getCallbackSettings($0, $1)
+        },
+        .unary("RotateCallbackSecret", RotateCallbackSecretRequest.self, RotateCallbackSecretResponse.self) {
+          try await self.rotateCallbackSecret($0, $1)
+        },
+        .unary("ListCallbacks", ListCallbacksRequest.self, ListCallbacksResponse.self) {
+          try await self.listCallbacks($0, $1)
+        },
+        .unary("ReplayCallback", ReplayCallbackRequest.self, Callback.self) {
+          try await self.replayCallback($0, $1)
         },
       ])
   }
@@ -571,5 +610,46 @@ package struct AssignmentServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> SimulateTriggersResponse {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/SimulateTriggers", request, options)
+  }
+
+  /// Returns what holds for all callbacks of a service. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  package func getCallbackSettings(
+    _ request: GetCallbackSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> CallbackSettings {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/GetCallbackSettings", request, options)
+  }
+
+  /// Makes the secret that a service's callbacks are signed with, and shows it once. For 24 hours callbacks are
+  /// signed
+  /// with the one before it, too. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE while masking, which seals it, is away.
+  package func rotateCallbackSecret(
+    _ request: RotateCallbackSecretRequest,
+    _ options: CallOptions
+  ) async throws -> RotateCallbackSecretResponse {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/RotateCallbackSecret", request, options)
+  }
+
+  /// Lists the callbacks of a service that are not delivered: waiting, or given up. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
+  package func listCallbacks(
+    _ request: ListCallbacksRequest,
+    _ options: CallOptions
+  ) async throws -> ListCallbacksResponse {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ListCallbacks", request, options)
+  }
+
+  /// Tries a callback again that was given up, under the same id. One that is waiting stays as it is. Callbacks of
+  /// its
+  /// ticket that were asked for later may have been delivered already. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND (also for one that was delivered), PERMISSION_DENIED.
+  package func replayCallback(_ request: ReplayCallbackRequest, _ options: CallOptions) async throws -> Callback {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ReplayCallback", request, options)
   }
 }

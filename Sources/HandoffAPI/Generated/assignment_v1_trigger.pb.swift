@@ -264,6 +264,8 @@ package struct TriggerCondition: Message {
     package static let sourceService = Target(rawValue: 15)
     /// When the ticket was received.
     package static let createTime = Target(rawValue: 16)
+    /// A field that the service adds to its tickets; `field` names it.
+    package static let field = Target(rawValue: 17)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -292,6 +294,7 @@ package struct TriggerCondition: Message {
       .processingType,
       .sourceService,
       .createTime,
+      .field,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -314,6 +317,7 @@ package struct TriggerCondition: Message {
       case 14: "PROCESSING_TYPE"
       case 15: "SOURCE_SERVICE"
       case 16: "CREATE_TIME"
+      case 17: "FIELD"
       default: nil
       }
     }
@@ -401,6 +405,8 @@ package struct TriggerCondition: Message {
   package var values: [String] = []
   /// A group of lines in the place of target, operator and values.
   package var group: ConditionGroup?
+  /// For the target FIELD: `services/{service}/fields/{id}`.
+  package var field: String = ""
 
   /// Leaves every field at its default.
   package init() {}
@@ -411,13 +417,15 @@ package struct TriggerCondition: Message {
     target: TriggerCondition.Target = TriggerCondition.Target(),
     `operator`: TriggerCondition.Operator = TriggerCondition.Operator(),
     values: [String] = [],
-    group: ConditionGroup? = nil
+    group: ConditionGroup? = nil,
+    field: String = ""
   ) {
     self.requirement = requirement
     self.target = target
     self.`operator` = `operator`
     self.values = values
     self.group = group
+    self.field = field
   }
 
   /// The type `handoff.assignment.v1.TriggerCondition`.
@@ -435,6 +443,7 @@ package struct TriggerCondition: Message {
     `operator` = TriggerCondition.Operator(rawValue: Int32(truncatingIfNeeded: c.pointee.operator_.rawValue))
     values = CFields.strings(c.pointee.values, c.pointee.n_values)
     group = CFields.message(c.pointee.group)
+    field = CFields.string(c.pointee.field)
   }
 
   /// Writes a `Handoff__Assignment__V1__TriggerCondition` into the arena.
@@ -451,6 +460,9 @@ package struct TriggerCondition: Message {
     if let group {
       c.pointee.group = try group.makeCMessage(arena).assumingMemoryBound(
         to: Handoff__Assignment__V1__ConditionGroup.self)
+    }
+    if !field.isEmpty {
+      c.pointee.field = try arena.string(field, "handoff.assignment.v1.TriggerCondition.field")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -548,6 +560,12 @@ package struct TriggerResult: Message {
     case priority(Ticket.Priority)
     /// Puts an unassigned ticket in the care of a group: `services/{service}/groups/{id}`.
     case group(String)
+    /// Calls an address of another system.
+    case callback(CallbackResult)
+    /// Sends a mail to people of the ticket.
+    case notify(NotifyResult)
+    /// Sends the ticket to a mail address outside.
+    case forwardOutside(ForwardOutsideResult)
   }
 
   /// What is done.
@@ -576,6 +594,9 @@ package struct TriggerResult: Message {
     case 2: result = .submissionType(CFields.string(c.pointee.submission_type))
     case 3: result = .priority(Ticket.Priority(rawValue: Int32(truncatingIfNeeded: c.pointee.priority.rawValue)))
     case 4: result = .group(CFields.string(c.pointee.group))
+    case 5: result = .callback(CFields.message(c.pointee.callback) ?? CallbackResult())
+    case 6: result = .notify(CFields.message(c.pointee.notify) ?? NotifyResult())
+    case 7: result = .forwardOutside(CFields.message(c.pointee.forward_outside) ?? ForwardOutsideResult())
     default: break
     }
   }
@@ -598,7 +619,243 @@ package struct TriggerResult: Message {
     case .group(let value):
       c.pointee.result_case = .init(rawValue: 4)
       c.pointee.group = try arena.string(value, "handoff.assignment.v1.TriggerResult.group")
+    case .callback(let value):
+      c.pointee.result_case = .init(rawValue: 5)
+      c.pointee.callback = try value.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__CallbackResult.self)
+    case .notify(let value):
+      c.pointee.result_case = .init(rawValue: 6)
+      c.pointee.notify = try value.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__NotifyResult.self)
+    case .forwardOutside(let value):
+      c.pointee.result_case = .init(rawValue: 7)
+      c.pointee.forward_outside = try value.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__ForwardOutsideResult.self)
     case nil: break
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Posts the ticket as JSON to an address of another system: see `CallbackBody`.
+///
+/// Callbacks of a ticket are delivered in order, and tried again for three days when the receiver does not answer
+/// with a
+/// status of 2xx within ten seconds. Redirects are not followed.
+package struct CallbackResult: Message {
+  /// An `https` URL, at most 2,000 characters, without user and fragment. Its host must have a public address unless
+  /// the
+  /// operator allows others.
+  package var url: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(url: String = "") {
+    self.url = url
+  }
+
+  /// The type `handoff.assignment.v1.CallbackResult`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__CallbackResult()
+    handoff__assignment__v1__callback_result__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__CallbackResult`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__CallbackResult.self)
+    url = CFields.string(c.pointee.url)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__CallbackResult` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__CallbackResult.self)
+    handoff__assignment__v1__callback_result__init(c)
+    if !url.isEmpty {
+      c.pointee.url = try arena.string(url, "handoff.assignment.v1.CallbackResult.url")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Sends a mail to people of the ticket, without a layout.
+package struct NotifyResult: Message {
+  /// Who gets it.
+  package struct Recipient: ProtoEnum {
+    /// Refused.
+    package static let unspecified = Recipient(rawValue: 0)
+    /// The agent who holds the ticket then; nobody when nobody does.
+    package static let assignee = Recipient(rawValue: 1)
+    /// All active agents of the group that is in charge then.
+    package static let group = Recipient(rawValue: 2)
+    /// The customer.
+    package static let customer = Recipient(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Recipient] = [.unspecified, .assignee, .group, .customer]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "RECIPIENT_UNSPECIFIED"
+      case 1: "ASSIGNEE"
+      case 2: "GROUP"
+      case 3: "CUSTOMER"
+      default: nil
+      }
+    }
+  }
+
+  /// Who gets it.
+  package var recipient: NotifyResult.Recipient = NotifyResult.Recipient()
+  /// What it says, one text a language: the ticket's, else the service's, else the first is taken. 1 to 10.
+  package var texts: [MailText] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(recipient: NotifyResult.Recipient = NotifyResult.Recipient(), texts: [MailText] = []) {
+    self.recipient = recipient
+    self.texts = texts
+  }
+
+  /// The type `handoff.assignment.v1.NotifyResult`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__NotifyResult()
+    handoff__assignment__v1__notify_result__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__NotifyResult`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__NotifyResult.self)
+    recipient = NotifyResult.Recipient(rawValue: Int32(truncatingIfNeeded: c.pointee.recipient.rawValue))
+    texts = CFields.messages(c.pointee.texts, c.pointee.n_texts)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__NotifyResult` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__NotifyResult.self)
+    handoff__assignment__v1__notify_result__init(c)
+    c.pointee.recipient = .init(rawValue: .init(truncatingIfNeeded: recipient.rawValue))
+    if !texts.isEmpty {
+      c.pointee.n_texts = texts.count
+      c.pointee.texts = try arena.messages(texts).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__MailText>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What a mail says in one language. Both parts may hold the replacement codes of mail layouts, such as
+/// `#{ticketId}`.
+package struct MailText: Message {
+  /// ISO 639-1 code.
+  package var language: String = ""
+  /// One line, 1 to 200 characters.
+  package var subject: String = ""
+  /// Plain text, 1 to 5,000 characters.
+  package var body: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(language: String = "", subject: String = "", body: String = "") {
+    self.language = language
+    self.subject = subject
+    self.body = body
+  }
+
+  /// The type `handoff.assignment.v1.MailText`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__MailText()
+    handoff__assignment__v1__mail_text__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__MailText`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__MailText.self)
+    language = CFields.string(c.pointee.language)
+    subject = CFields.string(c.pointee.subject)
+    body = CFields.string(c.pointee.body)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__MailText` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__MailText.self)
+    handoff__assignment__v1__mail_text__init(c)
+    if !language.isEmpty {
+      c.pointee.language = try arena.string(language, "handoff.assignment.v1.MailText.language")
+    }
+    if !subject.isEmpty {
+      c.pointee.subject = try arena.string(subject, "handoff.assignment.v1.MailText.subject")
+    }
+    if !body.isEmpty {
+      c.pointee.body = try arena.string(body, "handoff.assignment.v1.MailText.body")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Sends the ticket with its inquiry to a mail address outside.
+package struct ForwardOutsideResult: Message {
+  /// Where it goes.
+  package var address: String = ""
+  /// Completes the ticket, too. Where the ticket cannot be completed, nothing is sent either.
+  package var complete: Bool = false
+  /// What the mail says, one text a language, at most 10; left out: ticket, customer and inquiry.
+  package var texts: [MailText] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(address: String = "", complete: Bool = false, texts: [MailText] = []) {
+    self.address = address
+    self.complete = complete
+    self.texts = texts
+  }
+
+  /// The type `handoff.assignment.v1.ForwardOutsideResult`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__ForwardOutsideResult()
+    handoff__assignment__v1__forward_outside_result__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__ForwardOutsideResult`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__ForwardOutsideResult.self)
+    address = CFields.string(c.pointee.address)
+    complete = c.pointee.complete != 0
+    texts = CFields.messages(c.pointee.texts, c.pointee.n_texts)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__ForwardOutsideResult` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__ForwardOutsideResult.self)
+    handoff__assignment__v1__forward_outside_result__init(c)
+    if !address.isEmpty {
+      c.pointee.address = try arena.string(address, "handoff.assignment.v1.ForwardOutsideResult.address")
+    }
+    c.pointee.complete = complete ? 1 : 0
+    if !texts.isEmpty {
+      c.pointee.n_texts = texts.count
+      c.pointee.texts = try arena.messages(texts).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__MailText>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -1881,6 +2138,9 @@ package struct SimulateTriggersResponse: Message {
     package var changes: [SimulateTriggersResponse.Change] = []
     /// Where it would assign and nobody could be chosen.
     package var unassignedGroups: [String] = []
+    /// What it would send, in order: the URL of a callback, the address of a forward, or whom it would notify:
+    /// `ASSIGNEE`, `GROUP`, `CUSTOMER`.
+    package var sends: [String] = []
 
     /// Leaves every field at its default.
     package init() {}
@@ -1891,13 +2151,15 @@ package struct SimulateTriggersResponse: Message {
       triggerVersion: Int64 = 0,
       triggerDisplayName: String = "",
       changes: [SimulateTriggersResponse.Change] = [],
-      unassignedGroups: [String] = []
+      unassignedGroups: [String] = [],
+      sends: [String] = []
     ) {
       self.trigger = trigger
       self.triggerVersion = triggerVersion
       self.triggerDisplayName = triggerDisplayName
       self.changes = changes
       self.unassignedGroups = unassignedGroups
+      self.sends = sends
     }
 
     /// The type `handoff.assignment.v1.SimulateTriggersResponse.Firing`.
@@ -1915,6 +2177,7 @@ package struct SimulateTriggersResponse: Message {
       triggerDisplayName = CFields.string(c.pointee.trigger_display_name)
       changes = CFields.messages(c.pointee.changes, c.pointee.n_changes)
       unassignedGroups = CFields.strings(c.pointee.unassigned_groups, c.pointee.n_unassigned_groups)
+      sends = CFields.strings(c.pointee.sends, c.pointee.n_sends)
     }
 
     /// Writes a `Handoff__Assignment__V1__SimulateTriggersResponse__Firing` into the arena.
@@ -1938,6 +2201,10 @@ package struct SimulateTriggersResponse: Message {
         c.pointee.n_unassigned_groups = unassignedGroups.count
         c.pointee.unassigned_groups = try arena.strings(
           unassignedGroups, "handoff.assignment.v1.SimulateTriggersResponse.Firing.unassigned_groups")
+      }
+      if !sends.isEmpty {
+        c.pointee.n_sends = sends.count
+        c.pointee.sends = try arena.strings(sends, "handoff.assignment.v1.SimulateTriggersResponse.Firing.sends")
       }
       return UnsafeMutableRawPointer(c)
     }

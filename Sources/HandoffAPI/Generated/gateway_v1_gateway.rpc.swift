@@ -368,6 +368,21 @@ package protocol HandoffServiceProvider: Sendable {
     _ call: CallContext
   ) async throws -> SimulateTriggersResponse
 
+  /// Returns what holds for all callbacks of a service.
+  func getCallbackSettings(_ request: GetCallbackSettingsRequest, _ call: CallContext) async throws -> CallbackSettings
+
+  /// Makes the secret that a service's callbacks are signed with, and shows it once.
+  func rotateCallbackSecret(
+    _ request: RotateCallbackSecretRequest,
+    _ call: CallContext
+  ) async throws -> RotateCallbackSecretResponse
+
+  /// Lists the callbacks of a service that are not delivered: waiting, or given up.
+  func listCallbacks(_ request: ListCallbacksRequest, _ call: CallContext) async throws -> ListCallbacksResponse
+
+  /// Tries a callback again that was given up.
+  func replayCallback(_ request: ReplayCallbackRequest, _ call: CallContext) async throws -> Callback
+
   /// Shows the mail that an act would send.
   func previewAnswer(_ request: PreviewAnswerRequest, _ call: CallContext) async throws -> AnswerPreview
 
@@ -698,6 +713,18 @@ extension HandoffServiceProvider {
         },
         .unary("SimulateTriggers", SimulateTriggersRequest.self, SimulateTriggersResponse.self) {
           try await self.simulateTriggers($0, $1)
+        },
+        .unary("GetCallbackSettings", GetCallbackSettingsRequest.self, CallbackSettings.self) {
+          try await self.getCallbackSettings($0, $1)
+        },
+        .unary("RotateCallbackSecret", RotateCallbackSecretRequest.self, RotateCallbackSecretResponse.self) {
+          try await self.rotateCallbackSecret($0, $1)
+        },
+        .unary("ListCallbacks", ListCallbacksRequest.self, ListCallbacksResponse.self) {
+          try await self.listCallbacks($0, $1)
+        },
+        .unary("ReplayCallback", ReplayCallbackRequest.self, Callback.self) {
+          try await self.replayCallback($0, $1)
         },
         .unary("PreviewAnswer", PreviewAnswerRequest.self, AnswerPreview.self) {
           try await self.previewAnswer($0, $1)
@@ -1289,6 +1316,35 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> SimulateTriggersResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/SimulateTriggers", request, options)
+  }
+
+  /// Returns what holds for all callbacks of a service.
+  package func getCallbackSettings(
+    _ request: GetCallbackSettingsRequest,
+    _ options: CallOptions
+  ) async throws -> CallbackSettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetCallbackSettings", request, options)
+  }
+
+  /// Makes the secret that a service's callbacks are signed with, and shows it once.
+  package func rotateCallbackSecret(
+    _ request: RotateCallbackSecretRequest,
+    _ options: CallOptions
+  ) async throws -> RotateCallbackSecretResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/RotateCallbackSecret", request, options)
+  }
+
+  /// Lists the callbacks of a service that are not delivered: waiting, or given up.
+  package func listCallbacks(
+    _ request: ListCallbacksRequest,
+    _ options: CallOptions
+  ) async throws -> ListCallbacksResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListCallbacks", request, options)
+  }
+
+  /// Tries a callback again that was given up.
+  package func replayCallback(_ request: ReplayCallbackRequest, _ options: CallOptions) async throws -> Callback {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ReplayCallback", request, options)
   }
 
   /// Shows the mail that an act would send.

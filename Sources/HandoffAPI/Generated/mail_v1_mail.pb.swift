@@ -84,18 +84,21 @@ package struct PrepareAnswerRequest: Message {
   }
 }
 
-/// How an answer will be mailed, or why not. Written into the outbox with the act; holds ids only.
+/// How an answer will be mailed, or why not, or what a trigger mails. Written into the outbox with the act; holds no
+/// words of customers.
 package struct PreparedAnswer: Message {
   /// Why no mail is sent; empty when one is: NO_ADDRESS, ESCALATED.
   package var skipReason: String = ""
   /// `services/{service}/mailLayouts/{id}`: this very version of the layout.
   package var layout: String = ""
-  /// The Message-ID that the mail will carry, without angle brackets.
+  /// The Message-ID that the mail will carry, without angle brackets; for a trigger's mail, the part before the `@`.
   package var messageId: String = ""
   /// The act.
   package var act: AnswerAct = AnswerAct()
   /// The history entry with the agent's text. Set by tickets when the act is written.
   package var entryId: Int64 = 0
+  /// What a trigger mails in the place of an answer.
+  package var triggerMail: TriggerMail?
 
   /// Leaves every field at its default.
   package init() {}
@@ -106,13 +109,15 @@ package struct PreparedAnswer: Message {
     layout: String = "",
     messageId: String = "",
     act: AnswerAct = AnswerAct(),
-    entryId: Int64 = 0
+    entryId: Int64 = 0,
+    triggerMail: TriggerMail? = nil
   ) {
     self.skipReason = skipReason
     self.layout = layout
     self.messageId = messageId
     self.act = act
     self.entryId = entryId
+    self.triggerMail = triggerMail
   }
 
   /// The type `handoff.mail.v1.PreparedAnswer`.
@@ -130,6 +135,7 @@ package struct PreparedAnswer: Message {
     messageId = CFields.string(c.pointee.message_id)
     act = AnswerAct(rawValue: Int32(truncatingIfNeeded: c.pointee.act.rawValue))
     entryId = c.pointee.entry_id
+    triggerMail = CFields.message(c.pointee.trigger_mail)
   }
 
   /// Writes a `Handoff__Mail__V1__PreparedAnswer` into the arena.
@@ -147,6 +153,146 @@ package struct PreparedAnswer: Message {
     }
     c.pointee.act = .init(rawValue: .init(truncatingIfNeeded: act.rawValue))
     c.pointee.entry_id = entryId
+    if let triggerMail {
+      c.pointee.trigger_mail = try triggerMail.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Mail__V1__TriggerMail.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A mail that a trigger has asked for; it has no layout.
+package struct TriggerMail: Message {
+  /// Who gets it.
+  package struct Recipient: ProtoEnum {
+    /// Never written.
+    package static let unspecified = Recipient(rawValue: 0)
+    /// An agent.
+    package static let assignee = Recipient(rawValue: 1)
+    /// The active agents of a group.
+    package static let group = Recipient(rawValue: 2)
+    /// The customer.
+    package static let customer = Recipient(rawValue: 3)
+    /// An address outside.
+    package static let outside = Recipient(rawValue: 4)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Recipient] = [.unspecified, .assignee, .group, .customer, .outside]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "RECIPIENT_UNSPECIFIED"
+      case 1: "ASSIGNEE"
+      case 2: "GROUP"
+      case 3: "CUSTOMER"
+      case 4: "OUTSIDE"
+      default: nil
+      }
+    }
+  }
+
+  /// `services/{service}/triggers/{id}`.
+  package var trigger: String = ""
+  /// The version that fired.
+  package var triggerVersion: Int64 = 0
+  /// Who gets it.
+  package var recipient: TriggerMail.Recipient = TriggerMail.Recipient()
+  /// For ASSIGNEE: `agents/{id}`.
+  package var agent: String = ""
+  /// For GROUP: `services/{service}/groups/{id}`.
+  package var group: String = ""
+  /// For OUTSIDE: the address.
+  package var address: String = ""
+  /// ISO 639-1 code of the texts.
+  package var language: String = ""
+  /// The subject, with replacement codes; empty: the one that forwards have.
+  package var subject: String = ""
+  /// The text, with replacement codes; empty: the one that forwards have.
+  package var body: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    trigger: String = "",
+    triggerVersion: Int64 = 0,
+    recipient: TriggerMail.Recipient = TriggerMail.Recipient(),
+    agent: String = "",
+    group: String = "",
+    address: String = "",
+    language: String = "",
+    subject: String = "",
+    body: String = ""
+  ) {
+    self.trigger = trigger
+    self.triggerVersion = triggerVersion
+    self.recipient = recipient
+    self.agent = agent
+    self.group = group
+    self.address = address
+    self.language = language
+    self.subject = subject
+    self.body = body
+  }
+
+  /// The type `handoff.mail.v1.TriggerMail`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__TriggerMail()
+    handoff__mail__v1__trigger_mail__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__TriggerMail`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__TriggerMail.self)
+    trigger = CFields.string(c.pointee.trigger)
+    triggerVersion = c.pointee.trigger_version
+    recipient = TriggerMail.Recipient(rawValue: Int32(truncatingIfNeeded: c.pointee.recipient.rawValue))
+    agent = CFields.string(c.pointee.agent)
+    group = CFields.string(c.pointee.group)
+    address = CFields.string(c.pointee.address)
+    language = CFields.string(c.pointee.language)
+    subject = CFields.string(c.pointee.subject)
+    body = CFields.string(c.pointee.body)
+  }
+
+  /// Writes a `Handoff__Mail__V1__TriggerMail` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__TriggerMail.self)
+    handoff__mail__v1__trigger_mail__init(c)
+    if !trigger.isEmpty {
+      c.pointee.trigger = try arena.string(trigger, "handoff.mail.v1.TriggerMail.trigger")
+    }
+    c.pointee.trigger_version = triggerVersion
+    c.pointee.recipient = .init(rawValue: .init(truncatingIfNeeded: recipient.rawValue))
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.mail.v1.TriggerMail.agent")
+    }
+    if !group.isEmpty {
+      c.pointee.group = try arena.string(group, "handoff.mail.v1.TriggerMail.group")
+    }
+    if !address.isEmpty {
+      c.pointee.address = try arena.string(address, "handoff.mail.v1.TriggerMail.address")
+    }
+    if !language.isEmpty {
+      c.pointee.language = try arena.string(language, "handoff.mail.v1.TriggerMail.language")
+    }
+    if !subject.isEmpty {
+      c.pointee.subject = try arena.string(subject, "handoff.mail.v1.TriggerMail.subject")
+    }
+    if !body.isEmpty {
+      c.pointee.body = try arena.string(body, "handoff.mail.v1.TriggerMail.body")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }

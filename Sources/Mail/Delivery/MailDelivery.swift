@@ -52,9 +52,9 @@ package struct MailDelivery: Sendable {
   private static let renderingsMax = 5
 
   private let ledger: TicketLedger
-  private let store: MailStore
-  private let senders: SenderChoice
-  private let tokens: ReplyTokens
+  let store: MailStore
+  let senders: SenderChoice
+  let tokens: ReplyTokens
   private let transport: any MailTransport
   private let pool: BlockingPool
   private let outcomes: Metric<Counter>
@@ -87,9 +87,17 @@ package struct MailDelivery: Sendable {
     } catch {
       return .givenUp("the order cannot be read: \(error)")
     }
-    if !prepared.skipReason.isEmpty { return try await skip(order, reason: prepared.skipReason, deadline) }
+    if !prepared.skipReason.isEmpty {
+      return try await skip(order, reason: prepared.skipReason, by: .system, deadline)
+    }
     for _ in 0..<Self.renderingsMax {
-      if let verdict = try await attempt(order, prepared, deadline) { return verdict }
+      let verdict =
+        if let mail = prepared.triggerMail {
+          try await attempt(order, mail, key: prepared.messageId, deadline)
+        } else {
+          try await attempt(order, prepared, deadline)
+        }
+      if let verdict { return verdict }
     }
     return .again("the ticket was changed again and again while its mail was written")
   }
@@ -101,13 +109,23 @@ package struct MailDelivery: Sendable {
     guard let known, let text = known.answerText else { return .givenUp("the ticket or its answer is gone") }
     // The address may have been masked since.
     guard let recipient = MailAddress(known.facts.customerEmail, displayName: known.facts.customerName) else {
-      return try await skip(order, reason: SkipReason.noAddress.rawValue, deadline)
+      return try await skip(order, reason: SkipReason.noAddress.rawValue, by: .system, deadline)
     }
     let mail = try await compose(order, prepared, known, text, recipient, deadline)
+    return try await send(mail, order, entry: EntryID(prepared.entryId), by: .system, known.ticketVersion, deadline)
+  }
+
+  /// Sends a mail that was written from a version of the ticket; nil when the ticket is not as it was then.
+  ///
+  /// - Parameter actor: in whose name the ticket's events tell of it.
+  func send(
+    _ mail: OutgoingMail, _ order: Order, entry: EntryID?, by actor: LedgerActor, _ version: Int64,
+    _ deadline: Deadline
+  ) async throws -> Verdict? {
     let attempt = MailStore.Attempt(
-      service: order.service, ticket: order.ticket, entry: EntryID(prepared.entryId),
-      eventSequence: order.eventSequence, ticketVersion: known.ticketVersion, messageID: mail.messageID,
-      recipient: recipient.address, subject: mail.subject, text: mail.text)
+      service: order.service, ticket: order.ticket, entry: entry, eventSequence: order.eventSequence,
+      ticketVersion: version, messageID: mail.messageID,
+      recipient: ([mail.to] + mail.cc).map(\.address).joined(separator: ", "), subject: mail.subject, text: mail.text)
     let begun: MailStore.Begun
     switch try await store.begin(attempt, deadline: deadline) {
     case .begun(let new): begun = new
@@ -118,19 +136,20 @@ package struct MailDelivery: Sendable {
       let words = try await transport.send(
         try await envelope(mail), deadline: deadline.shortened(by: Self.timeKeptForRecording))
       try await record(
-        .mailSent, order, begun, as: .sent, words: Self.scrubbed(words, of: recipient),
-        notes: [CodeChange("message_id", "", mail.messageID)], deadline)
+        .mailSent, order, begun, as: .sent, words: Self.scrubbed(words, of: mail),
+        notes: [CodeChange("message_id", "", mail.messageID)], by: actor, deadline)
       outcomes.with("sent").add()
       return .done
     } catch let failure as DeliveryFailure {
-      return try await handle(failure, order, begun, mail, deadline)
+      return try await handle(failure, order, begun, mail, by: actor, deadline)
     }
   }
 
   private func handle(
-    _ failure: DeliveryFailure, _ order: Order, _ begun: MailStore.Begun, _ mail: OutgoingMail, _ deadline: Deadline
+    _ failure: DeliveryFailure, _ order: Order, _ begun: MailStore.Begun, _ mail: OutgoingMail, by actor: LedgerActor,
+    _ deadline: Deadline
   ) async throws -> Verdict {
-    let words = Self.scrubbed(failure.words, of: mail.to)
+    let words = Self.scrubbed(failure.words, of: mail)
     guard failure.isPermanent || order.isLastAttempt else {
       try await store.noteDeferral(begun.id, in: order.service, words: words, deadline: deadline)
       outcomes.with("deferred").add()
@@ -138,13 +157,16 @@ package struct MailDelivery: Sendable {
     }
     var notes = [CodeChange("message_id", "", mail.messageID)]
     if failure.replyCode > 0 { notes.append(CodeChange("reply_code", "", String(failure.replyCode))) }
-    try await record(.mailFailed, order, begun, as: .failed, words: words, notes: notes, deadline)
+    try await record(.mailFailed, order, begun, as: .failed, words: words, notes: notes, by: actor, deadline)
     outcomes.with("failed").add()
     return .givenUp(words)
   }
 
-  private func skip(_ order: Order, reason: String, _ deadline: Deadline) async throws -> Verdict {
-    var event = EventDraft(.mailSkipped, by: .system, cause: .sequence(order.eventSequence))
+  /// Tells the ticket that no mail is sent, and why.
+  func skip(
+    _ order: Order, reason: String, by actor: LedgerActor, _ deadline: Deadline
+  ) async throws -> Verdict {
+    var event = EventDraft(.mailSkipped, by: actor, cause: .sequence(order.eventSequence))
     event.notes = [CodeChange("reason", "", CodeChange.isCode(reason) ? reason : SkipReason.noAddress.rawValue)]
     guard try await write(event, order, "SKIPPED", [], deadline) else { return .givenUp("the ticket is gone") }
     outcomes.with("skipped").add()
@@ -190,9 +212,9 @@ package struct MailDelivery: Sendable {
   /// Ends the mail and tells the ticket, both or neither.
   private func record(
     _ code: EventCode, _ order: Order, _ begun: MailStore.Begun, as state: MailStore.MessageState, words: String,
-    notes: [CodeChange], _ deadline: Deadline
+    notes: [CodeChange], by actor: LedgerActor, _ deadline: Deadline
   ) async throws {
-    var event = EventDraft(code, by: .system, cause: .sequence(order.eventSequence))
+    var event = EventDraft(code, by: actor, cause: .sequence(order.eventSequence))
     event.notes = notes
     let companion = MailStore.end(begun.id, in: order.service, as: state, words: words)
     _ = try await write(event, order, "\(state.rawValue)/\(begun.attempt)", [companion], deadline)
@@ -218,8 +240,8 @@ package struct MailDelivery: Sendable {
     }
   }
 
-  /// A server's words without the customer's address, which they often repeat: they are kept where masks do not reach.
-  private static func scrubbed(_ words: String, of recipient: MailAddress) -> String {
-    words.replacing(recipient.address, with: "the recipient")
+  /// A server's words without the addresses, which they often repeat.
+  private static func scrubbed(_ words: String, of mail: OutgoingMail) -> String {
+    ([mail.to] + mail.cc).reduce(words) { $0.replacing($1.address, with: "the recipient") }
   }
 }

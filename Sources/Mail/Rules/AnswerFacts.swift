@@ -22,6 +22,8 @@ struct AnswerFacts: Sendable {
   /// Empty when the service sends under the daemon's own name and address.
   var senderName = ""
   var senderAddress = ""
+  /// The ticket's state by its name in the API.
+  var state = ""
 }
 
 /// What an agent says to a customer.
@@ -43,25 +45,31 @@ extension AnswerText {
   ///
   /// - Parameter language: the layout's, in which the state is told.
   init(_ answer: Answer, facts: AnswerFacts, subject: String, body: String, language: String) {
-    self.init(
-      subject: subject, body: body,
-      values: [
-        .content: answer.text,
-        .ticketID: String(facts.ticketID),
-        .subject: facts.title,
-        .inquiry: facts.inquiry,
-        .customerName: facts.customerName,
-        .customerID: facts.customerNumber == 0 ? "" : String(facts.customerNumber),
-        .email: facts.customerEmail,
-        .phone: facts.customerPhone,
-        .submissionType: facts.submissionType,
-        .processingType: facts.processingType,
-        .agentName: answer.agentName,
-        .groupName: facts.groupName,
-        .serviceName: facts.serviceName,
-        .createdAt: facts.createdAt,
-        .answeredAt: answer.answeredAt,
-        .status: StatusWords.status(after: answer.kind, language: language),
-      ])
+    var values = facts.values
+    values[.content] = answer.text
+    values[.agentName] = answer.agentName
+    values[.answeredAt] = answer.answeredAt
+    values[.status] = StatusWords.status(after: answer.kind, language: language)
+    self.init(subject: subject, body: body, values: values)
+  }
+}
+
+extension AnswerFacts {
+  /// What the codes stand for as far as it does not depend on an answer.
+  var values: [ReplacementCode: String] {
+    [
+      .ticketID: String(ticketID),
+      .subject: title,
+      .inquiry: inquiry,
+      .customerName: customerName,
+      .customerID: customerNumber == 0 ? "" : String(customerNumber),
+      .email: customerEmail,
+      .phone: customerPhone,
+      .submissionType: submissionType,
+      .processingType: processingType,
+      .groupName: groupName,
+      .serviceName: serviceName,
+      .createdAt: createdAt,
+    ]
   }
 }

@@ -23,4 +23,6 @@ package enum SkipReason: String, CaseIterable, Sendable {
   case noAddress = "NO_ADDRESS"
   /// A consultation ticket waits for the answer, and its agent tells the customer.
   case escalated = "ESCALATED"
+  /// A trigger's mail is for an agent or a group with nobody in it.
+  case noRecipient = "NO_RECIPIENT"
 }

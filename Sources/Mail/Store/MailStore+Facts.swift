@@ -23,7 +23,7 @@ extension MailStore {
   ///
   /// - Parameters:
   ///   - entry: the answer in the ticket's history, or nil when it is not written yet.
-  ///   - agent: who answers, when `entry` is nil.
+  ///   - agent: who answers, when `entry` is nil; nil: who holds the ticket.
   func facts(
     of ticket: TicketID, in service: ServiceID, entry: EntryID?, agent: AgentID?, deadline: Deadline
   ) async throws -> Facts? {
@@ -34,15 +34,15 @@ extension MailStore {
         to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
         s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),
         to_char(coalesce(e.create_time, now()) AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
-        floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version
+        floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version, t.state
       FROM ticket t
       JOIN service s ON s.id = t.service_id
       LEFT JOIN agent_group g ON g.service_id = t.service_id AND g.id = t.group_id
       LEFT JOIN submission_type st ON st.service_id = t.service_id AND st.id = t.submission_type_id
       LEFT JOIN processing_type pt ON pt.service_id = t.service_id AND pt.id = t.processing_type_id
       LEFT JOIN ticket_entry e ON e.service_id = t.service_id AND e.ticket_id = t.id AND e.id = \(entry)
-      LEFT JOIN agent a ON a.id = coalesce(\(agent),
-        CASE WHEN e.actor_kind = 'AGENT' THEN substring(e.actor_name FROM '([0-9]{1,18})$')::bigint END)
+      LEFT JOIN agent a ON a.id = coalesce(\(agent), CASE WHEN e.id IS NULL THEN t.agent_id
+        WHEN e.actor_kind = 'AGENT' THEN substring(e.actor_name FROM '([0-9]{1,18})$')::bigint END)
       LEFT JOIN LATERAL (
         SELECT i.body FROM ticket_entry i
         WHERE i.service_id = t.service_id AND i.ticket_id = t.id AND i.kind = 'INQUIRY'
@@ -67,9 +67,29 @@ extension MailStore {
     facts.createdAt = try row.string(12)
     facts.senderName = try row.string(13)
     facts.senderAddress = try row.string(14)
+    facts.state = try row.string(20)
     return Facts(
       facts: facts, answerText: try row.optionalString(15), agentName: try row.string(16),
       answeredAt: try row.string(17), answerSeconds: try row.int64(18), ticketVersion: try row.int64(19))
+  }
+
+  /// The addresses of a group's active agents in an order that stays.
+  func members(
+    of group: GroupID, in service: ServiceID, limit: Int, deadline: Deadline
+  ) async throws -> [(address: String, name: String)] {
+    try await query(
+      """
+      SELECT a.email, a.display_name FROM group_member AS m JOIN agent AS a ON a.id = m.agent_id
+      WHERE m.service_id = \(service) AND m.group_id = \(group) AND a.is_active ORDER BY a.id LIMIT \(limit)
+      """, deadline: deadline
+    ).map { (try $0.string(0), try $0.string(1)) }
+  }
+
+  /// The address of an active agent; nil when there is none.
+  func agent(_ id: AgentID, deadline: Deadline) async throws -> (address: String, name: String)? {
+    try await query(
+      "SELECT a.email, a.display_name FROM agent AS a WHERE a.id = \(id) AND a.is_active", deadline: deadline
+    ).first.map { (try $0.string(0), try $0.string(1)) }
   }
 
   /// The name of a processing type; nil when the service has none of this id.

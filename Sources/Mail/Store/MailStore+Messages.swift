@@ -54,7 +54,7 @@ extension MailStore {
     return try rows.map(MessageRecord.init)
   }
 
-  /// Message-IDs of the mails that a ticket's customer already has, oldest first, before an event.
+  /// Message-IDs of the answers that a ticket's customer already has, oldest first, before an event.
   func thread(
     of ticket: TicketID, in service: ServiceID, before sequence: Int32, deadline: Deadline
   ) async throws -> [String] {
@@ -62,6 +62,7 @@ extension MailStore {
       """
       SELECT message_id FROM mail_message
       WHERE service_id = \(service) AND ticket_id = \(ticket) AND event_sequence < \(sequence) AND state = 'SENT'
+        AND entry_id IS NOT NULL
       ORDER BY event_sequence
       """, deadline: deadline)
     return try rows.map { try $0.string(0) }
@@ -71,7 +72,8 @@ extension MailStore {
   struct Attempt: Sendable {
     let service: ServiceID
     let ticket: TicketID
-    let entry: EntryID
+    /// The answer; nil for a trigger's mail.
+    let entry: EntryID?
     /// The event that asked for the mail.
     let eventSequence: Int32
     /// The version of the ticket from which its words were made.

@@ -26,7 +26,7 @@ enum ClusterPlan {
   static let daemons = [
     Daemon(name: "masking", port: 7104, connectionsMax: 12, calls: []),
     Daemon(name: "mail", port: 7103, connectionsMax: 12, calls: ["tickets", "masking"]),
-    Daemon(name: "assignment", port: 7102, connectionsMax: 24, calls: []),
+    Daemon(name: "assignment", port: 7102, connectionsMax: 24, calls: ["masking"]),
     Daemon(name: "tickets", port: 7101, connectionsMax: 32, calls: ["assignment", "mail", "masking"]),
     Daemon(
       name: "gateway", port: 7100, connectionsMax: 12, calls: ["tickets", "assignment", "mail", "masking"],

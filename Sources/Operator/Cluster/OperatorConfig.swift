@@ -20,6 +20,14 @@ struct OperatorConfig: Sendable {
       "Hand mails to this SMTP server instead of writing them into the mail directory."
     ),
     ("HANDOFF_MAIL_SMTP_PASSWORD_FILE", ["mail"], "A file with the password for that server."),
+    (
+      "HANDOFF_CALLBACK_ALLOWED_ADDRESSES", ["assignment"],
+      "Addresses that triggers' callbacks may go to beside public ones, for example 10.1.0.0/16."
+    ),
+    (
+      "HANDOFF_CALLBACK_CA_FILE", ["assignment"],
+      "A file with the authorities that receivers of callbacks are checked against in the place of the system's."
+    ),
     ("HANDOFF_SESSION_LIFETIME", ["gateway"], "How long a sign-in lasts, for example 8h."),
   ]
 

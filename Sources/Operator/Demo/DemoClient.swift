@@ -27,7 +27,8 @@ struct DemoClient: Sendable {
     sessions = SessionServiceClient(channel)
     api = HandoffServiceClient(channel)
     http = HTTPClient(
-      pool: BlockingPool(name: "http", threads: 1, queueMax: 16), authoritiesFile: certificates?.authorityFile)
+      pool: BlockingPool(name: "http", threads: 1, queueMax: 16),
+      limits: HTTPLimits(authoritiesFile: certificates?.authorityFile))
     self.edge = edge
   }
 

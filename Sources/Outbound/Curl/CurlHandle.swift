@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 import Synchronization
 
 /// One easy handle of libcurl with the connections it keeps open between transfers.
@@ -71,6 +72,10 @@ final class CurlHandle: @unchecked Sendable {
     check(handoff_curl_set_transfer(easy, CURLOPT_WRITEFUNCTION, takeBody), CURLOPT_WRITEFUNCTION)
     check(handoff_curl_set_progress(easy, checkCancellation), CURLOPT_XFERINFOFUNCTION)
     set(CURLOPT_NOPROGRESS, 0)
+    if exchange.policy != nil {
+      check(handoff_curl_set_pointer(easy, CURLOPT_OPENSOCKETDATA, context), CURLOPT_OPENSOCKETDATA)
+      check(handoff_curl_set_opensocket(easy, openSocket), CURLOPT_OPENSOCKETFUNCTION)
+    }
     errorText[0] = 0
     return errorText.withUnsafeMutableBufferPointer { text in
       check(handoff_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, text.baseAddress), CURLOPT_ERRORBUFFER)
@@ -112,12 +117,21 @@ final class CurlExchange: @unchecked Sendable {
 
   /// The answer's body, kept when a size was allowed for it.
   private(set) var body: [UInt8] = []
+  /// Whether the body was longer than allowed, which has ended the transfer.
+  private(set) var isBodyTooLong = false
   private let bodyBytesMax: Int?
+  /// The addresses that may be connected to; nil: all.
+  fileprivate let policy: AddressPolicy?
+  /// Why the last address that was found for the host must not be connected to.
+  private(set) var addressRefusal: String?
 
   /// - Parameter bodyBytesMax: a longer body ends the transfer; nil: the body is not wanted and thrown away.
-  init(upload: [UInt8], bodyBytesMax: Int? = nil, isCancelled: CancelFlag) {
+  init(
+    upload: [UInt8], bodyBytesMax: Int? = nil, policy: AddressPolicy? = nil, isCancelled: CancelFlag
+  ) {
     self.upload = upload
     self.bodyBytesMax = bodyBytesMax
+    self.policy = policy
     self.isCancelled = isCancelled
   }
 
@@ -140,12 +154,20 @@ final class CurlExchange: @unchecked Sendable {
 
   fileprivate func take(body bytes: UnsafeRawBufferPointer) -> Bool {
     guard let bodyBytesMax else { return true }
-    guard body.count + bytes.count <= bodyBytesMax else { return false }
+    guard body.count + bytes.count <= bodyBytesMax else {
+      isBodyTooLong = true
+      return false
+    }
     body.append(contentsOf: bytes)
     return true
   }
 
   fileprivate var mustStop: Bool { isCancelled.isSet }
+
+  fileprivate func allows(_ address: [UInt8]) -> Bool {
+    addressRefusal = policy?.refusal(of: address)
+    return addressRefusal == nil
+  }
 }
 
 /// Set once by whoever no longer wants the result.
@@ -172,6 +194,28 @@ private let takeBody: curl_read_callback = { room, size, count, context in
   guard let room, let context else { return 0 }
   let exchange = Unmanaged<CurlExchange>.fromOpaque(context).takeUnretainedValue()
   return exchange.take(body: UnsafeRawBufferPointer(start: room, count: size * count)) ? size * count : 0
+}
+
+/// libcurl has resolved the host and is about to connect: what is looked at here is the very address that is called.
+private let openSocket: curl_opensocket_callback = { context, purpose, address in
+  guard let context, let address, purpose == CURLSOCKTYPE_IPCXN else { return CURL_SOCKET_BAD }
+  let exchange = Unmanaged<CurlExchange>.fromOpaque(context).takeUnretainedValue()
+  let target = address.pointee
+  // The address proper may be longer than the structure's last member, which only marks where it begins.
+  guard let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return CURL_SOCKET_BAD }
+  let start = UnsafeRawPointer(address) + offset
+  let bytes: [UInt8]
+  switch target.family {
+  case AF_INET:
+    let ip = start.loadUnaligned(as: sockaddr_in.self).sin_addr
+    bytes = withUnsafeBytes(of: ip) { Array($0) }
+  case AF_INET6:
+    let ip = start.loadUnaligned(as: sockaddr_in6.self).sin6_addr
+    bytes = withUnsafeBytes(of: ip) { Array($0) }
+  default: return CURL_SOCKET_BAD
+  }
+  guard exchange.allows(bytes) else { return CURL_SOCKET_BAD }
+  return socket(target.family, target.socktype | Int32(SOCK_CLOEXEC.rawValue), target.protocol)
 }
 
 /// libcurl asks about once a second even while it waits; anything but zero ends the transfer.

@@ -28,32 +28,55 @@ package struct HTTPReply: Sendable {
   package let status: Int
   /// The body, at most what the client allows.
   package let body: [UInt8]
+  /// Whether the body was longer than that.
+  package var isCut = false
 }
 
 /// Why there is no answer.
 package struct HTTPFailure: Error, Sendable, CustomStringConvertible {
   /// libcurl's words.
   package let description: String
+  /// What kind of address it was that must not be called; nil: that was not the reason.
+  package var addressRefusal: String?
 }
 
-/// Calls an HTTP server whose address the operator chose; redirects are not followed, no proxy is asked.
+/// Whom an HTTP client may call, and how long it listens.
+package struct HTTPLimits: Sendable {
+  /// Most bytes of an answer's body.
+  package var bodyBytesMax: Int
+  /// Longest time for name, connection and TLS.
+  package var connectTimeout: Duration
+  /// For hosts that an administrator named: HTTPS only, and only to these addresses; of an answer that is too long the
+  /// beginning counts. Nil: the operator chose the host.
+  package var policy: AddressPolicy?
+  /// A PEM file of authorities to trust instead of the system's; nil: the system's.
+  package var authoritiesFile: String?
+
+  /// For a host that the operator chose.
+  package init(
+    bodyBytesMax: Int = 4 << 20, connectTimeout: Duration = .seconds(10), policy: AddressPolicy? = nil,
+    authoritiesFile: String? = nil
+  ) {
+    self.bodyBytesMax = bodyBytesMax
+    self.connectTimeout = connectTimeout
+    self.policy = policy
+    self.authoritiesFile = authoritiesFile
+  }
+}
+
+/// Calls HTTP servers; redirects are not followed, no proxy is asked.
 ///
 /// Transfers run on the threads of a `BlockingPool`, never on an event loop.
 package final class HTTPClient: Sendable {
   private let pool: BlockingPool
-  private let bodyBytesMax: Int
-  private let authoritiesFile: String?
+  private let limits: HTTPLimits
   private let idle = Mutex<[CurlHandle]>([])
   private static let idleMax = 8
-  private static let connectTimeout = Duration.seconds(10)
 
-  /// A client that refuses answers with more than `bodyBytesMax` bytes.
-  ///
-  /// - Parameter authoritiesFile: certificates in PEM of those who vouch for servers; nil: the system's.
-  package init(pool: BlockingPool, bodyBytesMax: Int = 4 << 20, authoritiesFile: String? = nil) {
+  /// A client that keeps to limits.
+  package init(pool: BlockingPool, limits: HTTPLimits = HTTPLimits()) {
     self.pool = pool
-    self.authoritiesFile = authoritiesFile
-    self.bodyBytesMax = bodyBytesMax
+    self.limits = limits
   }
 
   /// Sends a request and returns the answer, whatever its status. A cancelled task stops it within about a second.
@@ -78,8 +101,8 @@ package final class HTTPClient: Sendable {
     let remaining = deadline.remaining
     guard remaining > .zero else { throw HTTPFailure(description: "no time was left for the request") }
     handle.reset()
-    handle.set(CURLOPT_PROTOCOLS_STR, "http,https")
-    if let authoritiesFile { handle.set(CURLOPT_CAINFO, authoritiesFile) }
+    handle.set(CURLOPT_PROTOCOLS_STR, limits.policy == nil ? "http,https" : "https")
+    if let file = limits.authoritiesFile { handle.set(CURLOPT_CAINFO, file) }
     handle.set(CURLOPT_URL, request.url)
     handle.set(CURLOPT_CUSTOMREQUEST, request.method)
     if !request.body.isEmpty {
@@ -89,14 +112,16 @@ package final class HTTPClient: Sendable {
     // Without this, a body above 1 KiB would wait for a "100 Continue" that small servers never send.
     handle.set(CURLOPT_HTTPHEADER, list: request.headers + ["expect:"])
     handle.set(CURLOPT_TIMEOUT_MS, Self.milliseconds(remaining))
-    handle.set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(min(remaining, Self.connectTimeout)))
-    let exchange = CurlExchange(upload: request.body, bodyBytesMax: bodyBytesMax, isCancelled: isCancelled)
+    handle.set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(min(remaining, limits.connectTimeout)))
+    let exchange = CurlExchange(
+      upload: request.body, bodyBytesMax: limits.bodyBytesMax, policy: limits.policy, isCancelled: isCancelled)
     let (code, words) = handle.perform(exchange)
-    guard code == CURLE_OK else {
-      if isCancelled.isSet { throw CancellationError() }
-      throw HTTPFailure(description: words)
+    if code == CURLE_OK { return HTTPReply(status: handle.responseStatus, body: exchange.body) }
+    if isCancelled.isSet { throw CancellationError() }
+    if exchange.isBodyTooLong, limits.policy != nil {
+      return HTTPReply(status: handle.responseStatus, body: exchange.body, isCut: true)
     }
-    return HTTPReply(status: handle.responseStatus, body: exchange.body)
+    throw HTTPFailure(description: words, addressRefusal: exchange.addressRefusal)
   }
 
   private static func milliseconds(_ duration: Duration) -> Int { max(1, Int(duration / .milliseconds(1))) }

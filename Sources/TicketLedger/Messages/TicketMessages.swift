@@ -83,7 +83,7 @@ extension TicketLedger {
 
 extension Ticket {
   /// What a ticket's row and its service say; names of people and of other services' tickets are the ledger's to add.
-  init(_ ticket: TicketRecord, in service: ServiceRecord) {
+  package init(_ ticket: TicketRecord, in service: ServiceRecord) {
     self.init()
     name = TicketName(service: service.code, id: ticket.id).description
     title = ticket.title

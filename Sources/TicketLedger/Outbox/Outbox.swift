@@ -21,6 +21,7 @@ package struct OutboxItem: Sendable {
   package let age: Duration
   /// When the work is to be over.
   package let deadline: Deadline
+  let topic: OutboxTopic
   /// Who has claimed it; nil: nobody, it was only looked at.
   let leaseHolder: String?
 
@@ -50,6 +51,24 @@ extension OutboxItem {
     guard let leaseHolder else { return Outbox.isUnclaimed }
     return "lease_holder = \(leaseHolder)"
   }
+
+  /// Gives the work up together with a change (as its attachment) that ``isHeld`` guards.
+  package func burial(_ reason: String) -> Query {
+    """
+    UPDATE outbox SET dead_time = clock_timestamp(), dead_reason = \(String(reason.prefix(Outbox.reasonCharactersMax))),
+      lease_time = NULL, lease_holder = NULL
+    FROM changed WHERE outbox.id = \(id)
+    """
+  }
+
+  /// In an ordered topic, makes what waited for this work due; an attachment beside ``removal`` or ``burial(_:)``.
+  package var release: Query {
+    """
+    UPDATE outbox AS o SET due_time = clock_timestamp() FROM changed AS c
+    WHERE o.service_id = c.service_id AND o.ticket_id = c.id AND o.topic = \(topic)
+      AND o.event_sequence > \(eventSequence) AND o.dead_time IS NULL AND o.lease_time IS NULL
+    """
+  }
 }
 
 /// The work of one ticket as it stands.
@@ -71,6 +90,8 @@ package enum OutboxVerdict: Sendable, Equatable {
   case failed(String)
   /// It can never be done.
   case hopeless(String)
+  /// It was not tried, and is claimed again after so long; no attempt is counted.
+  case postponed(Duration)
 }
 
 /// The outbox of one topic: claiming work under a lease, and settling it. Any number of processes may work on it.
@@ -116,9 +137,19 @@ package struct Outbox: Sendable {
   package func claim(limit: Int = Self.claimMax, deadline: Deadline) async throws -> [OutboxItem] {
     try await claim(
       """
-      SELECT id FROM outbox WHERE topic = \(topic) AND dead_time IS NULL AND due_time <= clock_timestamp()
-      ORDER BY due_time LIMIT \(min(limit, Self.claimMax)) FOR UPDATE SKIP LOCKED
+      SELECT o.id FROM outbox AS o
+      WHERE o.topic = \(topic) AND o.dead_time IS NULL AND o.due_time <= clock_timestamp()\(fragment: isFirst)
+      ORDER BY o.due_time LIMIT \(min(limit, Self.claimMax)) FOR UPDATE OF o SKIP LOCKED
       """, deadline)
+  }
+
+  /// In an ordered topic, holds for work before which no work of its ticket is alive.
+  private var isFirst: Query {
+    guard topic.isOrdered else { return "" }
+    return """
+       AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.service_id = o.service_id AND e.ticket_id = o.ticket_id
+        AND e.topic = o.topic AND e.event_sequence < o.event_sequence AND e.dead_time IS NULL)
+      """
   }
 
   /// Condition on a row that nobody is at.
@@ -146,7 +177,7 @@ package struct Outbox: Sendable {
         isClaimed = true
         continue
       }
-      free.append(try OutboxItem(row, deadline: ends, leaseHolder: nil))
+      free.append(try OutboxItem(row, deadline: ends, leaseHolder: nil, topic: topic))
     }
     return OutboxStanding(free: free, isClaimed: isClaimed)
   }
@@ -183,15 +214,36 @@ package struct Outbox: Sendable {
             try await bury(item, reason, deadline)
             continue
           }
-          _ = try await pool.query(
-            """
-            UPDATE outbox SET due_time = clock_timestamp() + \(wait) * interval '1 millisecond', lease_time = NULL,
-              lease_holder = NULL
-            WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)
-            """, deadline: deadline)
+          try await putOff(item, milliseconds: wait, attempts: item.attempt, deadline)
+        case .postponed(let wait):
+          try await putOff(item, milliseconds: wait.milliseconds, attempts: item.attempt - 1, deadline)
         }
       }
     }
+  }
+
+  /// In an ordered topic, what waits for the work is put off with it, so that claims do not look at it in vain.
+  private func putOff(
+    _ item: OutboxItem, milliseconds: Int64, attempts: Int32, _ deadline: Deadline
+  ) async throws {
+    let moved: Query = """
+      UPDATE outbox SET due_time = clock_timestamp() + \(milliseconds) * interval '1 millisecond', lease_time = NULL,
+        lease_holder = NULL, attempt_count = \(attempts)
+      WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)
+      """
+    guard topic.isOrdered else {
+      _ = try await pool.query(moved, deadline: deadline)
+      return
+    }
+    _ = try await pool.query(
+      """
+      WITH moved AS (
+        \(fragment: moved) RETURNING service_id, ticket_id, topic, event_sequence, due_time
+      )
+      UPDATE outbox AS o SET due_time = m.due_time FROM moved AS m
+      WHERE o.service_id = m.service_id AND o.ticket_id = m.ticket_id AND o.topic = m.topic
+        AND o.event_sequence > m.event_sequence AND o.dead_time IS NULL AND o.lease_time IS NULL
+      """, deadline: deadline)
   }
 
   /// Keeps claimed work for another lease, less what has been taken over meanwhile or has run out of time, and without
@@ -255,13 +307,13 @@ package struct Outbox: Sendable {
         )
         SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count, age FROM claimed ORDER BY id
         """, deadline: deadline)
-      return try rows.map { try OutboxItem($0, deadline: ends, leaseHolder: holder) }
+      return try rows.map { try OutboxItem($0, deadline: ends, leaseHolder: holder, topic: topic) }
     }
   }
 }
 
 extension OutboxItem {
-  fileprivate init(_ row: Row, deadline: Deadline, leaseHolder: String?) throws(PostgresError) {
+  fileprivate init(_ row: Row, deadline: Deadline, leaseHolder: String?, topic: OutboxTopic) throws(PostgresError) {
     id = try row.value(0)
     serviceID = try row.value(1)
     ticketID = try row.value(2)
@@ -271,6 +323,7 @@ extension OutboxItem {
     age = .milliseconds(max(0, try row.int64(6)))
     self.deadline = deadline
     self.leaseHolder = leaseHolder
+    self.topic = topic
   }
 }
 

@@ -13,8 +13,11 @@ final class OutboxBench: Sendable {
   let signals: AsyncStream<Void>
   private let signal: AsyncStream<Void>.Continuation
   private let state = Mutex(State())
+  private let isOrdered: Bool
 
-  init() {
+  /// - Parameter isOrdered: whether the end of a piece can make others ready to be claimed.
+  init(isOrdered: Bool) {
+    self.isOrdered = isOrdered
     (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
   }
 
@@ -53,6 +56,7 @@ final class OutboxBench: Sendable {
     state.withLock { state in
       state.underway[item.id] = nil
       state.finished.append((item, verdict))
+      if isOrdered { state.isWoken = true }
     }
     signal.yield()
   }

@@ -222,6 +222,12 @@ package enum EventCode: String, CaseIterable, Sendable {
   case customerReplied = "CUSTOMER_REPLIED"
   /// The customer wrote again, and a new ticket was opened for it.
   case followedUp = "FOLLOWED_UP"
+  /// A trigger has asked for a callback.
+  case callbackQueued = "CALLBACK_QUEUED"
+  /// A callback that was given up is tried again.
+  case callbackReplayed = "CALLBACK_REPLAYED"
+  /// A trigger has asked for a mail to people of the ticket.
+  case mailQueued = "MAIL_QUEUED"
 }
 
 extension CaseIterable where Self: Equatable, AllCases == [Self] {

@@ -95,7 +95,7 @@ package enum TextCopies {
       TextCopy(
         table: "ticket_event_value", column: "after_text", relation: .snapshot, rows: ["sequence", "field"],
         field: "field"),
-    ] + fields + mail + participants + customer
+    ] + fields + mail + participants + callback + customer
 
   private static let fields: [TextCopy] = [
     TextCopy(
@@ -120,6 +120,18 @@ package enum TextCopies {
   // People to whom the customer wrote as well. The mails that came in themselves are kept sealed only.
   private static let participants: [TextCopy] = ["display_name", "address"].map { column in
     TextCopy(table: "mail_participant", column: column, relation: .quotation, rows: ["id"], places: customerFields)
+  }
+
+  // A callback is gone once it is delivered. An attempt that failed may have told the receiver all the same.
+  private static let callback: [TextCopy] = ["title", "customer_name", "customer_email", "customer_phone"].map {
+    column in
+    TextCopy(
+      table: "callback", column: column, relation: .quotation, rows: ["id"],
+      places: column == "title" ? everywhere : customerFields,
+      leftWhen: """
+        EXISTS (SELECT 1 FROM outbox AS o WHERE o.service_id = x.service_id AND o.ticket_id = x.ticket_id
+          AND o.event_sequence = x.event_sequence AND o.topic = x.topic AND o.attempt_count > 0)
+        """)
   }
 
   private static let customer: [TextCopy] = ["display_name", "email", "phone"].map { column in
@@ -148,6 +160,7 @@ package enum TextCopies {
     "banned_word": ["word"],
     "attachment": ["content_type", "uploader"],
     "call_record": ["direction"],
+    "callback": ["topic", "url", "destination"],
     "credential": ["password_hash"],
     "idempotency_key": ["caller", "method", "request_id"],
     "inbound_mail": ["state", "reason", "plan"],

@@ -116,14 +116,21 @@ package enum OutboxTopic: String, CaseIterable, Sendable, PostgresBindable, Post
   case mail = "MAIL"
   /// A pass of the triggers is to be run; done by assignment.
   case triggers = "TRIGGERS"
+  /// A trigger's callback is to be delivered; done by assignment.
+  case callbacks = "CALLBACKS"
 
   /// The channel on which new work is hinted at.
   package var channel: String {
     switch self {
     case .mail: "handoff_outbox_mail"
     case .triggers: "handoff_outbox_triggers"
+    case .callbacks: "handoff_outbox_callbacks"
     }
   }
+
+  /// Whether work of one ticket is done in the order of its events: a piece is claimed when no earlier one of the
+  /// ticket is alive. Work that was given up holds nothing back.
+  package var isOrdered: Bool { self == .callbacks }
 }
 
 /// One row of the outbox to be.
@@ -150,6 +157,8 @@ package struct Written: Sendable {
   package let resultIDs: [Int64]
   /// Whether the request had been carried out before, and nothing was written now.
   package let isRepeat: Bool
+  /// Topics of the work that follows; for a caller with a transaction of its own to announce.
+  package var topics: [OutboxTopic] = []
 
   /// The result ids as entries, for changes that did not set their own.
   package var entryIDs: [EntryID] { resultIDs.map { EntryID($0) } }

@@ -158,7 +158,8 @@ extension TicketLedger {
 
   func written(_ plan: ChangePlan, _ resultIDs: [Int64]) -> Written {
     Written(
-      ticket: plan.after, eventSequence: plan.before.eventCount + 1, resultIDs: resultIDs, isRepeat: false)
+      ticket: plan.after, eventSequence: plan.before.eventCount + 1, resultIDs: resultIDs, isRepeat: false,
+      topics: plan.outbox.map(\.topic))
   }
 }
 

@@ -184,6 +184,26 @@ class EveryRPC:
         entries = self.admin.ListSourceEntries({"parent": issue.name}).entries
         equal(entries[0].text, "문의드립니다.")
 
+    def callbacks(self):
+        """A callback to a host that nobody has waits, and replaying it changes nothing."""
+        settings = self.admin.GetCallbackSettings({"name": f"{CARE}/callbackSettings"})
+        rotated = self.admin.RotateCallbackSecret({"name": settings.name})
+        assert rotated.secret.startswith("whsec_") and rotated.callback_settings.HasField("secret_create_time")
+        word = unique("callback")
+        trigger = self.admin.CreateTrigger({"parent": CARE, "trigger": {
+            "displayName": word, "conditions": [{"target": "TITLE", "operator": "CONTAINS", "values": [word]}],
+            "results": [{"callback": {"url": "https://receiver.invalid/hook"}}]}})
+        name = self.new_ticket(word).name
+
+        def waiting():
+            listed = self.admin.ListCallbacks({"parent": CARE, "state": "WAITING", "pageSize": 200}).callbacks
+            return next((callback for callback in listed if callback.ticket == name), None)
+
+        callback = eventually("the callback", waiting)
+        equal((callback.trigger, callback.url), (trigger.name, "https://receiver.invalid/hook"))
+        equal(self.admin.ReplayCallback({"name": callback.name}).ticket, name)
+        self.admin.DeactivateTrigger({"name": trigger.name})
+
     def settings(self):
         service = self.admin.GetService({"name": CARE})
         changed = self.admin.UpdateService({
@@ -421,8 +441,8 @@ def main():
     address = {"gateway": cluster.addresses["gateway"], "edge": cluster.edge}[sys.argv[2]]
     tour = EveryRPC(cluster, address)
     report = Report()
-    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.keep,
-                 tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
+    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
+                 tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.files,
                  tour.mails, tour.settings, tour.batches, tour.live, tour.sign_out,
                  tour.nothing_left_out):

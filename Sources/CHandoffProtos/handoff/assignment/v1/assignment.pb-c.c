@@ -622,7 +622,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__verify_credential_requ
   (ProtobufCMessageInit) handoff__assignment__v1__verify_credential_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[35] =
+static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[39] =
 {
   { "KeepTicket", &handoff__assignment__v1__keep_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ForwardTicket", &handoff__assignment__v1__forward_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -659,6 +659,10 @@ static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_servi
   { "GetTriggerVocabulary", &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor, &handoff__assignment__v1__trigger_vocabulary__descriptor },
   { "ExplainAssignment", &handoff__assignment__v1__explain_assignment_request__descriptor, &handoff__assignment__v1__assignment_explanation__descriptor },
   { "SimulateTriggers", &handoff__assignment__v1__simulate_triggers_request__descriptor, &handoff__assignment__v1__simulate_triggers_response__descriptor },
+  { "GetCallbackSettings", &handoff__assignment__v1__get_callback_settings_request__descriptor, &handoff__assignment__v1__callback_settings__descriptor },
+  { "RotateCallbackSecret", &handoff__assignment__v1__rotate_callback_secret_request__descriptor, &handoff__assignment__v1__rotate_callback_secret_response__descriptor },
+  { "ListCallbacks", &handoff__assignment__v1__list_callbacks_request__descriptor, &handoff__assignment__v1__list_callbacks_response__descriptor },
+  { "ReplayCallback", &handoff__assignment__v1__replay_callback_request__descriptor, &handoff__assignment__v1__callback__descriptor },
 };
 const unsigned handoff__assignment__v1__assignment_service__method_indices_by_name[] = {
   12,        /* ActivateAgent */
@@ -677,16 +681,20 @@ const unsigned handoff__assignment__v1__assignment_service__method_indices_by_na
   1,        /* ForwardTicket */
   2,        /* ForwardTicketOnBehalf */
   5,        /* GetAgent */
+  35,        /* GetCallbackSettings */
   23,        /* GetTrigger */
   30,        /* GetTriggerSettings */
   32,        /* GetTriggerVocabulary */
   0,        /* KeepTicket */
   9,        /* ListAgents */
+  37,        /* ListCallbacks */
   7,        /* ListGroups */
   6,        /* ListMembers */
   21,        /* ListPermissionChanges */
   24,        /* ListTriggers */
   29,        /* ReorderTriggers */
+  38,        /* ReplayCallback */
+  36,        /* RotateCallbackSecret */
   3,        /* RunTriggers */
   13,        /* SetPassword */
   34,        /* SimulateTriggers */
@@ -704,7 +712,7 @@ const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__de
   "AssignmentService",
   "Handoff__Assignment__V1__AssignmentService",
   "handoff.assignment.v1",
-  35,
+  39,
   handoff__assignment__v1__assignment_service__method_descriptors,
   handoff__assignment__v1__assignment_service__method_indices_by_name
 };
@@ -987,6 +995,38 @@ void handoff__assignment__v1__assignment_service__simulate_triggers(ProtobufCSer
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
   service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__get_callback_settings(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
+                                                                        Handoff__Assignment__V1__CallbackSettings_Closure closure,
+                                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__rotate_callback_secret(ProtobufCService *service,
+                                                                         const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
+                                                                         Handoff__Assignment__V1__RotateCallbackSecretResponse_Closure closure,
+                                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__list_callbacks(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__ListCallbacksRequest *input,
+                                                                 Handoff__Assignment__V1__ListCallbacksResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__replay_callback(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__ReplayCallbackRequest *input,
+                                                                  Handoff__Assignment__V1__Callback_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
                                                         Handoff__Assignment__V1__AssignmentService_ServiceDestroy destroy)

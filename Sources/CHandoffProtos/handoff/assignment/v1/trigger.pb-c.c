@@ -232,6 +232,186 @@ void   handoff__assignment__v1__trigger_result__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__trigger_result__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__assignment__v1__callback_result__init
+                     (Handoff__Assignment__V1__CallbackResult         *message)
+{
+  static const Handoff__Assignment__V1__CallbackResult init_value = HANDOFF__ASSIGNMENT__V1__CALLBACK_RESULT__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__callback_result__get_packed_size
+                     (const Handoff__Assignment__V1__CallbackResult *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__callback_result__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__callback_result__pack
+                     (const Handoff__Assignment__V1__CallbackResult *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__callback_result__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__callback_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__CallbackResult *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__callback_result__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__CallbackResult *
+       handoff__assignment__v1__callback_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__CallbackResult *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__callback_result__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__callback_result__free_unpacked
+                     (Handoff__Assignment__V1__CallbackResult *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__callback_result__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__notify_result__init
+                     (Handoff__Assignment__V1__NotifyResult         *message)
+{
+  static const Handoff__Assignment__V1__NotifyResult init_value = HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__notify_result__get_packed_size
+                     (const Handoff__Assignment__V1__NotifyResult *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__notify_result__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__notify_result__pack
+                     (const Handoff__Assignment__V1__NotifyResult *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__notify_result__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__notify_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__NotifyResult *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__notify_result__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__NotifyResult *
+       handoff__assignment__v1__notify_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__NotifyResult *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__notify_result__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__notify_result__free_unpacked
+                     (Handoff__Assignment__V1__NotifyResult *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__notify_result__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__mail_text__init
+                     (Handoff__Assignment__V1__MailText         *message)
+{
+  static const Handoff__Assignment__V1__MailText init_value = HANDOFF__ASSIGNMENT__V1__MAIL_TEXT__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__mail_text__get_packed_size
+                     (const Handoff__Assignment__V1__MailText *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__mail_text__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__mail_text__pack
+                     (const Handoff__Assignment__V1__MailText *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__mail_text__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__mail_text__pack_to_buffer
+                     (const Handoff__Assignment__V1__MailText *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__mail_text__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__MailText *
+       handoff__assignment__v1__mail_text__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__MailText *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__mail_text__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__mail_text__free_unpacked
+                     (Handoff__Assignment__V1__MailText *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__mail_text__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__assignment__v1__forward_outside_result__init
+                     (Handoff__Assignment__V1__ForwardOutsideResult         *message)
+{
+  static const Handoff__Assignment__V1__ForwardOutsideResult init_value = HANDOFF__ASSIGNMENT__V1__FORWARD_OUTSIDE_RESULT__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__forward_outside_result__get_packed_size
+                     (const Handoff__Assignment__V1__ForwardOutsideResult *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_outside_result__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__forward_outside_result__pack
+                     (const Handoff__Assignment__V1__ForwardOutsideResult *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_outside_result__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__forward_outside_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__ForwardOutsideResult *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_outside_result__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__ForwardOutsideResult *
+       handoff__assignment__v1__forward_outside_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__ForwardOutsideResult *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__forward_outside_result__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__forward_outside_result__free_unpacked
+                     (Handoff__Assignment__V1__ForwardOutsideResult *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__forward_outside_result__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__assignment__v1__assign_result__init
                      (Handoff__Assignment__V1__AssignResult         *message)
 {
@@ -1466,7 +1646,7 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__requir
   handoff__assignment__v1__trigger_condition__requirement__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__target__enum_values_by_number[17] =
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__target__enum_values_by_number[18] =
 {
   { "TARGET_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__TARGET_UNSPECIFIED", 0 },
   { "CAUSE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CAUSE", 1 },
@@ -1485,11 +1665,12 @@ static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__targ
   { "PROCESSING_TYPE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__PROCESSING_TYPE", 14 },
   { "SOURCE_SERVICE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__SOURCE_SERVICE", 15 },
   { "CREATE_TIME", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CREATE_TIME", 16 },
+  { "FIELD", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__FIELD", 17 },
 };
 static const ProtobufCIntRange handoff__assignment__v1__trigger_condition__target__value_ranges[] = {
-{0, 0},{0, 17}
+{0, 0},{0, 18}
 };
-static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__target__enum_values_by_name[17] =
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__target__enum_values_by_name[18] =
 {
   { "AGENT", 8 },
   { "CAUSE", 1 },
@@ -1499,6 +1680,7 @@ static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition_
   { "CUSTOMER_EMAIL", 12 },
   { "CUSTOMER_NAME", 11 },
   { "CUSTOMER_PHONE", 13 },
+  { "FIELD", 17 },
   { "GROUP", 7 },
   { "LANGUAGE", 5 },
   { "PRIORITY", 3 },
@@ -1516,9 +1698,9 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__target
   "Target",
   "Handoff__Assignment__V1__TriggerCondition__Target",
   "handoff.assignment.v1",
-  17,
+  18,
   handoff__assignment__v1__trigger_condition__target__enum_values_by_number,
-  17,
+  18,
   handoff__assignment__v1__trigger_condition__target__enum_values_by_name,
   1,
   handoff__assignment__v1__trigger_condition__target__value_ranges,
@@ -1572,7 +1754,7 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__operat
   handoff__assignment__v1__trigger_condition__operator__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_condition__field_descriptors[5] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_condition__field_descriptors[6] =
 {
   {
     "requirement",
@@ -1634,8 +1816,21 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_condition
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "field",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__TriggerCondition, field),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__trigger_condition__field_indices_by_name[] = {
+  5,   /* field[5] = field */
   4,   /* field[4] = group */
   2,   /* field[2] = operator */
   0,   /* field[0] = requirement */
@@ -1645,7 +1840,7 @@ static const unsigned handoff__assignment__v1__trigger_condition__field_indices_
 static const ProtobufCIntRange handoff__assignment__v1__trigger_condition__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_condition__descriptor =
 {
@@ -1655,7 +1850,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_condition__des
   "Handoff__Assignment__V1__TriggerCondition",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__TriggerCondition),
-  5,
+  6,
   handoff__assignment__v1__trigger_condition__field_descriptors,
   handoff__assignment__v1__trigger_condition__field_indices_by_name,
   1,  handoff__assignment__v1__trigger_condition__number_ranges,
@@ -1745,7 +1940,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__condition_group__descr
   (ProtobufCMessageInit) handoff__assignment__v1__condition_group__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__field_descriptors[7] =
 {
   {
     "assign",
@@ -1795,17 +1990,56 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__f
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "callback",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__TriggerResult, result_case),
+    offsetof(Handoff__Assignment__V1__TriggerResult, callback),
+    &handoff__assignment__v1__callback_result__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "notify",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__TriggerResult, result_case),
+    offsetof(Handoff__Assignment__V1__TriggerResult, notify),
+    &handoff__assignment__v1__notify_result__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "forward_outside",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__TriggerResult, result_case),
+    offsetof(Handoff__Assignment__V1__TriggerResult, forward_outside),
+    &handoff__assignment__v1__forward_outside_result__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__trigger_result__field_indices_by_name[] = {
   0,   /* field[0] = assign */
+  4,   /* field[4] = callback */
+  6,   /* field[6] = forward_outside */
   3,   /* field[3] = group */
+  5,   /* field[5] = notify */
   2,   /* field[2] = priority */
   1,   /* field[1] = submission_type */
 };
 static const ProtobufCIntRange handoff__assignment__v1__trigger_result__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_result__descriptor =
 {
@@ -1815,11 +2049,260 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_result__descri
   "Handoff__Assignment__V1__TriggerResult",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__TriggerResult),
-  4,
+  7,
   handoff__assignment__v1__trigger_result__field_descriptors,
   handoff__assignment__v1__trigger_result__field_indices_by_name,
   1,  handoff__assignment__v1__trigger_result__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__trigger_result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__callback_result__field_descriptors[1] =
+{
+  {
+    "url",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__CallbackResult, url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__callback_result__field_indices_by_name[] = {
+  0,   /* field[0] = url */
+};
+static const ProtobufCIntRange handoff__assignment__v1__callback_result__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__callback_result__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.CallbackResult",
+  "CallbackResult",
+  "Handoff__Assignment__V1__CallbackResult",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__CallbackResult),
+  1,
+  handoff__assignment__v1__callback_result__field_descriptors,
+  handoff__assignment__v1__callback_result__field_indices_by_name,
+  1,  handoff__assignment__v1__callback_result__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__callback_result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__assignment__v1__notify_result__recipient__enum_values_by_number[4] =
+{
+  { "RECIPIENT_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__RECIPIENT_UNSPECIFIED", 0 },
+  { "ASSIGNEE", "HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__ASSIGNEE", 1 },
+  { "GROUP", "HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__GROUP", 2 },
+  { "CUSTOMER", "HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__CUSTOMER", 3 },
+};
+static const ProtobufCIntRange handoff__assignment__v1__notify_result__recipient__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__assignment__v1__notify_result__recipient__enum_values_by_name[4] =
+{
+  { "ASSIGNEE", 1 },
+  { "CUSTOMER", 3 },
+  { "GROUP", 2 },
+  { "RECIPIENT_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__assignment__v1__notify_result__recipient__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.NotifyResult.Recipient",
+  "Recipient",
+  "Handoff__Assignment__V1__NotifyResult__Recipient",
+  "handoff.assignment.v1",
+  4,
+  handoff__assignment__v1__notify_result__recipient__enum_values_by_number,
+  4,
+  handoff__assignment__v1__notify_result__recipient__enum_values_by_name,
+  1,
+  handoff__assignment__v1__notify_result__recipient__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__notify_result__field_descriptors[2] =
+{
+  {
+    "recipient",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__NotifyResult, recipient),
+    &handoff__assignment__v1__notify_result__recipient__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "texts",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__NotifyResult, n_texts),
+    offsetof(Handoff__Assignment__V1__NotifyResult, texts),
+    &handoff__assignment__v1__mail_text__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__notify_result__field_indices_by_name[] = {
+  0,   /* field[0] = recipient */
+  1,   /* field[1] = texts */
+};
+static const ProtobufCIntRange handoff__assignment__v1__notify_result__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__notify_result__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.NotifyResult",
+  "NotifyResult",
+  "Handoff__Assignment__V1__NotifyResult",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__NotifyResult),
+  2,
+  handoff__assignment__v1__notify_result__field_descriptors,
+  handoff__assignment__v1__notify_result__field_indices_by_name,
+  1,  handoff__assignment__v1__notify_result__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__notify_result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__mail_text__field_descriptors[3] =
+{
+  {
+    "language",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__MailText, language),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__MailText, subject),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "body",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__MailText, body),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__mail_text__field_indices_by_name[] = {
+  2,   /* field[2] = body */
+  0,   /* field[0] = language */
+  1,   /* field[1] = subject */
+};
+static const ProtobufCIntRange handoff__assignment__v1__mail_text__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__mail_text__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.MailText",
+  "MailText",
+  "Handoff__Assignment__V1__MailText",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__MailText),
+  3,
+  handoff__assignment__v1__mail_text__field_descriptors,
+  handoff__assignment__v1__mail_text__field_indices_by_name,
+  1,  handoff__assignment__v1__mail_text__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__mail_text__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__forward_outside_result__field_descriptors[3] =
+{
+  {
+    "address",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ForwardOutsideResult, address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "complete",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__ForwardOutsideResult, complete),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "texts",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__ForwardOutsideResult, n_texts),
+    offsetof(Handoff__Assignment__V1__ForwardOutsideResult, texts),
+    &handoff__assignment__v1__mail_text__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__forward_outside_result__field_indices_by_name[] = {
+  0,   /* field[0] = address */
+  1,   /* field[1] = complete */
+  2,   /* field[2] = texts */
+};
+static const ProtobufCIntRange handoff__assignment__v1__forward_outside_result__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__forward_outside_result__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.ForwardOutsideResult",
+  "ForwardOutsideResult",
+  "Handoff__Assignment__V1__ForwardOutsideResult",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__ForwardOutsideResult),
+  3,
+  handoff__assignment__v1__forward_outside_result__field_descriptors,
+  handoff__assignment__v1__forward_outside_result__field_indices_by_name,
+  1,  handoff__assignment__v1__forward_outside_result__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__forward_outside_result__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue handoff__assignment__v1__assign_result__mode__enum_values_by_number[4] =
@@ -3283,7 +3766,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_resp
   (ProtobufCMessageInit) handoff__assignment__v1__simulate_triggers_response__change__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_response__firing__field_descriptors[5] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers_response__firing__field_descriptors[6] =
 {
   {
     "trigger",
@@ -3345,9 +3828,22 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__simulate_triggers
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "sends",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, n_sends),
+    offsetof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing, sends),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__simulate_triggers_response__firing__field_indices_by_name[] = {
   3,   /* field[3] = changes */
+  5,   /* field[5] = sends */
   0,   /* field[0] = trigger */
   2,   /* field[2] = trigger_display_name */
   1,   /* field[1] = trigger_version */
@@ -3356,7 +3852,7 @@ static const unsigned handoff__assignment__v1__simulate_triggers_response__firin
 static const ProtobufCIntRange handoff__assignment__v1__simulate_triggers_response__firing__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_response__firing__descriptor =
 {
@@ -3366,7 +3862,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_resp
   "Handoff__Assignment__V1__SimulateTriggersResponse__Firing",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__SimulateTriggersResponse__Firing),
-  5,
+  6,
   handoff__assignment__v1__simulate_triggers_response__firing__field_descriptors,
   handoff__assignment__v1__simulate_triggers_response__firing__field_indices_by_name,
   1,  handoff__assignment__v1__simulate_triggers_response__firing__number_ranges,

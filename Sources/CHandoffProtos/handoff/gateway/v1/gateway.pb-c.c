@@ -391,7 +391,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[104] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[108] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -480,6 +480,10 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "GetTriggerVocabulary", &handoff__assignment__v1__get_trigger_vocabulary_request__descriptor, &handoff__assignment__v1__trigger_vocabulary__descriptor },
   { "ExplainAssignment", &handoff__assignment__v1__explain_assignment_request__descriptor, &handoff__assignment__v1__assignment_explanation__descriptor },
   { "SimulateTriggers", &handoff__assignment__v1__simulate_triggers_request__descriptor, &handoff__assignment__v1__simulate_triggers_response__descriptor },
+  { "GetCallbackSettings", &handoff__assignment__v1__get_callback_settings_request__descriptor, &handoff__assignment__v1__callback_settings__descriptor },
+  { "RotateCallbackSecret", &handoff__assignment__v1__rotate_callback_secret_request__descriptor, &handoff__assignment__v1__rotate_callback_secret_response__descriptor },
+  { "ListCallbacks", &handoff__assignment__v1__list_callbacks_request__descriptor, &handoff__assignment__v1__list_callbacks_response__descriptor },
+  { "ReplayCallback", &handoff__assignment__v1__replay_callback_request__descriptor, &handoff__assignment__v1__callback__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
@@ -499,7 +503,7 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  93,        /* AcceptInboundMail */
+  97,        /* AcceptInboundMail */
   64,        /* ActivateAgent */
   78,        /* ActivateTrigger */
   22,        /* CancelBatch */
@@ -509,7 +513,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   19,        /* CreateBatch */
   38,        /* CreateField */
   70,        /* CreateGroup */
-  96,        /* CreateMasks */
+  100,        /* CreateMasks */
   67,        /* CreateMember */
   34,        /* CreateProcessingType */
   31,        /* CreateSubmissionType */
@@ -526,7 +530,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   48,        /* DeleteTemplate */
   10,        /* DeleteTicket */
   80,        /* DeleteTrigger */
-  100,        /* DetectPersonalData */
+  104,        /* DetectPersonalData */
   54,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   85,        /* ExplainAssignment */
@@ -534,10 +538,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   57,        /* GetAgent */
   20,        /* GetBatch */
   52,        /* GetCallRecord */
+  87,        /* GetCallbackSettings */
   18,        /* GetCounters */
   41,        /* GetForm */
-  92,        /* GetInboundMail */
-  101,        /* GetMaskingSettings */
+  96,        /* GetInboundMail */
+  105,        /* GetMaskingSettings */
   4,        /* GetSearchSettings */
   25,        /* GetService */
   44,        /* GetTemplate */
@@ -546,23 +551,24 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   75,        /* GetTrigger */
   82,        /* GetTriggerSettings */
   84,        /* GetTriggerVocabulary */
-  90,        /* IngestMessage */
+  94,        /* IngestMessage */
   49,        /* InsertTemplate */
   55,        /* KeepTicket */
   61,        /* ListAgents */
   23,        /* ListBatchResults */
   21,        /* ListBatches */
+  89,        /* ListCallbacks */
   50,        /* ListCustomerTickets */
   15,        /* ListEntries */
   27,        /* ListEscalationTargets */
   16,        /* ListEvents */
   37,        /* ListFields */
   59,        /* ListGroups */
-  91,        /* ListInboundMails */
-  89,        /* ListLayouts */
-  88,        /* ListMailMessages */
-  103,        /* ListMaskingActs */
-  99,        /* ListMasks */
+  95,        /* ListInboundMails */
+  93,        /* ListLayouts */
+  92,        /* ListMailMessages */
+  107,        /* ListMaskingActs */
+  103,        /* ListMasks */
   58,        /* ListMembers */
   73,        /* ListPermissionChanges */
   30,        /* ListProcessingTypes */
@@ -573,24 +579,26 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   2,        /* ListTickets */
   51,        /* ListTranscriptLines */
   76,        /* ListTriggers */
-  87,        /* PreviewAnswer */
+  91,        /* PreviewAnswer */
   6,        /* ProcessTicket */
-  94,        /* RejectInboundMail */
+  98,        /* RejectInboundMail */
   81,        /* ReorderTriggers */
-  95,        /* RerunInboundMail */
+  90,        /* ReplayCallback */
+  99,        /* RerunInboundMail */
   9,        /* RestoreTicket */
-  98,        /* RevealMask */
+  102,        /* RevealMask */
+  88,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
   65,        /* SetPassword */
   86,        /* SimulateTriggers */
   11,        /* StarTicket */
-  97,        /* UnmaskText */
+  101,        /* UnmaskText */
   12,        /* UnstarTicket */
   62,        /* UpdateAgent */
   39,        /* UpdateField */
   42,        /* UpdateForm */
   71,        /* UpdateGroup */
-  102,        /* UpdateMaskingSettings */
+  106,        /* UpdateMaskingSettings */
   68,        /* UpdateMember */
   35,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
@@ -611,7 +619,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  104,
+  108,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -1311,13 +1319,45 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
+                                                                  Handoff__Assignment__V1__CallbackSettings_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
+                                                                   Handoff__Assignment__V1__RotateCallbackSecretResponse_Closure closure,
+                                                                   void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__ListCallbacksRequest *input,
+                                                           Handoff__Assignment__V1__ListCallbacksResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *service,
+                                                            const Handoff__Assignment__V1__ReplayCallbackRequest *input,
+                                                            Handoff__Assignment__V1__Callback_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
                                                            Handoff__Mail__V1__AnswerPreview_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -1325,7 +1365,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -1333,7 +1373,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -1341,7 +1381,7 @@ void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -1349,7 +1389,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -1357,7 +1397,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -1365,7 +1405,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -1373,7 +1413,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -1381,7 +1421,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -1389,7 +1429,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -1397,7 +1437,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -1405,7 +1445,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -1413,7 +1453,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -1421,7 +1461,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -1429,7 +1469,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -1437,7 +1477,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -1445,7 +1485,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -97,6 +97,51 @@ void   handoff__mail__v1__prepared_answer__free_unpacked
   assert(message->base.descriptor == &handoff__mail__v1__prepared_answer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__mail__v1__trigger_mail__init
+                     (Handoff__Mail__V1__TriggerMail         *message)
+{
+  static const Handoff__Mail__V1__TriggerMail init_value = HANDOFF__MAIL__V1__TRIGGER_MAIL__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__trigger_mail__get_packed_size
+                     (const Handoff__Mail__V1__TriggerMail *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__trigger_mail__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__trigger_mail__pack
+                     (const Handoff__Mail__V1__TriggerMail *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__trigger_mail__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__trigger_mail__pack_to_buffer
+                     (const Handoff__Mail__V1__TriggerMail *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__trigger_mail__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__TriggerMail *
+       handoff__mail__v1__trigger_mail__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__TriggerMail *)
+     protobuf_c_message_unpack (&handoff__mail__v1__trigger_mail__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__trigger_mail__free_unpacked
+                     (Handoff__Mail__V1__TriggerMail *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__trigger_mail__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__mail__v1__preview_answer_request__init
                      (Handoff__Mail__V1__PreviewAnswerRequest         *message)
 {
@@ -566,7 +611,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__prepare_answer_request__desc
   (ProtobufCMessageInit) handoff__mail__v1__prepare_answer_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__prepared_answer__field_descriptors[5] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__prepared_answer__field_descriptors[6] =
 {
   {
     "skip_reason",
@@ -628,6 +673,18 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__prepared_answer__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "trigger_mail",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__PreparedAnswer, trigger_mail),
+    &handoff__mail__v1__trigger_mail__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__prepared_answer__field_indices_by_name[] = {
   3,   /* field[3] = act */
@@ -635,11 +692,12 @@ static const unsigned handoff__mail__v1__prepared_answer__field_indices_by_name[
   1,   /* field[1] = layout */
   2,   /* field[2] = message_id */
   0,   /* field[0] = skip_reason */
+  5,   /* field[5] = trigger_mail */
 };
 static const ProtobufCIntRange handoff__mail__v1__prepared_answer__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__prepared_answer__descriptor =
 {
@@ -649,11 +707,187 @@ const ProtobufCMessageDescriptor handoff__mail__v1__prepared_answer__descriptor 
   "Handoff__Mail__V1__PreparedAnswer",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__PreparedAnswer),
-  5,
+  6,
   handoff__mail__v1__prepared_answer__field_descriptors,
   handoff__mail__v1__prepared_answer__field_indices_by_name,
   1,  handoff__mail__v1__prepared_answer__number_ranges,
   (ProtobufCMessageInit) handoff__mail__v1__prepared_answer__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__mail__v1__trigger_mail__recipient__enum_values_by_number[5] =
+{
+  { "RECIPIENT_UNSPECIFIED", "HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__RECIPIENT_UNSPECIFIED", 0 },
+  { "ASSIGNEE", "HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__ASSIGNEE", 1 },
+  { "GROUP", "HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__GROUP", 2 },
+  { "CUSTOMER", "HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__CUSTOMER", 3 },
+  { "OUTSIDE", "HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__OUTSIDE", 4 },
+};
+static const ProtobufCIntRange handoff__mail__v1__trigger_mail__recipient__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex handoff__mail__v1__trigger_mail__recipient__enum_values_by_name[5] =
+{
+  { "ASSIGNEE", 1 },
+  { "CUSTOMER", 3 },
+  { "GROUP", 2 },
+  { "OUTSIDE", 4 },
+  { "RECIPIENT_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__mail__v1__trigger_mail__recipient__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.TriggerMail.Recipient",
+  "Recipient",
+  "Handoff__Mail__V1__TriggerMail__Recipient",
+  "handoff.mail.v1",
+  5,
+  handoff__mail__v1__trigger_mail__recipient__enum_values_by_number,
+  5,
+  handoff__mail__v1__trigger_mail__recipient__enum_values_by_name,
+  1,
+  handoff__mail__v1__trigger_mail__recipient__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__trigger_mail__field_descriptors[9] =
+{
+  {
+    "trigger",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, trigger),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger_version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, trigger_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "recipient",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, recipient),
+    &handoff__mail__v1__trigger_mail__recipient__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, group),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "address",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "language",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, language),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, subject),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "body",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__TriggerMail, body),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__trigger_mail__field_indices_by_name[] = {
+  5,   /* field[5] = address */
+  3,   /* field[3] = agent */
+  8,   /* field[8] = body */
+  4,   /* field[4] = group */
+  6,   /* field[6] = language */
+  2,   /* field[2] = recipient */
+  7,   /* field[7] = subject */
+  0,   /* field[0] = trigger */
+  1,   /* field[1] = trigger_version */
+};
+static const ProtobufCIntRange handoff__mail__v1__trigger_mail__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__trigger_mail__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.TriggerMail",
+  "TriggerMail",
+  "Handoff__Mail__V1__TriggerMail",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__TriggerMail),
+  9,
+  handoff__mail__v1__trigger_mail__field_descriptors,
+  handoff__mail__v1__trigger_mail__field_indices_by_name,
+  1,  handoff__mail__v1__trigger_mail__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__trigger_mail__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request__field_descriptors[4] =

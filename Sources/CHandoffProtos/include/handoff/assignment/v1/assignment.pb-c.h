@@ -16,6 +16,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/empty.pb-c.h"
 #include "handoff/assignment/v1/agent.pb-c.h"
+#include "handoff/assignment/v1/callback.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/type/v1/options.pb-c.h"
@@ -446,6 +447,22 @@ struct Handoff__Assignment__V1__AssignmentService_Service
                             const Handoff__Assignment__V1__SimulateTriggersRequest *input,
                             Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
                             void *closure_data);
+  void (*get_callback_settings)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                                const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
+                                Handoff__Assignment__V1__CallbackSettings_Closure closure,
+                                void *closure_data);
+  void (*rotate_callback_secret)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                                 const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
+                                 Handoff__Assignment__V1__RotateCallbackSecretResponse_Closure closure,
+                                 void *closure_data);
+  void (*list_callbacks)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                         const Handoff__Assignment__V1__ListCallbacksRequest *input,
+                         Handoff__Assignment__V1__ListCallbacksResponse_Closure closure,
+                         void *closure_data);
+  void (*replay_callback)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                          const Handoff__Assignment__V1__ReplayCallbackRequest *input,
+                          Handoff__Assignment__V1__Callback_Closure closure,
+                          void *closure_data);
 };
 typedef void (*Handoff__Assignment__V1__AssignmentService_ServiceDestroy)(Handoff__Assignment__V1__AssignmentService_Service *);
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
@@ -488,7 +505,11 @@ void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1_
       function_prefix__ ## update_trigger_settings,\
       function_prefix__ ## get_trigger_vocabulary,\
       function_prefix__ ## explain_assignment,\
-      function_prefix__ ## simulate_triggers  }
+      function_prefix__ ## simulate_triggers,\
+      function_prefix__ ## get_callback_settings,\
+      function_prefix__ ## rotate_callback_secret,\
+      function_prefix__ ## list_callbacks,\
+      function_prefix__ ## replay_callback  }
 void handoff__assignment__v1__assignment_service__keep_ticket(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__KeepTicketRequest *input,
                                                               Handoff__Tickets__V1__Ticket_Closure closure,
@@ -629,6 +650,22 @@ void handoff__assignment__v1__assignment_service__simulate_triggers(ProtobufCSer
                                                                     const Handoff__Assignment__V1__SimulateTriggersRequest *input,
                                                                     Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
                                                                     void *closure_data);
+void handoff__assignment__v1__assignment_service__get_callback_settings(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
+                                                                        Handoff__Assignment__V1__CallbackSettings_Closure closure,
+                                                                        void *closure_data);
+void handoff__assignment__v1__assignment_service__rotate_callback_secret(ProtobufCService *service,
+                                                                         const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
+                                                                         Handoff__Assignment__V1__RotateCallbackSecretResponse_Closure closure,
+                                                                         void *closure_data);
+void handoff__assignment__v1__assignment_service__list_callbacks(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__ListCallbacksRequest *input,
+                                                                 Handoff__Assignment__V1__ListCallbacksResponse_Closure closure,
+                                                                 void *closure_data);
+void handoff__assignment__v1__assignment_service__replay_callback(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__ReplayCallbackRequest *input,
+                                                                  Handoff__Assignment__V1__Callback_Closure closure,
+                                                                  void *closure_data);
 
 /* --- descriptors --- */
 

@@ -23,6 +23,10 @@ typedef struct Handoff__Assignment__V1__TriggerPass Handoff__Assignment__V1__Tri
 typedef struct Handoff__Assignment__V1__TriggerCondition Handoff__Assignment__V1__TriggerCondition;
 typedef struct Handoff__Assignment__V1__ConditionGroup Handoff__Assignment__V1__ConditionGroup;
 typedef struct Handoff__Assignment__V1__TriggerResult Handoff__Assignment__V1__TriggerResult;
+typedef struct Handoff__Assignment__V1__CallbackResult Handoff__Assignment__V1__CallbackResult;
+typedef struct Handoff__Assignment__V1__NotifyResult Handoff__Assignment__V1__NotifyResult;
+typedef struct Handoff__Assignment__V1__MailText Handoff__Assignment__V1__MailText;
+typedef struct Handoff__Assignment__V1__ForwardOutsideResult Handoff__Assignment__V1__ForwardOutsideResult;
 typedef struct Handoff__Assignment__V1__AssignResult Handoff__Assignment__V1__AssignResult;
 typedef struct Handoff__Assignment__V1__TriggerSettings Handoff__Assignment__V1__TriggerSettings;
 typedef struct Handoff__Assignment__V1__TriggerVocabulary Handoff__Assignment__V1__TriggerVocabulary;
@@ -172,7 +176,11 @@ typedef enum _Handoff__Assignment__V1__TriggerCondition__Target {
   /*
    * When the ticket was received.
    */
-  HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CREATE_TIME = 16
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CREATE_TIME = 16,
+  /*
+   * A field that the service adds to its tickets; `field` names it.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__FIELD = 17
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET)
 } Handoff__Assignment__V1__TriggerCondition__Target;
 /*
@@ -251,6 +259,28 @@ typedef enum _Handoff__Assignment__V1__ConditionGroup__Kind {
   HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__KIND__NONE = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__CONDITION_GROUP__KIND)
 } Handoff__Assignment__V1__ConditionGroup__Kind;
+/*
+ * Who gets it.
+ */
+typedef enum _Handoff__Assignment__V1__NotifyResult__Recipient {
+  /*
+   * Refused.
+   */
+  HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__RECIPIENT_UNSPECIFIED = 0,
+  /*
+   * The agent who holds the ticket then; nobody when nobody does.
+   */
+  HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__ASSIGNEE = 1,
+  /*
+   * All active agents of the group that is in charge then.
+   */
+  HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__GROUP = 2,
+  /*
+   * The customer.
+   */
+  HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__CUSTOMER = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT)
+} Handoff__Assignment__V1__NotifyResult__Recipient;
 /*
  * How the agent is found.
  */
@@ -449,10 +479,14 @@ struct  Handoff__Assignment__V1__TriggerCondition
    * A group of lines in the place of target, operator and values.
    */
   Handoff__Assignment__V1__ConditionGroup *group;
+  /*
+   * For the target FIELD: `services/{service}/fields/{id}`.
+   */
+  char *field;
 };
 #define HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__trigger_condition__descriptor) \
-    , HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__REQUIREMENT__REQUIREMENT_UNSPECIFIED, HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__TARGET_UNSPECIFIED, HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__OPERATOR_UNSPECIFIED, 0,NULL, NULL }
+    , HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__REQUIREMENT__REQUIREMENT_UNSPECIFIED, HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__TARGET_UNSPECIFIED, HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__OPERATOR__OPERATOR_UNSPECIFIED, 0,NULL, NULL, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -482,7 +516,10 @@ typedef enum {
   HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_ASSIGN = 1,
   HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_SUBMISSION_TYPE = 2,
   HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_PRIORITY = 3,
-  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_GROUP = 4
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_GROUP = 4,
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_CALLBACK = 5,
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_NOTIFY = 6,
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_FORWARD_OUTSIDE = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT__CASE)
 } Handoff__Assignment__V1__TriggerResult__ResultCase;
 
@@ -510,11 +547,112 @@ struct  Handoff__Assignment__V1__TriggerResult
      * Puts an unassigned ticket in the care of a group: `services/{service}/groups/{id}`.
      */
     char *group;
+    /*
+     * Calls an address of another system.
+     */
+    Handoff__Assignment__V1__CallbackResult *callback;
+    /*
+     * Sends a mail to people of the ticket.
+     */
+    Handoff__Assignment__V1__NotifyResult *notify;
+    /*
+     * Sends the ticket to a mail address outside.
+     */
+    Handoff__Assignment__V1__ForwardOutsideResult *forward_outside;
   };
 };
 #define HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__trigger_result__descriptor) \
     , HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT__NOT_SET, {0} }
+
+
+/*
+ * Posts the ticket as JSON to an address of another system: see `CallbackBody`.
+ * Callbacks of a ticket are delivered in order, and tried again for three days when the receiver does not answer with a
+ * status of 2xx within ten seconds. Redirects are not followed.
+ */
+struct  Handoff__Assignment__V1__CallbackResult
+{
+  ProtobufCMessage base;
+  /*
+   * An `https` URL, at most 2,000 characters, without user and fragment. Its host must have a public address unless the
+   * operator allows others.
+   */
+  char *url;
+};
+#define HANDOFF__ASSIGNMENT__V1__CALLBACK_RESULT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__callback_result__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Sends a mail to people of the ticket, without a layout.
+ */
+struct  Handoff__Assignment__V1__NotifyResult
+{
+  ProtobufCMessage base;
+  /*
+   * Who gets it.
+   */
+  Handoff__Assignment__V1__NotifyResult__Recipient recipient;
+  /*
+   * What it says, one text a language: the ticket's, else the service's, else the first is taken. 1 to 10.
+   */
+  size_t n_texts;
+  Handoff__Assignment__V1__MailText **texts;
+};
+#define HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__notify_result__descriptor) \
+    , HANDOFF__ASSIGNMENT__V1__NOTIFY_RESULT__RECIPIENT__RECIPIENT_UNSPECIFIED, 0,NULL }
+
+
+/*
+ * What a mail says in one language. Both parts may hold the replacement codes of mail layouts, such as `#{ticketId}`.
+ */
+struct  Handoff__Assignment__V1__MailText
+{
+  ProtobufCMessage base;
+  /*
+   * ISO 639-1 code.
+   */
+  char *language;
+  /*
+   * One line, 1 to 200 characters.
+   */
+  char *subject;
+  /*
+   * Plain text, 1 to 5,000 characters.
+   */
+  char *body;
+};
+#define HANDOFF__ASSIGNMENT__V1__MAIL_TEXT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__mail_text__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Sends the ticket with its inquiry to a mail address outside.
+ */
+struct  Handoff__Assignment__V1__ForwardOutsideResult
+{
+  ProtobufCMessage base;
+  /*
+   * Where it goes.
+   */
+  char *address;
+  /*
+   * Completes the ticket, too. Where the ticket cannot be completed, nothing is sent either.
+   */
+  protobuf_c_boolean complete;
+  /*
+   * What the mail says, one text a language, at most 10; left out: ticket, customer and inquiry.
+   */
+  size_t n_texts;
+  Handoff__Assignment__V1__MailText **texts;
+};
+#define HANDOFF__ASSIGNMENT__V1__FORWARD_OUTSIDE_RESULT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__forward_outside_result__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0,NULL }
 
 
 /*
@@ -1061,10 +1199,16 @@ struct  Handoff__Assignment__V1__SimulateTriggersResponse__Firing
    */
   size_t n_unassigned_groups;
   char **unassigned_groups;
+  /*
+   * What it would send, in order: the URL of a callback, the address of a forward, or whom it would notify:
+   * `ASSIGNEE`, `GROUP`, `CUSTOMER`.
+   */
+  size_t n_sends;
+  char **sends;
 };
 #define HANDOFF__ASSIGNMENT__V1__SIMULATE_TRIGGERS_RESPONSE__FIRING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__simulate_triggers_response__firing__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*
@@ -1208,6 +1352,82 @@ Handoff__Assignment__V1__TriggerResult *
                       const uint8_t       *data);
 void   handoff__assignment__v1__trigger_result__free_unpacked
                      (Handoff__Assignment__V1__TriggerResult *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__CallbackResult methods */
+void   handoff__assignment__v1__callback_result__init
+                     (Handoff__Assignment__V1__CallbackResult         *message);
+size_t handoff__assignment__v1__callback_result__get_packed_size
+                     (const Handoff__Assignment__V1__CallbackResult   *message);
+size_t handoff__assignment__v1__callback_result__pack
+                     (const Handoff__Assignment__V1__CallbackResult   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__callback_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__CallbackResult   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__CallbackResult *
+       handoff__assignment__v1__callback_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__callback_result__free_unpacked
+                     (Handoff__Assignment__V1__CallbackResult *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__NotifyResult methods */
+void   handoff__assignment__v1__notify_result__init
+                     (Handoff__Assignment__V1__NotifyResult         *message);
+size_t handoff__assignment__v1__notify_result__get_packed_size
+                     (const Handoff__Assignment__V1__NotifyResult   *message);
+size_t handoff__assignment__v1__notify_result__pack
+                     (const Handoff__Assignment__V1__NotifyResult   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__notify_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__NotifyResult   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__NotifyResult *
+       handoff__assignment__v1__notify_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__notify_result__free_unpacked
+                     (Handoff__Assignment__V1__NotifyResult *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__MailText methods */
+void   handoff__assignment__v1__mail_text__init
+                     (Handoff__Assignment__V1__MailText         *message);
+size_t handoff__assignment__v1__mail_text__get_packed_size
+                     (const Handoff__Assignment__V1__MailText   *message);
+size_t handoff__assignment__v1__mail_text__pack
+                     (const Handoff__Assignment__V1__MailText   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__mail_text__pack_to_buffer
+                     (const Handoff__Assignment__V1__MailText   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__MailText *
+       handoff__assignment__v1__mail_text__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__mail_text__free_unpacked
+                     (Handoff__Assignment__V1__MailText *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__ForwardOutsideResult methods */
+void   handoff__assignment__v1__forward_outside_result__init
+                     (Handoff__Assignment__V1__ForwardOutsideResult         *message);
+size_t handoff__assignment__v1__forward_outside_result__get_packed_size
+                     (const Handoff__Assignment__V1__ForwardOutsideResult   *message);
+size_t handoff__assignment__v1__forward_outside_result__pack
+                     (const Handoff__Assignment__V1__ForwardOutsideResult   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__forward_outside_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__ForwardOutsideResult   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__ForwardOutsideResult *
+       handoff__assignment__v1__forward_outside_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__forward_outside_result__free_unpacked
+                     (Handoff__Assignment__V1__ForwardOutsideResult *message,
                       ProtobufCAllocator *allocator);
 /* Handoff__Assignment__V1__AssignResult methods */
 void   handoff__assignment__v1__assign_result__init
@@ -1640,6 +1860,18 @@ typedef void (*Handoff__Assignment__V1__ConditionGroup_Closure)
 typedef void (*Handoff__Assignment__V1__TriggerResult_Closure)
                  (const Handoff__Assignment__V1__TriggerResult *message,
                   void *closure_data);
+typedef void (*Handoff__Assignment__V1__CallbackResult_Closure)
+                 (const Handoff__Assignment__V1__CallbackResult *message,
+                  void *closure_data);
+typedef void (*Handoff__Assignment__V1__NotifyResult_Closure)
+                 (const Handoff__Assignment__V1__NotifyResult *message,
+                  void *closure_data);
+typedef void (*Handoff__Assignment__V1__MailText_Closure)
+                 (const Handoff__Assignment__V1__MailText *message,
+                  void *closure_data);
+typedef void (*Handoff__Assignment__V1__ForwardOutsideResult_Closure)
+                 (const Handoff__Assignment__V1__ForwardOutsideResult *message,
+                  void *closure_data);
 typedef void (*Handoff__Assignment__V1__AssignResult_Closure)
                  (const Handoff__Assignment__V1__AssignResult *message,
                   void *closure_data);
@@ -1734,6 +1966,11 @@ extern const ProtobufCEnumDescriptor    handoff__assignment__v1__trigger_conditi
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__condition_group__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__condition_group__kind__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_result__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__callback_result__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__notify_result__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__assignment__v1__notify_result__recipient__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__mail_text__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__forward_outside_result__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__assign_result__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__assign_result__mode__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_settings__descriptor;

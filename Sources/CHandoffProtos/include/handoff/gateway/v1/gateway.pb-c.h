@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 #include "handoff/assignment/v1/agent.pb-c.h"
 #include "handoff/assignment/v1/assignment.pb-c.h"
+#include "handoff/assignment/v1/callback.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
@@ -596,6 +597,22 @@ struct Handoff__Gateway__V1__HandoffService_Service
                             const Handoff__Assignment__V1__SimulateTriggersRequest *input,
                             Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
                             void *closure_data);
+  void (*get_callback_settings)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
+                                Handoff__Assignment__V1__CallbackSettings_Closure closure,
+                                void *closure_data);
+  void (*rotate_callback_secret)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                 const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
+                                 Handoff__Assignment__V1__RotateCallbackSecretResponse_Closure closure,
+                                 void *closure_data);
+  void (*list_callbacks)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Assignment__V1__ListCallbacksRequest *input,
+                         Handoff__Assignment__V1__ListCallbacksResponse_Closure closure,
+                         void *closure_data);
+  void (*replay_callback)(Handoff__Gateway__V1__HandoffService_Service *service,
+                          const Handoff__Assignment__V1__ReplayCallbackRequest *input,
+                          Handoff__Assignment__V1__Callback_Closure closure,
+                          void *closure_data);
   void (*preview_answer)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Mail__V1__PreviewAnswerRequest *input,
                          Handoff__Mail__V1__AnswerPreview_Closure closure,
@@ -759,6 +776,10 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## get_trigger_vocabulary,\
       function_prefix__ ## explain_assignment,\
       function_prefix__ ## simulate_triggers,\
+      function_prefix__ ## get_callback_settings,\
+      function_prefix__ ## rotate_callback_secret,\
+      function_prefix__ ## list_callbacks,\
+      function_prefix__ ## replay_callback,\
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
       function_prefix__ ## list_layouts,\
@@ -1124,6 +1145,22 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
                                                               const Handoff__Assignment__V1__SimulateTriggersRequest *input,
                                                               Handoff__Assignment__V1__SimulateTriggersResponse_Closure closure,
                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
+                                                                  Handoff__Assignment__V1__CallbackSettings_Closure closure,
+                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCService *service,
+                                                                   const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
+                                                                   Handoff__Assignment__V1__RotateCallbackSecretResponse_Closure closure,
+                                                                   void *closure_data);
+void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *service,
+                                                           const Handoff__Assignment__V1__ListCallbacksRequest *input,
+                                                           Handoff__Assignment__V1__ListCallbacksResponse_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *service,
+                                                            const Handoff__Assignment__V1__ReplayCallbackRequest *input,
+                                                            Handoff__Assignment__V1__Callback_Closure closure,
+                                                            void *closure_data);
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
                                                            Handoff__Mail__V1__AnswerPreview_Closure closure,

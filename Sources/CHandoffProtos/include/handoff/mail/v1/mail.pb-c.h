@@ -20,6 +20,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Handoff__Mail__V1__PrepareAnswerRequest Handoff__Mail__V1__PrepareAnswerRequest;
 typedef struct Handoff__Mail__V1__PreparedAnswer Handoff__Mail__V1__PreparedAnswer;
+typedef struct Handoff__Mail__V1__TriggerMail Handoff__Mail__V1__TriggerMail;
 typedef struct Handoff__Mail__V1__PreviewAnswerRequest Handoff__Mail__V1__PreviewAnswerRequest;
 typedef struct Handoff__Mail__V1__AnswerPreview Handoff__Mail__V1__AnswerPreview;
 typedef struct Handoff__Mail__V1__BannedWordHit Handoff__Mail__V1__BannedWordHit;
@@ -33,6 +34,32 @@ typedef struct Handoff__Mail__V1__ListLayoutsResponse Handoff__Mail__V1__ListLay
 
 /* --- enums --- */
 
+/*
+ * Who gets it.
+ */
+typedef enum _Handoff__Mail__V1__TriggerMail__Recipient {
+  /*
+   * Never written.
+   */
+  HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__RECIPIENT_UNSPECIFIED = 0,
+  /*
+   * An agent.
+   */
+  HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__ASSIGNEE = 1,
+  /*
+   * The active agents of a group.
+   */
+  HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__GROUP = 2,
+  /*
+   * The customer.
+   */
+  HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__CUSTOMER = 3,
+  /*
+   * An address outside.
+   */
+  HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__OUTSIDE = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT)
+} Handoff__Mail__V1__TriggerMail__Recipient;
 /*
  * Where it stands.
  */
@@ -123,7 +150,8 @@ struct  Handoff__Mail__V1__PrepareAnswerRequest
 
 
 /*
- * How an answer will be mailed, or why not. Written into the outbox with the act; holds ids only.
+ * How an answer will be mailed, or why not, or what a trigger mails. Written into the outbox with the act; holds no
+ * words of customers.
  */
 struct  Handoff__Mail__V1__PreparedAnswer
 {
@@ -137,7 +165,7 @@ struct  Handoff__Mail__V1__PreparedAnswer
    */
   char *layout;
   /*
-   * The Message-ID that the mail will carry, without angle brackets.
+   * The Message-ID that the mail will carry, without angle brackets; for a trigger's mail, the part before the `@`.
    */
   char *message_id;
   /*
@@ -148,10 +176,62 @@ struct  Handoff__Mail__V1__PreparedAnswer
    * The history entry with the agent's text. Set by tickets when the act is written.
    */
   int64_t entry_id;
+  /*
+   * What a trigger mails in the place of an answer.
+   */
+  Handoff__Mail__V1__TriggerMail *trigger_mail;
 };
 #define HANDOFF__MAIL__V1__PREPARED_ANSWER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__prepared_answer__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, 0, NULL }
+
+
+/*
+ * A mail that a trigger has asked for; it has no layout.
+ */
+struct  Handoff__Mail__V1__TriggerMail
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/triggers/{id}`.
+   */
+  char *trigger;
+  /*
+   * The version that fired.
+   */
+  int64_t trigger_version;
+  /*
+   * Who gets it.
+   */
+  Handoff__Mail__V1__TriggerMail__Recipient recipient;
+  /*
+   * For ASSIGNEE: `agents/{id}`.
+   */
+  char *agent;
+  /*
+   * For GROUP: `services/{service}/groups/{id}`.
+   */
+  char *group;
+  /*
+   * For OUTSIDE: the address.
+   */
+  char *address;
+  /*
+   * ISO 639-1 code of the texts.
+   */
+  char *language;
+  /*
+   * The subject, with replacement codes; empty: the one that forwards have.
+   */
+  char *subject;
+  /*
+   * The text, with replacement codes; empty: the one that forwards have.
+   */
+  char *body;
+};
+#define HANDOFF__MAIL__V1__TRIGGER_MAIL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__trigger_mail__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, HANDOFF__MAIL__V1__TRIGGER_MAIL__RECIPIENT__RECIPIENT_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -452,6 +532,25 @@ Handoff__Mail__V1__PreparedAnswer *
 void   handoff__mail__v1__prepared_answer__free_unpacked
                      (Handoff__Mail__V1__PreparedAnswer *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__TriggerMail methods */
+void   handoff__mail__v1__trigger_mail__init
+                     (Handoff__Mail__V1__TriggerMail         *message);
+size_t handoff__mail__v1__trigger_mail__get_packed_size
+                     (const Handoff__Mail__V1__TriggerMail   *message);
+size_t handoff__mail__v1__trigger_mail__pack
+                     (const Handoff__Mail__V1__TriggerMail   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__trigger_mail__pack_to_buffer
+                     (const Handoff__Mail__V1__TriggerMail   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__TriggerMail *
+       handoff__mail__v1__trigger_mail__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__trigger_mail__free_unpacked
+                     (Handoff__Mail__V1__TriggerMail *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Mail__V1__PreviewAnswerRequest methods */
 void   handoff__mail__v1__preview_answer_request__init
                      (Handoff__Mail__V1__PreviewAnswerRequest         *message);
@@ -631,6 +730,9 @@ typedef void (*Handoff__Mail__V1__PrepareAnswerRequest_Closure)
 typedef void (*Handoff__Mail__V1__PreparedAnswer_Closure)
                  (const Handoff__Mail__V1__PreparedAnswer *message,
                   void *closure_data);
+typedef void (*Handoff__Mail__V1__TriggerMail_Closure)
+                 (const Handoff__Mail__V1__TriggerMail *message,
+                  void *closure_data);
 typedef void (*Handoff__Mail__V1__PreviewAnswerRequest_Closure)
                  (const Handoff__Mail__V1__PreviewAnswerRequest *message,
                   void *closure_data);
@@ -769,6 +871,8 @@ void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *servi
 extern const ProtobufCEnumDescriptor    handoff__mail__v1__answer_act__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__prepare_answer_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__prepared_answer__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__trigger_mail__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__mail__v1__trigger_mail__recipient__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__preview_answer_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__answer_preview__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__banned_word_hit__descriptor;

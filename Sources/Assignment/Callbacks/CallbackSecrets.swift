@@ -1,0 +1,85 @@
+import Crypto
+import EventLoop
+import HandoffAPI
+import RPC
+import ServiceKit
+import TicketLedger
+
+/// The secrets that callbacks are signed with: sealed by masking, opened here, kept opened for a while.
+final class CallbackSecrets: Sendable {
+  private static let lifetime: Duration = .seconds(300)
+  private static let entriesMax = 1000
+  private static let callTimeout: Duration = .seconds(5)
+
+  private struct Key: Hashable, Sendable {
+    let service: String
+    let sealed: [UInt8]
+  }
+
+  private let store: CallbackStore
+  private let masking: MaskingServiceClient?
+  private let opened: ExpiringCache<Key, SecretBytes>
+
+  init(store: CallbackStore, masking: (any RPCTransport)?) {
+    self.store = store
+    self.masking = masking.map { MaskingServiceClient($0) }
+    opened = ExpiringCache(lifetime: Self.lifetime, entriesMax: Self.entriesMax) {
+      EventLoop.current?.now ?? MonotonicTime.current
+    }
+  }
+
+  /// What a service's callbacks are signed with now; nil when it has no secret.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; MASK_KEY_LOST, MASK_DAMAGED; the database's errors.
+  func signature(of service: ServiceRecord, deadline: Deadline) async throws -> CallbackSignature? {
+    guard let secrets = try await store.secrets(of: service.id, deadline: deadline) else { return nil }
+    var keys: [SecretBytes] = []
+    for sealed in [secrets.sealed, secrets.previousSealed].compactMap(\.self) {
+      keys.append(
+        try await opened.value(Key(service: service.code, sealed: sealed)) {
+          try await open(sealed, of: service, deadline)
+        })
+    }
+    return CallbackSignature(keys: keys)
+  }
+
+  /// Makes a new secret and returns its text.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
+  func rotate(of service: ServiceRecord, deadline: Deadline) async throws -> String {
+    let secret = SecureRandom.bytes(CallbackSignature.secretByteCount)
+    let sealed = try await seal(secret, of: service, deadline)
+    try await store.rotate(to: sealed, of: service.id, deadline: deadline)
+    return CallbackSignature.secretPrefix + Base64.encode(secret)
+  }
+
+  private func open(_ sealed: [UInt8], of service: ServiceRecord, _ deadline: Deadline) async throws -> SecretBytes {
+    let answer = try await asking(deadline) { masking, options in
+      try await masking.openSecret(OpenSecretRequest(name: Self.name(service), sealed: sealed), options)
+    }
+    if answer.resealAdvised {
+      let new = try await seal(answer.secret, of: service, deadline)
+      try await store.reseal(sealed, as: new, of: service.id, deadline: deadline)
+    }
+    return SecretBytes(answer.secret)
+  }
+
+  private func seal(_ secret: [UInt8], of service: ServiceRecord, _ deadline: Deadline) async throws -> [UInt8] {
+    try await asking(deadline) { masking, options in
+      try await masking.sealSecret(SealSecretRequest(name: Self.name(service), secret: secret), options)
+    }.sealed
+  }
+
+  private func asking<Answer>(
+    _ deadline: Deadline, _ ask: (MaskingServiceClient, CallOptions) async throws -> Answer
+  ) async throws -> Answer {
+    guard let masking else { throw ServiceError(.backendUnavailable) }
+    do {
+      return try await ask(masking, CallOptions(deadline: min(deadline, .after(Self.callTimeout))))
+    } catch let error as RPCError {
+      throw ServiceError(error)
+    }
+  }
+
+  private static func name(_ service: ServiceRecord) -> String { "services/\(service.code)/callbackSecret" }
+}
