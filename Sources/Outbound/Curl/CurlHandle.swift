@@ -63,6 +63,7 @@ final class CurlHandle: @unchecked Sendable {
 
   /// Runs the transfer on the calling thread, feeding and reading `exchange`; returns libcurl's result and its words.
   func perform(_ exchange: CurlExchange) -> (CURLcode, String) {
+    Self.blockPipeSignal()
     let context = Unmanaged.passUnretained(exchange).toOpaque()
     for option in [CURLOPT_READDATA, CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_XFERINFODATA] {
       check(handoff_curl_set_pointer(easy, option, context), option)
@@ -85,6 +86,15 @@ final class CurlHandle: @unchecked Sendable {
       let words = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       return (code, words.isEmpty ? String(cString: curl_easy_strerror(code)) : String(decoding: words, as: UTF8.self))
     }
+  }
+
+  /// Lets a write to a connection that the peer has closed fail instead of ending the process: with CURLOPT_NOSIGNAL
+  /// libcurl leaves that to us. The threads of a blocking pool keep the signal blocked.
+  private static func blockPipeSignal() {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGPIPE)
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
   }
 
   /// Whether the last transfer ran over a connection that was open before.
