@@ -127,7 +127,7 @@ struct CallbackTests {
     #expect(try healthy.received().count == 2)
     #expect(attemptsAway <= 13 * CallbackPatience.underwayMax, "one that is away is not stormed")
     print(
-      "callbacks, \(outage): \(taken.count) of \(3 * count + 2) events taken once each, in order; "
+      "callbacks: \(outage), \(taken.count) of \(3 * count + 2) events taken once each, in order; "
         + "\(attemptsAway) requests during an hour away")
   }
 

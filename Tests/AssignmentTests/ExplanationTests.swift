@@ -176,4 +176,22 @@ struct ExplanationTests {
     #expect(try await office.desk.number("SELECT count(*) FROM outbox") == 0)
     #expect(urgent.position == 2)
   }
+  @Test("a pass that grows beyond what one may do is cut, and the history says so")
+  func cut() async throws {
+    // Each fires once and saves twenty times.
+    let results = (0..<20).map { TriggerResult(result: .priority($0.isMultiple(of: 2) ? .high : .urgent)) }
+    for _ in 0..<11 {
+      let trigger = Trigger(displayName: "반복", conditions: [.isNew], results: results)
+      _ = try await office.service.createTrigger(
+        CreateTriggerRequest(parent: "services/care", trigger: trigger), office.call("CreateTrigger", by: Desk.boss))
+    }
+    let name = try await office.ticket()
+    try await office.run(name)
+    #expect(try await office.events(name).count { $0 == "TRIGGER_FIRED" } == 10)
+    let cuts = try await office.desk.number(
+      """
+      SELECT count(*) FROM ticket_event WHERE changes LIKE '%{"field":"pass","before":"","after":"CUT"}%'
+      """)
+    #expect(cuts == 1)
+  }
 }

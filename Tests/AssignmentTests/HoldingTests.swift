@@ -94,6 +94,7 @@ struct HoldingTests {
       #expect(error.metadata["hold_time"] == time)
       #expect(error.message.hasPrefix("Agent \(winner) has held the ticket since 2"))
     }
+    print("keep: \(agents.count) agents at once, \(winners.count) got the ticket, the others were told who and when")
   }
 
   @Test("a repeated request is answered as the first was, also when the agent could not do it again")

@@ -86,6 +86,8 @@ struct TriggerPassPlan {
     while let index = matching.next(from: place) {
       guard events.count < Self.eventsMax else {
         isCut = true
+        // The history says that there was more to do.
+        events[events.count - 1].notes.append(CodeChange("pass", "", "CUT"))
         return
       }
       try await fire(context.set.triggers[index], takeTurn)
@@ -312,11 +314,7 @@ extension TriggerPassPlan {
     var change = TicketChange(events)
     let first = context.ticket.eventCount + 1
     for (event, record) in records {
-      change.attachments.append(
-        """
-        INSERT INTO assignment_record (service_id, ticket_id, event_sequence, record)
-        SELECT c.service_id, c.id, \(first + Int32(event)), \(try record.serialized()) FROM changed AS c
-        """)
+      change.annexes.append(EventAnnex(to: "assignment_record", event: event, record: try record.serialized()))
     }
     for (event, order) in callbacks {
       change.attachments.append(try order.insertion(sequence: first + Int32(event)))

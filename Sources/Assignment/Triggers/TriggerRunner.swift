@@ -151,7 +151,7 @@ package struct TriggerRunner: Sendable {
       let context = try await read(
         PassContext(ticket: ticket, service: service, set: set, cause: cause, causeSequence: item.eventSequence),
         item.deadline)
-      let result = try await write(context, deadline: item.deadline, guards: [item.isHeld], then: [item.removal]) {
+      let result = try await write(context, deadline: item.deadline, ends: item) {
         plan, takeTurn in
         try await plan.run(takeTurn)
       }
@@ -190,15 +190,18 @@ extension TriggerRunner {
   /// in one transaction with others that need it.
   ///
   /// - Parameters:
+  ///   - item: the work that ends with the change.
   ///   - guards: conditions without which nothing is written.
   ///   - attachments: statements that are written with the change; see ``TicketChange/attachments``.
   ///   - decide: fills the plan; may be called several times.
   func write(
-    _ context: PassContext, deadline: Deadline, guards: [Query], then attachments: [Query],
+    _ context: PassContext, deadline: Deadline, ends item: OutboxItem? = nil, guards: [Query] = [],
+    then attachments: [Query] = [],
     decide: @escaping @Sendable (inout TriggerPassPlan, TriggerPassPlan.TakeTurn) async throws -> Void
   ) async throws -> Outcome {
     let change: @Sendable (TriggerPassPlan) throws -> TicketChange = { plan in
       var change = try plan.change()
+      change.ends = item
       change.guards = guards
       change.attachments += attachments
       return change

@@ -61,7 +61,8 @@ final class TurnBook {
 /// turn with it, and no two tickets get the same. A cursor's row is locked from commit to commit, and one ticket a
 /// commit would be a few hundred a second; so those of this process that come while a transaction is under way are
 /// written together by the next one. That takes two round trips, however many they are: the cursor is locked, all is
-/// worked out, and all is sent with COMMIT. When one of the tickets was changed meanwhile, nothing of that is written,
+/// worked out, and all is sent with COMMIT, in one statement as far as they set the same
+/// (``PreparedWrite/statements(of:)``). When one of the tickets was changed meanwhile, nothing of that is written,
 /// and they are written again in one transaction, each after the answer to the one before.
 final class TurnQueue: Sendable {
   /// Most tickets of one transaction.
@@ -149,8 +150,9 @@ final class TurnQueue: Sendable {
         return try await pool.transaction(deadline: .after(Self.timeout)) { transaction in
           let book = TurnBook(transaction)
           let orders = try await orders(of: waiters, book)
-          let writes = orders.compactMap { try? $0.get() }.flatMap { [$0.write.statement] + $0.companions }
-          try await transaction.commit(with: writes + book.moves)
+          let ready = orders.compactMap { try? $0.get() }
+          try await transaction.commit(
+            with: PreparedWrite.statements(of: ready.map(\.write)) + ready.flatMap(\.companions) + book.moves)
           return orders.map { $0.map { $0.write.intended } }
         }
       } catch let error as PostgresError where error.isLostRace {

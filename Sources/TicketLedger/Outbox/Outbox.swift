@@ -153,7 +153,7 @@ package struct Outbox: Sendable {
   }
 
   /// Condition on a row that nobody is at.
-  fileprivate static let isUnclaimed: Query =
+  static let isUnclaimed: Query =
     "dead_time IS NULL AND (lease_time IS NULL OR lease_time <= clock_timestamp())"
 
   /// Looks for the work of one ticket that is not over.

@@ -4,18 +4,28 @@ package import Postgres
 /// A change worked out and ready to be sent, for a caller who writes many tickets in one transaction and one round
 /// trip.
 package struct PreparedWrite: Sendable {
-  /// The statement; it returns one row when the change was written. When the ticket was changed meanwhile, it does what
-  /// it was prepared for.
-  package let statement: Query
   /// Topics of the work that follows; to be announced after the commit.
   package let topics: [OutboxTopic]
   /// What is written when the statement does its work.
   package let intended: Written
+  let plan: ChangePlan
+  let change: TicketChange
+  let onLostRace: LostRace
 
-  init(_ plan: ChangePlan, _ written: Written, _ statement: Query) {
-    self.statement = statement
+  init(_ plan: ChangePlan, _ change: TicketChange, _ written: Written, onLostRace: LostRace) {
+    self.plan = plan
+    self.change = change
+    self.onLostRace = onLostRace
     topics = plan.outbox.map(\.topic)
     intended = written
+  }
+
+  /// The statement; it returns one row when the change was written. When the ticket was changed meanwhile, it does what
+  /// it was prepared for.
+  package var statement: Query {
+    plan.updateStatement(
+      change.idempotency, resultIDs: intended.resultIDs, isSilent: change.isSilent, onLostRace: onLostRace,
+      guards: change.allGuards, attachments: change.allAttachments(of: plan))
   }
 
   /// What was written, by the statement's answer; nil when it was not, because the ticket was changed meanwhile.
@@ -36,10 +46,7 @@ extension TicketLedger {
   ) async throws -> PreparedWrite {
     precondition(change.companions.isEmpty, "in a transaction of its own, a caller runs its statements itself")
     let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
-    let statement = plan.updateStatement(
-      change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: onLostRace,
-      guards: change.guards, attachments: change.attachments)
-    return PreparedWrite(plan, written(plan, resultIDs), statement)
+    return PreparedWrite(plan, change, written(plan, resultIDs), onLostRace: onLostRace)
   }
 
   /// Hints at new work that was committed in a caller's own transaction; otherwise it is found a little later.

@@ -20,6 +20,10 @@ package struct TicketChange: Sendable {
   /// Statements that are parts of the change's own one, for rows of the acting service: INSERT, UPDATE or DELETE that
   /// take `service_id` and `id` of the ticket from the row of `changed`, and so happen only when the change does.
   package var attachments: [Query] = []
+  /// Work that ends with the change: nothing is written unless it is still its claimer's, and it leaves the outbox.
+  package var ends: OutboxItem?
+  /// What other owners keep of the change's events, with the change.
+  package var annexes: [EventAnnex] = []
   /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of
   /// the ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
   package var isSilent = false

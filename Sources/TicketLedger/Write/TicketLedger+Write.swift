@@ -120,8 +120,8 @@ extension TicketLedger {
       change.companions.isEmpty && change.idempotency == nil, "a companion with companions or a claim of its own")
     let (plan, _) = try await plan(change, on: ticket, deadline: deadline)
     return plan.updateStatement(
-      nil, resultIDs: [], isSilent: change.isSilent, onLostRace: .failure, guards: change.guards,
-      attachments: change.attachments)
+      nil, resultIDs: [], isSilent: change.isSilent, onLostRace: .failure, guards: change.allGuards,
+      attachments: change.allAttachments(of: plan))
   }
 
   /// Tries once; nil when the ticket is not as it was read, or the request is being carried out elsewhere.
@@ -131,8 +131,8 @@ extension TicketLedger {
     let (plan, resultIDs) = try await plan(change, on: ticket, deadline: deadline)
     let statement = plan.updateStatement(
       change.idempotency, resultIDs: resultIDs, isSilent: change.isSilent,
-      onLostRace: change.companions.isEmpty ? .noRow : .failure, guards: change.guards,
-      attachments: change.attachments)
+      onLostRace: change.companions.isEmpty ? .noRow : .failure, guards: change.allGuards,
+      attachments: change.allAttachments(of: plan))
     do {
       if change.companions.isEmpty {
         guard !(try await pool.query(statement, deadline: deadline)).isEmpty else { return nil }
