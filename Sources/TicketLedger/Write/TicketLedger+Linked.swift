@@ -92,7 +92,7 @@ extension TicketLedger {
     var statements = [
       plan.updateStatement(
         idempotency, resultIDs: resultIDs, isSilent: change.isSilent, onLostRace: .failure,
-        attachments: change.attachments)
+        guards: change.allGuards, attachments: change.allAttachments(of: plan))
     ]
     var topics = plan.outbox.map(\.topic)
     for (ticket, change) in linked.others {
