@@ -51,9 +51,10 @@ class BadInput:
         self.entry = self.agent.ListEntries({"parent": name}).entries[0].name
 
     def settle(self):
-        """Waits until the daemons have done what the outbox asks for, so that all that is counted stands still."""
-        eventually("an empty outbox", lambda: self.cluster.sql(
-            "SELECT count(*) FROM outbox WHERE dead_time IS NULL")[0][0] == "0")
+        """Waits until the daemons have done what the outbox asks for, so that all that is counted stands still; callbacks
+        to receivers that nobody runs stay there for days."""
+        eventually("an outbox with nothing but callbacks", lambda: self.cluster.sql(
+            "SELECT count(*) FROM outbox WHERE dead_time IS NULL AND topic <> 'CALLBACKS'")[0][0] == "0")
 
     def check(self, row):
         before = self.cluster.sql(COUNTS)
