@@ -43,12 +43,12 @@ package final class TestDatabase: Sendable {
     try await create(from: try await Templates.shared.template(for: migrations))
   }
 
-  /// A deadline generous enough for a busy machine, on which hundreds of tests begin at once.
+  /// A deadline generous enough for a machine that is busy with other things: only what hangs passes it.
   package static var deadline: Deadline { .after(.seconds(600)) }
 
   static func configuration(url: String) -> PostgresConfiguration {
     var configuration = PostgresConfiguration(conninfo: url, applicationName: "handoff-tests")
-    // Hundreds of tests connect at once.
+    // Generous for the same reason as the deadline.
     configuration.connectTimeout = .seconds(120)
     return configuration
   }
