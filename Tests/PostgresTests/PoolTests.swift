@@ -147,10 +147,10 @@ import Testing
   func alone() async throws {
     var configuration = try await SharedDatabase.value().configuration
     configuration.connectionsMax = 1
-    configuration.statementsMax = 2
+    configuration.statementsMax = 16
     let pool = PostgresPool(configuration, group: TestLoops.group)
     try await onLoop {
-      for number in 0..<8 {
+      for number in 0..<40 {
         let query: Query = "VACUUM \(unescaped: "/* \(number) */") pg_catalog.pg_language"
         _ = try await pool.query(query, deadline: TestDatabase.deadline)
       }
