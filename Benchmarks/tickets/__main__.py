@@ -39,7 +39,7 @@ def arguments():
         prog="scripts/bench tickets", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tickets", type=int, action="append",
                         help="how many; may be repeated (default: 10,000 and 1,000,000)")
-    parser.add_argument("--calls", type=int, default=300, help="calls of each kind (default 300)")
+    parser.add_argument("--calls", type=int, default=1_000, help="calls of each kind (default 1,000)")
     parser.add_argument("--acts", type=int, default=100_000, help="random acts before the recount (default 100,000)")
     parser.add_argument("--tickets-per-turn", type=int, default=3_200,
                         help="tickets that ours and pgbench create, keep and process in a turn (default 3,200)")
@@ -107,7 +107,7 @@ def read_orders(cluster, session, reading, options):
                 if token is not None:
                     reading.orders[label, column, wanted] = calls.latencies(
                         cluster, session, "ListTickets", calls.list_tickets(label, token, column),
-                        max(50, options.calls // 3))
+                        options.calls)
         print(f"  {reading.count:,}: orders of {label}", flush=True)
 
 

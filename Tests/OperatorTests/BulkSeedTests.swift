@@ -77,6 +77,17 @@ import TicketLedger
     #expect(states >= 5)
   }
 
+  @Test("none of them is left to complete at once, so that a measurement finds the daemons idle")
+  func nothingDue() {
+    var generator = DemoGenerator(seed: 5, ticketsBy: ())
+    let day = 86_400
+    for number in 1...5_000 {
+      let ticket = generator.next(age: number * 30 * day / 5_000)
+      guard let last = ticket.steps.last, case .resolve = last.act else { continue }
+      #expect(ticket.age - last.time < 13 * day, "\(ticket)")
+    }
+  }
+
   @Test("--tickets takes a number, and the others only make sense with it")
   func orders() throws {
     let order = try BulkOrder(try Arguments(["seed", "--tickets", "1000", "--days", "30", "--seed", "7"]))

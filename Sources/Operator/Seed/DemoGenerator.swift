@@ -55,9 +55,10 @@ struct DemoGenerator {
     return makeCare(Self.fate(age, random.number(0...999)), age: age)
   }
 
-  /// Where a ticket of some age stands, by a number below 1,000: nearly all old ones are done.
+  /// Where a ticket of some age stands, by a number below 1,000: nearly all old ones are done, and none is left RESOLVED
+  /// past the two weeks after which the daemons would complete it at once.
   private static func fate(_ age: Int, _ draw: Int) -> Fate {
-    if age > 20 * day {
+    if age > 12 * day {
       switch draw {
       case 0..<940: return .completed
       case 940..<970: return .resolvedInternally
@@ -201,7 +202,8 @@ struct DemoGenerator {
   }
 
   private mutating func complete(_ story: inout Story) {
-    if random.chance(70) {
+    // Two weeks after its answer, which may have taken some days, a ticket completes by itself.
+    if story.age > 20 * Self.day, random.chance(70) {
       story.add(.autoComplete, within: 14 * Self.day...14 * Self.day + Self.minute, &random)
     } else {
       story.add(.complete(DemoOrganization.administrator.key), within: Self.day...6 * Self.day, &random)
