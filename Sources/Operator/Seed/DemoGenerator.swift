@@ -51,12 +51,21 @@ struct DemoGenerator {
   /// The next ticket of many, received so many seconds ago; nine of ten of the consultation service, none escalated to
   /// the other one.
   mutating func next(age: Int) -> DemoTicket {
-    if random.chance(10) { return makeTech(Self.fate(age, random.number(0...999)), age: age) }
-    return makeCare(Self.fate(age, random.number(0...999)), age: age)
+    let isTech = random.chance(10)
+    let fate = Self.fate(age, random.number(0...999))
+    var ticket = isTech ? makeTech(fate, age: age) : makeCare(fate, age: age)
+    Self.completeDue(&ticket)
+    return ticket
   }
 
-  /// Where a ticket of some age stands, by a number below 1,000: nearly all old ones are done, and none is left RESOLVED
-  /// past the two weeks after which the daemons would complete it at once.
+  /// Completes a resolved ticket whose two weeks have passed: the daemons would do so as soon as they see it.
+  private static func completeDue(_ ticket: inout DemoTicket) {
+    guard let last = ticket.steps.last, last.act.leavesResolved, ticket.age - last.time >= 14 * day else { return }
+    ticket.steps.append(DemoStep(time: last.time + 14 * day, act: .autoComplete))
+  }
+
+  /// Where a ticket of some age stands, by a number below 1,000: nearly all old ones are done, and none is left with an
+  /// answer past the two weeks after which the daemons would complete it at once.
   private static func fate(_ age: Int, _ draw: Int) -> Fate {
     if age > 12 * day {
       switch draw {

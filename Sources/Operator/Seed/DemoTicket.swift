@@ -51,6 +51,15 @@ struct DemoStep: Sendable, Equatable {
     case escalateToDooray(String)
     case doorayWorking
     case doorayClosed
+
+    /// Whether the ticket waits to be completed afterwards; what is in the spam box does not.
+    var leavesResolved: Bool {
+      switch self {
+      case .resolve: true
+      case .resolveInternally(_, let reason, _): reason != .spam
+      default: false
+      }
+    }
   }
 
   /// Seconds from the ticket's creation.
