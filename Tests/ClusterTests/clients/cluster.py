@@ -236,14 +236,14 @@ class API(GRPC):
             response_deserializer=self.protos.type("handoff.tickets.v1.DownloadAttachmentResponse").FromString)
         return b"".join(part.chunk for part in call(request, timeout=PATIENCE_SECONDS, metadata=self.metadata))
 
-    def watch(self, request):
+    def watch(self, request, timeout=None):
         """The responses of WatchTickets, as they come; a dict in the JSON form asks."""
         message = json_format.ParseDict(request, self.protos.type("handoff.tickets.v1.WatchTicketsRequest")())
         self.called.add("handoff.gateway.v1.HandoffService/WatchTickets")
         call = self.channel.unary_stream(
             "/handoff.gateway.v1.HandoffService/WatchTickets", request_serializer=type(message).SerializeToString,
             response_deserializer=self.protos.type("handoff.tickets.v1.WatchTicketsResponse").FromString)
-        return call(message, metadata=self.metadata)
+        return call(message, timeout=timeout, metadata=self.metadata)
 
     def __getattr__(self, method):
         service = "SessionService" if method in ("SignIn", "SignOut", "GetMe") else "HandoffService"

@@ -15,11 +15,12 @@ import time
 
 import grpc
 
-from actors import Actor, Book, Staff, unexpected
+from actors import CARE, TECH, Actor, Book, Staff, unexpected
 from blows import DAEMONS, Blows, processes
 from cluster import SECURE, Cluster, Protos, Report, channel_to, visitor
 from doors import GRPCDoor, JSONDoor, Proxy
 from verdicts import Verdicts
+from watchers import Watcher
 
 # Only a cluster that does not recover is waited for so long.
 RECOVERY_SECONDS_MAX = 120
@@ -51,9 +52,15 @@ class Torture:
                 JSONDoor(self.protos, edge.address, "JSON"),
             ], self.staff, self.book, self.stop)
             for number in range(options.actors)]
+        self.watchers = [
+            Watcher(self.protos, gateway.address, service, self.staff.tokens[self.staff.admin])
+            for service in (CARE, TECH)]
         self.recoveries, self.first_acts = [], []
 
     def go(self):
+        for watcher in self.watchers:
+            watcher.start()
+            assert watcher.begun.wait(60), f"{watcher.name} hears nothing"
         for actor in self.actors:
             actor.start()
         begin = time.monotonic()
@@ -133,6 +140,8 @@ class Torture:
             ("creations answered unassigned", self.book.unassigned_creations),
             ("acts overtaken by a trigger", self.book.overtaken),
             ("slowest act, retries included, s", f"{self.book.slowest:.1f}"),
+            ("changes watched", sum(len(watcher.ids) for watcher in self.watchers)),
+            ("streams of the watchers", sum(watcher.streams for watcher in self.watchers)),
             ("storms", len(self.recoveries)),
             ("SERVING after the last blow, s: median, longest", middle(self.recoveries)),
             ("an act after the last blow, s: median, longest", middle(self.first_acts)),
@@ -176,6 +185,7 @@ def main():
     report.row("every mail that should exist exists once", verdicts.mails)
     report.row("the event chains verify", verdicts.chains)
     report.row("the counters equal a recount", verdicts.counters)
+    report.row("who watched missed nothing and got nothing twice", verdicts.watched, torture.watchers)
     report.row("every process runs, and none twice", torture.nothing_died_for_good)
     torture.table(verdicts)
     sys.stdout.flush()

@@ -23,11 +23,15 @@ class Verdicts:
         self.events_read = 0
 
     def settled(self):
-        """Nothing is waiting in the outbox, and nothing was given up."""
+        """Nothing is waiting in the outbox, and nothing was given up.
+
+        Callbacks aside, which wait for receivers of others: for days, if those are away.
+        """
         def over():
-            rows = self.cluster.sql("SELECT topic, dead_reason FROM outbox WHERE dead_time IS NOT NULL")
+            rows = self.cluster.sql(
+                "SELECT topic, dead_reason FROM outbox WHERE dead_time IS NOT NULL AND topic <> 'CALLBACKS'")
             assert not rows, f"given up: {rows}"
-            return self.cluster.sql("SELECT count(*) FROM outbox") == [["0"]]
+            return self.cluster.sql("SELECT count(*) FROM outbox WHERE topic <> 'CALLBACKS'") == [["0"]]
 
         eventually("the end of the outbox's work", over)
         # From here on nothing changes any more.
@@ -149,6 +153,23 @@ class Verdicts:
             for name, verdict in zip(names, pool.map(verify, names)):
                 assert verdict.intact, f"{name}: {verdict.finding} at {verdict.first_bad_sequence}"
         self.chain_count = len(names)
+
+    def watched(self, watchers):
+        """Who watched a service, across all that ended in between, was told of each event of its tickets once, in order."""
+        wanted = {ticket.name: len(self.events[self.id(ticket)]) for ticket in self.book.tickets}
+        for watcher in watchers:
+            names = [name for name in wanted if name.startswith(watcher.service + "/")]
+
+            def complete():
+                assert not watcher.problem, watcher.problem
+                return all(len(watcher.events[name]) >= wanted[name] for name in names)
+
+            eventually(f"all that {watcher.name} is to be told", complete)
+            wrong = [
+                f"{name}: {watcher.events[name]} for {wanted[name]} events" for name in names
+                if watcher.events[name] != list(range(1, wanted[name] + 1))]
+            assert not wrong, summary(wrong)
+            assert len(set(watcher.ids)) == len(watcher.ids), f"{watcher.name} was told something twice"
 
     def counters(self):
         """The counters of the services and of each agent equal a recount."""
