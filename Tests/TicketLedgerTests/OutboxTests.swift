@@ -7,6 +7,29 @@ import Testing
 
 @testable import TicketLedger
 
+/// Lets nobody pass until it is open.
+private final class Gate: Sendable {
+  private let waiting = Mutex<[CheckedContinuation<Void, Never>]?>([])
+
+  func pass() async {
+    await withCheckedContinuation { continuation in
+      let isOpen = waiting.withLock { waiting in
+        waiting?.append(continuation)
+        return waiting == nil
+      }
+      if isOpen { continuation.resume() }
+    }
+  }
+
+  func open() {
+    let passing = waiting.withLock { waiting in
+      defer { waiting = nil }
+      return waiting ?? []
+    }
+    for continuation in passing { continuation.resume() }
+  }
+}
+
 @Suite struct OutboxTests {
   private func outbox(_ fixture: Fixture, attemptsMax: Int32 = 3) -> Outbox {
     Outbox(
@@ -206,6 +229,33 @@ import Testing
     #expect(done.withLock { $0.count } == 2 * Outbox.claimMax && !done.withLock { $0.contains(slow) })
     release.finish()
     while try await fixture.count("outbox") > 0 { await Task.yield() }
+    task.cancel()
+    await task.value
+  }
+
+  @Test("a worker does as many pieces side by side as it has places, and no more", .timeLimit(.minutes(5)))
+  func places() async throws {
+    let fixture = try await Fixture.make()
+    let placesMax = Outbox.claimMax + 8
+    let begun = Mutex(0)
+    let gate = Gate()
+    let worker = OutboxWorker(
+      outbox(fixture), pool: fixture.pool, placesMax: placesMax, pollInterval: .milliseconds(50),
+      failed: { Issue.record("the worker failed: \($0)") },
+      each: { _ in
+        begun.withLock { $0 += 1 }
+        await gate.pass()
+        return .done
+      })
+    for _ in 0..<(placesMax + 8) { _ = try await fixture.ticket() }
+    let task = Task { await worker.run(on: TestLoops.group.next()) }
+    while begun.withLock({ $0 }) < placesMax { await Task.yield() }
+    let claimed = try await fixture.pool.query(
+      "SELECT count(*) FROM outbox WHERE lease_holder IS NOT NULL", deadline: fixture.deadline)[0].int(0)
+    #expect(claimed == placesMax && begun.withLock { $0 } == placesMax)
+    gate.open()
+    while try await fixture.count("outbox") > 0 { await Task.yield() }
+    #expect(begun.withLock { $0 } == placesMax + 8)
     task.cancel()
     await task.value
   }

@@ -15,6 +15,8 @@ package struct TriggerRunner: Sendable {
   static let leaseDuration: Duration = .seconds(5)
   /// How long a pass may take.
   private static let workDuration: Duration = .seconds(15)
+  /// Passes at the same time: while the tickets of one cursor's transaction are written, those of the next are read.
+  private static let placesMax = 2 * TurnQueue.batchMax
   /// Between looks at a pass that somebody else runs: it takes a few milliseconds, or its daemon is busy.
   private static let pauseMin: Duration = .milliseconds(2)
   private static let pauseMax: Duration = .milliseconds(50)
@@ -66,7 +68,7 @@ package struct TriggerRunner: Sendable {
   var worker: OutboxWorker {
     let log = log
     return OutboxWorker(
-      outbox, pool: ledger.pool,
+      outbox, pool: ledger.pool, placesMax: Self.placesMax,
       failed: { log.warning("triggers.worker_failed", ["cause": .string(String(describing: $0))]) },
       each: { item in await self.attempt(item).verdict })
   }

@@ -14,10 +14,14 @@ final class OutboxBench: Sendable {
   private let signal: AsyncStream<Void>.Continuation
   private let state = Mutex(State())
   private let isOrdered: Bool
+  private let placesMax: Int
 
-  /// - Parameter isOrdered: whether the end of a piece can make others ready to be claimed.
-  init(isOrdered: Bool) {
+  /// - Parameters:
+  ///   - isOrdered: whether the end of a piece can make others ready to be claimed.
+  ///   - placesMax: how many pieces can be under way.
+  init(isOrdered: Bool, placesMax: Int) {
     self.isOrdered = isOrdered
+    self.placesMax = placesMax
     (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
   }
 
@@ -30,10 +34,10 @@ final class OutboxBench: Sendable {
   /// There are no further signals.
   func close() { signal.finish() }
 
-  /// How many pieces can be begun, when there may be work; 0: none.
+  /// How many pieces can be claimed at once, when there may be work; 0: none.
   func takeRoom() -> Int {
     state.withLock { state in
-      let room = Outbox.claimMax - state.underway.count
+      let room = min(placesMax - state.underway.count, Outbox.claimMax)
       guard state.isWoken, room > 0 else { return 0 }
       state.isWoken = false
       return room
@@ -43,12 +47,14 @@ final class OutboxBench: Sendable {
   /// Pieces were claimed; returns those to begin. One that is under way here, because its lease was not renewed in
   /// time, is not begun a second time.
   func begin(_ items: [OutboxItem], mayBeMore: Bool) -> [OutboxItem] {
-    state.withLock { state in
+    let (new, hasRoom) = state.withLock { state in
       let new = items.filter { state.underway[$0.id] == nil }
       for item in new { state.underway[item.id] = item }
       if mayBeMore { state.isWoken = true }
-      return new
+      return (new, state.underway.count < placesMax)
     }
+    if mayBeMore, hasRoom { signal.yield() }
+    return new
   }
 
   /// A piece is over, and is to be settled.

@@ -4,7 +4,7 @@ import ServiceKit
 
 /// Does a topic's work: claims what is due, hands it to the handler, settles it, and goes on until cancelled.
 ///
-/// Up to ``Outbox/claimMax`` pieces are done side by side, and each makes room for the next one when it is over, so
+/// A number of pieces are done side by side, and each makes room for the next one when it is over, so
 /// that a slow one holds nobody up. The lease of a piece is renewed while it is under way: it can be short, and what a
 /// worker that died had claimed is soon taken over. Woken by hints and, because hints can be lost, by the clock.
 package struct OutboxWorker: Sendable {
@@ -19,6 +19,7 @@ package struct OutboxWorker: Sendable {
   private static let lastSettlingTimeout: Duration = .seconds(5)
 
   private let pool: PostgresPool
+  private let placesMax: Int
   private let pollInterval: Duration
   private let handler: Handler
   private let failed: @Sendable (any Error) -> Void
@@ -26,14 +27,16 @@ package struct OutboxWorker: Sendable {
   /// Describes a worker.
   ///
   /// - Parameters:
+  ///   - placesMax: how many pieces are done side by side.
   ///   - pollInterval: how long work can wait at most when its hint was lost.
   ///   - failed: told when the database could not be asked or told; the worker goes on.
   package init(
-    _ outbox: Outbox, pool: PostgresPool, pollInterval: Duration = .seconds(1),
+    _ outbox: Outbox, pool: PostgresPool, placesMax: Int = Outbox.claimMax, pollInterval: Duration = .seconds(1),
     failed: @escaping @Sendable (any Error) -> Void, each handler: @escaping Handler
   ) {
     self.outbox = outbox
     self.pool = pool
+    self.placesMax = placesMax
     self.pollInterval = pollInterval
     self.failed = failed
     self.handler = handler
@@ -41,7 +44,7 @@ package struct OutboxWorker: Sendable {
 
   /// Works on `loop` until cancelled. What is under way then is cancelled too, and given back for another attempt.
   package func run(on loop: EventLoop) async {
-    let bench = OutboxBench(isOrdered: outbox.topic.isOrdered)
+    let bench = OutboxBench(isOrdered: outbox.topic.isOrdered, placesMax: placesMax)
     await withTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: loop) {
         for await _ in pool.listen(channel: outbox.topic.channel) { bench.wake() }
@@ -66,7 +69,7 @@ package struct OutboxWorker: Sendable {
   package func runOnce(deadline: Deadline) async throws -> Int {
     let items = try await outbox.claim(deadline: deadline)
     guard !items.isEmpty else { return 0 }
-    let bench = OutboxBench(isOrdered: outbox.topic.isOrdered)
+    let bench = OutboxBench(isOrdered: outbox.topic.isOrdered, placesMax: placesMax)
     await withDiscardingTaskGroup { group in
       for item in items { group.addTask { bench.finish(item, await verdict(on: item)) } }
     }
