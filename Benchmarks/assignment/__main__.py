@@ -3,6 +3,7 @@
 decide   compiled triggers against plain evaluation, both in one program, one after the other in each round. In the
          shape "selective" each trigger asks for another submission type, in "crowded" all can match every ticket
 turns    a cluster's running daemon gives tickets to agents in turn, as fast as it can
+spread   a trigger is changed in the database: when does a running daemon go by that?
 
 The tables show medians over the rounds.
 """
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from assignment import turns
+from assignment import spread, turns
 from cluster.installation import build as build_cluster
 from lib.machine import Machine, package
 from lib.processes import Failed
@@ -22,7 +23,7 @@ from lib.tables import median, table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RULES = os.path.join(ROOT, "Sources", "Assignment", "Rules", "*.swift")
-PARTS = ("decide", "turns")
+PARTS = ("decide", "turns", "spread")
 PROGRAM = os.path.join(ROOT, "Benchmarks", "assignment", "main.swift")
 
 
@@ -79,9 +80,12 @@ def main():
     sections = []
     if "decide" in parts:
         sections.append(decisions(options.rounds))
-    if "turns" in parts:
+    if "turns" in parts or "spread" in parts:
         programs = os.path.abspath(options.programs) if options.programs else build_cluster(ROOT)
+    if "turns" in parts:
         sections.append(turns.report(programs, options.rounds, options.tickets))
+    if "spread" in parts:
+        sections.append(spread.report(programs, options.rounds))
     print()
     print("\n\n".join([machine.describe([("PostgreSQL", package("postgresql-15"))]), *sections]))
 

@@ -7,15 +7,6 @@ import Testing
 
 @testable import TicketLedger
 
-/// A clock that stands still until it is moved.
-final class ManualClock: Sendable {
-  private let time = Mutex(MonotonicTime(nanoseconds: 1_000_000_000_000))
-
-  var now: MonotonicTime { time.withLock { $0 } }
-
-  func advance(by duration: Duration) { time.withLock { $0 = $0.advanced(by: duration) } }
-}
-
 /// A number that many tasks count up.
 private final class Counter: Sendable {
   let count = Mutex(0)

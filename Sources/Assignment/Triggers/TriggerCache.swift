@@ -27,11 +27,13 @@ final class TriggerCache: Sendable {
   private let programs = Mutex<[ServiceID: TriggerProgram]>([:])
   private let changes = Atomic<Int>(0)
 
-  init(pool: PostgresPool) {
+  /// - Parameter clock: by what the age of what is known is told.
+  init(
+    pool: PostgresPool,
+    clock: @escaping @Sendable () -> MonotonicTime = { EventLoop.current?.now ?? MonotonicTime.current }
+  ) {
     self.pool = pool
-    sets = ExpiringCache(lifetime: Self.lifetime, entriesMax: Self.servicesMax) {
-      EventLoop.current?.now ?? MonotonicTime.current
-    }
+    sets = ExpiringCache(lifetime: Self.lifetime, entriesMax: Self.servicesMax, clock: clock)
   }
 
   func forget() { changes.add(1, ordering: .releasing) }
