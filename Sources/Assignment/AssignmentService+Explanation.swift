@@ -55,7 +55,8 @@ extension AssignmentService {
       group: names[record.group] ?? record.group,
       agent: record.agent.isEmpty ? nil : names[record.agent] ?? record.agent,
       mode: AssignmentWords.Mode(AssignmentMode(number: record.mode.rawValue)), turn: record.turn + 1,
-      candidateCount: record.candidates.count, skipped: skipped, hasWaited: record.waited)
+      candidateCount: record.candidates.count, skipped: skipped, hasWaited: record.waited,
+      heldBack: record.heldBack.map(\.triggerDisplayName), heldBackCount: Int(record.heldBackCount))
     return AssignmentWords.text(decision, in: language)
   }
 

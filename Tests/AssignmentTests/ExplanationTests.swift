@@ -175,7 +175,39 @@ struct ExplanationTests {
     #expect(try await office.events(name) == ["TRIGGER_FIRED", "FIELDS_SAVED", "TRIGGER_FIRED", "FIELDS_SAVED"])
     #expect(try await office.desk.number("SELECT count(*) FROM outbox") == 0)
     #expect(urgent.position == 2)
+    let last = try await office.desk.database.pool.query(
+      "SELECT changes FROM ticket_event WHERE ticket_id = \(name.id) ORDER BY sequence DESC LIMIT 1",
+      deadline: office.desk.deadline)
+    let changes = try #require(CodeChange.decode(try last[0].string(0)))
+    #expect(changes.last == CodeChange("held_back", "", high.name))
   }
+
+  @Test("who asks why a ticket is held hears of the triggers that were held back, ten of them by name")
+  func heldBack() async throws {
+    try await office.trigger([.isNew], .assign(.specific, [Desk.kim]))
+    var names: [String] = []
+    for number in 1...12 {
+      let trigger = Trigger(
+        displayName: "연쇄 \(number)",
+        conditions: [TriggerCondition(target: .state, operator: .changedTo, values: ["PROCESSING"])],
+        results: [TriggerResult(result: .priority(.urgent))])
+      names.append(
+        try await office.service.createTrigger(
+          CreateTriggerRequest(parent: "services/care", trigger: trigger), office.call("CreateTrigger", by: Desk.boss)
+        ).name)
+    }
+    let name = try await office.ticket()
+    #expect(try await office.run(name)?.priority == .normal)
+    #expect(try await office.events(name) == ["TRIGGER_FIRED", "ASSIGNED"])
+    let explained = try await explain(name, "ko")
+    #expect(explained.record?.heldBack.map(\.trigger) == Array(names.prefix(10)))
+    #expect(explained.record?.heldBackCount == 12)
+    #expect(explained.text.hasSuffix("'연쇄 9', '연쇄 10' 외 2개."))
+    let english = try await explain(name, "en").text
+    #expect(english.contains("starts no further triggers; held back: “연쇄 1”, “연쇄 2”"))
+    #expect(english.hasSuffix("“연쇄 10” and 2 more."))
+  }
+
   @Test("a pass that grows beyond what one may do is cut, and the history says so")
   func cut() async throws {
     // Each fires once and saves twenty times.

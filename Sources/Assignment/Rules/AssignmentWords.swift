@@ -29,11 +29,15 @@ package enum AssignmentWords {
     package var skipped: [Skipped]
     /// Whether the ticket had waited in the group.
     package var hasWaited: Bool
+    /// Names of triggers that what this one's pass changed would have set off, some of them if they are many.
+    package var heldBack: [String]
+    /// How many those are.
+    package var heldBackCount: Int
 
     /// Describes a decision.
     package init(
       trigger: String, version: Int64, group: String, agent: String?, mode: Mode, turn: Int64, candidateCount: Int,
-      skipped: [Skipped], hasWaited: Bool
+      skipped: [Skipped], hasWaited: Bool, heldBack: [String] = [], heldBackCount: Int = 0
     ) {
       self.trigger = trigger
       self.version = version
@@ -44,6 +48,8 @@ package enum AssignmentWords {
       self.candidateCount = candidateCount
       self.skipped = skipped
       self.hasWaited = hasWaited
+      self.heldBack = heldBack
+      self.heldBackCount = heldBackCount
     }
   }
 
@@ -72,8 +78,8 @@ package enum AssignmentWords {
   package static func text(_ decision: Decision, in language: Language) -> String {
     let parts =
       switch language {
-      case .korean: [korean(decision)] + koreanSkipped(decision)
-      case .english: [english(decision)] + englishSkipped(decision)
+      case .korean: [korean(decision)] + koreanSkipped(decision) + koreanHeldBack(decision)
+      case .english: [english(decision)] + englishSkipped(decision) + englishHeldBack(decision)
       }
     return parts.joined(separator: " ")
   }
@@ -119,6 +125,14 @@ package enum AssignmentWords {
     return ["후보 \(decision.candidateCount)명 중 제외: \(names)."]
   }
 
+  private static func koreanHeldBack(_ decision: Decision) -> [String] {
+    guard !decision.heldBack.isEmpty else { return [] }
+    let names = decision.heldBack.map { "'\($0)'" }.joined(separator: ", ")
+    let others = decision.heldBackCount - decision.heldBack.count
+    let more = others > 0 ? " 외 \(others)개" : ""
+    return ["트리거가 바꾼 내용은 트리거를 다시 실행하지 않으므로 실행을 보류한 트리거: \(names)\(more)."]
+  }
+
   private static func korean(_ obstacle: AssignmentObstacle) -> String {
     switch obstacle {
     case .inactive: "비활성 계정"
@@ -148,6 +162,14 @@ package enum AssignmentWords {
     guard !decision.skipped.isEmpty else { return [] }
     let names = decision.skipped.map { "\($0.name) (\(english($0.obstacle)))" }.joined(separator: ", ")
     return ["Of \(decision.candidateCount) agents, passed over: \(names)."]
+  }
+
+  private static func englishHeldBack(_ decision: Decision) -> [String] {
+    guard !decision.heldBack.isEmpty else { return [] }
+    let names = decision.heldBack.map { "“\($0)”" }.joined(separator: ", ")
+    let others = decision.heldBackCount - decision.heldBack.count
+    let more = others > 0 ? " and \(others) more" : ""
+    return ["What triggers change starts no further triggers; held back: \(names)\(more)."]
   }
 
   private static func english(_ obstacle: AssignmentObstacle) -> String {

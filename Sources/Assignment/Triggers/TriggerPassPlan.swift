@@ -48,6 +48,8 @@ struct TriggerPassPlan {
 
   /// Most events of one pass; what is beyond is left undone, and said so.
   static let eventsMax = 200
+  /// Most triggers that are named as held back.
+  private static let heldBackMax = 10
 
   private let context: PassContext
   private let reading: TriggerFacts
@@ -80,8 +82,27 @@ struct TriggerPassPlan {
         changes: context.changes))
   }
 
-  /// Runs the triggers from top to bottom, each once at most: all whose conditions hold, or the first alone.
+  /// Runs the triggers from top to bottom, each once at most: all whose conditions hold, or the first alone. What they
+  /// change starts no further pass; which triggers that holds back is noted.
   mutating func run(_ takeTurn: TakeTurn) async throws {
+    try await fireAll(takeTurn)
+    guard !isCut else { return }
+    let held = heldBack()
+    guard !held.isEmpty else { return }
+    let named = held.prefix(Self.heldBackMax)
+    events[events.count - 1].notes += named.map { CodeChange("held_back", "", $0.name.description) }
+    if named.count < held.count {
+      events[events.count - 1].notes.append(CodeChange("held_back_count", "", String(held.count)))
+    }
+    for index in records.indices {
+      records[index].record.heldBack = named.map {
+        AssignmentRecord.HeldBack(trigger: $0.name.description, triggerDisplayName: $0.displayName)
+      }
+      records[index].record.heldBackCount = Int32(held.count)
+    }
+  }
+
+  private mutating func fireAll(_ takeTurn: TakeTurn) async throws {
     var place = 0
     while let index = matching.next(from: place) {
       guard events.count < Self.eventsMax else {

@@ -1809,6 +1809,51 @@ package struct AssignmentRecord: Message {
     }
   }
 
+  /// A trigger that was held back.
+  package struct HeldBack: Message {
+    /// `services/{service}/triggers/{id}`.
+    package var trigger: String = ""
+    /// The trigger's name at that time.
+    package var triggerDisplayName: String = ""
+
+    /// Leaves every field at its default.
+    package init() {}
+
+    /// Takes the fields that are given and leaves the others at their defaults.
+    package init(trigger: String = "", triggerDisplayName: String = "") {
+      self.trigger = trigger
+      self.triggerDisplayName = triggerDisplayName
+    }
+
+    /// The type `handoff.assignment.v1.AssignmentRecord.HeldBack`.
+    package static let descriptor: MessageDescriptor = {
+      var c = Handoff__Assignment__V1__AssignmentRecord__HeldBack()
+      handoff__assignment__v1__assignment_record__held_back__init(&c)
+      return MessageDescriptor(cMessage: &c)
+    }()
+
+    /// Reads a `Handoff__Assignment__V1__AssignmentRecord__HeldBack`.
+    package init(cMessage: UnsafeRawPointer) {
+      let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__AssignmentRecord__HeldBack.self)
+      trigger = CFields.string(c.pointee.trigger)
+      triggerDisplayName = CFields.string(c.pointee.trigger_display_name)
+    }
+
+    /// Writes a `Handoff__Assignment__V1__AssignmentRecord__HeldBack` into the arena.
+    package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+      let c = arena.make(Handoff__Assignment__V1__AssignmentRecord__HeldBack.self)
+      handoff__assignment__v1__assignment_record__held_back__init(c)
+      if !trigger.isEmpty {
+        c.pointee.trigger = try arena.string(trigger, "handoff.assignment.v1.AssignmentRecord.HeldBack.trigger")
+      }
+      if !triggerDisplayName.isEmpty {
+        c.pointee.trigger_display_name = try arena.string(
+          triggerDisplayName, "handoff.assignment.v1.AssignmentRecord.HeldBack.trigger_display_name")
+      }
+      return UnsafeMutableRawPointer(c)
+    }
+  }
+
   /// `services/{service}/triggers/{id}`.
   package var trigger: String = ""
   /// The version that ran.
@@ -1827,6 +1872,11 @@ package struct AssignmentRecord: Message {
   package var turn: Int64 = 0
   /// Whether the ticket had waited in the group until somebody could be chosen.
   package var waited: Bool = false
+  /// The triggers that what the pass changed would have set off if it could: at most ten, in the order in which they
+  /// run. They were held back, since what triggers change starts no further pass.
+  package var heldBack: [AssignmentRecord.HeldBack] = []
+  /// How many there were.
+  package var heldBackCount: Int32 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -1841,7 +1891,9 @@ package struct AssignmentRecord: Message {
     candidates: [AssignmentRecord.Candidate] = [],
     agent: String = "",
     turn: Int64 = 0,
-    waited: Bool = false
+    waited: Bool = false,
+    heldBack: [AssignmentRecord.HeldBack] = [],
+    heldBackCount: Int32 = 0
   ) {
     self.trigger = trigger
     self.triggerVersion = triggerVersion
@@ -1852,6 +1904,8 @@ package struct AssignmentRecord: Message {
     self.agent = agent
     self.turn = turn
     self.waited = waited
+    self.heldBack = heldBack
+    self.heldBackCount = heldBackCount
   }
 
   /// The type `handoff.assignment.v1.AssignmentRecord`.
@@ -1873,6 +1927,8 @@ package struct AssignmentRecord: Message {
     agent = CFields.string(c.pointee.agent)
     turn = c.pointee.turn
     waited = c.pointee.waited != 0
+    heldBack = CFields.messages(c.pointee.held_back, c.pointee.n_held_back)
+    heldBackCount = c.pointee.held_back_count
   }
 
   /// Writes a `Handoff__Assignment__V1__AssignmentRecord` into the arena.
@@ -1901,6 +1957,12 @@ package struct AssignmentRecord: Message {
     }
     c.pointee.turn = turn
     c.pointee.waited = waited ? 1 : 0
+    if !heldBack.isEmpty {
+      c.pointee.n_held_back = heldBack.count
+      c.pointee.held_back = try arena.messages(heldBack).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Assignment__V1__AssignmentRecord__HeldBack>?.self)
+    }
+    c.pointee.held_back_count = heldBackCount
     return UnsafeMutableRawPointer(c)
   }
 }

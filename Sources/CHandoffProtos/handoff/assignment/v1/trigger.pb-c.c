@@ -1144,6 +1144,12 @@ void   handoff__assignment__v1__assignment_record__candidate__init
   static const Handoff__Assignment__V1__AssignmentRecord__Candidate init_value = HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__CANDIDATE__INIT;
   *message = init_value;
 }
+void   handoff__assignment__v1__assignment_record__held_back__init
+                     (Handoff__Assignment__V1__AssignmentRecord__HeldBack         *message)
+{
+  static const Handoff__Assignment__V1__AssignmentRecord__HeldBack init_value = HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__HELD_BACK__INIT;
+  *message = init_value;
+}
 void   handoff__assignment__v1__assignment_record__init
                      (Handoff__Assignment__V1__AssignmentRecord         *message)
 {
@@ -3342,7 +3348,58 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__can
   (ProtobufCMessageInit) handoff__assignment__v1__assignment_record__candidate__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_record__field_descriptors[9] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_record__held_back__field_descriptors[2] =
+{
+  {
+    "trigger",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord__HeldBack, trigger),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trigger_display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord__HeldBack, trigger_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__assignment_record__held_back__field_indices_by_name[] = {
+  0,   /* field[0] = trigger */
+  1,   /* field[1] = trigger_display_name */
+};
+static const ProtobufCIntRange handoff__assignment__v1__assignment_record__held_back__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__held_back__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.AssignmentRecord.HeldBack",
+  "HeldBack",
+  "Handoff__Assignment__V1__AssignmentRecord__HeldBack",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__AssignmentRecord__HeldBack),
+  2,
+  handoff__assignment__v1__assignment_record__held_back__field_descriptors,
+  handoff__assignment__v1__assignment_record__held_back__field_indices_by_name,
+  1,  handoff__assignment__v1__assignment_record__held_back__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__assignment_record__held_back__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_record__field_descriptors[11] =
 {
   {
     "trigger",
@@ -3452,11 +3509,37 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__assignment_record
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "held_back",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, n_held_back),
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, held_back),
+    &handoff__assignment__v1__assignment_record__held_back__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_back_count",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__AssignmentRecord, held_back_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__assignment_record__field_indices_by_name[] = {
   6,   /* field[6] = agent */
   5,   /* field[5] = candidates */
   4,   /* field[4] = group */
+  9,   /* field[9] = held_back */
+  10,   /* field[10] = held_back_count */
   3,   /* field[3] = mode */
   0,   /* field[0] = trigger */
   2,   /* field[2] = trigger_display_name */
@@ -3467,7 +3550,7 @@ static const unsigned handoff__assignment__v1__assignment_record__field_indices_
 static const ProtobufCIntRange handoff__assignment__v1__assignment_record__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__descriptor =
 {
@@ -3477,7 +3560,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__des
   "Handoff__Assignment__V1__AssignmentRecord",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__AssignmentRecord),
-  9,
+  11,
   handoff__assignment__v1__assignment_record__field_descriptors,
   handoff__assignment__v1__assignment_record__field_indices_by_name,
   1,  handoff__assignment__v1__assignment_record__number_ranges,

@@ -46,6 +46,7 @@ typedef struct Handoff__Assignment__V1__UpdateTriggerSettingsRequest Handoff__As
 typedef struct Handoff__Assignment__V1__GetTriggerVocabularyRequest Handoff__Assignment__V1__GetTriggerVocabularyRequest;
 typedef struct Handoff__Assignment__V1__AssignmentRecord Handoff__Assignment__V1__AssignmentRecord;
 typedef struct Handoff__Assignment__V1__AssignmentRecord__Candidate Handoff__Assignment__V1__AssignmentRecord__Candidate;
+typedef struct Handoff__Assignment__V1__AssignmentRecord__HeldBack Handoff__Assignment__V1__AssignmentRecord__HeldBack;
 typedef struct Handoff__Assignment__V1__ExplainAssignmentRequest Handoff__Assignment__V1__ExplainAssignmentRequest;
 typedef struct Handoff__Assignment__V1__AssignmentExplanation Handoff__Assignment__V1__AssignmentExplanation;
 typedef struct Handoff__Assignment__V1__SimulateTriggersRequest Handoff__Assignment__V1__SimulateTriggersRequest;
@@ -1019,6 +1020,26 @@ struct  Handoff__Assignment__V1__AssignmentRecord__Candidate
 
 
 /*
+ * A trigger that was held back.
+ */
+struct  Handoff__Assignment__V1__AssignmentRecord__HeldBack
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/triggers/{id}`.
+   */
+  char *trigger;
+  /*
+   * The trigger's name at that time.
+   */
+  char *trigger_display_name;
+};
+#define HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__HELD_BACK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__assignment_record__held_back__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
  * How an agent came to be chosen, or nobody: what is stored of an automatic assignment.
  */
 struct  Handoff__Assignment__V1__AssignmentRecord
@@ -1061,10 +1082,20 @@ struct  Handoff__Assignment__V1__AssignmentRecord
    * Whether the ticket had waited in the group until somebody could be chosen.
    */
   protobuf_c_boolean waited;
+  /*
+   * The triggers that what the pass changed would have set off if it could: at most ten, in the order in which they
+   * run. They were held back, since what triggers change starts no further pass.
+   */
+  size_t n_held_back;
+  Handoff__Assignment__V1__AssignmentRecord__HeldBack **held_back;
+  /*
+   * How many there were.
+   */
+  int32_t held_back_count;
 };
 #define HANDOFF__ASSIGNMENT__V1__ASSIGNMENT_RECORD__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__assignment_record__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, HANDOFF__ASSIGNMENT__V1__ASSIGN_RESULT__MODE__MODE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0,NULL, (char *)protobuf_c_empty_string, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, HANDOFF__ASSIGNMENT__V1__ASSIGN_RESULT__MODE__MODE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0,NULL, (char *)protobuf_c_empty_string, 0, 0, 0,NULL, 0 }
 
 
 /*
@@ -1739,6 +1770,9 @@ void   handoff__assignment__v1__get_trigger_vocabulary_request__free_unpacked
 /* Handoff__Assignment__V1__AssignmentRecord__Candidate methods */
 void   handoff__assignment__v1__assignment_record__candidate__init
                      (Handoff__Assignment__V1__AssignmentRecord__Candidate         *message);
+/* Handoff__Assignment__V1__AssignmentRecord__HeldBack methods */
+void   handoff__assignment__v1__assignment_record__held_back__init
+                     (Handoff__Assignment__V1__AssignmentRecord__HeldBack         *message);
 /* Handoff__Assignment__V1__AssignmentRecord methods */
 void   handoff__assignment__v1__assignment_record__init
                      (Handoff__Assignment__V1__AssignmentRecord         *message);
@@ -1926,6 +1960,9 @@ typedef void (*Handoff__Assignment__V1__GetTriggerVocabularyRequest_Closure)
 typedef void (*Handoff__Assignment__V1__AssignmentRecord__Candidate_Closure)
                  (const Handoff__Assignment__V1__AssignmentRecord__Candidate *message,
                   void *closure_data);
+typedef void (*Handoff__Assignment__V1__AssignmentRecord__HeldBack_Closure)
+                 (const Handoff__Assignment__V1__AssignmentRecord__HeldBack *message,
+                  void *closure_data);
 typedef void (*Handoff__Assignment__V1__AssignmentRecord_Closure)
                  (const Handoff__Assignment__V1__AssignmentRecord *message,
                   void *closure_data);
@@ -1994,6 +2031,7 @@ extern const ProtobufCMessageDescriptor handoff__assignment__v1__get_trigger_voc
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__candidate__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__assignment_record__candidate__obstacle__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_record__held_back__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__explain_assignment_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__assignment_explanation__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__simulate_triggers_request__descriptor;
