@@ -67,6 +67,10 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Assignment/Migrations/0031_refer_triggers.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0032_change_system_fields.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0033_show_layouts.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -38,6 +38,17 @@ struct Escalation: Sendable {
     if submissionType.service != targetService.code { throw ServiceError(.typeNotFound) }
   }
 
+  /// What the issue ticket will have in the fields of every ticket; its customer is that of the consultation ticket.
+  func systemFields(for ticket: TicketRecord) -> [SystemFieldUse] {
+    [
+      SystemFieldUse(.title, "title", text: title),
+      SystemFieldUse(.text, "text", text: text),
+      SystemFieldUse(.customerName, "customer.display_name", text: ticket.customerName),
+      SystemFieldUse(.customerEmail, "customer.email", text: ticket.customerEmail),
+      SystemFieldUse(.customerPhone, "customer.phone", text: ticket.customerPhone),
+    ]
+  }
+
   /// The issue ticket that answers a consultation ticket.
   ///
   /// Customer and promised call are those that the consultation ticket shows: where a text is masked, the asterisks are

@@ -53,16 +53,25 @@ struct FieldRecord: Sendable {
   }
 }
 
-/// The fields of a service, and which of them its submission types ask for.
+/// The fields of a service, which of them its submission types ask for, and what it has changed of those that every
+/// ticket has.
 struct FieldCatalog: Sendable {
   /// Customer fields, then agent fields, each in order; inactive ones too.
   let fields: [FieldRecord]
   private let byCode: [String: FieldRecord]
   private let byID: [FieldID: FieldRecord]
   private let placements: [SubmissionTypeID: [FieldID]]
+  private let systemFields: [SystemFieldCode: SystemFieldRecord]
+  /// The service's language.
+  private let language: String
 
-  init(_ fields: [FieldRecord], placements: [SubmissionTypeID: [FieldID]]) {
+  init(
+    _ fields: [FieldRecord], placements: [SubmissionTypeID: [FieldID]],
+    systemFields: [SystemFieldRecord], language: String
+  ) {
     self.fields = fields
+    self.language = language
+    self.systemFields = Dictionary(systemFields.map { ($0.field, $0) }, uniquingKeysWith: { first, _ in first })
     byCode = Dictionary(fields.map { ($0.rule.code, $0) }, uniquingKeysWith: { first, _ in first })
     byID = Dictionary(fields.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.placements = placements
@@ -71,6 +80,12 @@ struct FieldCatalog: Sendable {
   func field(_ id: FieldID) -> FieldRecord? { byID[id] }
 
   func field(code: String) -> FieldRecord? { byCode[code] }
+
+  /// A field that every ticket has.
+  func systemField(_ field: SystemFieldCode) -> SystemFieldRecord { systemFields[field] ?? SystemFieldRecord(field) }
+
+  /// What holds for a field that every ticket has.
+  func rule(of field: SystemFieldCode) -> SystemFieldRule { systemField(field).rule(language: language) }
 
   /// The customer fields that a submission type asks for, in order; none without a type.
   func customerForm(_ type: SubmissionTypeID?) -> [FieldRecord] {

@@ -7,6 +7,20 @@ struct FieldTranslation: Sendable, Equatable {
   var language: String
   var displayName: String
   var description: String
+
+  /// Reads the translations of a request, and notes everything that is wrong with them.
+  static func all(
+    _ localized: [LocalizedField], _ list: String, _ check: inout RequestCheck
+  ) -> [FieldTranslation] {
+    check.languages(localized.map(\.language), list)
+    return localized.prefix(RequestCheck.languagesMax).enumerated().map { index, entry in
+      let name = "\(list)[\(index)]"
+      return FieldTranslation(
+        language: entry.language,
+        displayName: check.line(entry.displayName, "\(name).display_name", charactersMax: 100),
+        description: check.text(entry.description, "\(name).description", charactersMax: 1_000))
+    }
+  }
 }
 
 /// A field as an administrator wants it, in canonical form.
@@ -76,7 +90,7 @@ struct FieldDraft: Sendable {
     switch path {
     case "display_name": displayName = check.line(field.displayName, name, charactersMax: 100)
     case "description": description = check.text(field.description, name, charactersMax: 1_000)
-    case "localized": translations = Self.translations(field.localized, &check)
+    case "localized": translations = FieldTranslation.all(field.localized, name, &check)
     case "required": isRequired = field.required
     case "max_length": lengthMax = field.maxLength
     case "options":
@@ -105,18 +119,5 @@ struct FieldDraft: Sendable {
     check.require(
       audience == .agent || !isAdministratorsOnly, "field.administrators_only", "goes with agent fields only")
     check.require(kind != .caption || !isRequired, "field.required", "is not for a CAPTION, which has no value")
-  }
-
-  private static func translations(
-    _ localized: [LocalizedField], _ check: inout RequestCheck
-  ) -> [FieldTranslation] {
-    check.languages(localized.map(\.language), "field.localized")
-    return localized.prefix(RequestCheck.languagesMax).enumerated().map { index, entry in
-      let name = "field.localized[\(index)]"
-      return FieldTranslation(
-        language: entry.language,
-        displayName: check.line(entry.displayName, "\(name).display_name", charactersMax: 100),
-        description: check.text(entry.description, "\(name).description", charactersMax: 1_000))
-    }
   }
 }

@@ -63,6 +63,19 @@ struct FieldSaving: Sendable {
     wanted.values.contains { catalog.field(code: $0.code)?.kind == .file }
   }
 
+  /// Notes what is wrong with fields that every ticket has. Those of the customer belong to the form of a submission
+  /// type: without one there is no form.
+  func check(_ uses: [SystemFieldUse], _ completeness: Completeness, _ check: inout RequestCheck) {
+    for use in uses {
+      let audience = use.field.traits.audience
+      guard audience == .agent || type != nil else { continue }
+      let isAsked = completeness == (audience == .agent ? .agentForm : .customerForm)
+      let problem = use.problem(
+        under: catalog.rule(of: use.field), isAsked: isAsked, isForbidden: isByAgent && !isByAdministrator)
+      if let problem { check.require(false, problem.code, "\(problem.rule.rawValue): \(problem.text)") }
+    }
+  }
+
   /// What is to be written; everything that is wrong is noted.
   ///
   /// - Parameter current: what the ticket has.

@@ -17,13 +17,17 @@ struct NewTicket: Sendable {
   let fieldValues: FieldValues
   let conversation: Conversation
   let attachments: AttachmentList
+  /// It comes by mail: its title and text were written into no form.
+  private let isMailed: Bool
+  private let isPrioritySet: Bool
 
   /// Reads a request and notes everything that is wrong with it; what was noted stands here as something harmless.
   ///
   /// - Parameter isByAgent: an agent writes the ticket down; else a customer's inquiry comes in through a service.
   init(_ request: CreateTicketRequest, isByAgent: Bool, _ check: inout RequestCheck) {
     title = check.line(request.title, "title", charactersMax: FieldLimits.titleCharactersMax)
-    let isMailed = !isByAgent && request.channel == .email
+    isMailed = !isByAgent && request.channel == .email
+    isPrioritySet = request.priority.rawValue != 0
     text = check.text(
       request.text, "text",
       charactersMax: isMailed ? FieldLimits.mailedInquiryCharactersMax : FieldLimits.inquiryCharactersMax)
@@ -45,6 +49,23 @@ struct NewTicket: Sendable {
     fieldValues = FieldValues(request.fieldValues, &check)
     conversation = Conversation(request, channel, &check)
     attachments = AttachmentList(request.attachments, &check)
+  }
+
+  /// What the ticket will have in the fields of every ticket.
+  ///
+  /// - Parameter found: the customer as the organization knows them, when they were named by number.
+  func systemFields(_ found: CustomerRecord?) -> [SystemFieldUse] {
+    let known = customer.id == nil ? nil : found
+    func text(_ own: String, _ known: String?) -> String { own.isEmpty ? known ?? "" : own }
+    return [
+      SystemFieldUse(.title, "title", text: isMailed ? nil : title, isFilled: true),
+      SystemFieldUse(.text, "text", text: isMailed ? nil : self.text, isFilled: true),
+      SystemFieldUse(.customerName, "customer.display_name", text: text(customer.name, known?.name)),
+      SystemFieldUse(.customerEmail, "customer.email", text: text(customer.email, known?.email)),
+      SystemFieldUse(.customerPhone, "customer.phone", text: text(customer.phone, known?.phone)),
+      SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
+      SystemFieldUse(.priority, "priority", isSet: isPrioritySet, isFilled: true),
+    ]
   }
 
   private static func channel(_ number: Int32, _ isByAgent: Bool, _ check: inout RequestCheck) -> TicketChannel {

@@ -87,6 +87,16 @@ struct ProcessOrder: Sendable {
     self.act = act
   }
 
+  /// What a ticket will have in the fields of every ticket.
+  func systemFields(on ticket: TicketRecord) -> [SystemFieldUse] {
+    [
+      SystemFieldUse(
+        .processingType, "processing_type", isSet: processingType != nil,
+        isFilled: processingType != nil || ticket.processingTypeID != nil),
+      SystemFieldUse(.priority, "priority", isSet: priority != nil, isFilled: true),
+    ]
+  }
+
   private static func act(
     _ act: ProcessTicketRequest.Act, _ reason: InternalReason?, _ check: inout RequestCheck
   ) -> ProcessAct {

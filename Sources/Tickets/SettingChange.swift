@@ -10,6 +10,7 @@ enum SettingSubject: Sendable {
   /// The form of a submission type.
   case form(SubmissionTypeID)
   case field(FieldID)
+  case systemField(SystemFieldCode)
   case template(TemplateID)
 
   /// As `setting_change` names it.
@@ -20,6 +21,7 @@ enum SettingSubject: Sendable {
     case .type(let id, .processing): "processing_type/\(id)"
     case .form(let id): "form/\(id)"
     case .field(let id): "field/\(id)"
+    case .systemField(let code): "system_field/\(code.rawValue)"
     case .template(let id): "template/\(id)"
     }
   }

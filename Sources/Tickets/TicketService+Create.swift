@@ -79,7 +79,7 @@ extension TicketService {
     draft.priority = wanted.priority
     draft.language = wanted.language ?? service.language
     draft.submissionTypeID = wanted.submissionType?.id
-    draft.event.fieldValues = try await fieldValues(of: wanted, access, call.deadline)
+    draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
     draft.customer = try await customer(wanted.customer, facts.customer, service, call.deadline)
     // Who writes a customer's inquiry down has not written it.
     let author: LedgerActor? = access.member == nil ? .customer : nil
@@ -105,11 +105,11 @@ extension TicketService {
     draft.companions.append(TicketStore.attach(attachments.ids, to: entry, of: id, in: service))
   }
 
-  /// What a new ticket has in the service's fields.
+  /// What a new ticket has in the service's fields; what it has in those of every ticket is checked.
   ///
   /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
   private func fieldValues(
-    of wanted: NewTicket, _ access: Access, _ deadline: Deadline
+    of wanted: NewTicket, _ customer: CustomerRecord?, _ access: Access, _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     guard wanted.submissionType != nil || !wanted.fieldValues.isEmpty else { return [] }
     let saving = FieldSaving(
@@ -117,6 +117,7 @@ extension TicketService {
       isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator,
       files: Set(wanted.attachments.names.map(\.description)))
     var check = RequestCheck()
+    saving.check(wanted.systemFields(customer), .customerForm, &check)
     let changes = saving.changes(wanted.fieldValues, current: [:], .customerForm, &check)
     try check.done()
     return changes

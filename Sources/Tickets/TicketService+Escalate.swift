@@ -14,12 +14,11 @@ extension TicketService {
     let access = try await ledger.access(call, ticket: escalation.name)
     try access.require(.ticket)
     let target = try await target(escalation.targetService, of: access.service, call.deadline)
-    let values = try await fieldValues(of: escalation, in: target, call.deadline)
     let claim = try claim(of: request, request.requestId, call, access)
     let written = try await ledger.perform(
       on: escalation.name, access: access, version: escalation.version, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      try await change(escalation, values, on: ticket, to: target, access, call.deadline)
+      try await change(escalation, on: ticket, to: target, access, call.deadline)
     }
     return try await ledger.message(for: written.ticket, deadline: call.deadline)
   }
@@ -63,26 +62,28 @@ extension TicketService {
     return target
   }
 
-  /// What the issue ticket has in the fields of its service.
+  /// What the issue ticket has in the fields of its service; what it has in those of every ticket is checked.
   ///
   /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
   private func fieldValues(
-    of escalation: Escalation, in target: ServiceRecord, _ deadline: Deadline
+    of escalation: Escalation, for ticket: TicketRecord, in target: ServiceRecord, _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: target.id, deadline: deadline), type: escalation.submissionType.id,
       isByAgent: false, isByAdministrator: false)
     var check = RequestCheck()
+    saving.check(escalation.systemFields(for: ticket), .customerForm, &check)
     let changes = saving.changes(escalation.fieldValues, current: [:], .customerForm, &check)
     try check.done()
     return changes
   }
 
   private func change(
-    _ escalation: Escalation, _ values: [FieldValueChange], on ticket: TicketRecord, to target: ServiceRecord,
-    _ access: Access, _ deadline: Deadline
+    _ escalation: Escalation, on ticket: TicketRecord, to target: ServiceRecord, _ access: Access,
+    _ deadline: Deadline
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: .escalate, on: ticket)
+    let values = try await fieldValues(of: escalation, for: ticket, in: target, deadline)
     let id = try await ledger.newTicketID(deadline: deadline)
     var draft = try escalation.draft(for: ticket, in: target, by: access.ledgerActor)
     draft.event.fieldValues = values

@@ -185,6 +185,15 @@ extension TicketService {
       submissionType: type.description,
       customerFields: catalog.customerForm(type.id).map { $0.message(in: service.code) },
       agentFields: forAgents ? catalog.agentForm(all: all).map { $0.message(in: service.code) } : [],
-      version: version)
+      version: version, systemFields: Self.systemFields(catalog, service, all: all, forAgents: forAgents))
+  }
+
+  /// The fields of every ticket that a form shows.
+  private static func systemFields(
+    _ catalog: FieldCatalog, _ service: ServiceRecord, all: Bool, forAgents: Bool
+  ) -> [SystemField] {
+    SystemFieldCode.allCases.map { catalog.systemField($0).message(in: service) }.filter { field in
+      field.audience == .customer || forAgents && (all || !field.administratorsOnly)
+    }
   }
 }

@@ -42,7 +42,7 @@ extension TicketService {
     if case .resolveInternally(let reason) = order.act { event.set.internalReason = .some(reason) }
     event.fieldValues = try await fieldValues(
       order.fieldValues, ticket.submissionTypeID, on: ticket, order.act == .resolve ? .agentForm : .asIs, access,
-      deadline, attachments: order.attachments)
+      deadline, systemFields: order.systemFields(on: ticket), attachments: order.attachments)
     if outcome.has(.runsTriggers) { event.outbox.append(try .triggers(.processed)) }
     var entryID: EntryID?
     var skipped: String?

@@ -56,24 +56,30 @@ extension TicketService {
     _ update: TicketUpdate, on ticket: TicketRecord, _ access: Access, _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     let type = update.submissionType?.id ?? ticket.submissionTypeID
-    guard type != ticket.submissionTypeID || !update.fieldValues.isEmpty else { return [] }
     return try await fieldValues(
-      update.fieldValues, type, on: ticket, type == ticket.submissionTypeID ? .asIs : .customerForm, access, deadline)
+      update.fieldValues, type, on: ticket, type == ticket.submissionTypeID ? .asIs : .customerForm, access, deadline,
+      systemFields: update.systemFields(on: ticket))
   }
 
   /// What saving values changes on a ticket.
   ///
+  /// - Parameter systemFields: what becomes of the fields of every ticket, which is checked.
   /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
   func fieldValues(
     _ wanted: FieldValues, _ type: SubmissionTypeID?, on ticket: TicketRecord,
     _ completeness: FieldSaving.Completeness, _ access: Access, _ deadline: Deadline,
-    attachments: AttachmentList = AttachmentList()
+    systemFields: [SystemFieldUse], attachments: AttachmentList = AttachmentList()
   ) async throws -> [FieldValueChange] {
     var saving = FieldSaving(
       catalog: try await fields.catalog(of: ticket.serviceID, deadline: deadline), type: type,
       isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator)
+    var check = RequestCheck()
+    saving.check(systemFields, completeness, &check)
     // The form of most services asks for nothing: then nothing needs to be looked up.
-    guard saving.asks(completeness) || !wanted.isEmpty else { return [] }
+    guard saving.asks(completeness) || !wanted.isEmpty else {
+      try check.done()
+      return []
+    }
     let current = try await store.fieldValues(of: ticket, deadline: deadline)
     if saving.namesFiles(wanted) {
       let names = try await store.attachmentIDs(of: ticket, deadline: deadline).map {
@@ -81,7 +87,6 @@ extension TicketService {
       }
       saving.files = Set((names + attachments.names).map(\.description))
     }
-    var check = RequestCheck()
     let changes = saving.changes(wanted, current: current, completeness, &check)
     try check.done()
     return changes

@@ -25,6 +25,14 @@ extension TicketStore {
           SELECT p.submission_type_id, p.field_id FROM field_placement AS p
           WHERE p.service_id = \(service) ORDER BY p.submission_type_id, p.position
           """,
+          """
+          SELECT \(fragment: SystemFieldRecord.columns) FROM system_field AS y WHERE y.service_id = \(service)
+          """,
+          """
+          SELECT x.code, x.language, x.display_name, x.description FROM system_field_translation AS x
+          WHERE x.service_id = \(service) ORDER BY x.code, x.language
+          """,
+          "SELECT s.language FROM service AS s WHERE s.id = \(service)",
         ], deadline: deadline)
       var translations: [FieldID: [(String, String, String)]] = [:]
       for row in answers[1] {
@@ -37,7 +45,22 @@ extension TicketStore {
       }
       var placements: [SubmissionTypeID: [FieldID]] = [:]
       for row in answers[2] { placements[try row.value(0), default: []].append(try row.value(1)) }
-      return FieldCatalog(fields, placements: placements)
+      return FieldCatalog(
+        fields, placements: placements, systemFields: try Self.systemFields(answers[3], answers[4]),
+        language: try answers[5].first?.string(0) ?? "en")
+    }
+  }
+
+  private static func systemFields(_ fields: Rows, _ translations: Rows) throws -> [SystemFieldRecord] {
+    var all: [String: [FieldTranslation]] = [:]
+    for row in translations {
+      all[try row.string(0), default: []].append(
+        FieldTranslation(language: try row.value(1), displayName: try row.value(2), description: try row.value(3)))
+    }
+    return try fields.compactMap { row in
+      var field = try SystemFieldRecord(row)
+      field?.translations = all[try row.string(0)] ?? []
+      return field
     }
   }
 
@@ -120,7 +143,7 @@ extension TicketStore {
 
   /// Deletes a field that nothing uses; its code stays taken.
   ///
-  /// - Returns: who uses it, when it is in use: `tickets`, `forms`, `templates`, active `triggers`.
+  /// - Returns: who uses it, when it is in use: `tickets`, `forms`, `templates`, active `triggers`, mail `layouts`.
   func deleteField(_ field: FieldRecord, in service: ServiceID, deadline: Deadline) async throws -> [String] {
     try await ServiceError.translating {
       try await pool.transaction(deadline: deadline) { transaction in
@@ -138,9 +161,11 @@ extension TicketStore {
             EXISTS (SELECT FROM field_placement AS p WHERE p.service_id = \(service) AND p.field_id = \(field.id)),
             EXISTS (SELECT FROM template AS m WHERE m.service_id = \(service) AND position(\(code) IN m.content) > 0),
             EXISTS (SELECT FROM trigger_reference AS r
-              WHERE r.service_id = \(service) AND r.field_id = \(field.id))
+              WHERE r.service_id = \(service) AND r.field_id = \(field.id)),
+            EXISTS (SELECT FROM mail_layout AS l WHERE l.service_id = \(service) AND l.is_current
+              AND (position(\(code) IN l.subject) > 0 OR position(\(code) IN l.body) > 0))
           """)[0]
-        let users = try ["tickets", "forms", "templates", "triggers"].enumerated().filter {
+        let users = try ["tickets", "forms", "templates", "triggers", "layouts"].enumerated().filter {
           try used.value($0.offset, as: Bool.self)
         }
         if users.isEmpty {

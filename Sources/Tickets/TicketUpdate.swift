@@ -87,6 +87,23 @@ struct TicketUpdate: Sendable {
       isActive: callBack.active)
   }
 
+  /// What a ticket will have in the fields of every ticket.
+  func systemFields(on ticket: TicketRecord) -> [SystemFieldUse] {
+    func text(_ field: SystemFieldCode, _ path: String, _ new: String?, _ old: String) -> SystemFieldUse {
+      SystemFieldUse(field, "ticket.\(path)", text: new, isFilled: !(new ?? old).isEmpty)
+    }
+    return [
+      text(.title, "title", set.title, ticket.title),
+      text(.customerName, "customer.display_name", set.customerName, ticket.customerName),
+      text(.customerEmail, "customer.email", set.customerEmail, ticket.customerEmail),
+      text(.customerPhone, "customer.phone", set.customerPhone, ticket.customerPhone),
+      SystemFieldUse(
+        .processingType, "ticket.processing_type", isSet: set.processingTypeID != nil,
+        isFilled: set.processingTypeID.map { $0 != nil } ?? (ticket.processingTypeID != nil)),
+      SystemFieldUse(.priority, "ticket.priority", isSet: set.priority != nil, isFilled: true),
+    ]
+  }
+
   /// Refuses names of another service's things as if they did not exist.
   ///
   /// - Throws: TYPE_NOT_FOUND.

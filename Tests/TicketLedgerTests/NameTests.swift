@@ -31,6 +31,10 @@ import TicketLedger
     #expect(TriggerName("services/care/triggers/2")?.description == "services/care/triggers/2")
     #expect(MailLayoutName("services/care/mailLayouts/2")?.description == "services/care/mailLayouts/2")
     #expect(MailMessageName("services/care/mailMessages/2")?.description == "services/care/mailMessages/2")
+    #expect(
+      SystemFieldName("services/care/systemFields/customer_name")?.description
+        == "services/care/systemFields/customer_name")
+    #expect(SystemFieldName("services/care/systemFields/1") == nil)
     #expect(GroupName("services/care/tickets/2") == nil)
   }
 

@@ -212,6 +212,29 @@ import TicketLedger
     let quoted = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss) }
     #expect(quoted?.reason == .inUse && quoted?.metadata["used_by"] == "templates")
     _ = try await world.client.deleteTemplate(DeleteTemplateRequest(name: template.name), boss)
+    try await world.run(
+      """
+      INSERT INTO trigger_rule (service_id, id, display_name, position, conditions, results)
+      VALUES (1, 1, 'T', 1, '', '')
+      """)
+    try await world.run(
+      """
+      INSERT INTO trigger_reference (service_id, trigger_id, field_id)
+      SELECT service_id, 1, id FROM ticket_field WHERE code = 'color'
+      """)
+    let asked = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss) }
+    #expect(asked?.reason == .inUse && asked?.metadata["used_by"] == "triggers")
+    try await world.run("DELETE FROM trigger_reference")
+    // The layout that a mail was once dressed in holds nothing; the one that is current does.
+    try await world.run(
+      """
+      INSERT INTO mail_layout (service_id, kind, language, subject, body, is_current) VALUES
+        (1, 'RESOLVED', 'ko', '답변: #{field.color}', '#{content}', true),
+        (1, 'PENDING', 'ko', '답변', '#{content} #{field.color}', false)
+      """)
+    let dressed = await refusal { try await world.client.deleteField(DeleteFieldRequest(name: color.name), boss) }
+    #expect(dressed?.reason == .inUse && dressed?.metadata["used_by"] == "layouts")
+    try await world.run("UPDATE mail_layout SET subject = '답변' WHERE is_current")
     // What an agent added to the search goes with the field.
     _ = try await world.client.updateSearchSettings(
       UpdateSearchSettingsRequest(

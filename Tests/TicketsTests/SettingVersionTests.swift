@@ -61,6 +61,13 @@ import TicketLedger
             updateMask: FieldMask(paths: ["required", "display_name"]), version: seen), caller
         ).version
       },
+      Setting(label: "system field", fields: "display_name,required") { seen, caller in
+        try await client.updateSystemField(
+          UpdateSystemFieldRequest(
+            systemField: SystemField(name: "services/care/systemFields/customer_phone", displayName: "\(seen)"),
+            updateMask: FieldMask(paths: ["required", "display_name"]), version: seen), caller
+        ).version
+      },
       Setting(label: "template", fields: "title") { seen, caller in
         try await client.updateTemplate(
           UpdateTemplateRequest(

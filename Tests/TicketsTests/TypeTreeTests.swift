@@ -111,6 +111,16 @@ import TicketLedger
     #expect(await delete(1, deactivates: true) == nil)
     #expect(try await types() == ["배송": false, "배송 지연": false, "환불": true, "예전 유형": false])
     try await world.run("UPDATE ticket SET submission_type_id = NULL")
+    // An active trigger that names a type below it keeps it, too.
+    try await world.run(
+      """
+      INSERT INTO trigger_rule (service_id, id, display_name, position, conditions, results)
+      VALUES (1, 1, 'T', 1, '', '')
+      """)
+    try await world.run(
+      "INSERT INTO trigger_reference (service_id, trigger_id, submission_type_id) VALUES (1, 1, 2)")
+    #expect(await delete(1)?.reason == .inUse)
+    try await world.run("DELETE FROM trigger_reference")
     #expect(await delete(1) == nil)
     #expect(try await types() == ["환불": true, "예전 유형": false])
     #expect(await delete(1)?.reason == .typeNotFound)

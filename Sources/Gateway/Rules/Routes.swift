@@ -139,6 +139,11 @@ package struct Route: Sendable {
     .init("CreateField", .tickets, .post, "/v1/{parent=services/*}/fields", body: .field("field")),
     .init("UpdateField", .tickets, .patch, "/v1/{field.name=services/*/fields/*}", body: .field("field")),
     .init("DeleteField", .tickets, .delete, "/v1/{name=services/*/fields/*}"),
+    .init("ListSystemFields", .tickets, .get, "/v1/{parent=services/*}/systemFields"),
+    .init(
+      "UpdateSystemField", .tickets, .patch, "/v1/{system_field.name=services/*/systemFields/*}",
+      body: .field("system_field")),
+    .init("ResetSystemField", .tickets, .post, "/v1/{name=services/*/systemFields/*}:reset", body: .whole),
     .init("GetForm", .tickets, .get, "/v1/{submission_type=services/*/submissionTypes/*}/form"),
     .init(
       "UpdateForm", .tickets, .post, "/v1/{submission_type=services/*/submissionTypes/*}:updateForm", body: .whole),

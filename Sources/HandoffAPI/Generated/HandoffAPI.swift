@@ -47,6 +47,7 @@ package enum HandoffAPI {
     DownloadAttachmentResponse.self,
     Field.self,
     LocalizedField.self,
+    SystemField.self,
     FieldValue.self,
     FormField.self,
     Form.self,
@@ -56,6 +57,10 @@ package enum HandoffAPI {
     CreateFieldRequest.self,
     UpdateFieldRequest.self,
     DeleteFieldRequest.self,
+    ListSystemFieldsRequest.self,
+    ListSystemFieldsResponse.self,
+    UpdateSystemFieldRequest.self,
+    ResetSystemFieldRequest.self,
     GetFormRequest.self,
     UpdateFormRequest.self,
     GetTicketFormRequest.self,
@@ -95,6 +100,7 @@ package enum HandoffAPI {
     GetTriggerVocabularyRequest.self,
     AssignmentRecord.self,
     AssignmentRecord.Candidate.self,
+    AssignmentRecord.HeldBack.self,
     ExplainAssignmentRequest.self,
     AssignmentExplanation.self,
     SimulateTriggersRequest.self,
@@ -1083,6 +1089,30 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "ListSystemFields",
+          input: ListSystemFieldsRequest.descriptor,
+          output: ListSystemFieldsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSystemField",
+          input: UpdateSystemFieldRequest.descriptor,
+          output: SystemField.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ResetSystemField",
+          input: ResetSystemFieldRequest.descriptor,
+          output: SystemField.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "GetForm",
           input: GetFormRequest.descriptor,
           output: Form.descriptor,
@@ -1550,6 +1580,30 @@ package enum HandoffAPI {
           name: "DeleteField",
           input: DeleteFieldRequest.descriptor,
           output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListSystemFields",
+          input: ListSystemFieldsRequest.descriptor,
+          output: ListSystemFieldsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateSystemField",
+          input: UpdateSystemFieldRequest.descriptor,
+          output: SystemField.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ResetSystemField",
+          input: ResetSystemFieldRequest.descriptor,
+          output: SystemField.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

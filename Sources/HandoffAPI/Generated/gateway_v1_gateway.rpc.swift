@@ -205,6 +205,18 @@ package protocol HandoffServiceProvider: Sendable {
   /// Deletes a field.
   func deleteField(_ request: DeleteFieldRequest, _ call: CallContext) async throws -> Empty
 
+  /// Lists the fields that every ticket has.
+  func listSystemFields(
+    _ request: ListSystemFieldsRequest,
+    _ call: CallContext
+  ) async throws -> ListSystemFieldsResponse
+
+  /// Changes a field that every ticket has.
+  func updateSystemField(_ request: UpdateSystemFieldRequest, _ call: CallContext) async throws -> SystemField
+
+  /// Takes back all changes of a field that every ticket has.
+  func resetSystemField(_ request: ResetSystemFieldRequest, _ call: CallContext) async throws -> SystemField
+
   /// Returns the form of a submission type.
   func getForm(_ request: GetFormRequest, _ call: CallContext) async throws -> Form
 
@@ -575,6 +587,15 @@ extension HandoffServiceProvider {
         },
         .unary("DeleteField", DeleteFieldRequest.self, Empty.self) {
           try await self.deleteField($0, $1)
+        },
+        .unary("ListSystemFields", ListSystemFieldsRequest.self, ListSystemFieldsResponse.self) {
+          try await self.listSystemFields($0, $1)
+        },
+        .unary("UpdateSystemField", UpdateSystemFieldRequest.self, SystemField.self) {
+          try await self.updateSystemField($0, $1)
+        },
+        .unary("ResetSystemField", ResetSystemFieldRequest.self, SystemField.self) {
+          try await self.resetSystemField($0, $1)
         },
         .unary("GetForm", GetFormRequest.self, Form.self) {
           try await self.getForm($0, $1)
@@ -1044,6 +1065,30 @@ package struct HandoffServiceClient: Sendable {
   /// Deletes a field.
   package func deleteField(_ request: DeleteFieldRequest, _ options: CallOptions) async throws -> Empty {
     try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteField", request, options)
+  }
+
+  /// Lists the fields that every ticket has.
+  package func listSystemFields(
+    _ request: ListSystemFieldsRequest,
+    _ options: CallOptions
+  ) async throws -> ListSystemFieldsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListSystemFields", request, options)
+  }
+
+  /// Changes a field that every ticket has.
+  package func updateSystemField(
+    _ request: UpdateSystemFieldRequest,
+    _ options: CallOptions
+  ) async throws -> SystemField {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateSystemField", request, options)
+  }
+
+  /// Takes back all changes of a field that every ticket has.
+  package func resetSystemField(
+    _ request: ResetSystemFieldRequest,
+    _ options: CallOptions
+  ) async throws -> SystemField {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ResetSystemField", request, options)
   }
 
   /// Returns the form of a submission type.

@@ -293,6 +293,134 @@ package struct LocalizedField: Message {
   }
 }
 
+/// A field that every ticket has, as a service wants it. What is not changed is as it is built in.
+package struct SystemField: Message {
+  /// Resource name: `services/{service}/systemFields/{code}`.
+  package var name: String = ""
+  /// Which field it is: `title`, `customer_email`, `processing_type` …
+  package var code: String = ""
+  /// What a value looks like.
+  package var kind: Field.Kind = Field.Kind()
+  /// Whose form it is on.
+  package var audience: Field.Audience = Field.Audience()
+  /// The name people know, 1 to 100 characters. Built in: a name in the service's language.
+  package var displayName: String = ""
+  /// What people are told about it, at most 1,000 characters. Built in: nothing.
+  package var description: String = ""
+  /// Name and description in other languages than the service's; none stands for what is built in.
+  package var localized: [LocalizedField] = []
+  /// Customer fields: needed when a ticket is created of a submission type, or moved to one; `attachments` only when
+  /// it
+  /// is created. Agent fields: needed when a ticket is resolved. What is needed can never be emptied.
+  package var required: Bool = false
+  /// Longest value in characters; 0 for a field whose values have a form of their own. Mails were written into no
+  /// form:
+  /// for what comes by mail, the longest that is built in holds.
+  package var maxLength: Int32 = 0
+  /// Agent fields: only administrators fill it.
+  package var administratorsOnly: Bool = false
+  /// What of it can be changed: paths of an update mask.
+  package var changeable: [String] = []
+  /// Whether anything is not as it is built in.
+  package var changed: Bool = false
+  /// Grows with every change.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    code: String = "",
+    kind: Field.Kind = Field.Kind(),
+    audience: Field.Audience = Field.Audience(),
+    displayName: String = "",
+    description: String = "",
+    localized: [LocalizedField] = [],
+    required: Bool = false,
+    maxLength: Int32 = 0,
+    administratorsOnly: Bool = false,
+    changeable: [String] = [],
+    changed: Bool = false,
+    version: Int64 = 0
+  ) {
+    self.name = name
+    self.code = code
+    self.kind = kind
+    self.audience = audience
+    self.displayName = displayName
+    self.description = description
+    self.localized = localized
+    self.required = required
+    self.maxLength = maxLength
+    self.administratorsOnly = administratorsOnly
+    self.changeable = changeable
+    self.changed = changed
+    self.version = version
+  }
+
+  /// The type `handoff.tickets.v1.SystemField`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__SystemField()
+    handoff__tickets__v1__system_field__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__SystemField`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__SystemField.self)
+    name = CFields.string(c.pointee.name)
+    code = CFields.string(c.pointee.code)
+    kind = Field.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    audience = Field.Audience(rawValue: Int32(truncatingIfNeeded: c.pointee.audience.rawValue))
+    displayName = CFields.string(c.pointee.display_name)
+    description = CFields.string(c.pointee.description)
+    localized = CFields.messages(c.pointee.localized, c.pointee.n_localized)
+    required = c.pointee.required != 0
+    maxLength = c.pointee.max_length
+    administratorsOnly = c.pointee.administrators_only != 0
+    changeable = CFields.strings(c.pointee.changeable, c.pointee.n_changeable)
+    changed = c.pointee.changed != 0
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Tickets__V1__SystemField` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__SystemField.self)
+    handoff__tickets__v1__system_field__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.SystemField.name")
+    }
+    if !code.isEmpty {
+      c.pointee.code = try arena.string(code, "handoff.tickets.v1.SystemField.code")
+    }
+    c.pointee.kind = .init(rawValue: .init(truncatingIfNeeded: kind.rawValue))
+    c.pointee.audience = .init(rawValue: .init(truncatingIfNeeded: audience.rawValue))
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.SystemField.display_name")
+    }
+    if !description.isEmpty {
+      c.pointee.description = try arena.string(description, "handoff.tickets.v1.SystemField.description")
+    }
+    if !localized.isEmpty {
+      c.pointee.n_localized = localized.count
+      c.pointee.localized = try arena.messages(localized).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__LocalizedField>?.self)
+    }
+    c.pointee.required = required ? 1 : 0
+    c.pointee.max_length = maxLength
+    c.pointee.administrators_only = administratorsOnly ? 1 : 0
+    if !changeable.isEmpty {
+      c.pointee.n_changeable = changeable.count
+      c.pointee.changeable = try arena.strings(changeable, "handoff.tickets.v1.SystemField.changeable")
+    }
+    c.pointee.changed = changed ? 1 : 0
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// What a ticket has in one field.
 package struct FieldValue: Message {
   /// The field's code.
@@ -393,6 +521,8 @@ package struct Form: Message {
   package var agentFields: [Field] = []
   /// Grows whenever it is said anew which customer fields the type asks for.
   package var version: Int64 = 0
+  /// The fields that every ticket has: the customer's, then those of the agents. They stand before the others.
+  package var systemFields: [SystemField] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -402,12 +532,14 @@ package struct Form: Message {
     submissionType: String = "",
     customerFields: [Field] = [],
     agentFields: [Field] = [],
-    version: Int64 = 0
+    version: Int64 = 0,
+    systemFields: [SystemField] = []
   ) {
     self.submissionType = submissionType
     self.customerFields = customerFields
     self.agentFields = agentFields
     self.version = version
+    self.systemFields = systemFields
   }
 
   /// The type `handoff.tickets.v1.Form`.
@@ -424,6 +556,7 @@ package struct Form: Message {
     customerFields = CFields.messages(c.pointee.customer_fields, c.pointee.n_customer_fields)
     agentFields = CFields.messages(c.pointee.agent_fields, c.pointee.n_agent_fields)
     version = c.pointee.version
+    systemFields = CFields.messages(c.pointee.system_fields, c.pointee.n_system_fields)
   }
 
   /// Writes a `Handoff__Tickets__V1__Form` into the arena.
@@ -444,6 +577,11 @@ package struct Form: Message {
         to: UnsafeMutablePointer<Handoff__Tickets__V1__Field>?.self)
     }
     c.pointee.version = version
+    if !systemFields.isEmpty {
+      c.pointee.n_system_fields = systemFields.count
+      c.pointee.system_fields = try arena.messages(systemFields).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__SystemField>?.self)
+    }
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -712,6 +850,175 @@ package struct DeleteFieldRequest: Message {
       c.pointee.name = try arena.string(name, "handoff.tickets.v1.DeleteFieldRequest.name")
     }
     c.pointee.deactivate_if_used = deactivateIfUsed ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the fields that every ticket has.
+package struct ListSystemFieldsRequest: Message {
+  /// `services/{service}`.
+  package var parent: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "") {
+    self.parent = parent
+  }
+
+  /// The type `handoff.tickets.v1.ListSystemFieldsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListSystemFieldsRequest()
+    handoff__tickets__v1__list_system_fields_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListSystemFieldsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListSystemFieldsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListSystemFieldsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListSystemFieldsRequest.self)
+    handoff__tickets__v1__list_system_fields_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.ListSystemFieldsRequest.parent")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// The fields that every ticket has.
+package struct ListSystemFieldsResponse: Message {
+  /// Customer fields, then agent fields, each in order.
+  package var systemFields: [SystemField] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(systemFields: [SystemField] = []) {
+    self.systemFields = systemFields
+  }
+
+  /// The type `handoff.tickets.v1.ListSystemFieldsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListSystemFieldsResponse()
+    handoff__tickets__v1__list_system_fields_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListSystemFieldsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListSystemFieldsResponse.self)
+    systemFields = CFields.messages(c.pointee.system_fields, c.pointee.n_system_fields)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListSystemFieldsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListSystemFieldsResponse.self)
+    handoff__tickets__v1__list_system_fields_response__init(c)
+    if !systemFields.isEmpty {
+      c.pointee.n_system_fields = systemFields.count
+      c.pointee.system_fields = try arena.messages(systemFields).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__SystemField>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change a field that every ticket has.
+package struct UpdateSystemFieldRequest: Message {
+  /// The field with its new values; `name` says which.
+  package var systemField: SystemField?
+  /// What to change, of what is `changeable`.
+  package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(systemField: SystemField? = nil, updateMask: FieldMask? = nil, version: Int64 = 0) {
+    self.systemField = systemField
+    self.updateMask = updateMask
+    self.version = version
+  }
+
+  /// The type `handoff.tickets.v1.UpdateSystemFieldRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UpdateSystemFieldRequest()
+    handoff__tickets__v1__update_system_field_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UpdateSystemFieldRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateSystemFieldRequest.self)
+    systemField = CFields.message(c.pointee.system_field)
+    updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UpdateSystemFieldRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UpdateSystemFieldRequest.self)
+    handoff__tickets__v1__update_system_field_request__init(c)
+    if let systemField {
+      c.pointee.system_field = try systemField.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__SystemField.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to have a field that every ticket has as it is built in.
+package struct ResetSystemFieldRequest: Message {
+  /// `services/{service}/systemFields/{code}`.
+  package var name: String = ""
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", version: Int64 = 0) {
+    self.name = name
+    self.version = version
+  }
+
+  /// The type `handoff.tickets.v1.ResetSystemFieldRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ResetSystemFieldRequest()
+    handoff__tickets__v1__reset_system_field_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ResetSystemFieldRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ResetSystemFieldRequest.self)
+    name = CFields.string(c.pointee.name)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ResetSystemFieldRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ResetSystemFieldRequest.self)
+    handoff__tickets__v1__reset_system_field_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.ResetSystemFieldRequest.name")
+    }
+    c.pointee.version = version
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -223,10 +223,27 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Deletes a field. Administrators only.
   ///
-  /// It is in use when tickets have values in it, when a form asks for it, or when a template of the service has its
-  /// code;
-  /// the error's `used_by` says which. Errors: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
+  /// It is in use when tickets have values in it, when a form asks for it, when a template or a mail layout of the
+  /// service has its code, or when an active trigger looks at it; the error's `used_by` says which. Errors:
+  /// FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
   func deleteField(_ request: DeleteFieldRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the fields that every ticket has, as a service wants them. Errors: SERVICE_NOT_FOUND.
+  func listSystemFields(
+    _ request: ListSystemFieldsRequest,
+    _ call: CallContext
+  ) async throws -> ListSystemFieldsResponse
+
+  /// Changes a field that every ticket has. Administrators only.
+  ///
+  /// Errors: FIELD_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID (also for what cannot be changed of
+  /// it).
+  func updateSystemField(_ request: UpdateSystemFieldRequest, _ call: CallContext) async throws -> SystemField
+
+  /// Takes back all changes of a field that every ticket has. Administrators only.
+  ///
+  /// Errors: FIELD_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  func resetSystemField(_ request: ResetSystemFieldRequest, _ call: CallContext) async throws -> SystemField
 
   /// Returns the form of a submission type; that of an issue service also for who escalates to it.
   ///
@@ -439,6 +456,15 @@ extension TicketServiceProvider {
         },
         .unary("DeleteField", DeleteFieldRequest.self, Empty.self) {
           try await self.deleteField($0, $1)
+        },
+        .unary("ListSystemFields", ListSystemFieldsRequest.self, ListSystemFieldsResponse.self) {
+          try await self.listSystemFields($0, $1)
+        },
+        .unary("UpdateSystemField", UpdateSystemFieldRequest.self, SystemField.self) {
+          try await self.updateSystemField($0, $1)
+        },
+        .unary("ResetSystemField", ResetSystemFieldRequest.self, SystemField.self) {
+          try await self.resetSystemField($0, $1)
         },
         .unary("GetForm", GetFormRequest.self, Form.self) {
           try await self.getForm($0, $1)
@@ -830,11 +856,40 @@ package struct TicketServiceClient: Sendable {
 
   /// Deletes a field. Administrators only.
   ///
-  /// It is in use when tickets have values in it, when a form asks for it, or when a template of the service has its
-  /// code;
-  /// the error's `used_by` says which. Errors: FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
+  /// It is in use when tickets have values in it, when a form asks for it, when a template or a mail layout of the
+  /// service has its code, or when an active trigger looks at it; the error's `used_by` says which. Errors:
+  /// FIELD_NOT_FOUND, IN_USE, PERMISSION_DENIED.
   package func deleteField(_ request: DeleteFieldRequest, _ options: CallOptions) async throws -> Empty {
     try await channel.unary("/handoff.tickets.v1.TicketService/DeleteField", request, options)
+  }
+
+  /// Lists the fields that every ticket has, as a service wants them. Errors: SERVICE_NOT_FOUND.
+  package func listSystemFields(
+    _ request: ListSystemFieldsRequest,
+    _ options: CallOptions
+  ) async throws -> ListSystemFieldsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListSystemFields", request, options)
+  }
+
+  /// Changes a field that every ticket has. Administrators only.
+  ///
+  /// Errors: FIELD_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID (also for what cannot be changed of
+  /// it).
+  package func updateSystemField(
+    _ request: UpdateSystemFieldRequest,
+    _ options: CallOptions
+  ) async throws -> SystemField {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateSystemField", request, options)
+  }
+
+  /// Takes back all changes of a field that every ticket has. Administrators only.
+  ///
+  /// Errors: FIELD_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  package func resetSystemField(
+    _ request: ResetSystemFieldRequest,
+    _ options: CallOptions
+  ) async throws -> SystemField {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ResetSystemField", request, options)
   }
 
   /// Returns the form of a submission type; that of an issue service also for who escalates to it.

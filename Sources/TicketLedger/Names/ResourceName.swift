@@ -43,6 +43,14 @@ struct NameReader {
     return value
   }
 
+  /// Takes 1 to 40 lower-case letters and underscores.
+  mutating func word() -> String? {
+    let word = rest.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") || $0 == UInt8(ascii: "_") }
+    guard (1...40).contains(word.count) else { return nil }
+    rest = rest[word.endIndex...]
+    return String(Substring(word))
+  }
+
   /// Reads `services/{service}`, the collection and an id, to the end.
   static func serviceChild(_ text: String, _ collection: StaticString) -> (service: String, id: Int64)? {
     var reader = NameReader(text)

@@ -182,6 +182,8 @@ package enum TextCopies {
     "setting_change": ["subject", "fields"],
     "submission_type": ["display_name"],
     "submission_type_translation": ["language", "display_name"],
+    "system_field": ["code", "display_name", "description"],
+    "system_field_translation": ["code", "language", "display_name", "description"],
     "template": ["title", "content", "search_code"],
     "ticket": ["state", "priority", "channel", "language", "internal_reason", "state_before_spam"],
     // The body is what an agent writes on many tickets at once, as a template is; it goes when the batch has ended.

@@ -249,6 +249,17 @@ class EveryRPC:
             raise AssertionError("a field in use was deleted")
         self.admin.DeleteField({"name": field.name, "deactivateIfUsed": True})
 
+    def system_fields(self):
+        listed = self.agent.ListSystemFields({"parent": CARE}).system_fields
+        field, = (field for field in listed if field.code == "customer_phone")
+        equal((field.required, field.changed), (False, False))
+        field = self.admin.UpdateSystemField({
+            "systemField": {"name": field.name, "displayName": "연락처"}, "updateMask": "displayName",
+            "version": field.version})
+        equal((field.display_name, field.changed), ("연락처", True))
+        assert field in self.agent.GetForm({"submissionType": self.types[0].name}).system_fields
+        equal(self.admin.ResetSystemField({"name": field.name, "version": field.version}).changed, False)
+
     def templates(self):
         made = self.admin.CreateTemplate({"parent": CARE, "template": {
             "title": unique("인사"), "content": "#{customerName}님, 안녕하세요."}})
@@ -443,7 +454,7 @@ def main():
     report = Report()
     for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
-                 tour.type_trees, tour.forms, tour.templates, tour.conversations, tour.files,
+                 tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
                  tour.mails, tour.settings, tour.batches, tour.live, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)

@@ -97,6 +97,51 @@ void   handoff__tickets__v1__localized_field__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__localized_field__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__system_field__init
+                     (Handoff__Tickets__V1__SystemField         *message)
+{
+  static const Handoff__Tickets__V1__SystemField init_value = HANDOFF__TICKETS__V1__SYSTEM_FIELD__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__system_field__get_packed_size
+                     (const Handoff__Tickets__V1__SystemField *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__system_field__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__system_field__pack
+                     (const Handoff__Tickets__V1__SystemField *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__system_field__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__system_field__pack_to_buffer
+                     (const Handoff__Tickets__V1__SystemField *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__system_field__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__SystemField *
+       handoff__tickets__v1__system_field__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__SystemField *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__system_field__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__system_field__free_unpacked
+                     (Handoff__Tickets__V1__SystemField *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__system_field__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__field_value__init
                      (Handoff__Tickets__V1__FieldValue         *message)
 {
@@ -500,6 +545,186 @@ void   handoff__tickets__v1__delete_field_request__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &handoff__tickets__v1__delete_field_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_system_fields_request__init
+                     (Handoff__Tickets__V1__ListSystemFieldsRequest         *message)
+{
+  static const Handoff__Tickets__V1__ListSystemFieldsRequest init_value = HANDOFF__TICKETS__V1__LIST_SYSTEM_FIELDS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_system_fields_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListSystemFieldsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_system_fields_request__pack
+                     (const Handoff__Tickets__V1__ListSystemFieldsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_system_fields_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListSystemFieldsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListSystemFieldsRequest *
+       handoff__tickets__v1__list_system_fields_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListSystemFieldsRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_system_fields_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_system_fields_request__free_unpacked
+                     (Handoff__Tickets__V1__ListSystemFieldsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_system_fields_response__init
+                     (Handoff__Tickets__V1__ListSystemFieldsResponse         *message)
+{
+  static const Handoff__Tickets__V1__ListSystemFieldsResponse init_value = HANDOFF__TICKETS__V1__LIST_SYSTEM_FIELDS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_system_fields_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListSystemFieldsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_system_fields_response__pack
+                     (const Handoff__Tickets__V1__ListSystemFieldsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_system_fields_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListSystemFieldsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListSystemFieldsResponse *
+       handoff__tickets__v1__list_system_fields_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListSystemFieldsResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_system_fields_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_system_fields_response__free_unpacked
+                     (Handoff__Tickets__V1__ListSystemFieldsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_system_fields_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__update_system_field_request__init
+                     (Handoff__Tickets__V1__UpdateSystemFieldRequest         *message)
+{
+  static const Handoff__Tickets__V1__UpdateSystemFieldRequest init_value = HANDOFF__TICKETS__V1__UPDATE_SYSTEM_FIELD_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__update_system_field_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateSystemFieldRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_system_field_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__update_system_field_request__pack
+                     (const Handoff__Tickets__V1__UpdateSystemFieldRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_system_field_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__update_system_field_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateSystemFieldRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_system_field_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UpdateSystemFieldRequest *
+       handoff__tickets__v1__update_system_field_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UpdateSystemFieldRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__update_system_field_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__update_system_field_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateSystemFieldRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__update_system_field_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__reset_system_field_request__init
+                     (Handoff__Tickets__V1__ResetSystemFieldRequest         *message)
+{
+  static const Handoff__Tickets__V1__ResetSystemFieldRequest init_value = HANDOFF__TICKETS__V1__RESET_SYSTEM_FIELD_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__reset_system_field_request__get_packed_size
+                     (const Handoff__Tickets__V1__ResetSystemFieldRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__reset_system_field_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__reset_system_field_request__pack
+                     (const Handoff__Tickets__V1__ResetSystemFieldRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__reset_system_field_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__reset_system_field_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ResetSystemFieldRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__reset_system_field_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ResetSystemFieldRequest *
+       handoff__tickets__v1__reset_system_field_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ResetSystemFieldRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__reset_system_field_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__reset_system_field_request__free_unpacked
+                     (Handoff__Tickets__V1__ResetSystemFieldRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__reset_system_field_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   handoff__tickets__v1__get_form_request__init
@@ -988,6 +1213,200 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__localized_field__descript
   (ProtobufCMessageInit) handoff__tickets__v1__localized_field__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor handoff__tickets__v1__system_field__field_descriptors[13] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "code",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, code),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, kind),
+    &handoff__tickets__v1__field__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "audience",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, audience),
+    &handoff__tickets__v1__field__audience__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "description",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, description),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "localized",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__SystemField, n_localized),
+    offsetof(Handoff__Tickets__V1__SystemField, localized),
+    &handoff__tickets__v1__localized_field__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "required",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, required),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_length",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, max_length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "administrators_only",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, administrators_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changeable",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__SystemField, n_changeable),
+    offsetof(Handoff__Tickets__V1__SystemField, changeable),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changed",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, changed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SystemField, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__system_field__field_indices_by_name[] = {
+  9,   /* field[9] = administrators_only */
+  3,   /* field[3] = audience */
+  10,   /* field[10] = changeable */
+  11,   /* field[11] = changed */
+  1,   /* field[1] = code */
+  5,   /* field[5] = description */
+  4,   /* field[4] = display_name */
+  2,   /* field[2] = kind */
+  6,   /* field[6] = localized */
+  8,   /* field[8] = max_length */
+  0,   /* field[0] = name */
+  7,   /* field[7] = required */
+  12,   /* field[12] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__system_field__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 13 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__system_field__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.SystemField",
+  "SystemField",
+  "Handoff__Tickets__V1__SystemField",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__SystemField),
+  13,
+  handoff__tickets__v1__system_field__field_descriptors,
+  handoff__tickets__v1__system_field__field_indices_by_name,
+  1,  handoff__tickets__v1__system_field__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__system_field__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor handoff__tickets__v1__field_value__field_descriptors[2] =
 {
   {
@@ -1090,7 +1509,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__form_field__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__form_field__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__form__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__form__field_descriptors[5] =
 {
   {
     "submission_type",
@@ -1140,17 +1559,30 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__form__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "system_fields",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__Form, n_system_fields),
+    offsetof(Handoff__Tickets__V1__Form, system_fields),
+    &handoff__tickets__v1__system_field__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__form__field_indices_by_name[] = {
   2,   /* field[2] = agent_fields */
   1,   /* field[1] = customer_fields */
   0,   /* field[0] = submission_type */
+  4,   /* field[4] = system_fields */
   3,   /* field[3] = version */
 };
 static const ProtobufCIntRange handoff__tickets__v1__form__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__form__descriptor =
 {
@@ -1160,7 +1592,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__form__descriptor =
   "Handoff__Tickets__V1__Form",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Form),
-  4,
+  5,
   handoff__tickets__v1__form__field_descriptors,
   handoff__tickets__v1__form__field_indices_by_name,
   1,  handoff__tickets__v1__form__number_ranges,
@@ -1471,6 +1903,197 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__delete_field_request__des
   handoff__tickets__v1__delete_field_request__field_indices_by_name,
   1,  handoff__tickets__v1__delete_field_request__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__delete_field_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_system_fields_request__field_descriptors[1] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListSystemFieldsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_system_fields_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_system_fields_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_system_fields_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListSystemFieldsRequest",
+  "ListSystemFieldsRequest",
+  "Handoff__Tickets__V1__ListSystemFieldsRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListSystemFieldsRequest),
+  1,
+  handoff__tickets__v1__list_system_fields_request__field_descriptors,
+  handoff__tickets__v1__list_system_fields_request__field_indices_by_name,
+  1,  handoff__tickets__v1__list_system_fields_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_system_fields_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_system_fields_response__field_descriptors[1] =
+{
+  {
+    "system_fields",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__ListSystemFieldsResponse, n_system_fields),
+    offsetof(Handoff__Tickets__V1__ListSystemFieldsResponse, system_fields),
+    &handoff__tickets__v1__system_field__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_system_fields_response__field_indices_by_name[] = {
+  0,   /* field[0] = system_fields */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_system_fields_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_system_fields_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListSystemFieldsResponse",
+  "ListSystemFieldsResponse",
+  "Handoff__Tickets__V1__ListSystemFieldsResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListSystemFieldsResponse),
+  1,
+  handoff__tickets__v1__list_system_fields_response__field_descriptors,
+  handoff__tickets__v1__list_system_fields_response__field_indices_by_name,
+  1,  handoff__tickets__v1__list_system_fields_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_system_fields_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_system_field_request__field_descriptors[3] =
+{
+  {
+    "system_field",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateSystemFieldRequest, system_field),
+    &handoff__tickets__v1__system_field__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateSystemFieldRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateSystemFieldRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__update_system_field_request__field_indices_by_name[] = {
+  0,   /* field[0] = system_field */
+  1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__update_system_field_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__update_system_field_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UpdateSystemFieldRequest",
+  "UpdateSystemFieldRequest",
+  "Handoff__Tickets__V1__UpdateSystemFieldRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UpdateSystemFieldRequest),
+  3,
+  handoff__tickets__v1__update_system_field_request__field_descriptors,
+  handoff__tickets__v1__update_system_field_request__field_indices_by_name,
+  1,  handoff__tickets__v1__update_system_field_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__update_system_field_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__reset_system_field_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ResetSystemFieldRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ResetSystemFieldRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__reset_system_field_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__reset_system_field_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__reset_system_field_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ResetSystemFieldRequest",
+  "ResetSystemFieldRequest",
+  "Handoff__Tickets__V1__ResetSystemFieldRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ResetSystemFieldRequest),
+  2,
+  handoff__tickets__v1__reset_system_field_request__field_descriptors,
+  handoff__tickets__v1__reset_system_field_request__field_indices_by_name,
+  1,  handoff__tickets__v1__reset_system_field_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__reset_system_field_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__tickets__v1__get_form_request__field_descriptors[1] =

@@ -3153,7 +3153,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[56] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[59] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3197,6 +3197,9 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "CreateField", &handoff__tickets__v1__create_field_request__descriptor, &handoff__tickets__v1__field__descriptor },
   { "UpdateField", &handoff__tickets__v1__update_field_request__descriptor, &handoff__tickets__v1__field__descriptor },
   { "DeleteField", &handoff__tickets__v1__delete_field_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListSystemFields", &handoff__tickets__v1__list_system_fields_request__descriptor, &handoff__tickets__v1__list_system_fields_response__descriptor },
+  { "UpdateSystemField", &handoff__tickets__v1__update_system_field_request__descriptor, &handoff__tickets__v1__system_field__descriptor },
+  { "ResetSystemField", &handoff__tickets__v1__reset_system_field_request__descriptor, &handoff__tickets__v1__system_field__descriptor },
   { "GetForm", &handoff__tickets__v1__get_form_request__descriptor, &handoff__tickets__v1__form__descriptor },
   { "UpdateForm", &handoff__tickets__v1__update_form_request__descriptor, &handoff__tickets__v1__form__descriptor },
   { "GetTicketForm", &handoff__tickets__v1__get_ticket_form_request__descriptor, &handoff__tickets__v1__ticket_form__descriptor },
@@ -3220,28 +3223,28 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   39,        /* CreateField */
   35,        /* CreateProcessingType */
   32,        /* CreateSubmissionType */
-  47,        /* CreateTemplate */
+  50,        /* CreateTemplate */
   0,        /* CreateTicket */
   41,        /* DeleteField */
   37,        /* DeleteProcessingType */
   34,        /* DeleteSubmissionType */
-  49,        /* DeleteTemplate */
+  52,        /* DeleteTemplate */
   10,        /* DeleteTicket */
-  55,        /* DownloadAttachment */
+  58,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   21,        /* GetBatch */
-  53,        /* GetCallRecord */
+  56,        /* GetCallRecord */
   19,        /* GetCounters */
-  42,        /* GetForm */
+  45,        /* GetForm */
   4,        /* GetSearchSettings */
   26,        /* GetService */
-  45,        /* GetTemplate */
+  48,        /* GetTemplate */
   1,        /* GetTicket */
-  44,        /* GetTicketForm */
-  50,        /* InsertTemplate */
+  47,        /* GetTicketForm */
+  53,        /* InsertTemplate */
   24,        /* ListBatchResults */
   22,        /* ListBatches */
-  51,        /* ListCustomerTickets */
+  54,        /* ListCustomerTickets */
   16,        /* ListEntries */
   28,        /* ListEscalationTargets */
   17,        /* ListEvents */
@@ -3250,23 +3253,26 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   29,        /* ListServices */
   14,        /* ListSourceEntries */
   30,        /* ListSubmissionTypes */
-  46,        /* ListTemplates */
+  42,        /* ListSystemFields */
+  49,        /* ListTemplates */
   2,        /* ListTickets */
-  52,        /* ListTranscriptLines */
+  55,        /* ListTranscriptLines */
   6,        /* ProcessTicket */
+  44,        /* ResetSystemField */
   9,        /* RestoreTicket */
   3,        /* SearchTickets */
   11,        /* StarTicket */
   12,        /* UnstarTicket */
   40,        /* UpdateField */
-  43,        /* UpdateForm */
+  46,        /* UpdateForm */
   36,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
   27,        /* UpdateService */
   33,        /* UpdateSubmissionType */
-  48,        /* UpdateTemplate */
+  43,        /* UpdateSystemField */
+  51,        /* UpdateTemplate */
   8,        /* UpdateTicket */
-  54,        /* UploadAttachment */
+  57,        /* UploadAttachment */
   18,        /* VerifyHistory */
   25         /* WatchTickets */
 };
@@ -3277,7 +3283,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  56,
+  59,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3617,13 +3623,37 @@ void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *servic
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__list_system_fields(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
+                                                              Handoff__Tickets__V1__ListSystemFieldsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_system_field(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
+                                                               Handoff__Tickets__V1__SystemField_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__reset_system_field(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
+                                                              Handoff__Tickets__V1__SystemField_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     const Handoff__Tickets__V1__GetFormRequest *input,
                                                     Handoff__Tickets__V1__Form_Closure closure,
                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -3631,7 +3661,7 @@ void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -3639,7 +3669,7 @@ void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -3647,7 +3677,7 @@ void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -3655,7 +3685,7 @@ void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -3663,7 +3693,7 @@ void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -3671,7 +3701,7 @@ void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -3679,7 +3709,7 @@ void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -3687,7 +3717,7 @@ void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -3695,7 +3725,7 @@ void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -3703,7 +3733,7 @@ void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -3711,7 +3741,7 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -3719,7 +3749,7 @@ void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -3727,7 +3757,7 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

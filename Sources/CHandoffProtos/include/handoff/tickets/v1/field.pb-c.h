@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Handoff__Tickets__V1__Field Handoff__Tickets__V1__Field;
 typedef struct Handoff__Tickets__V1__LocalizedField Handoff__Tickets__V1__LocalizedField;
+typedef struct Handoff__Tickets__V1__SystemField Handoff__Tickets__V1__SystemField;
 typedef struct Handoff__Tickets__V1__FieldValue Handoff__Tickets__V1__FieldValue;
 typedef struct Handoff__Tickets__V1__FormField Handoff__Tickets__V1__FormField;
 typedef struct Handoff__Tickets__V1__Form Handoff__Tickets__V1__Form;
@@ -27,6 +28,10 @@ typedef struct Handoff__Tickets__V1__ListFieldsResponse Handoff__Tickets__V1__Li
 typedef struct Handoff__Tickets__V1__CreateFieldRequest Handoff__Tickets__V1__CreateFieldRequest;
 typedef struct Handoff__Tickets__V1__UpdateFieldRequest Handoff__Tickets__V1__UpdateFieldRequest;
 typedef struct Handoff__Tickets__V1__DeleteFieldRequest Handoff__Tickets__V1__DeleteFieldRequest;
+typedef struct Handoff__Tickets__V1__ListSystemFieldsRequest Handoff__Tickets__V1__ListSystemFieldsRequest;
+typedef struct Handoff__Tickets__V1__ListSystemFieldsResponse Handoff__Tickets__V1__ListSystemFieldsResponse;
+typedef struct Handoff__Tickets__V1__UpdateSystemFieldRequest Handoff__Tickets__V1__UpdateSystemFieldRequest;
+typedef struct Handoff__Tickets__V1__ResetSystemFieldRequest Handoff__Tickets__V1__ResetSystemFieldRequest;
 typedef struct Handoff__Tickets__V1__GetFormRequest Handoff__Tickets__V1__GetFormRequest;
 typedef struct Handoff__Tickets__V1__UpdateFormRequest Handoff__Tickets__V1__UpdateFormRequest;
 typedef struct Handoff__Tickets__V1__GetTicketFormRequest Handoff__Tickets__V1__GetTicketFormRequest;
@@ -209,6 +214,74 @@ struct  Handoff__Tickets__V1__LocalizedField
 
 
 /*
+ * A field that every ticket has, as a service wants it. What is not changed is as it is built in.
+ */
+struct  Handoff__Tickets__V1__SystemField
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `services/{service}/systemFields/{code}`.
+   */
+  char *name;
+  /*
+   * Which field it is: `title`, `customer_email`, `processing_type` …
+   */
+  char *code;
+  /*
+   * What a value looks like.
+   */
+  Handoff__Tickets__V1__Field__Kind kind;
+  /*
+   * Whose form it is on.
+   */
+  Handoff__Tickets__V1__Field__Audience audience;
+  /*
+   * The name people know, 1 to 100 characters. Built in: a name in the service's language.
+   */
+  char *display_name;
+  /*
+   * What people are told about it, at most 1,000 characters. Built in: nothing.
+   */
+  char *description;
+  /*
+   * Name and description in other languages than the service's; none stands for what is built in.
+   */
+  size_t n_localized;
+  Handoff__Tickets__V1__LocalizedField **localized;
+  /*
+   * Customer fields: needed when a ticket is created of a submission type, or moved to one; `attachments` only when it
+   * is created. Agent fields: needed when a ticket is resolved. What is needed can never be emptied.
+   */
+  protobuf_c_boolean required;
+  /*
+   * Longest value in characters; 0 for a field whose values have a form of their own. Mails were written into no form:
+   * for what comes by mail, the longest that is built in holds.
+   */
+  int32_t max_length;
+  /*
+   * Agent fields: only administrators fill it.
+   */
+  protobuf_c_boolean administrators_only;
+  /*
+   * What of it can be changed: paths of an update mask.
+   */
+  size_t n_changeable;
+  char **changeable;
+  /*
+   * Whether anything is not as it is built in.
+   */
+  protobuf_c_boolean changed;
+  /*
+   * Grows with every change.
+   */
+  int64_t version;
+};
+#define HANDOFF__TICKETS__V1__SYSTEM_FIELD__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__system_field__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__FIELD__KIND__KIND_UNSPECIFIED, HANDOFF__TICKETS__V1__FIELD__AUDIENCE__AUDIENCE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0, 0, 0, 0,NULL, 0, 0 }
+
+
+/*
  * What a ticket has in one field.
  */
 struct  Handoff__Tickets__V1__FieldValue
@@ -274,10 +347,15 @@ struct  Handoff__Tickets__V1__Form
    * Grows whenever it is said anew which customer fields the type asks for.
    */
   int64_t version;
+  /*
+   * The fields that every ticket has: the customer's, then those of the agents. They stand before the others.
+   */
+  size_t n_system_fields;
+  Handoff__Tickets__V1__SystemField **system_fields;
 };
 #define HANDOFF__TICKETS__V1__FORM__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__form__descriptor) \
-    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0 }
+    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0, 0,NULL }
 
 
 /*
@@ -405,6 +483,83 @@ struct  Handoff__Tickets__V1__DeleteFieldRequest
 
 
 /*
+ * Asks for the fields that every ticket has.
+ */
+struct  Handoff__Tickets__V1__ListSystemFieldsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}`.
+   */
+  char *parent;
+};
+#define HANDOFF__TICKETS__V1__LIST_SYSTEM_FIELDS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_system_fields_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * The fields that every ticket has.
+ */
+struct  Handoff__Tickets__V1__ListSystemFieldsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Customer fields, then agent fields, each in order.
+   */
+  size_t n_system_fields;
+  Handoff__Tickets__V1__SystemField **system_fields;
+};
+#define HANDOFF__TICKETS__V1__LIST_SYSTEM_FIELDS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_system_fields_response__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * Asks to change a field that every ticket has.
+ */
+struct  Handoff__Tickets__V1__UpdateSystemFieldRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The field with its new values; `name` says which.
+   */
+  Handoff__Tickets__V1__SystemField *system_field;
+  /*
+   * What to change, of what is `changeable`.
+   */
+  Google__Protobuf__FieldMask *update_mask;
+  /*
+   * The version that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
+};
+#define HANDOFF__TICKETS__V1__UPDATE_SYSTEM_FIELD_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__update_system_field_request__descriptor) \
+    , NULL, NULL, 0 }
+
+
+/*
+ * Asks to have a field that every ticket has as it is built in.
+ */
+struct  Handoff__Tickets__V1__ResetSystemFieldRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/systemFields/{code}`.
+   */
+  char *name;
+  /*
+   * The version that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
+};
+#define HANDOFF__TICKETS__V1__RESET_SYSTEM_FIELD_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__reset_system_field_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0 }
+
+
+/*
  * Asks for the form of a submission type.
  */
 struct  Handoff__Tickets__V1__GetFormRequest
@@ -498,6 +653,25 @@ Handoff__Tickets__V1__LocalizedField *
                       const uint8_t       *data);
 void   handoff__tickets__v1__localized_field__free_unpacked
                      (Handoff__Tickets__V1__LocalizedField *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__SystemField methods */
+void   handoff__tickets__v1__system_field__init
+                     (Handoff__Tickets__V1__SystemField         *message);
+size_t handoff__tickets__v1__system_field__get_packed_size
+                     (const Handoff__Tickets__V1__SystemField   *message);
+size_t handoff__tickets__v1__system_field__pack
+                     (const Handoff__Tickets__V1__SystemField   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__system_field__pack_to_buffer
+                     (const Handoff__Tickets__V1__SystemField   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__SystemField *
+       handoff__tickets__v1__system_field__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__system_field__free_unpacked
+                     (Handoff__Tickets__V1__SystemField *message,
                       ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__FieldValue methods */
 void   handoff__tickets__v1__field_value__init
@@ -670,6 +844,82 @@ Handoff__Tickets__V1__DeleteFieldRequest *
 void   handoff__tickets__v1__delete_field_request__free_unpacked
                      (Handoff__Tickets__V1__DeleteFieldRequest *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListSystemFieldsRequest methods */
+void   handoff__tickets__v1__list_system_fields_request__init
+                     (Handoff__Tickets__V1__ListSystemFieldsRequest         *message);
+size_t handoff__tickets__v1__list_system_fields_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListSystemFieldsRequest   *message);
+size_t handoff__tickets__v1__list_system_fields_request__pack
+                     (const Handoff__Tickets__V1__ListSystemFieldsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_system_fields_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListSystemFieldsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListSystemFieldsRequest *
+       handoff__tickets__v1__list_system_fields_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_system_fields_request__free_unpacked
+                     (Handoff__Tickets__V1__ListSystemFieldsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListSystemFieldsResponse methods */
+void   handoff__tickets__v1__list_system_fields_response__init
+                     (Handoff__Tickets__V1__ListSystemFieldsResponse         *message);
+size_t handoff__tickets__v1__list_system_fields_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListSystemFieldsResponse   *message);
+size_t handoff__tickets__v1__list_system_fields_response__pack
+                     (const Handoff__Tickets__V1__ListSystemFieldsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_system_fields_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListSystemFieldsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListSystemFieldsResponse *
+       handoff__tickets__v1__list_system_fields_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_system_fields_response__free_unpacked
+                     (Handoff__Tickets__V1__ListSystemFieldsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__UpdateSystemFieldRequest methods */
+void   handoff__tickets__v1__update_system_field_request__init
+                     (Handoff__Tickets__V1__UpdateSystemFieldRequest         *message);
+size_t handoff__tickets__v1__update_system_field_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateSystemFieldRequest   *message);
+size_t handoff__tickets__v1__update_system_field_request__pack
+                     (const Handoff__Tickets__V1__UpdateSystemFieldRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__update_system_field_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateSystemFieldRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__UpdateSystemFieldRequest *
+       handoff__tickets__v1__update_system_field_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__update_system_field_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateSystemFieldRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ResetSystemFieldRequest methods */
+void   handoff__tickets__v1__reset_system_field_request__init
+                     (Handoff__Tickets__V1__ResetSystemFieldRequest         *message);
+size_t handoff__tickets__v1__reset_system_field_request__get_packed_size
+                     (const Handoff__Tickets__V1__ResetSystemFieldRequest   *message);
+size_t handoff__tickets__v1__reset_system_field_request__pack
+                     (const Handoff__Tickets__V1__ResetSystemFieldRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__reset_system_field_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ResetSystemFieldRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ResetSystemFieldRequest *
+       handoff__tickets__v1__reset_system_field_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__reset_system_field_request__free_unpacked
+                     (Handoff__Tickets__V1__ResetSystemFieldRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__GetFormRequest methods */
 void   handoff__tickets__v1__get_form_request__init
                      (Handoff__Tickets__V1__GetFormRequest         *message);
@@ -735,6 +985,9 @@ typedef void (*Handoff__Tickets__V1__Field_Closure)
 typedef void (*Handoff__Tickets__V1__LocalizedField_Closure)
                  (const Handoff__Tickets__V1__LocalizedField *message,
                   void *closure_data);
+typedef void (*Handoff__Tickets__V1__SystemField_Closure)
+                 (const Handoff__Tickets__V1__SystemField *message,
+                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__FieldValue_Closure)
                  (const Handoff__Tickets__V1__FieldValue *message,
                   void *closure_data);
@@ -762,6 +1015,18 @@ typedef void (*Handoff__Tickets__V1__UpdateFieldRequest_Closure)
 typedef void (*Handoff__Tickets__V1__DeleteFieldRequest_Closure)
                  (const Handoff__Tickets__V1__DeleteFieldRequest *message,
                   void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListSystemFieldsRequest_Closure)
+                 (const Handoff__Tickets__V1__ListSystemFieldsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListSystemFieldsResponse_Closure)
+                 (const Handoff__Tickets__V1__ListSystemFieldsResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__UpdateSystemFieldRequest_Closure)
+                 (const Handoff__Tickets__V1__UpdateSystemFieldRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ResetSystemFieldRequest_Closure)
+                 (const Handoff__Tickets__V1__ResetSystemFieldRequest *message,
+                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__GetFormRequest_Closure)
                  (const Handoff__Tickets__V1__GetFormRequest *message,
                   void *closure_data);
@@ -781,6 +1046,7 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__field__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__field__kind__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__field__audience__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__localized_field__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__system_field__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__field_value__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__form_field__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__form__descriptor;
@@ -790,6 +1056,10 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_fields_respon
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__create_field_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_field_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__delete_field_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_system_fields_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_system_fields_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_system_field_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__reset_system_field_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_form_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_form_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_ticket_form_request__descriptor;

@@ -1571,6 +1571,18 @@ struct Handoff__Tickets__V1__TicketService_Service
                        const Handoff__Tickets__V1__DeleteFieldRequest *input,
                        Google__Protobuf__Empty_Closure closure,
                        void *closure_data);
+  void (*list_system_fields)(Handoff__Tickets__V1__TicketService_Service *service,
+                             const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
+                             Handoff__Tickets__V1__ListSystemFieldsResponse_Closure closure,
+                             void *closure_data);
+  void (*update_system_field)(Handoff__Tickets__V1__TicketService_Service *service,
+                              const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
+                              Handoff__Tickets__V1__SystemField_Closure closure,
+                              void *closure_data);
+  void (*reset_system_field)(Handoff__Tickets__V1__TicketService_Service *service,
+                             const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
+                             Handoff__Tickets__V1__SystemField_Closure closure,
+                             void *closure_data);
   void (*get_form)(Handoff__Tickets__V1__TicketService_Service *service,
                    const Handoff__Tickets__V1__GetFormRequest *input,
                    Handoff__Tickets__V1__Form_Closure closure,
@@ -1677,6 +1689,9 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## create_field,\
       function_prefix__ ## update_field,\
       function_prefix__ ## delete_field,\
+      function_prefix__ ## list_system_fields,\
+      function_prefix__ ## update_system_field,\
+      function_prefix__ ## reset_system_field,\
       function_prefix__ ## get_form,\
       function_prefix__ ## update_form,\
       function_prefix__ ## get_ticket_form,\
@@ -1859,6 +1874,18 @@ void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *servic
                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
                                                         Google__Protobuf__Empty_Closure closure,
                                                         void *closure_data);
+void handoff__tickets__v1__ticket_service__list_system_fields(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
+                                                              Handoff__Tickets__V1__ListSystemFieldsResponse_Closure closure,
+                                                              void *closure_data);
+void handoff__tickets__v1__ticket_service__update_system_field(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
+                                                               Handoff__Tickets__V1__SystemField_Closure closure,
+                                                               void *closure_data);
+void handoff__tickets__v1__ticket_service__reset_system_field(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
+                                                              Handoff__Tickets__V1__SystemField_Closure closure,
+                                                              void *closure_data);
 void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     const Handoff__Tickets__V1__GetFormRequest *input,
                                                     Handoff__Tickets__V1__Form_Closure closure,
