@@ -71,6 +71,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0033_show_layouts.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0034_sort_unheld_tickets.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }
