@@ -57,16 +57,6 @@ struct MaskStore: Sendable {
     """
   }
 
-  /// The places of all masks that lie on texts of a ticket and of those that an escalation ties to it.
-  static func activePlaces(onFamilyOf ticket: TicketID, _ service: ServiceID) -> Query {
-    """
-    WITH \(fragment: TicketLedger.family(of: ticket, service))
-    SELECT \(fragment: MaskPlace.columns) FROM family AS t
-    JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
-    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
-    """
-  }
-
   /// The places of all masks that lie on texts of tickets.
   static func activePlaces(on tickets: [TicketLink]) -> Query {
     """

@@ -25,19 +25,29 @@ extension MaskingService {
     let spans = try RequestedSpans(request.spans, of: name)
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
-    let service = access.service.id
+    let link = TicketLink(serviceID: access.service.id, ticketID: name.id)
     var masked: [Mask] = []
     var titleAndCustomer: [String: String] = [:]
     let ids = try await newMaskIDs(spans.count, deadline: call.deadline)
     let written = try await ledger.performLinked(
       on: name, access: access, version: request.version, idempotency: claim,
       reading: [
-        MaskStore.entryTexts(spans.entries, of: name.id, service),
-        CopyStore.texts(of: name.id, service, holding: spans), MaskStore.activePlaces(onFamilyOf: name.id, service),
+        MaskStore.entryTexts(spans.entries, of: link.ticketID, link.serviceID),
+        CopyStore.texts(of: [link], holding: spans, of: link), MaskStore.activePlaces(on: [link]),
       ], deadline: call.deadline
-    ) { tickets, rows, _ in
+    ) { tickets, rows, transaction in
       let requested = try spans.read(from: tickets.own, entries: try rows[0].map { (try $0.value(0), try $0.value(1)) })
-      let plan = try plan(requested, texts: rows[1], places: rows[2])
+      var (texts, places) = (Array(rows[1]), Array(rows[2]))
+      // Few tickets are tied to others by an escalation; who they are is known now that all are locked.
+      let others = tickets.others.map(\.link)
+      if !others.isEmpty {
+        let found = try await transaction.batch([
+          CopyStore.texts(of: others, holding: spans, of: link), MaskStore.activePlaces(on: others),
+        ])
+        texts += found[0]
+        places += found[1]
+      }
+      let plan = try plan(requested, texts: texts, places: places)
       masked = masks(of: plan, ids, name, by: agent, at: tickets.own.readTime)
       titleAndCustomer = plan.ownFields(of: tickets.own)
       return try change(plan, ids, on: tickets, name, access, by: agent)
@@ -49,7 +59,7 @@ extension MaskingService {
   }
 
   /// Works out what becomes of every copy of the spans' words, from the texts that hold them and the places of masks.
-  private func plan(_ requested: [RequestedSpan], texts: Rows, places: Rows) throws -> MaskingPlan {
+  private func plan(_ requested: [RequestedSpan], texts: [Row], places: [Row]) throws -> MaskingPlan {
     let earlier = Dictionary(grouping: try places.compactMap(MaskPlace.init), by: \.address)
     var plan = MaskingPlan(requested)
     var records: Set<String> = []

@@ -45,7 +45,9 @@ struct StoreBench {
       let text = line + String(repeating: "자세히 적습니다. ", count: 50)
       let made = try await desk.newTicket(inquiry: text)
       let entry = EntryName(ticket: made.name, id: made.inquiry).description
-      try await time("update") { try await update(made.ticket, made.inquiry, to: text + ".") }
+      let other = text.replacing("010-0000-1234", with: "010-0000-5678")
+      try await time("update") { try await update(made.ticket, made.inquiry, to: other) }
+      try await update(made.ticket, made.inquiry, to: text)
       let span = TextSpan(entry: entry, start: 6, length: 13)
       var mask: Mask?
       try await time("mask") { mask = try await self.mask(span, on: made.name) }
@@ -67,8 +69,8 @@ struct StoreBench {
     return try await masking.createMasks(request, desk.call("CreateMasks", by: Desk.kim)).masks[0]
   }
 
-  /// What masking would be if all it did were to change the entry: the guarded write with its event, the text, and what
-  /// search finds it by.
+  /// What masking would be if all it did were to change a number in the entry: the guarded write with its event, the
+  /// text, and what search finds it by.
   private func update(_ ticket: TicketRecord, _ entry: EntryID, to text: String) async throws {
     let access = try await ledger.access(.agent(Desk.kim), serviceCode: "care", deadline: desk.deadline)
     let written = try await ledger.perform(

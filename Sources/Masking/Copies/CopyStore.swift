@@ -6,9 +6,11 @@ import TicketLedger
 /// SQL over every column of the registry of copies: the one place where texts are found and changed, whatever table
 /// holds them.
 enum CopyStore {
-  /// All texts of a ticket and of those that an escalation ties to it, in any column that masks of the spans' fields
-  /// reach, in which any of the spans' words stand. Whether they stand there as words is for ``SpanWords`` to say.
-  static func texts(of ticket: TicketID, _ service: ServiceID, holding spans: RequestedSpans) -> Query {
+  /// All texts of tickets, in any column that masks of the spans' fields reach, in which any of the spans' words stand.
+  /// Whether they stand there as words is for ``SpanWords`` to say.
+  ///
+  /// - Parameter owner: the ticket in whose texts the spans lie.
+  static func texts(of tickets: [TicketLink], holding spans: RequestedSpans, of owner: TicketLink) -> Query {
     let fields = spans.fields
     let copies = TextCopies.all.enumerated().filter { _, copy in
       copy.relation == .snapshot || copy.places.contains(where: fields.contains)
@@ -26,11 +28,13 @@ enum CopyStore {
           """
       }
     return """
-      WITH \(fragment: TicketLedger.family(of: ticket, service)), tickets AS (
+      WITH tickets AS (
         SELECT t.service_id, t.id, t.organization_id, t.customer_id
-        FROM family JOIN ticket AS t ON t.service_id = family.service_id AND t.id = family.id
+        FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS l (service_id, id)
+        JOIN ticket AS t ON t.service_id = l.service_id AND t.id = l.id
       ), words AS MATERIALIZED (
-        SELECT lower(w.text) AS text FROM (\(fragment: spans.words(of: ticket, service))) AS w (text) WHERE w.text <> ''
+        SELECT lower(w.text) AS text
+        FROM (\(fragment: spans.words(of: owner.ticketID, owner.serviceID))) AS w (text) WHERE w.text <> ''
       )
       \(unescaped: parts.joined(separator: "\nUNION ALL\n"))
       """

@@ -108,7 +108,7 @@ extension TicketLedger {
 
   /// A ticket and those that an escalation ties to it, as the rows (service_id, id) of the last of a few named queries,
   /// `family`: to be put behind WITH.
-  package static func family(of id: TicketID, _ service: ServiceID) -> Query {
+  private static func family(of id: TicketID, _ service: ServiceID) -> Query {
     """
     own AS (
       SELECT service_id, id, source_service_id, source_ticket_id FROM ticket
