@@ -81,19 +81,38 @@ package enum JSONWriter {
 
 /// Why a text is no JSON, and where.
 package struct JSONSyntaxError: Error, Equatable, CustomStringConvertible {
-  /// Byte offset of the first byte that does not fit.
-  package let offset: Int
+  /// The line of the first character that does not fit, from 1. Lines end with a line feed.
+  package let line: Int
+  /// Its place in that line, from 1; counted in Unicode scalars, as editors do.
+  package let column: Int
   /// What is wrong there, in words.
   package let problem: String
 
   /// Creates an error.
-  package init(offset: Int, problem: String) {
-    self.offset = offset
+  package init(line: Int, column: Int, problem: String) {
+    self.line = line
+    self.column = column
     self.problem = problem
   }
 
-  /// `at byte 17: …`
-  package var description: String { "at byte \(offset): \(problem)" }
+  /// Finds the line and the column of a byte.
+  init(_ misfit: JSONMisfit, in bytes: [UInt8]) {
+    let before = bytes.prefix(misfit.offset)
+    let start = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+    line = 1 + before.count { $0 == 0x0A }
+    // The bytes 10xxxxxx go on with a scalar.
+    column = 1 + before[start...].count { $0 & 0xC0 != 0x80 }
+    problem = misfit.problem
+  }
+
+  /// `at line 3, column 17: …`
+  package var description: String { "at line \(line), column \(column): \(problem)" }
+}
+
+/// What does not fit at a byte of a text; its line is looked for only when it is told.
+struct JSONMisfit: Error {
+  let offset: Int
+  let problem: String
 }
 
 /// Reads a JSON text strictly: one value, no trailing commas, no comments, no repeated names, valid UTF-8.
@@ -111,13 +130,17 @@ package struct JSONParser {
   /// - Throws: ``JSONSyntaxError``.
   package static func parse(_ bytes: [UInt8]) throws(JSONSyntaxError) -> JSONValue {
     var parser = JSONParser(bytes)
-    let value = try parser.value(depth: 0)
-    parser.skipSpace()
-    guard parser.position == bytes.count else { throw parser.problem("nothing may follow the value") }
-    return value
+    do throws(JSONMisfit) {
+      let value = try parser.value(depth: 0)
+      parser.skipSpace()
+      guard parser.position == bytes.count else { throw parser.problem("nothing may follow the value") }
+      return value
+    } catch {
+      throw JSONSyntaxError(error, in: bytes)
+    }
   }
 
-  private func problem(_ text: String) -> JSONSyntaxError { JSONSyntaxError(offset: position, problem: text) }
+  private func problem(_ text: String) -> JSONMisfit { JSONMisfit(offset: position, problem: text) }
 
   private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
@@ -125,7 +148,7 @@ package struct JSONParser {
     while let byte = next, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
   }
 
-  private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+  private mutating func value(depth: Int) throws(JSONMisfit) -> JSONValue {
     skipSpace()
     switch next {
     case UInt8(ascii: "{"): return try object(depth: depth)
@@ -140,7 +163,7 @@ package struct JSONParser {
     }
   }
 
-  private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONSyntaxError) -> JSONValue {
+  private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONMisfit) -> JSONValue {
     let end = position + word.utf8CodeUnitCount
     guard end <= bytes.count,
       bytes[position..<end].elementsEqual(UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
@@ -149,7 +172,7 @@ package struct JSONParser {
     return value
   }
 
-  private mutating func object(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+  private mutating func object(depth: Int) throws(JSONMisfit) -> JSONValue {
     guard depth < Self.depthMax else { throw problem("values are nested more than \(Self.depthMax) deep") }
     position += 1
     var members: [JSONMember] = []
@@ -165,7 +188,7 @@ package struct JSONParser {
       let start = position
       let name = try string()
       guard names.insert(name).inserted else {
-        throw JSONSyntaxError(offset: start, problem: "the name \"\(name)\" stands here twice")
+        throw JSONMisfit(offset: start, problem: "the name \"\(name)\" stands here twice")
       }
       skipSpace()
       guard next == UInt8(ascii: ":") else { throw problem("a colon is missing") }
@@ -175,7 +198,7 @@ package struct JSONParser {
     }
   }
 
-  private mutating func array(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+  private mutating func array(depth: Int) throws(JSONMisfit) -> JSONValue {
     guard depth < Self.depthMax else { throw problem("values are nested more than \(Self.depthMax) deep") }
     position += 1
     skipSpace()
@@ -191,7 +214,7 @@ package struct JSONParser {
   }
 
   /// Passes the comma before the next element, or the closing bracket.
-  private mutating func endsList(_ close: UInt8) throws(JSONSyntaxError) -> Bool {
+  private mutating func endsList(_ close: UInt8) throws(JSONMisfit) -> Bool {
     skipSpace()
     guard let byte = next, byte == close || byte == UInt8(ascii: ",") else {
       throw problem("a comma or \"\(Character(Unicode.Scalar(close)))\" is missing")
@@ -200,7 +223,7 @@ package struct JSONParser {
     return byte == close
   }
 
-  private mutating func number() throws(JSONSyntaxError) -> String {
+  private mutating func number() throws(JSONMisfit) -> String {
     let start = position
     if next == UInt8(ascii: "-") { position += 1 }
     if next == UInt8(ascii: "0") { position += 1 } else { try digits() }
@@ -216,13 +239,13 @@ package struct JSONParser {
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
-  private mutating func digits() throws(JSONSyntaxError) {
+  private mutating func digits() throws(JSONMisfit) {
     let start = position
     while let byte = next, (0x30...0x39).contains(byte) { position += 1 }
     guard position > start else { throw problem("a digit is missing") }
   }
 
-  private mutating func string() throws(JSONSyntaxError) -> String {
+  private mutating func string() throws(JSONMisfit) -> String {
     let start = position
     position += 1
     var text: [UInt8] = []
@@ -231,7 +254,7 @@ package struct JSONParser {
       switch byte {
       case UInt8(ascii: "\""):
         guard let string = String(validating: text, as: UTF8.self) else {
-          throw JSONSyntaxError(offset: start, problem: "the text is not UTF-8")
+          throw JSONMisfit(offset: start, problem: "the text is not UTF-8")
         }
         return string
       case UInt8(ascii: "\\"):
@@ -246,7 +269,7 @@ package struct JSONParser {
     throw problem("the text does not end")
   }
 
-  private mutating func escape() throws(JSONSyntaxError) -> [UInt8] {
+  private mutating func escape() throws(JSONMisfit) -> [UInt8] {
     guard let byte = next else { throw problem("the text does not end") }
     position += 1
     switch byte {
@@ -263,7 +286,7 @@ package struct JSONParser {
     }
   }
 
-  private mutating func unicodeEscape() throws(JSONSyntaxError) -> [UInt8] {
+  private mutating func unicodeEscape() throws(JSONMisfit) -> [UInt8] {
     var value = UInt32(try codeUnit())
     if (0xD800..<0xDC00).contains(value) {
       guard next == UInt8(ascii: "\\"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "u") else {
@@ -278,7 +301,7 @@ package struct JSONParser {
     return Array(String(scalar).utf8)
   }
 
-  private mutating func codeUnit() throws(JSONSyntaxError) -> UInt16 {
+  private mutating func codeUnit() throws(JSONMisfit) -> UInt16 {
     guard position + 4 <= bytes.count,
       let text = String(validating: bytes[position..<(position + 4)], as: UTF8.self),
       text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }), let value = UInt16(text, radix: 16)

@@ -89,28 +89,32 @@ enum WellKnownTypes {
     return isNegative ? (-seconds, -nanos) : (seconds, nanos)
   }
 
+  // Both ways look at ASCII letters alone, so that a path comes back as it went, whatever else is in it.
   private static func lowerCamelCase(_ path: String) -> String {
-    var result = ""
-    var raise = false
-    for character in path {
-      if character == "_" {
-        raise = true
+    var result: [UInt8] = []
+    var underscore = false
+    for byte in path.utf8 {
+      if underscore, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) {
+        result[result.count - 1] = byte & ~0x20
       } else {
-        result += raise ? character.uppercased() : String(character)
-        raise = false
+        result.append(byte)
       }
+      underscore = byte == UInt8(ascii: "_")
     }
-    return result
+    return String(decoding: result, as: UTF8.self)
   }
 
   private static func snakeCase(_ path: Substring) -> String {
-    path.reduce(into: "") { result, character in
-      if character.isUppercase {
-        result += "_" + character.lowercased()
+    var result: [UInt8] = []
+    for byte in path.utf8 {
+      if (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) {
+        result.append(UInt8(ascii: "_"))
+        result.append(byte | 0x20)
       } else {
-        result.append(character)
+        result.append(byte)
       }
     }
+    return String(decoding: result, as: UTF8.self)
   }
 }
 

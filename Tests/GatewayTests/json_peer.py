@@ -96,14 +96,28 @@ def fill(random, message, depth):
             setattr(message, field.name, value(random, field))
 
 
+def other_form(source, message):
+    """The message in a form that Handoff does not write, but reads."""
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=source.random() < 0.5, use_integers_for_enums=source.random() < 0.5,
+        always_print_fields_with_no_presence=source.random() < 0.5, indent=source.choice([None, 0, 3]),
+        sort_keys=source.random() < 0.5, ensure_ascii=source.random() < 0.5).encode()
+
+
+def framed(data):
+    return struct.pack(">I", len(data)) + data
+
+
 def generate(payload):
-    """The type's name and a line end, the message behind its length, and its JSON."""
-    source = random.Random(int.from_bytes(payload, "big"))
-    message = message_class(source.choice(TYPES))()
+    """The type's name and a line end; the message, its JSON, and its JSON in another form, each behind its length.
+    Numbers in a row make messages of all types."""
+    seed = int.from_bytes(payload, "big")
+    source = random.Random(seed)
+    message = message_class(TYPES[seed % len(TYPES)])()
     fill(source, message, 0)
     data = message.SerializeToString(deterministic=True)
     text = json_format.MessageToJson(message).encode()
-    return message.DESCRIPTOR.full_name.encode() + b"\n" + struct.pack(">I", len(data)) + data + text
+    return message.DESCRIPTOR.full_name.encode() + b"\n" + framed(data) + framed(text) + framed(other_form(source, message))
 
 
 def read(payload):
