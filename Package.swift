@@ -140,8 +140,8 @@ let executables: [Target] = [
   library(
     "Operator",
     [
-      "CSpawn", "Crypto", "EventLoop", "HandoffAPI", "Outbound", "Postgres", "Protobuf", "RPC", "RPCProtos",
-      "ServiceKit", "TicketLedger",
+      "CSpawn", "Crypto", "EventLoop", "HandoffAPI", "MessageJSON", "Outbound", "Postgres", "Protobuf", "RPC",
+      "RPCProtos", "ServiceKit", "TicketLedger",
     ]),
   // The program behind scripts/bench masking.
   .executableTarget(
@@ -175,7 +175,8 @@ let testTargets: [Target] = [
   tests(
     "InteropTests", ["rpc-interop-server", "rpc-interop-client", "ClusterTestKit", "Crypto", "HandoffTestKit"],
     exclude: ["Server", "Client", "peers"]),
-  tests("FuzzTests", ["RPC", "EventLoop", "HandoffAPI", "Protobuf", "HandoffTestKit"]),
+  tests(
+    "FuzzTests", ["RPC", "EventLoop", "HandoffAPI", "Protobuf", "HandoffTestKit", "Gateway", "MessageJSON"]),
   tests("PostgresTests", ["Postgres", "EventLoop", "HandoffTestKit"]),
   tests(
     "ServiceKitTests",

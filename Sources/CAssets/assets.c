@@ -73,6 +73,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0034_sort_unheld_tickets.sql"
 #include "embed_asset.h"
+#define ASSET "../Gateway/Migrations/0035_create_api_keys.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

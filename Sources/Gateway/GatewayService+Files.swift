@@ -12,7 +12,8 @@ extension GatewayService {
 
   /// Passes the messages of an upload on as they come.
   func upload(_ route: Route, _ requests: RequestStream<[UInt8]>, _ call: CallContext) async throws -> [UInt8] {
-    try await upload(route, authorization: call.metadata["authorization"], call) { writer in
+    let admission = try await admit(route, authorization: call.metadata["authorization"], call)
+    return try await upload(route, admission, call) { writer in
       for try await message in requests { try await writer.send(message) }
     }
   }
@@ -43,9 +44,9 @@ extension GatewayService {
   ///
   /// - Returns: the serialized resource that was made.
   func upload(
-    _ route: Route, _ kind: UploadKind, _ content: [UInt8], authorization: String?, _ call: CallContext
+    _ route: Route, _ kind: UploadKind, _ content: [UInt8], _ admission: Admission, _ call: CallContext
   ) async throws -> [UInt8] {
-    try await upload(route, authorization: authorization, call) { writer in
+    try await upload(route, admission, call) { writer in
       try await writer.send(try kind.header())
       var rest = content[...]
       while !rest.isEmpty {
@@ -58,39 +59,37 @@ extension GatewayService {
 
   /// Passes the messages of a download on as they come.
   func download(
-    _ route: Route, _ request: [UInt8], authorization: String?, _ call: CallContext,
+    _ route: Route, _ request: [UInt8], _ admission: Admission, _ call: CallContext,
     _ take: (_ message: [UInt8]) async throws -> Void
   ) async throws {
-    let (target, path, options) = try await streaming(route, authorization, call)
+    let (target, path, options) = try streaming(route, admission, call)
     do {
       for try await message in try await target.serverStreaming(path, request, options) { try await take(message) }
     } catch let error as RPCError {
-      throw Self.outward(error)
+      throw Self.outward(error, route.backend)
     }
   }
 
   private func upload(
-    _ route: Route, authorization: String?, _ call: CallContext,
+    _ route: Route, _ admission: Admission, _ call: CallContext,
     _ write: @escaping @Sendable (RawRequestWriter) async throws -> Void
   ) async throws -> [UInt8] {
-    let (target, path, options) = try await streaming(route, authorization, call)
+    let (target, path, options) = try streaming(route, admission, call)
     do {
       return try await target.clientStreaming(path, options, write).message
     } catch let error as RPCError {
-      throw Self.outward(error)
+      throw Self.outward(error, route.backend)
     }
   }
 
   /// Where the messages of a route go, in whose name and until when.
   private func streaming(
-    _ route: Route, _ authorization: String?, _ call: CallContext
-  ) async throws -> (target: any RPCTransport, path: String, options: CallOptions) {
-    let deadline = min(call.deadline, .after(Self.fileTimeLimit))
-    let agent = try await sessions.agent(authorization: authorization, deadline: deadline)
+    _ route: Route, _ admission: Admission, _ call: CallContext
+  ) throws(ServiceError) -> (target: any RPCTransport, path: String, options: CallOptions) {
     guard let channel = backends.channel(to: route.backend) else { throw ServiceError(.internal) }
     var options = call.onward()
-    options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
-    options.speak(for: agent)
+    options.deadline = min(call.deadline, .after(Self.fileTimeLimit)).shortened(by: CallContext.timeKeptPerHop)
+    options.speak(for: try admission.signedIn().agent)
     return (channel, route.daemonPath, options)
   }
 }

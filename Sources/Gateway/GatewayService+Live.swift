@@ -13,10 +13,11 @@ extension GatewayService {
   ///   - deadline: when the client stops waiting; `.never` when it did not say.
   ///   - take: sends one message to the client.
   func watch(
-    _ route: Route, _ request: [UInt8], authorization: String?, deadline: Deadline, _ call: CallContext,
+    _ route: Route, _ request: [UInt8], _ admission: Admission, authorization: String?, deadline: Deadline,
+    _ call: CallContext,
     _ take: @escaping @Sendable (_ message: [UInt8]) async throws -> Void
   ) async throws {
-    let agent = try await sessions.agent(authorization: authorization, deadline: .after(Self.timeLimit))
+    let agent = try admission.signedIn().agent
     let end = try streams.open(tokenHash: try Sessions.tokenHash(authorization))
     defer { streams.close(end) }
     guard let channel = backends.liveChannel(to: route.backend) else { throw ServiceError(.internal) }
@@ -32,7 +33,7 @@ extension GatewayService {
         try await group.next()
       }
     } catch let error as RPCError {
-      throw Self.outward(error)
+      throw Self.outward(error, route.backend)
     }
   }
 }

@@ -59,12 +59,18 @@ package final class GatewayService: Sendable {
   let sessions: Sessions
   /// The live streams that are open here.
   package let streams: OpenStreams
-  private let throttle: SignInThrottle
+  let access: AccessService
+  let audit: AuditLog
+  let throttle: SignInThrottle
+  private let limits: GatewayLimits
 
   /// Creates the service.
-  package init(backends: Backends, sessions: Sessions, pool: PostgresPool) {
+  package init(backends: Backends, sessions: Sessions, pool: PostgresPool, audit: AuditLog, limits: GatewayLimits) {
     self.backends = backends
     self.sessions = sessions
+    self.audit = audit
+    self.limits = limits
+    access = AccessService(pool: pool)
     throttle = SignInThrottle(pool: pool)
     streams = OpenStreams(store: SessionStore(pool: pool))
   }
@@ -83,20 +89,23 @@ package final class GatewayService: Sendable {
     switch route.shape {
     case .unary:
       .raw(route.method) { [self] request, call in
-        try await respond(to: route, request, authorization: call.metadata["authorization"], call)
+        let authorization = call.metadata["authorization"]
+        let admission = try await admit(route, authorization: authorization, call)
+        return try await respond(to: route, request, admission, authorization: authorization, call)
       }
     case .upload:
       .rawClientStreaming(route.method) { [self] requests, call in try await upload(route, requests, call) }
     case .download:
       .rawServerStreaming(route.method) { [self] request, responses, call in
-        try await download(route, request, authorization: call.metadata["authorization"], call) { message in
-          try await responses.send(message)
-        }
+        let admission = try await admit(route, authorization: call.metadata["authorization"], call)
+        try await download(route, request, admission, call) { message in try await responses.send(message) }
       }
     case .live:
       .rawServerStreaming(route.method) { [self] request, responses, call in
+        let authorization = call.metadata["authorization"]
+        let admission = try await admit(route, authorization: authorization, call)
         try await watch(
-          route, request, authorization: call.metadata["authorization"], deadline: call.deadline, call
+          route, request, admission, authorization: authorization, deadline: call.deadline, call
         ) { message in
           try await responses.send(message)
         }
@@ -104,81 +113,104 @@ package final class GatewayService: Sendable {
     }
   }
 
+  /// Who was let in, and what is left of the budget.
+  struct Admission {
+    /// Nil for the one method that is called to get a session.
+    let caller: GatewayCaller?
+    /// Of the caller, or else of the address; nil where there are no budgets.
+    let budget: TokenBucket.Verdict?
+    let deadline: Deadline
+
+    /// - Throws: CREDENTIAL_MISSING.
+    func signedIn() throws(ServiceError) -> GatewayCaller {
+      guard let caller else { throw ServiceError(.credentialMissing) }
+      return caller
+    }
+  }
+
+  /// Lets a call in: by the budget of its address, its credential, the credential's scopes and its budget.
+  ///
+  /// - Throws: TOO_MANY_REQUESTS, CREDENTIAL_MISSING, SESSION_EXPIRED, PERMISSION_DENIED.
+  func admit(_ route: Route, authorization: String?, _ call: CallContext) async throws -> Admission {
+    let deadline = min(call.deadline, .after(Self.timeLimit))
+    let atAddress = try admitAddress(of: call)
+    guard route.needsSession else { return Admission(caller: nil, budget: atAddress, deadline: deadline) }
+    let caller = try await sessions.caller(authorization: authorization, deadline: deadline)
+    let budget = try limits.credential.take(caller.credentialName)
+    try caller.check(route)
+    return Admission(caller: caller, budget: budget, deadline: deadline)
+  }
+
+  /// Takes a call out of the budget of its address.
+  ///
+  /// - Throws: TOO_MANY_REQUESTS.
+  func admitAddress(of call: CallContext) throws(ServiceError) -> TokenBucket.Verdict? {
+    try limits.address.take(Self.address(of: call))
+  }
+
   /// Answers one call of the API, message in and message out.
   ///
   /// - Throws: ``ServiceError`` or ``RPCError`` for the caller.
   func respond(
-    to route: Route, _ request: [UInt8], authorization: String?, _ call: CallContext
+    to route: Route, _ request: [UInt8], _ admission: Admission, authorization: String?, _ call: CallContext
   ) async throws -> [UInt8] {
-    let deadline = min(call.deadline, .after(Self.timeLimit))
-    guard route.needsSession else { return try await signIn(request, call, deadline).serialized() }
-    let agent = try await sessions.agent(authorization: authorization, deadline: deadline)
-    var options = call.onward()
-    options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
-    options.speak(for: agent)
-    guard let channel = backends.channel(to: route.backend) else {
-      switch route.method {
-      case "SignOut":
-        try await sessions.close(authorization: authorization, deadline: deadline)
-        return []
-      default:
-        return try await me(agent, options).serialized()
-      }
+    guard let caller = admission.caller else {
+      return try await signIn(request, call, admission.deadline).serialized()
     }
+    var options = call.onward()
+    options.deadline = admission.deadline.shortened(by: CallContext.timeKeptPerHop)
+    options.speak(for: caller.agent)
+    guard let channel = backends.channel(to: route.backend) else {
+      return try await own(route, request, caller, authorization: authorization, options, call)
+    }
+    guard route.isAdministrative else { return try await pass(request, to: route, over: channel, options) }
+    let outcome: Result<[UInt8], any Error>
+    do {
+      outcome = .success(try await pass(request, to: route, over: channel, options))
+    } catch {
+      outcome = .failure(error)
+    }
+    await recordAct(route, request, outcome, caller, call)
+    return try outcome.get()
+  }
+
+  private func pass(
+    _ request: [UInt8], to route: Route, over channel: any RPCTransport, _ options: CallOptions
+  ) async throws -> [UInt8] {
     do {
       return try await channel.unary(route.daemonPath, request, options).message
     } catch let error as RPCError {
-      throw Self.outward(error)
+      throw Self.outward(error, route.backend)
     }
   }
 
-  private func signIn(_ bytes: [UInt8], _ call: CallContext, _ deadline: Deadline) async throws -> Session {
-    let request: SignInRequest
-    do {
-      request = try SignInRequest(serialized: bytes)
-    } catch {
-      throw ServiceError(.requestInvalid, "the message cannot be read: \(error)")
-    }
-    var check = RequestCheck()
-    check.require((3...254).contains(request.email.utf8.count), "email", "must be an e-mail address")
-    check.require((1...1024).contains(request.password.utf8.count), "password", "must have 1 to 1,024 bytes")
-    try check.done()
-    let peer = EdgeProof.clientAddress(
+  /// The address that a call came from, as the edge tells it.
+  static func address(of call: CallContext) -> String {
+    EdgeProof.clientAddress(
       peer: call.peer, process: call.certificate?.process, forwardedFor: call.metadata["x-forwarded-for"])
-    try await throttle.admit(email: request.email, from: peer, deadline: deadline)
-    var options = call.onward()
-    options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
-    let credential = VerifyCredentialRequest(email: request.email, password: request.password)
-    let agent: Agent
-    do {
-      agent = try await backends.assignmentClient.verifyCredential(credential, options)
-    } catch let error as RPCError {
-      if ServiceError(error).reason == .signInFailed {
-        try await throttle.failed(email: request.email, from: peer, deadline: deadline)
-      }
-      throw Self.outward(error)
-    }
-    guard let id = agent.name.split(separator: "/").last.flatMap({ Int64($0) }) else { throw ServiceError(.internal) }
-    try await throttle.succeeded(email: request.email, deadline: deadline)
-    let session = try await sessions.open(for: AgentID(id), deadline: deadline)
-    let expireTime = Timestamp(seconds: session.expireTime.seconds, nanos: session.expireTime.nanoseconds)
-    return Session(token: session.token, expireTime: expireTime, agent: agent)
   }
 
-  private func me(_ agent: AgentID, _ options: CallOptions) async throws -> Agent {
-    do {
-      return try await backends.assignmentClient.getAgent(GetAgentRequest(name: "agents/\(agent)"), options)
-    } catch let error as RPCError {
-      throw Self.outward(error)
-    }
-  }
-
-  /// A daemon that does not know the gateway is a fault of the installation, not of the caller's credentials.
-  static func outward(_ error: RPCError) -> any Error {
-    let meaning = ServiceError(error)
+  /// A daemon that does not know the gateway is a fault of the installation, not of the caller's credentials; one that
+  /// does not answer is named.
+  static func outward(_ error: RPCError, _ backend: Backend) -> any Error {
+    let meaning = ServiceError(error, from: backend.rawValue)
     switch meaning.reason {
     case .credentialMissing, .callerNotAllowed: return ServiceError.internal(error)
     default: return meaning
     }
+  }
+}
+
+/// How much may be asked of a gateway.
+package struct GatewayLimits: Sendable {
+  let credential: Budgets
+  let address: Budgets
+
+  /// - Parameters:
+  ///   - credentialPerSecond: calls a second with one session or key; 0: any number.
+  ///   - addressPerSecond: calls a second from one address; 0: any number.
+  package init(credentialPerSecond: Int, addressPerSecond: Int) {
+    credential = Budgets(perSecond: credentialPerSecond)
+    address = Budgets(perSecond: addressPerSecond)
   }
 }

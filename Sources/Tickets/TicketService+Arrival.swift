@@ -79,7 +79,7 @@ extension TicketService {
       answer = try await masking.sealMasks(
         SealMasksRequest(parent: ticket.description, originals: originals), call.onward())
     } catch let error as RPCError {
-      throw ServiceError(error)
+      throw ServiceError(error, from: "masking")
     }
     guard answer.masks.count == originals.count else { throw ServiceError(.backendUnavailable) }
     let spans = texts.flatMap { text in text.masked.pieces.map { (text, $0.asterisks) } }

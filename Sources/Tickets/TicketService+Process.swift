@@ -125,7 +125,7 @@ extension TicketService {
       return try await mail.prepareAnswer(
         PrepareAnswerRequest(ticket: ticket.description, act: act, text: text), options)
     } catch let error as RPCError {
-      throw ServiceError(error)
+      throw ServiceError(error, from: "mail")
     }
   }
 }

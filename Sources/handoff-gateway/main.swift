@@ -7,8 +7,8 @@ import ServiceKit
 let description = ServiceDescription(
   "gateway", summary: "Serves the public ticket API, as gRPC and as JSON, and signs agents in.", port: 7100,
   keys: CommonKeys.database + [
-    GatewayKeys.sessionLifetime, CommonKeys.ticketsAddress, CommonKeys.assignmentAddress,
-    CommonKeys.mailAddress, CommonKeys.maskingAddress,
+    GatewayKeys.sessionLifetime, GatewayKeys.crossOrigins, GatewayKeys.credentialCalls, GatewayKeys.addressCalls,
+    CommonKeys.ticketsAddress, CommonKeys.assignmentAddress, CommonKeys.mailAddress, CommonKeys.maskingAddress,
   ],
   rules: [CommonKeys.databaseRule])
 
@@ -22,7 +22,12 @@ await runService(description) { process in
     assignment: process.channel(to: "assignment", at: config[CommonKeys.assignmentAddress]),
     mail: process.channel(to: "mail", at: config[CommonKeys.mailAddress]),
     masking: process.channel(to: "masking", at: config[CommonKeys.maskingAddress]))
-  let gateway = GatewayService(backends: backends, sessions: sessions, pool: pool)
+  let audit = AuditLog(pool: pool) { entry, error in
+    process.log.error("audit.not_stored", entry.fields(error))
+  }
+  let limits = GatewayLimits(
+    credentialPerSecond: config[GatewayKeys.credentialCalls], addressPerSecond: config[GatewayKeys.addressCalls])
+  let gateway = GatewayService(backends: backends, sessions: sessions, pool: pool, audit: audit, limits: limits)
   let cleaning = sessions.removeExpiredRegularly(on: process.group.next()) { error in
     process.log.warning("sessions.cleaning_failed", ["cause": .string(String(describing: error))])
   }
@@ -37,7 +42,9 @@ await runService(description) { process in
     cleaning.cancel()
     watching.cancel()
   }
-  var parts = ServiceParts(gateway.rpcServices, interceptors: [], http: try HTTPGateway(gateway))
+  let http = try HTTPGateway(gateway, crossOrigin: config[GatewayKeys.crossOrigins])
+  process.onShutdown("reference") { http.shutDown() }
+  var parts = ServiceParts(gateway.rpcServices, interceptors: [], http: http)
   parts.limits.httpBodyBytesMax = HTTPGateway.bodyBytesMax
   return parts
 }

@@ -1,6 +1,6 @@
 /// What the command line asks for, as protoc hands it over: `parts=messages,registry=HandoffAPI,…`.
 struct Options {
-  /// Which files are written: `messages`, `services` and `registry`, joined by `+`.
+  /// Which files are written: `messages`, `services`, `registry` and `comments`, joined by `+`.
   var parts: Set<Substring> = ["messages"]
   /// The module of Google's messages, unless they are generated in the same module.
   var wellKnownModule: String?
@@ -65,6 +65,11 @@ struct Generator {
       var writer = header("the proto files", imports: ["package import Protobuf"] + wellKnown)
       try RegistryWriter(options.registry, files, types).write(&writer)
       outputs.append(Output(name: "\(options.registry).swift", content: writer.text))
+    }
+    if options.parts.contains("comments") {
+      var writer = header("the proto files", imports: [])
+      CommentWriter(options.registry, files.filter { names.contains($0.name) }).write(&writer)
+      outputs.append(Output(name: "\(options.registry)Comments.swift", content: writer.text))
     }
     return outputs
   }

@@ -15,12 +15,15 @@ package final class TestCluster: Sendable {
   private static let counter = Mutex(0)
   private static let first = Mutex<Task<TestCluster, any Error>?>(nil)
 
+  /// The origin whose web pages may call the shared cluster.
+  package static let origin = "https://desk.example.com"
+
   /// The cluster that most tests share, started by the first of them: with a spool for mails.
   package static func shared() async throws -> TestCluster {
     let task = first.withLock { task in
       if let task { return task }
       let made = Task {
-        let cluster = try TestCluster()
+        let cluster = try TestCluster(environment: ["HANDOFF_CORS_ORIGINS": origin])
         _ = try await cluster.up()
         return cluster
       }

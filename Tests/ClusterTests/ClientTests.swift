@@ -175,6 +175,19 @@ extension ClusterTests {
       try await PythonClient.expect("leak_scan", try await .shared(), rows: 8)
     }
 
+    @Test("the HTTP face is exact about JSON, versions, repeats, pages, compression, origins and hostile requests")
+    func httpFace() async throws {
+      let cluster = try await TestCluster.shared()
+      let before = cluster.processes
+      try await PythonClient.expect("http_face", cluster, rows: 15)
+      #expect(cluster.processes == before)
+    }
+
+    @Test("pages sign in with cookies, programs call with keys, and the audit log tells of both")
+    func access() async throws {
+      try await PythonClient.expect("access", try await .shared(), rows: 5)
+    }
+
     @Test("bad input is told clearly and the same over gRPC and JSON; nothing is written, and no process dies")
     func badInput() async throws {
       let cluster = try await TestCluster.shared()

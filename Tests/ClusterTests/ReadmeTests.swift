@@ -45,6 +45,22 @@ extension ClusterTests {
       }
     }
 
+    @Test(
+      "the first steps with the API work in every language",
+      arguments: [
+        ("curl", "sh", "bash -euo pipefail -c \"$block\""), ("urllib", "python", ".venv/bin/python -c \"$block\""),
+        ("foundation", "swift", "echo \"$block\" >steps.swift; swiftc -o steps steps.swift; ./steps"),
+        ("handoff", "sh", "bash -euo pipefail -c \"$block\""),
+      ])
+    func firstSteps(name: String, language: String, command: String) async throws {
+      let place = try Checkout(of: try await .shared())
+      defer { place.remove() }
+      let block = try Self.block(name, language, in: "docs/api.md").replacing("'", with: "'\\''")
+      let ended = try await bash("block='\(block)'\n\(command)", in: place.path)
+      #expect(ended.code == 0, "\(ended.output)")
+      #expect(ended.output.contains(name == "handoff" ? "Signed out." : "services/care/tickets/"), "\(ended.output)")
+    }
+
     @discardableResult
     private static func run(_ block: String, in place: Checkout) async throws -> Ended {
       let ended = try await bash(try self.block(block), in: place.path)
@@ -52,11 +68,11 @@ extension ClusterTests {
       return ended
     }
 
-    /// The shell block below the comment `<!-- tested: name -->`.
-    static func block(_ name: String) throws -> String {
-      let text = try String(contentsOfFile: "\(Place.project)/README.md", encoding: .utf8)
-      let parts = text.components(separatedBy: "<!-- tested: \(name) -->\n```sh\n")
-      let end = try #require(parts.count == 2 ? parts[1].range(of: "\n```\n") : nil, "README.md has no block \(name)")
+    /// The block below the comment `<!-- tested: name -->`.
+    static func block(_ name: String, _ language: String = "sh", in file: String = "README.md") throws -> String {
+      let text = try String(contentsOfFile: "\(Place.project)/\(file)", encoding: .utf8)
+      let parts = text.components(separatedBy: "<!-- tested: \(name) -->\n```\(language)\n")
+      let end = try #require(parts.count == 2 ? parts[1].range(of: "\n```\n") : nil, "\(file) has no block \(name)")
       return String(parts[1][..<end.lowerBound])
     }
   }

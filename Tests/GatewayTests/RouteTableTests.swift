@@ -7,7 +7,7 @@ struct RouteTableTests {
     guard let path = RequestPath(Substring(path)) else { return "bad path" }
     switch try RouteTable().match(verb, path) {
     case .route(let route, let field, let value): return "\(route.method) \(field ?? "-")=\(value)"
-    case .verbNotAllowed(let allowed): return "allowed: " + allowed.map(\.rawValue).joined(separator: ", ")
+    case .verbNotAllowed(let allowed): return "allowed: " + allowed.map(\.verb.rawValue).joined(separator: ", ")
     case .notFound: return "not found"
     }
   }
@@ -42,6 +42,22 @@ struct RouteTableTests {
     ])
   func paths(verb: String, path: String, expected: String) throws {
     #expect(try answer(verb, path) == expected)
+  }
+
+  @Test(
+    "a path that is not there is answered with those that differ from it by a slip",
+    arguments: [
+      ("/v1/services/care/ticket", "GET /v1/services/*/tickets, POST /v1/services/*/tickets"),
+      ("/v1/service", "GET /v1/services"),
+      ("/v1/services/care/tickets/42:kep", "POST /v1/services/*/tickets/*:keep"),
+      ("/v1/services/care/ticket/42:keep", "POST /v1/services/*/tickets/*:keep"),
+      ("/v1/services/care/dropTickets", ""),
+      ("/v1/servces/care/tickts/1", ""),
+      ("/", ""),
+    ])
+  func near(path: String, expected: String) throws {
+    let path = try #require(RequestPath(Substring(path)))
+    #expect(try RouteTable().near(path).joined(separator: ", ") == expected)
   }
 
   @Test("every template of the table can be read, and no two routes share verb and path")

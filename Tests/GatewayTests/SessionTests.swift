@@ -31,7 +31,7 @@ struct SessionTests {
     ]
     for (authorization, expected) in rows {
       let found = await reason {
-        _ = try await sessions.agent(authorization: authorization, deadline: desk.deadline)
+        _ = try await sessions.caller(authorization: authorization, deadline: desk.deadline)
       }
       #expect(found == expected, "\(authorization ?? "none")")
     }
@@ -48,7 +48,7 @@ struct SessionTests {
       """, deadline: desk.deadline)
     try await sessions.removeExpired(deadline: desk.deadline)
     #expect(try await desk.number("SELECT count(*) FROM session") == 1)
-    #expect(try await sessions.agent(authorization: "bearer open", deadline: desk.deadline) == Desk.kim)
+    #expect(try await sessions.caller(authorization: "bearer open", deadline: desk.deadline).agent == Desk.kim)
   }
 
   @Test("of many calls of a session at once one asks the database")
@@ -63,7 +63,7 @@ struct SessionTests {
     let began = MonotonicTime.current
     try await withThrowingTaskGroup(of: AgentID.self) { group in
       for _ in 0..<50 {
-        group.addTask { try await sessions.agent(authorization: "Bearer  many", deadline: desk.deadline) }
+        group.addTask { try await sessions.caller(authorization: "Bearer  many", deadline: desk.deadline).agent }
       }
       for try await agent in group { #expect(agent == Desk.kim) }
     }
@@ -80,7 +80,7 @@ struct SessionTests {
       "INSERT INTO session (token_hash, agent_id, expire_time) VALUES (sha256('t'), 1, now() + interval '1 hour')",
       deadline: desk.deadline)
     _ = try await desk.database.pool.query("UPDATE agent SET is_active = false WHERE id = 1", deadline: desk.deadline)
-    let found = await reason { _ = try await sessions.agent(authorization: "Bearer t", deadline: desk.deadline) }
+    let found = await reason { _ = try await sessions.caller(authorization: "Bearer t", deadline: desk.deadline) }
     #expect(found == .sessionExpired)
   }
 
@@ -90,7 +90,7 @@ struct SessionTests {
     let pool = PostgresPool(desk.database.configuration, group: TestLoops.group)
     let sessions = Sessions(pool: pool, lifetime: .seconds(60))
     await pool.close()
-    let found = await reason { _ = try await sessions.agent(authorization: "Bearer t", deadline: desk.deadline) }
+    let found = await reason { _ = try await sessions.caller(authorization: "Bearer t", deadline: desk.deadline) }
     #expect(found == .databaseUnavailable)
   }
 }

@@ -8,37 +8,89 @@ import ServiceKit
 struct SessionStore: Sendable {
   let pool: PostgresPool
 
-  /// Stores a new session and returns when it ends, by PostgreSQL's clock.
-  func insert(tokenHash: [UInt8], agent: AgentID, lifetime: Duration, deadline: Deadline) async throws -> Instant {
-    let rows = try await query(
-      """
-      INSERT INTO session (token_hash, agent_id, expire_time)
-      VALUES (\(tokenHash), \(agent.rawValue), now() + \(lifetime.components.seconds) * interval '1 second')
-      RETURNING expire_time
-      """, deadline: deadline)
-    guard let row = rows.first else { throw ServiceError(.databaseUnavailable) }
-    return try row.instant(0)
+  /// A session that was just opened.
+  struct Opened: Sendable {
+    let id: Int64
+    /// By PostgreSQL's clock.
+    let expireTime: Instant
   }
 
-  /// The agent of a session that has not ended, whose agent is active and has had no other password since.
-  func agent(tokenHash: [UInt8], deadline: Deadline) async throws -> AgentID? {
+  private static let clientCharactersMax = 200
+  private static let addressCharactersMax = 64
+
+  /// Stores a new session.
+  func insert(
+    tokenHash: [UInt8], agent: AgentID, client: String, address: String, lifetime: Duration, deadline: Deadline
+  ) async throws -> Opened {
+    // PostgreSQL counts code points, and takes no NUL.
+    let client = String(
+      String.UnicodeScalarView(
+        client.unicodeScalars.filter { $0.value >= 0x20 }
+          .prefix(Self.clientCharactersMax)))
+    let address = String(String.UnicodeScalarView(address.unicodeScalars.prefix(Self.addressCharactersMax)))
+    let rows = try await query(
+      """
+      INSERT INTO session (token_hash, agent_id, client, address, expire_time)
+      VALUES (\(tokenHash), \(agent.rawValue), \(client), \(address),
+        now() + \(lifetime.components.seconds) * interval '1 second')
+      RETURNING id, expire_time
+      """, deadline: deadline)
+    guard let row = rows.first else { throw ServiceError(.databaseUnavailable) }
+    return Opened(id: try row.int64(0), expireTime: try row.instant(1))
+  }
+
+  /// Who calls with a session that has not ended, whose agent is active and has had no other password since.
+  func session(tokenHash: [UInt8], deadline: Deadline) async throws -> GatewayCaller? {
     let rows = try await lookUp(
       """
-      SELECT session.agent_id FROM session JOIN agent ON agent.id = session.agent_id
+      SELECT session.agent_id, session.id FROM session JOIN agent ON agent.id = session.agent_id
       WHERE session.token_hash = \(tokenHash) AND session.expire_time > now() AND agent.is_active
         AND (agent.password_time IS NULL OR agent.password_time <= session.create_time)
       """, deadline: deadline)
-    return try rows.first.map { AgentID(try $0.int64(0)) }
+    return try rows.first.map {
+      GatewayCaller(agent: AgentID(try $0.int64(0)), credential: .session(try $0.int64(1)))
+    }
   }
 
-  /// Those of some sessions that have not ended, as ``agent(tokenHash:deadline:)`` has it.
+  /// Who calls with a key that has not ended, whose agent is active; notes the use, to the minute.
+  func key(tokenHash: [UInt8], deadline: Deadline) async throws -> GatewayCaller? {
+    let rows = try await query(
+      """
+      WITH found AS (
+        SELECT api_key.id, api_key.agent_id, api_key.scopes FROM api_key JOIN agent ON agent.id = api_key.agent_id
+        WHERE api_key.token_hash = \(tokenHash) AND agent.is_active
+          AND (api_key.expire_time IS NULL OR api_key.expire_time > now())
+      ), used AS (
+        UPDATE api_key SET last_use_time = now() FROM found
+        WHERE api_key.id = found.id
+          AND (api_key.last_use_time IS NULL OR api_key.last_use_time < now() - interval '1 minute')
+      )
+      SELECT found.agent_id, found.id, found.scopes FROM found
+      """, deadline: deadline)
+    return try rows.first.map { row in
+      let scopes: [String] = try row.value(2)
+      return GatewayCaller(
+        agent: AgentID(try row.int64(0)),
+        credential: .key(try row.int64(1), scopes: Set(scopes.compactMap(Scope.init(rawValue:)))))
+    }
+  }
+
+  /// Those of some sessions and keys that have not ended, as ``session(tokenHash:deadline:)`` and
+  /// ``key(tokenHash:deadline:)`` have it.
   func open(of tokenHashes: [[UInt8]], deadline: Deadline) async throws -> Set<[UInt8]> {
     let rows = try await query(
       """
-      SELECT session.token_hash FROM unnest(\(tokenHashes.map { Hex.encode($0) })) AS asked (hash)
-      JOIN session ON session.token_hash = decode(asked.hash, 'hex') JOIN agent ON agent.id = session.agent_id
+      WITH asked AS (
+        SELECT decode(hash, 'hex') AS hash FROM unnest(\(tokenHashes.map { Hex.encode($0) })) AS given (hash)
+      )
+      SELECT session.token_hash FROM asked JOIN session ON session.token_hash = asked.hash
+        JOIN agent ON agent.id = session.agent_id
       WHERE session.expire_time > now() AND agent.is_active
         AND (agent.password_time IS NULL OR agent.password_time <= session.create_time)
+      UNION ALL
+      SELECT api_key.token_hash FROM asked JOIN api_key ON api_key.token_hash = asked.hash
+        JOIN agent ON agent.id = api_key.agent_id
+      WHERE agent.is_active AND (api_key.expire_time IS NULL OR api_key.expire_time > now())
       """, deadline: deadline)
     return Set(try rows.map { try $0.value(0) as [UInt8] })
   }
@@ -48,7 +100,8 @@ struct SessionStore: Sendable {
     try await query("DELETE FROM session WHERE token_hash = \(tokenHash)", deadline: deadline).affected > 0
   }
 
-  /// Removes sessions that have ended and throttles that have passed; a bounded number, so call it again later.
+  /// Removes sessions and keys that have ended, throttles that have passed and audit events that are a year old; a
+  /// bounded number, so call it again later.
   func deleteExpired(windowSeconds: Int64, deadline: Deadline) async throws {
     _ = try await query(
       """
@@ -60,6 +113,17 @@ struct SessionStore: Sendable {
       DELETE FROM sign_in_throttle WHERE subject_hash IN (
         SELECT subject_hash FROM sign_in_throttle
         WHERE window_time <= now() - \(windowSeconds) * interval '1 second' LIMIT 1000)
+      """, deadline: deadline)
+    // An ended key stays listed for a while: its owner may wonder why a program stopped.
+    _ = try await query(
+      """
+      DELETE FROM api_key WHERE id IN (
+        SELECT id FROM api_key WHERE expire_time <= now() - interval '30 days' LIMIT 1000)
+      """, deadline: deadline)
+    _ = try await query(
+      """
+      DELETE FROM audit_event WHERE (organization_id, id) IN (
+        SELECT organization_id, id FROM audit_event WHERE create_time <= now() - interval '1 year' LIMIT 1000)
       """, deadline: deadline)
   }
 
@@ -103,7 +167,7 @@ struct SessionStore: Sendable {
     }
   }
 
-  private func query(_ query: Query, deadline: Deadline) async throws -> Rows {
+  func query(_ query: Query, deadline: Deadline) async throws -> Rows {
     do {
       return try await pool.query(query, deadline: deadline)
     } catch let error as PostgresError {

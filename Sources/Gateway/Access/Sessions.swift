@@ -1,20 +1,23 @@
 import Crypto
 package import EventLoop
 package import Postgres
-package import ServiceKit
+import ServiceKit
 
-/// Who is signed in.
+/// Who calls: sessions of people who are signed in, and keys of programs.
 ///
-/// A session's token is 32 random bytes; the database has only its hash. A token that was good is believed for
-/// ``beliefDuration`` without asking again, so signing out or deactivating an agent is effective within a second.
+/// A token is 32 random bytes, that of a key behind ``keyPrefix``; the database has only its hash. A token that was
+/// good is believed for ``beliefDuration`` without asking again, so signing out, ending a key or deactivating an agent
+/// is effective within a second.
 package final class Sessions: Sendable {
   /// How long a token is believed without asking the database.
   package static let beliefDuration: Duration = .milliseconds(800)
   private static let beliefsMax = 10_000
+  /// How tokens of keys begin, so that one that was published by mistake is recognized.
+  static let keyPrefix = "hk_"
 
   private let store: SessionStore
   private let lifetime: Duration
-  private let beliefs = ExpiringCache<String, AgentID>(
+  private let beliefs = ExpiringCache<String, GatewayCaller>(
     lifetime: beliefDuration, entriesMax: beliefsMax, clock: { EventLoop.current?.now ?? MonotonicTime.current })
 
   /// Creates the sessions of a gateway.
@@ -26,23 +29,33 @@ package final class Sessions: Sendable {
   }
 
   /// Opens a session for an agent.
-  func open(for agent: AgentID, deadline: Deadline) async throws -> (token: String, expireTime: Instant) {
+  ///
+  /// - Parameters:
+  ///   - client: what the client calls itself; cut at 200 characters.
+  ///   - address: where it is.
+  func open(
+    for agent: AgentID, client: String, address: String, deadline: Deadline
+  ) async throws -> (token: String, opened: SessionStore.Opened) {
     let token = Base64URL.encode(SecureRandom.bytes(32))
-    let expireTime = try await store.insert(
-      tokenHash: SHA256.hash(token), agent: agent, lifetime: lifetime, deadline: deadline)
-    return (token, expireTime)
+    let opened = try await store.insert(
+      tokenHash: SHA256.hash(token), agent: agent, client: client, address: address, lifetime: lifetime,
+      deadline: deadline)
+    return (token, opened)
   }
 
-  /// The agent of the session that a call's `authorization` field names.
+  /// Who calls, by the session or the key that a call's `authorization` field names.
   ///
-  /// - Throws: CREDENTIAL_MISSING without the field, SESSION_EXPIRED when it names no session that is open.
-  package func agent(authorization: String?, deadline: Deadline) async throws -> AgentID {
+  /// - Throws: CREDENTIAL_MISSING without the field, SESSION_EXPIRED when it names nothing that is open.
+  package func caller(authorization: String?, deadline: Deadline) async throws -> GatewayCaller {
     let token = try Self.token(authorization)
     return try await beliefs.value(token) {
-      guard let agent = try await store.agent(tokenHash: SHA256.hash(token), deadline: deadline) else {
-        throw ServiceError(.sessionExpired)
-      }
-      return agent
+      let hash = SHA256.hash(token)
+      let caller =
+        token.hasPrefix(Self.keyPrefix)
+        ? try await store.key(tokenHash: hash, deadline: deadline)
+        : try await store.session(tokenHash: hash, deadline: deadline)
+      guard let caller else { throw ServiceError(.sessionExpired) }
+      return caller
     }
   }
 
@@ -53,7 +66,7 @@ package final class Sessions: Sendable {
     SHA256.hash(try token(authorization))
   }
 
-  /// Ends the session that a call's `authorization` field names. Throws as ``agent(authorization:deadline:)``.
+  /// Ends the session that a call's `authorization` field names. Throws as ``caller(authorization:deadline:)``.
   func close(authorization: String?, deadline: Deadline) async throws {
     let token = try Self.token(authorization)
     beliefs.forget(token)

@@ -13,28 +13,28 @@ extension HTTPGateway {
   /// What goes wrong before the first message is told with an HTTP status; afterwards with an event `problem`, which is
   /// the last one.
   func watch(
-    _ route: Route, _ request: HTTPRequest, _ message: [UInt8], _ method: MethodDescriptor,
-    _ writer: HTTPResponseWriter, _ call: CallContext
+    _ found: Found, _ message: [UInt8], _ admission: GatewayService.Admission, authorization: String?,
+    _ exchange: HTTPExchange
   ) async throws {
     let hasBegun = Atomic(false)
     do {
       try await service.watch(
-        route, message, authorization: request.header("authorization"), deadline: .never, call
+        found.route, message, admission, authorization: authorization, deadline: .never, exchange.call
       ) { bytes in
         if !hasBegun.exchange(true, ordering: .relaxed) {
-          await writer.begin(status: 200, headers: Self.eventStreamHeaders + [("x-request-id", call.requestID)])
-          await writer.liftTimeLimit()
+          await exchange.begin(status: 200, headers: Self.eventStreamHeaders)
+          await exchange.liftTimeLimit()
           // What an EventSource waits before it comes again, in milliseconds.
-          try await writer.write(Array("retry: 2000\n\n".utf8))
+          try await exchange.write(Array("retry: 2000\n\n".utf8))
         }
-        try await writer.write(try Self.serverSentEvent(bytes, method))
+        try await exchange.write(try Self.serverSentEvent(bytes, found.method))
       }
     } catch {
       guard hasBegun.load(ordering: .relaxed) else { throw error }
-      let problem = Problem(error, requestID: call.requestID)
-      try? await writer.write(Array("event: problem\ndata: ".utf8) + problem.body + Array("\n\n".utf8))
+      let problem = Problem(error, requestID: exchange.call.requestID)
+      try? await exchange.write(Array("event: problem\ndata: ".utf8) + problem.body + Array("\n\n".utf8))
     }
-    await writer.end()
+    await exchange.end()
   }
 
   private static let eventStreamHeaders: [(name: String, value: String)] = [

@@ -8,15 +8,22 @@ import ServiceKit
 ///
 /// Errors are `application/problem+json` (RFC 9457). Nothing here knows a message by its type.
 package struct HTTPGateway: HTTPHandler {
+  /// Largest body of a request that is JSON, expanded.
+  static let jsonBytesMax = 1 << 20
+
   let service: GatewayService
   private let routes: RouteTable
   private let methods: [String: MethodDescriptor]
+  private let crossOrigin: CrossOriginPolicy
+  private let reference = Reference()
 
   /// Creates the handler.
   ///
+  /// - Parameter crossOrigin: which pages of other origins may call.
   /// - Throws: when a row of the route table is malformed or names no method, which a test of the table shows.
-  package init(_ service: GatewayService) throws {
+  package init(_ service: GatewayService, crossOrigin: CrossOriginPolicy) throws {
     self.service = service
+    self.crossOrigin = crossOrigin
     routes = try RouteTable()
     var methods: [String: MethodDescriptor] = [:]
     for service in HandoffAPI.services where service.fullName.hasPrefix("handoff.gateway.") {
@@ -28,16 +35,13 @@ package struct HTTPGateway: HTTPHandler {
 
   /// Answers one request.
   package func respond(to request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext) async {
+    let exchange = HTTPExchange(request, writer, call, crossOrigin)
     do {
-      guard let body = try await answer(request, writer, call) else { return }
-      await writer.respond(
-        status: 200,
-        headers: [
-          ("content-type", "application/json"), ("cache-control", "no-store"), ("x-request-id", call.requestID),
-        ], body: body)
+      if let answer = try await answer(exchange) { await exchange.respond(answer) }
     } catch {
-      let problem = Problem(error, requestID: call.requestID)
-      await writer.respond(status: problem.status, headers: problem.headers, body: problem.body)
+      let isConditional = request.header("if-match") != nil
+      let problem = Problem(error, requestID: call.requestID, isConditional: isConditional)
+      await exchange.respond(HTTPAnswer(status: problem.status, headers: problem.headers, body: problem.body))
     }
   }
 
@@ -50,75 +54,167 @@ package struct HTTPGateway: HTTPHandler {
       default: .tooManyRequests
       }
     let problem = Problem(ServiceError(reason), requestID: call.requestID)
-    return HTTPRefusal(headers: problem.headers, body: problem.body)
+    return HTTPRefusal(headers: HTTPExchange.commonFields(call, crossOrigin) + problem.headers, body: problem.body)
   }
 
-  /// The JSON of an answer; nil when it has been sent as a file or a stream.
-  private func answer(
-    _ request: HTTPRequest, _ writer: HTTPResponseWriter, _ call: CallContext
-  ) async throws -> [UInt8]? {
+  /// A request that has found its method.
+  struct Found {
+    let route: Route
+    let method: MethodDescriptor
+    let path: RequestPath
+    /// The parameters of its query, in order.
+    let query: [(name: String, value: String)]
+    /// The field that takes a resource name from the path, and that name.
+    let field: String?
+    let value: String
+  }
+
+  /// The answer; nil when it has been sent as a file or a stream.
+  private func answer(_ exchange: HTTPExchange) async throws -> HTTPAnswer? {
+    let request = exchange.request
     let parts = request.path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     guard let path = parts.first.flatMap(RequestPath.init) else {
       throw ServiceError(.resourceNotFound, "The path cannot be read; check its percent escapes.")
     }
-    switch routes.match(request.method, path) {
+    if let document = parts.first.map(String.init), Reference.paths.contains(document) {
+      return try await self.document(document, exchange)
+    }
+    switch routes.match(request.method == "HEAD" ? "GET" : request.method, path) {
     case .notFound:
-      throw ServiceError(.methodNotFound, "There is nothing at this path; the paths are in the API's reference.")
+      throw ServiceError(.methodNotFound, notFound(path))
+    case .verbNotAllowed(let allowed) where request.method == "OPTIONS":
+      return options(allowed, exchange)
     case .verbNotAllowed(let allowed):
-      throw VerbNotAllowed(allowed: allowed)
+      throw VerbNotAllowed(routes: allowed)
+    case .route(let route, _, _) where request.method == "HEAD" && route.shape != .unary:
+      throw VerbNotAllowed(routes: [route])
     case .route(let route, let field, let value):
       guard let method = methods[route.method] else { throw ServiceError(.internal) }
-      let query: Substring = parts.count > 1 ? parts[1] : ""
-      if route.shape == .download {
-        try await download(route, request, name: value, writer, call)
-        return nil
+      guard let query = QueryString.pairs(parts.count > 1 ? parts[1] : "") else {
+        throw ServiceError.invalid("query", "cannot be read; check its percent escapes (at most 100 parameters)")
       }
-      if route.shape == .upload {
-        let made = try await upload(route, request, parent: value, query: query, call)
-        return MessageWriter.json(try DynamicMessage(serialized: made, as: method.output, in: Arena()))
-      }
-      guard request.body.count <= Self.jsonBytesMax else { throw ServiceError(.bodyTooLarge) }
-      let arena = Arena()
-      let message = DynamicMessage(method.input, in: arena)
-      try fill(message, route, request, query: query)
-      if let field { try put(value, named: field, into: message) }
-      if route.shape == .live {
-        if let id = request.header("last-event-id"), !id.isEmpty { try put(id, named: "resume_after", into: message) }
-        try await watch(route, request, message.serialized(), method, writer, call)
-        return nil
-      }
-      let response = try await service.respond(
-        to: route, message.serialized(), authorization: request.header("authorization"), call)
-      return MessageWriter.json(try DynamicMessage(serialized: response, as: method.output, in: Arena()))
+      let found = Found(route: route, method: method, path: path, query: query, field: field, value: value)
+      return try await answer(found, exchange)
     }
   }
 
-  /// Puts body and query into the request message.
-  private func fill(_ message: DynamicMessage, _ route: Route, _ request: HTTPRequest, query: Substring) throws {
-    guard let pairs = QueryString.pairs(query) else {
-      throw ServiceError.invalid("query", "cannot be read; check its percent escapes (at most 100 parameters)")
+  /// One of the documents about the API, for everybody.
+  private func document(_ path: String, _ exchange: HTTPExchange) async throws -> HTTPAnswer {
+    guard ["GET", "HEAD"].contains(exchange.request.method) else { throw VerbNotAllowed(allowed: ["GET", "HEAD"]) }
+    _ = try service.admitAddress(of: exchange.call)
+    let document = try await reference.document(at: path)
+    var headers = [("content-type", document.type), ("cache-control", "no-cache")].map { (name: $0.0, value: $0.1) }
+    if let policy = document.policy { headers.append((HTTPExchange.policyField, policy)) }
+    return HTTPAnswer(headers: headers, body: document.body, mayCompress: true, packed: document.packed)
+  }
+
+  /// Ends what the handler has of its own; blocks, so not to be called on a loop.
+  package func shutDown() { reference.shutDown() }
+
+  private func answer(_ found: Found, _ exchange: HTTPExchange) async throws -> HTTPAnswer? {
+    let credential = try SessionCookie.credential(exchange, found.route)
+    let authorization = credential.authorization
+    let admission = try await service.admit(found.route, authorization: authorization, exchange.call)
+    var answer: HTTPAnswer
+    switch found.route.shape {
+    case .download:
+      try await download(found, admission, exchange)
+      return nil
+    case .upload:
+      answer = try json(try await upload(found, admission, exchange), found)
+    case .live:
+      let message = try message(found, exchange)
+      if let id = exchange.request.header("last-event-id"), !id.isEmpty {
+        try put(id, named: "resume_after", into: message)
+      }
+      try await watch(found, message.serialized(), admission, authorization: authorization, exchange)
+      return nil
+    case .unary:
+      let message = try message(found, exchange).serialized()
+      let response = try await service.respond(
+        to: found.route, message, admission, authorization: authorization, exchange.call)
+      let (shown, fields) = try SessionCookie.answer(response, to: message, found.route, credential, exchange)
+      answer = try json(shown, found)
+      answer.headers += fields
     }
-    if !pairs.isEmpty, route.body == .whole {
-      throw ServiceError.invalid(pairs[0].name, "must stand in the body, not in the query")
+    if let budget = admission.budget { answer.headers += Self.fields(budget) }
+    return answer
+  }
+
+  /// What is left of the caller's budget.
+  private static func fields(_ budget: TokenBucket.Verdict) -> [(name: String, value: String)] {
+    [
+      ("ratelimit-limit", "\(budget.limit)"), ("ratelimit-remaining", "\(budget.remaining)"),
+      ("ratelimit-reset", "\(budget.resetSeconds)"),
+    ]
+  }
+
+  /// The JSON of an answer, with its version and the way to the next page.
+  private func json(_ response: [UInt8], _ found: Found) throws -> HTTPAnswer {
+    let message = try DynamicMessage(serialized: response, as: found.method.output, in: Arena())
+    var answer = HTTPAnswer(
+      headers: [("content-type", "application/json"), ("cache-control", "no-store")],
+      body: MessageWriter.json(message), mayCompress: found.route.backend != .gateway)
+    if let tag = RequestTerms.entityTag(of: message) { answer.headers.append(("etag", tag)) }
+    if found.route.verb == .get, let token = message.descriptor.schema.field(named: "next_page_token") {
+      let links = PageLinks.field(found.path, found.query, nextPageToken: message.string(token))
+      if let links { answer.headers.append(("link", links)) }
     }
-    for pair in pairs { try put(pair.value, named: pair.name, into: message) }
-    switch route.body {
+    return answer
+  }
+
+  private func notFound(_ path: RequestPath) -> String {
+    let near = routes.near(path)
+    return near.isEmpty
+      ? "There is nothing at this path; the paths are in the API's reference."
+      : "There is nothing at this path. Near it are: \(near.joined(separator: ", "))."
+  }
+
+  /// What may be done at a path; for a page of another origin, what it may send.
+  private func options(_ allowed: [Route], _ exchange: HTTPExchange) -> HTTPAnswer {
+    var headers = [VerbNotAllowed(routes: allowed).field]
+    if exchange.request.header("access-control-request-method") != nil {
+      headers += crossOrigin.preflight(
+        for: exchange.request.header("origin"), verbs: allowed.map(\.verb.rawValue))
+    }
+    return HTTPAnswer(status: 204, headers: headers)
+  }
+
+  /// The request message, made of path, query, header and body.
+  private func message(_ found: Found, _ exchange: HTTPExchange) throws -> DynamicMessage {
+    let message = DynamicMessage(found.method.input, in: Arena())
+    try fill(message, found, exchange)
+    if let field = found.field { try put(found.value, named: field, into: message) }
+    try RequestTerms.apply(exchange.request, to: message)
+    return message
+  }
+
+  private func fill(_ message: DynamicMessage, _ found: Found, _ exchange: HTTPExchange) throws {
+    if let pair = found.query.first, found.route.body == .whole {
+      throw ServiceError.invalid(pair.name, "must stand in the body, not in the query")
+    }
+    for pair in found.query { try put(pair.value, named: pair.name, into: message) }
+    switch found.route.body {
     case .none:
-      guard request.body.isEmpty else { throw ServiceError.invalid("body", "must be empty for this method") }
+      guard exchange.request.body.isEmpty else { throw ServiceError.invalid("body", "must be empty for this method") }
     case .whole:
-      try read(request, into: message, path: "")
+      try read(exchange, into: message, path: "")
     case .field(let name):
       guard let field = message.descriptor.schema.field(named: name) else { throw ServiceError(.internal) }
-      try read(request, into: message.putMessage(in: field), path: name)
+      try read(exchange, into: message.putMessage(in: field), path: name)
     }
   }
 
-  private func read(_ request: HTTPRequest, into message: DynamicMessage, path: String) throws {
-    if request.body.isEmpty { return }
-    let type = request.header("content-type")?.split(separator: ";").first?.lowercased() ?? ""
-    guard type == "application/json" else { throw MediaTypeNotSupported() }
+  private func read(_ exchange: HTTPExchange, into message: DynamicMessage, path: String) throws {
+    if exchange.request.body.isEmpty { return }
+    let type = exchange.request.header("content-type")?.split(separator: ";").first?.lowercased() ?? ""
+    guard type.filter({ $0 != " " }) == "application/json" else {
+      throw MediaTypeNotSupported(
+        "Send the body with content-type: application/json.", ("accept", "application/json"))
+    }
     do {
-      try MessageReader.read(try JSONParser.parse(request.body), into: message, path: path)
+      let body = try exchange.body(bytesMax: Self.jsonBytesMax)
+      try MessageReader.read(try JSONParser.parse(body), into: message, path: path)
     } catch let error as JSONSyntaxError {
       throw ServiceError.invalid("body", "is no JSON \(error)")
     } catch let error as JSONMappingError {
@@ -134,11 +230,3 @@ package struct HTTPGateway: HTTPHandler {
     }
   }
 }
-
-/// The path is right, the HTTP method is not.
-struct VerbNotAllowed: Error {
-  let allowed: [HTTPVerb]
-}
-
-/// The body is not JSON, or does not say so.
-struct MediaTypeNotSupported: Error {}

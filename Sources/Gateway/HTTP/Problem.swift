@@ -28,24 +28,33 @@ struct Problem {
   }
 
   /// Renders an error. What is no ``ServiceError`` or ``RPCError`` is told as "internal error" and nothing more.
-  init(_ error: any Error, requestID: String) {
+  ///
+  /// - Parameter isConditional: whether the request named a version by `if-match`, so that HTTP has its own status for
+  ///   a version that is not the current one.
+  init(_ error: any Error, requestID: String, isConditional: Bool = false) {
     var extra: [(name: String, value: String)] = []
     let known: ServiceError
     var status: Int?
     switch error {
     case let error as ServiceError: known = error
     case let error as VerbNotAllowed:
-      let verbs = error.allowed.map(\.rawValue).joined(separator: ", ")
-      extra = [("allow", verbs)]
+      extra = [error.field]
       status = 405
-      known = ServiceError(.methodNotFound, "This path takes \(verbs).")
-    case is MediaTypeNotSupported:
+      known = ServiceError(.methodNotFound, "This path takes \(error.field.value).")
+    case let error as MediaTypeNotSupported:
+      extra = [error.accepted]
       status = 415
-      known = ServiceError(.requestInvalid, "Send the body with content-type: application/json.")
+      known = ServiceError(.requestInvalid, error.detail)
     case let error as RPCError: known = ServiceError(error)
     case let error as any RPCErrorConvertible: known = ServiceError(error.rpcError)
     case is ProtobufError: known = ServiceError(.requestInvalid, "The message is malformed.")
     default: known = ServiceError.internal(error)
+    }
+    if isConditional, known.reason == .staleVersion {
+      status = 412
+      if let version = known.metadata["current_version"].flatMap({ Int64($0) }) {
+        extra.append(("etag", EntityTag.text(version: version)))
+      }
     }
     self.status = status ?? known.reason.entry.httpStatus
     var members = [
@@ -70,10 +79,11 @@ struct Problem {
     }
     body = JSONWriter.bytes(of: .object(members))
     if let seconds = known.metadata["retry_after_seconds"] { extra.append(("retry-after", seconds)) }
+    if let limit = known.metadata["limit"], known.reason == .tooManyRequests {
+      extra += [("ratelimit-limit", limit), ("ratelimit-remaining", "0")]
+      extra.append(("ratelimit-reset", known.metadata["retry_after_seconds"] ?? "1"))
+    }
     if self.status == 401 { extra.append(("www-authenticate", "Bearer")) }
-    headers =
-      [
-        ("content-type", "application/problem+json"), ("cache-control", "no-store"), ("x-request-id", requestID),
-      ] + extra
+    headers = [("content-type", "application/problem+json"), ("cache-control", "no-store")] + extra
   }
 }

@@ -16,4 +16,10 @@ package enum EdgeProof {
     if process == Self.process, let forwarded, !forwarded.isEmpty { return String(forwarded) }
     return peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
   }
+
+  /// Whether the client's own connection has TLS: the edge tells it of those that come through it, and the gateway
+  /// itself takes no other.
+  package static func isSecure(process: String?, forwardedProto: String?) -> Bool {
+    process != Self.process || forwardedProto == "https"
+  }
 }

@@ -68,6 +68,14 @@ package struct Route: Sendable {
   /// Path of the RPC at the daemon that serves it.
   let daemonPath: String
 
+  /// Whether a call is put on record as an act of administration.
+  package var isAdministrative: Bool { Self.administrative.contains(method) }
+  /// The scopes of which a key needs one to call it; none: it is for sessions only.
+  package var scopes: [Scope] { Self.scopes[method] ?? [] }
+
+  private static let scopes = Dictionary(uniqueKeysWithValues: all.map { ($0.method, Scope.sufficient(for: $0)) })
+  private static let administrative = Set(all.filter(Scope.isAdministrative).map(\.method))
+
   private init(
     _ method: String, _ backend: Backend, _ verb: HTTPVerb, _ path: String, body: RouteBody = .none,
     shape: RouteShape = .unary, needsSession: Bool = true
@@ -87,6 +95,12 @@ package struct Route: Sendable {
     .init("SignIn", .gateway, .post, "/v1/session:signIn", body: .whole, needsSession: false),
     .init("SignOut", .gateway, .post, "/v1/session:signOut", body: .whole),
     .init("GetMe", .gateway, .get, "/v1/me"),
+    .init("ListSessions", .gateway, .get, "/v1/sessions"),
+    .init("RevokeSession", .gateway, .post, "/v1/{name=sessions/*}:revoke", body: .whole),
+    .init("CreateApiKey", .gateway, .post, "/v1/apiKeys", body: .field("api_key")),
+    .init("ListApiKeys", .gateway, .get, "/v1/apiKeys"),
+    .init("RevokeApiKey", .gateway, .post, "/v1/{name=apiKeys/*}:revoke", body: .whole),
+    .init("ListAuditEvents", .gateway, .get, "/v1/auditEvents"),
 
     .init("CreateTicket", .tickets, .post, "/v1/{parent=services/*}/tickets", body: .whole),
     .init("GetTicket", .tickets, .get, "/v1/{name=services/*/tickets/*}"),

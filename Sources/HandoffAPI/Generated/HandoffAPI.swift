@@ -253,6 +253,19 @@ package enum HandoffAPI {
     Session.self,
     SignOutRequest.self,
     GetMeRequest.self,
+    OpenSession.self,
+    ListSessionsRequest.self,
+    ListSessionsResponse.self,
+    RevokeSessionRequest.self,
+    ApiKey.self,
+    CreateApiKeyRequest.self,
+    CreateApiKeyResponse.self,
+    ListApiKeysRequest.self,
+    ListApiKeysResponse.self,
+    RevokeApiKeyRequest.self,
+    AuditEvent.self,
+    ListAuditEventsRequest.self,
+    ListAuditEventsResponse.self,
   ]
 
   /// The services in the order of the proto files.
@@ -1248,6 +1261,54 @@ package enum HandoffAPI {
           name: "GetMe",
           input: GetMeRequest.descriptor,
           output: Agent.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListSessions",
+          input: ListSessionsRequest.descriptor,
+          output: ListSessionsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RevokeSession",
+          input: RevokeSessionRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateApiKey",
+          input: CreateApiKeyRequest.descriptor,
+          output: CreateApiKeyResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListApiKeys",
+          input: ListApiKeysRequest.descriptor,
+          output: ListApiKeysResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "RevokeApiKey",
+          input: RevokeApiKeyRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListAuditEvents",
+          input: ListAuditEventsRequest.descriptor,
+          output: ListAuditEventsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

@@ -10,14 +10,17 @@ package struct SignInRequest: Message {
   package var email: String = ""
   /// The password, at most 1,024 bytes.
   package var password: String = ""
+  /// Over HTTP, for a page in a browser: the token comes as a cookie that no script can read, and not in the answer.
+  package var cookie: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(email: String = "", password: String = "") {
+  package init(email: String = "", password: String = "", cookie: Bool = false) {
     self.email = email
     self.password = password
+    self.cookie = cookie
   }
 
   /// The type `handoff.gateway.v1.SignInRequest`.
@@ -32,6 +35,7 @@ package struct SignInRequest: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__SignInRequest.self)
     email = CFields.string(c.pointee.email)
     password = CFields.string(c.pointee.password)
+    cookie = c.pointee.cookie != 0
   }
 
   /// Writes a `Handoff__Gateway__V1__SignInRequest` into the arena.
@@ -44,27 +48,33 @@ package struct SignInRequest: Message {
     if !password.isEmpty {
       c.pointee.password = try arena.string(password, "handoff.gateway.v1.SignInRequest.password")
     }
+    c.pointee.cookie = cookie ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
 
 /// A signed-in agent.
 package struct Session: Message {
-  /// The secret to send as `authorization: Bearer <token>`. Handoff keeps only a hash of it.
+  /// The secret to send as `authorization: Bearer <token>`. Handoff keeps only a hash of it. Empty with `cookie`.
   package var token: String = ""
   /// When it ends by itself.
   package var expireTime: Timestamp?
   /// Who signed in.
   package var agent: Agent?
+  /// With `cookie`: what the page sends as `x-csrf-token` with every request but GET. Answers to a GET with the
+  /// cookie
+  /// have it as a field of that name, too.
+  package var csrfToken: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(token: String = "", expireTime: Timestamp? = nil, agent: Agent? = nil) {
+  package init(token: String = "", expireTime: Timestamp? = nil, agent: Agent? = nil, csrfToken: String = "") {
     self.token = token
     self.expireTime = expireTime
     self.agent = agent
+    self.csrfToken = csrfToken
   }
 
   /// The type `handoff.gateway.v1.Session`.
@@ -80,6 +90,7 @@ package struct Session: Message {
     token = CFields.string(c.pointee.token)
     expireTime = CFields.message(c.pointee.expire_time)
     agent = CFields.message(c.pointee.agent)
+    csrfToken = CFields.string(c.pointee.csrf_token)
   }
 
   /// Writes a `Handoff__Gateway__V1__Session` into the arena.
@@ -95,6 +106,9 @@ package struct Session: Message {
     }
     if let agent {
       c.pointee.agent = try agent.makeCMessage(arena).assumingMemoryBound(to: Handoff__Assignment__V1__Agent.self)
+    }
+    if !csrfToken.isEmpty {
+      c.pointee.csrf_token = try arena.string(csrfToken, "handoff.gateway.v1.Session.csrf_token")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -142,6 +156,795 @@ package struct GetMeRequest: Message {
   package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
     let c = arena.make(Handoff__Gateway__V1__GetMeRequest.self)
     handoff__gateway__v1__get_me_request__init(c)
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A session that is open.
+package struct OpenSession: Message {
+  /// Resource name: `sessions/{id}`.
+  package var name: String = ""
+  /// When it was opened.
+  package var createTime: Timestamp?
+  /// When it ends by itself.
+  package var expireTime: Timestamp?
+  /// What the client called itself (`user-agent`), cut at 200 characters; over gRPC empty.
+  package var client: String = ""
+  /// The address that it was opened from.
+  package var address: String = ""
+  /// Whether it is the calling one.
+  package var current: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    createTime: Timestamp? = nil,
+    expireTime: Timestamp? = nil,
+    client: String = "",
+    address: String = "",
+    current: Bool = false
+  ) {
+    self.name = name
+    self.createTime = createTime
+    self.expireTime = expireTime
+    self.client = client
+    self.address = address
+    self.current = current
+  }
+
+  /// The type `handoff.gateway.v1.OpenSession`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__OpenSession()
+    handoff__gateway__v1__open_session__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__OpenSession`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__OpenSession.self)
+    name = CFields.string(c.pointee.name)
+    createTime = CFields.message(c.pointee.create_time)
+    expireTime = CFields.message(c.pointee.expire_time)
+    client = CFields.string(c.pointee.client)
+    address = CFields.string(c.pointee.address)
+    current = c.pointee.current != 0
+  }
+
+  /// Writes a `Handoff__Gateway__V1__OpenSession` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__OpenSession.self)
+    handoff__gateway__v1__open_session__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.gateway.v1.OpenSession.name")
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if let expireTime {
+      c.pointee.expire_time = try expireTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if !client.isEmpty {
+      c.pointee.client = try arena.string(client, "handoff.gateway.v1.OpenSession.client")
+    }
+    if !address.isEmpty {
+      c.pointee.address = try arena.string(address, "handoff.gateway.v1.OpenSession.address")
+    }
+    c.pointee.current = current ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the calling agent's sessions.
+package struct ListSessionsRequest: Message {
+  /// 1 to 200; 0 = 50.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(pageSize: Int32 = 0, pageToken: String = "") {
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.gateway.v1.ListSessionsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ListSessionsRequest()
+    handoff__gateway__v1__list_sessions_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ListSessionsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ListSessionsRequest.self)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ListSessionsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ListSessionsRequest.self)
+    handoff__gateway__v1__list_sessions_request__init(c)
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.gateway.v1.ListSessionsRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A page of sessions.
+package struct ListSessionsResponse: Message {
+  /// Newest first.
+  package var sessions: [OpenSession] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(sessions: [OpenSession] = [], nextPageToken: String = "") {
+    self.sessions = sessions
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.gateway.v1.ListSessionsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ListSessionsResponse()
+    handoff__gateway__v1__list_sessions_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ListSessionsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ListSessionsResponse.self)
+    sessions = CFields.messages(c.pointee.sessions, c.pointee.n_sessions)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ListSessionsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ListSessionsResponse.self)
+    handoff__gateway__v1__list_sessions_response__init(c)
+    if !sessions.isEmpty {
+      c.pointee.n_sessions = sessions.count
+      c.pointee.sessions = try arena.messages(sessions).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Gateway__V1__OpenSession>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.gateway.v1.ListSessionsResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to end a session.
+package struct RevokeSessionRequest: Message {
+  /// `sessions/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.gateway.v1.RevokeSessionRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__RevokeSessionRequest()
+    handoff__gateway__v1__revoke_session_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__RevokeSessionRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__RevokeSessionRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__RevokeSessionRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__RevokeSessionRequest.self)
+    handoff__gateway__v1__revoke_session_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.gateway.v1.RevokeSessionRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A key with which a program calls the API as an agent.
+package struct ApiKey: Message {
+  /// Resource name: `apiKeys/{id}`.
+  package var name: String = ""
+  /// What it is for: 1 to 100 characters.
+  package var displayName: String = ""
+  /// Whom it acts as: `agents/{id}`; left out when it is made: the caller.
+  package var agent: String = ""
+  /// What it may do, such as `ticket.read`; at least one. docs/api.md has the list.
+  package var scopes: [String] = []
+  /// When it ends by itself, at most ten years ahead; left out: never.
+  package var expireTime: Timestamp?
+  /// When it was made. Set by Handoff.
+  package var createTime: Timestamp?
+  /// When it was last used, to the minute; unset: never. Set by Handoff.
+  package var lastUseTime: Timestamp?
+  /// The first characters of its token, to tell keys apart. Set by Handoff.
+  package var hint: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    displayName: String = "",
+    agent: String = "",
+    scopes: [String] = [],
+    expireTime: Timestamp? = nil,
+    createTime: Timestamp? = nil,
+    lastUseTime: Timestamp? = nil,
+    hint: String = ""
+  ) {
+    self.name = name
+    self.displayName = displayName
+    self.agent = agent
+    self.scopes = scopes
+    self.expireTime = expireTime
+    self.createTime = createTime
+    self.lastUseTime = lastUseTime
+    self.hint = hint
+  }
+
+  /// The type `handoff.gateway.v1.ApiKey`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ApiKey()
+    handoff__gateway__v1__api_key__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ApiKey`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ApiKey.self)
+    name = CFields.string(c.pointee.name)
+    displayName = CFields.string(c.pointee.display_name)
+    agent = CFields.string(c.pointee.agent)
+    scopes = CFields.strings(c.pointee.scopes, c.pointee.n_scopes)
+    expireTime = CFields.message(c.pointee.expire_time)
+    createTime = CFields.message(c.pointee.create_time)
+    lastUseTime = CFields.message(c.pointee.last_use_time)
+    hint = CFields.string(c.pointee.hint)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ApiKey` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ApiKey.self)
+    handoff__gateway__v1__api_key__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.gateway.v1.ApiKey.name")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.gateway.v1.ApiKey.display_name")
+    }
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.gateway.v1.ApiKey.agent")
+    }
+    if !scopes.isEmpty {
+      c.pointee.n_scopes = scopes.count
+      c.pointee.scopes = try arena.strings(scopes, "handoff.gateway.v1.ApiKey.scopes")
+    }
+    if let expireTime {
+      c.pointee.expire_time = try expireTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if let lastUseTime {
+      c.pointee.last_use_time = try lastUseTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if !hint.isEmpty {
+      c.pointee.hint = try arena.string(hint, "handoff.gateway.v1.ApiKey.hint")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for a key.
+package struct CreateApiKeyRequest: Message {
+  /// What it is to be: display name, agent, scopes and the end.
+  package var apiKey: ApiKey?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(apiKey: ApiKey? = nil) {
+    self.apiKey = apiKey
+  }
+
+  /// The type `handoff.gateway.v1.CreateApiKeyRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__CreateApiKeyRequest()
+    handoff__gateway__v1__create_api_key_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__CreateApiKeyRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__CreateApiKeyRequest.self)
+    apiKey = CFields.message(c.pointee.api_key)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__CreateApiKeyRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__CreateApiKeyRequest.self)
+    handoff__gateway__v1__create_api_key_request__init(c)
+    if let apiKey {
+      c.pointee.api_key = try apiKey.makeCMessage(arena).assumingMemoryBound(to: Handoff__Gateway__V1__ApiKey.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A new key.
+package struct CreateApiKeyResponse: Message {
+  /// The key.
+  package var apiKey: ApiKey?
+  /// The secret to send as `authorization: Bearer <token>`. Handoff keeps only a hash of it: it is shown this once.
+  package var token: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(apiKey: ApiKey? = nil, token: String = "") {
+    self.apiKey = apiKey
+    self.token = token
+  }
+
+  /// The type `handoff.gateway.v1.CreateApiKeyResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__CreateApiKeyResponse()
+    handoff__gateway__v1__create_api_key_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__CreateApiKeyResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__CreateApiKeyResponse.self)
+    apiKey = CFields.message(c.pointee.api_key)
+    token = CFields.string(c.pointee.token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__CreateApiKeyResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__CreateApiKeyResponse.self)
+    handoff__gateway__v1__create_api_key_response__init(c)
+    if let apiKey {
+      c.pointee.api_key = try apiKey.makeCMessage(arena).assumingMemoryBound(to: Handoff__Gateway__V1__ApiKey.self)
+    }
+    if !token.isEmpty {
+      c.pointee.token = try arena.string(token, "handoff.gateway.v1.CreateApiKeyResponse.token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for keys.
+package struct ListApiKeysRequest: Message {
+  /// `agents/{id}`; left out: the caller's own; `agents/-`: all of the organization.
+  package var agent: String = ""
+  /// 1 to 200; 0 = 50.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(agent: String = "", pageSize: Int32 = 0, pageToken: String = "") {
+    self.agent = agent
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.gateway.v1.ListApiKeysRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ListApiKeysRequest()
+    handoff__gateway__v1__list_api_keys_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ListApiKeysRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ListApiKeysRequest.self)
+    agent = CFields.string(c.pointee.agent)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ListApiKeysRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ListApiKeysRequest.self)
+    handoff__gateway__v1__list_api_keys_request__init(c)
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.gateway.v1.ListApiKeysRequest.agent")
+    }
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.gateway.v1.ListApiKeysRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A page of keys.
+package struct ListApiKeysResponse: Message {
+  /// Newest first.
+  package var apiKeys: [ApiKey] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(apiKeys: [ApiKey] = [], nextPageToken: String = "") {
+    self.apiKeys = apiKeys
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.gateway.v1.ListApiKeysResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ListApiKeysResponse()
+    handoff__gateway__v1__list_api_keys_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ListApiKeysResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ListApiKeysResponse.self)
+    apiKeys = CFields.messages(c.pointee.api_keys, c.pointee.n_api_keys)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ListApiKeysResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ListApiKeysResponse.self)
+    handoff__gateway__v1__list_api_keys_response__init(c)
+    if !apiKeys.isEmpty {
+      c.pointee.n_api_keys = apiKeys.count
+      c.pointee.api_keys = try arena.messages(apiKeys).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Gateway__V1__ApiKey>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.gateway.v1.ListApiKeysResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to end a key.
+package struct RevokeApiKeyRequest: Message {
+  /// `apiKeys/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.gateway.v1.RevokeApiKeyRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__RevokeApiKeyRequest()
+    handoff__gateway__v1__revoke_api_key_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__RevokeApiKeyRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__RevokeApiKeyRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__RevokeApiKeyRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__RevokeApiKeyRequest.self)
+    handoff__gateway__v1__revoke_api_key_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.gateway.v1.RevokeApiKeyRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Somebody signed in or tried to, or did what administrators do.
+package struct AuditEvent: Message {
+  /// What happened.
+  package struct Kind: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = Kind(rawValue: 0)
+    /// A password was right.
+    package static let signedIn = Kind(rawValue: 1)
+    /// A password of the agent was wrong.
+    package static let signInFailed = Kind(rawValue: 2)
+    /// The session was ended by its agent.
+    package static let signedOut = Kind(rawValue: 3)
+    /// A session was ended by its agent from another one.
+    package static let sessionRevoked = Kind(rawValue: 4)
+    /// A key was made.
+    package static let keyCreated = Kind(rawValue: 5)
+    /// A key was ended.
+    package static let keyRevoked = Kind(rawValue: 6)
+    /// A method was called that changes accounts or settings.
+    package static let administration = Kind(rawValue: 7)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Kind] = [
+      .unspecified,
+      .signedIn,
+      .signInFailed,
+      .signedOut,
+      .sessionRevoked,
+      .keyCreated,
+      .keyRevoked,
+      .administration,
+    ]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "KIND_UNSPECIFIED"
+      case 1: "SIGNED_IN"
+      case 2: "SIGN_IN_FAILED"
+      case 3: "SIGNED_OUT"
+      case 4: "SESSION_REVOKED"
+      case 5: "KEY_CREATED"
+      case 6: "KEY_REVOKED"
+      case 7: "ADMINISTRATION"
+      default: nil
+      }
+    }
+  }
+
+  /// Resource name: `auditEvents/{id}`.
+  package var name: String = ""
+  /// When it happened.
+  package var createTime: Timestamp?
+  /// What it was.
+  package var kind: AuditEvent.Kind = AuditEvent.Kind()
+  /// Who did it: `agents/{id}`.
+  package var agent: String = ""
+  /// By what: `sessions/{id}` or `apiKeys/{id}`; empty for a failed sign-in.
+  package var credential: String = ""
+  /// The address that it came from.
+  package var address: String = ""
+  /// For ADMINISTRATION: the method, such as `UpdateField`.
+  package var method: String = ""
+  /// What it was done to, such as `services/care/fields/3`; empty when there is nothing to name.
+  package var resource: String = ""
+  /// What came of it: `OK`, or the reason of the error.
+  package var outcome: String = ""
+  /// The id of the request, under which the daemons logged it.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    createTime: Timestamp? = nil,
+    kind: AuditEvent.Kind = AuditEvent.Kind(),
+    agent: String = "",
+    credential: String = "",
+    address: String = "",
+    method: String = "",
+    resource: String = "",
+    outcome: String = "",
+    requestId: String = ""
+  ) {
+    self.name = name
+    self.createTime = createTime
+    self.kind = kind
+    self.agent = agent
+    self.credential = credential
+    self.address = address
+    self.method = method
+    self.resource = resource
+    self.outcome = outcome
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.gateway.v1.AuditEvent`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__AuditEvent()
+    handoff__gateway__v1__audit_event__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__AuditEvent`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__AuditEvent.self)
+    name = CFields.string(c.pointee.name)
+    createTime = CFields.message(c.pointee.create_time)
+    kind = AuditEvent.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    agent = CFields.string(c.pointee.agent)
+    credential = CFields.string(c.pointee.credential)
+    address = CFields.string(c.pointee.address)
+    method = CFields.string(c.pointee.method)
+    resource = CFields.string(c.pointee.resource)
+    outcome = CFields.string(c.pointee.outcome)
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__AuditEvent` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__AuditEvent.self)
+    handoff__gateway__v1__audit_event__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.gateway.v1.AuditEvent.name")
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    c.pointee.kind = .init(rawValue: .init(truncatingIfNeeded: kind.rawValue))
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.gateway.v1.AuditEvent.agent")
+    }
+    if !credential.isEmpty {
+      c.pointee.credential = try arena.string(credential, "handoff.gateway.v1.AuditEvent.credential")
+    }
+    if !address.isEmpty {
+      c.pointee.address = try arena.string(address, "handoff.gateway.v1.AuditEvent.address")
+    }
+    if !method.isEmpty {
+      c.pointee.method = try arena.string(method, "handoff.gateway.v1.AuditEvent.method")
+    }
+    if !resource.isEmpty {
+      c.pointee.resource = try arena.string(resource, "handoff.gateway.v1.AuditEvent.resource")
+    }
+    if !outcome.isEmpty {
+      c.pointee.outcome = try arena.string(outcome, "handoff.gateway.v1.AuditEvent.outcome")
+    }
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.gateway.v1.AuditEvent.request_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for audit events.
+package struct ListAuditEventsRequest: Message {
+  /// Of this agent only: `agents/{id}`; left out: of all.
+  package var agent: String = ""
+  /// Of this kind only; left out: of all.
+  package var kind: AuditEvent.Kind = AuditEvent.Kind()
+  /// 1 to 200; 0 = 50.
+  package var pageSize: Int32 = 0
+  /// From the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    agent: String = "",
+    kind: AuditEvent.Kind = AuditEvent.Kind(),
+    pageSize: Int32 = 0,
+    pageToken: String = ""
+  ) {
+    self.agent = agent
+    self.kind = kind
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.gateway.v1.ListAuditEventsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ListAuditEventsRequest()
+    handoff__gateway__v1__list_audit_events_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ListAuditEventsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ListAuditEventsRequest.self)
+    agent = CFields.string(c.pointee.agent)
+    kind = AuditEvent.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ListAuditEventsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ListAuditEventsRequest.self)
+    handoff__gateway__v1__list_audit_events_request__init(c)
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.gateway.v1.ListAuditEventsRequest.agent")
+    }
+    c.pointee.kind = .init(rawValue: .init(truncatingIfNeeded: kind.rawValue))
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.gateway.v1.ListAuditEventsRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A page of audit events.
+package struct ListAuditEventsResponse: Message {
+  /// Newest first.
+  package var auditEvents: [AuditEvent] = []
+  /// Empty on the last page.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(auditEvents: [AuditEvent] = [], nextPageToken: String = "") {
+    self.auditEvents = auditEvents
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.gateway.v1.ListAuditEventsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Gateway__V1__ListAuditEventsResponse()
+    handoff__gateway__v1__list_audit_events_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Gateway__V1__ListAuditEventsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Gateway__V1__ListAuditEventsResponse.self)
+    auditEvents = CFields.messages(c.pointee.audit_events, c.pointee.n_audit_events)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Gateway__V1__ListAuditEventsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Gateway__V1__ListAuditEventsResponse.self)
+    handoff__gateway__v1__list_audit_events_response__init(c)
+    if !auditEvents.isEmpty {
+      c.pointee.n_audit_events = auditEvents.count
+      c.pointee.audit_events = try arena.messages(auditEvents).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Gateway__V1__AuditEvent>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.gateway.v1.ListAuditEventsResponse.next_page_token")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -3,9 +3,12 @@
 package import RPC
 package import RPCProtos
 
-/// Signing in and out.
+/// Signing in and out, keys for programs, and what is kept of both.
 ///
-/// Every other call carries the token of a session as `authorization: Bearer <token>`.
+/// Every call but SignIn carries the token of a session or of a key as `authorization: Bearer <token>`; a browser
+/// that
+/// signed in with `cookie` sends its cookie instead. A key may do what one of its scopes names, and no more than its
+/// agent may; the methods below other than GetMe are for sessions.
 package protocol SessionServiceProvider: Sendable {
   /// Signs an agent in. Errors: SIGN_IN_FAILED, TOO_MANY_ATTEMPTS, REQUEST_INVALID.
   func signIn(_ request: SignInRequest, _ call: CallContext) async throws -> Session
@@ -15,6 +18,31 @@ package protocol SessionServiceProvider: Sendable {
 
   /// Returns the calling agent and what it may do. Errors: CREDENTIAL_MISSING, SESSION_EXPIRED.
   func getMe(_ request: GetMeRequest, _ call: CallContext) async throws -> Agent
+
+  /// Lists the sessions of the calling agent that are open, the newest first. Errors: PAGE_TOKEN_INVALID.
+  func listSessions(_ request: ListSessionsRequest, _ call: CallContext) async throws -> ListSessionsResponse
+
+  /// Ends one of the calling agent's sessions, within a second everywhere. Errors: RESOURCE_NOT_FOUND.
+  func revokeSession(_ request: RevokeSessionRequest, _ call: CallContext) async throws -> Empty
+
+  /// Makes a key for a program, and shows its token, this once.
+  ///
+  /// It acts as its agent: the caller, or for an administrator of the organization any agent of it. Errors:
+  /// REQUEST_INVALID, AGENT_NOT_FOUND, PERMISSION_DENIED, LIMIT_REACHED (50 keys an agent).
+  func createApiKey(_ request: CreateApiKeyRequest, _ call: CallContext) async throws -> CreateApiKeyResponse
+
+  /// Lists keys, the newest first: the caller's own, or for an administrator of the organization also others'.
+  /// Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  func listApiKeys(_ request: ListApiKeysRequest, _ call: CallContext) async throws -> ListApiKeysResponse
+
+  /// Ends a key, within a second everywhere: one's own, or for an administrator any of the organization.
+  /// Errors: RESOURCE_NOT_FOUND.
+  func revokeApiKey(_ request: RevokeApiKeyRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they
+  /// are
+  /// kept for a year. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  func listAuditEvents(_ request: ListAuditEventsRequest, _ call: CallContext) async throws -> ListAuditEventsResponse
 }
 
 extension SessionServiceProvider {
@@ -31,6 +59,24 @@ extension SessionServiceProvider {
         },
         .unary("GetMe", GetMeRequest.self, Agent.self) {
           try await self.getMe($0, $1)
+        },
+        .unary("ListSessions", ListSessionsRequest.self, ListSessionsResponse.self) {
+          try await self.listSessions($0, $1)
+        },
+        .unary("RevokeSession", RevokeSessionRequest.self, Empty.self) {
+          try await self.revokeSession($0, $1)
+        },
+        .unary("CreateApiKey", CreateApiKeyRequest.self, CreateApiKeyResponse.self) {
+          try await self.createApiKey($0, $1)
+        },
+        .unary("ListApiKeys", ListApiKeysRequest.self, ListApiKeysResponse.self) {
+          try await self.listApiKeys($0, $1)
+        },
+        .unary("RevokeApiKey", RevokeApiKeyRequest.self, Empty.self) {
+          try await self.revokeApiKey($0, $1)
+        },
+        .unary("ListAuditEvents", ListAuditEventsRequest.self, ListAuditEventsResponse.self) {
+          try await self.listAuditEvents($0, $1)
         },
       ])
   }
@@ -58,6 +104,52 @@ package struct SessionServiceClient: Sendable {
   /// Returns the calling agent and what it may do. Errors: CREDENTIAL_MISSING, SESSION_EXPIRED.
   package func getMe(_ request: GetMeRequest, _ options: CallOptions) async throws -> Agent {
     try await channel.unary("/handoff.gateway.v1.SessionService/GetMe", request, options)
+  }
+
+  /// Lists the sessions of the calling agent that are open, the newest first. Errors: PAGE_TOKEN_INVALID.
+  package func listSessions(
+    _ request: ListSessionsRequest,
+    _ options: CallOptions
+  ) async throws -> ListSessionsResponse {
+    try await channel.unary("/handoff.gateway.v1.SessionService/ListSessions", request, options)
+  }
+
+  /// Ends one of the calling agent's sessions, within a second everywhere. Errors: RESOURCE_NOT_FOUND.
+  package func revokeSession(_ request: RevokeSessionRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.SessionService/RevokeSession", request, options)
+  }
+
+  /// Makes a key for a program, and shows its token, this once.
+  ///
+  /// It acts as its agent: the caller, or for an administrator of the organization any agent of it. Errors:
+  /// REQUEST_INVALID, AGENT_NOT_FOUND, PERMISSION_DENIED, LIMIT_REACHED (50 keys an agent).
+  package func createApiKey(
+    _ request: CreateApiKeyRequest,
+    _ options: CallOptions
+  ) async throws -> CreateApiKeyResponse {
+    try await channel.unary("/handoff.gateway.v1.SessionService/CreateApiKey", request, options)
+  }
+
+  /// Lists keys, the newest first: the caller's own, or for an administrator of the organization also others'.
+  /// Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  package func listApiKeys(_ request: ListApiKeysRequest, _ options: CallOptions) async throws -> ListApiKeysResponse {
+    try await channel.unary("/handoff.gateway.v1.SessionService/ListApiKeys", request, options)
+  }
+
+  /// Ends a key, within a second everywhere: one's own, or for an administrator any of the organization.
+  /// Errors: RESOURCE_NOT_FOUND.
+  package func revokeApiKey(_ request: RevokeApiKeyRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.SessionService/RevokeApiKey", request, options)
+  }
+
+  /// Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they
+  /// are
+  /// kept for a year. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  package func listAuditEvents(
+    _ request: ListAuditEventsRequest,
+    _ options: CallOptions
+  ) async throws -> ListAuditEventsResponse {
+    try await channel.unary("/handoff.gateway.v1.SessionService/ListAuditEvents", request, options)
   }
 }
 

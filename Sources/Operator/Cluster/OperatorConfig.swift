@@ -29,6 +29,18 @@ struct OperatorConfig: Sendable {
       "A file with the authorities that receivers of callbacks are checked against in the place of the system's."
     ),
     ("HANDOFF_SESSION_LIFETIME", ["gateway"], "How long a sign-in lasts, for example 8h."),
+    (
+      "HANDOFF_CALLS_PER_SECOND", ["gateway"],
+      "Calls a second that one session or API key may make; 0: any number."
+    ),
+    (
+      "HANDOFF_CALLS_PER_SECOND_AND_ADDRESS", ["gateway"],
+      "Calls a second that may come from one address; 0: any number."
+    ),
+    (
+      "HANDOFF_CORS_ORIGINS", ["gateway"],
+      "Origins whose web pages may call the API, separated by commas, for example https://desk.example.com."
+    ),
   ]
 
   private static let addresses: [HandedOn] = ClusterPlan.daemons.compactMap { daemon in

@@ -1,7 +1,7 @@
 import CZlib
 
-/// The one compression of messages beside none.
-enum Gzip {
+/// The one compression beside none: of gRPC messages, and of bodies of plain HTTP.
+package enum Gzip {
   // Window bits 15, plus 16 for the gzip wrapper instead of zlib's own.
   private static let windowBits: Int32 = 15 + 16
   private static let chunkBytes = 16 << 10
@@ -10,10 +10,10 @@ enum Gzip {
   private static let level = Z_BEST_SPEED
   private static let memoryLevel: Int32 = 8
 
-  /// Compresses one message.
+  /// Compresses one message or body.
   ///
   /// - Throws: INTERNAL when there is no memory.
-  static func deflate(_ bytes: UnsafeRawBufferPointer) throws(RPCError) -> [UInt8] {
+  package static func deflate(_ bytes: UnsafeRawBufferPointer) throws(RPCError) -> [UInt8] {
     var stream = z_stream()
     let size = Int32(MemoryLayout<z_stream>.size)
     guard
@@ -34,11 +34,11 @@ enum Gzip {
     return message
   }
 
-  /// Expands one compressed message.
+  /// Expands one compressed message or body.
   ///
   /// - Throws: RESOURCE_EXHAUSTED as soon as the expanded bytes pass `bytesMax`, INTERNAL for bytes that are not one
   ///   whole gzip member.
-  static func inflate(_ bytes: UnsafeRawBufferPointer, bytesMax: Int) throws(RPCError) -> [UInt8] {
+  package static func inflate(_ bytes: UnsafeRawBufferPointer, bytesMax: Int) throws(RPCError) -> [UInt8] {
     var stream = z_stream()
     let size = Int32(MemoryLayout<z_stream>.size)
     guard inflateInit2_(&stream, windowBits, ZLIB_VERSION, size) == Z_OK else {

@@ -59,6 +59,18 @@ extension ServiceError {
     }
   }
 
+  /// Understands what a daemon answered, as ``init(_:)``; when it did not answer, it is named: `service` in the
+  /// metadata.
+  ///
+  /// - Parameter daemon: its short name, such as `mail`.
+  package init(_ error: RPCError, from daemon: String) {
+    self.init(error)
+    // With details, the daemon itself speaks of another one.
+    guard reason == .backendUnavailable, metadata["service"] == nil, error.details.isEmpty else { return }
+    message = "the \(daemon) service, which this needs, is not reachable; try later"
+    metadata["service"] = daemon
+  }
+
   /// Whatever was caught, as the error to answer with: itself, another daemon's answer, or INTERNAL.
   package init(caught error: any Error) {
     switch error {

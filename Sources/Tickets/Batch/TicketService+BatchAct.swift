@@ -64,7 +64,7 @@ extension TicketService {
         ForwardTicketOnBehalfRequest(request: request, principal: AgentName(id: batch.creator).description),
         CallOptions(deadline: deadline))
     } catch let error as RPCError {
-      throw ServiceError(error)
+      throw ServiceError(error, from: "assignment")
     }
   }
 }

@@ -246,7 +246,8 @@ class API(GRPC):
         return call(message, timeout=timeout, metadata=self.metadata)
 
     def __getattr__(self, method):
-        service = "SessionService" if method in ("SignIn", "SignOut", "GetMe") else "HandoffService"
+        own = self.protos.service("handoff.gateway.v1.SessionService").methods_by_name
+        service = "SessionService" if method in own else "HandoffService"
         return lambda request=None, **options: self.call(f"handoff.gateway.v1.{service}", method, request, **options)
 
     def signed_in(self, token):

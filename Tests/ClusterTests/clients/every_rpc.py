@@ -26,6 +26,42 @@ class EveryRPC:
         assert session.expire_time.seconds > time.time()
         self.me = session.agent.name
 
+    def access(self):
+        """A session is ended from another one, a program gets a key and loses it, and the administrator sees it all."""
+        other, _ = self.door.sign_in(self.cluster.sign_ins["seoyeon.kim"])
+        sessions = self.agent.ListSessions({"pageSize": 200}).sessions
+        equal(sum(session.current for session in sessions), 1, "sessions that are the calling one")
+        newest = next(session for session in sessions if not session.current)
+        self.agent.RevokeSession({"name": newest.name})
+        made = self.agent.CreateApiKey({"apiKey": {"displayName": "reports", "scopes": ["ticket.read"]}})
+        key = self.door.signed_in(made.token)
+        equal(key.GetMe().name, self.me, "whom a key acts as")
+        assert key.ListTickets({"parent": CARE, "pageSize": 1}).tickets
+        for call in (lambda: key.UpdateService({"service": {"name": CARE}}), key.ListSessions):
+            try:
+                call()
+                raise AssertionError("was answered")
+            except Failure as failure:
+                equal((failure.status, failure.reason), ("PERMISSION_DENIED", "PERMISSION_DENIED"))
+        assert made.api_key.name in [key.name for key in self.agent.ListApiKeys().api_keys]
+        self.agent.RevokeApiKey({"name": made.api_key.name})
+
+        def gone(api):
+            try:
+                api.GetMe()
+            except Failure as failure:
+                equal((failure.status, failure.reason), ("UNAUTHENTICATED", "SESSION_EXPIRED"))
+                return True
+
+        eventually("the end of the key", lambda: gone(key))
+        eventually("the end of the session", lambda: gone(other))
+        kinds = self.protos.type("handoff.gateway.v1.AuditEvent").Kind
+        events = [(kinds.Name(event.kind), event.resource) for event in self.admin.ListAuditEvents(
+            {"agent": self.me, "pageSize": 200}).audit_events]
+        for event in (("SIGNED_IN", ""), ("SESSION_REVOKED", newest.name), ("KEY_CREATED", made.api_key.name),
+                      ("KEY_REVOKED", made.api_key.name)):
+            assert event in events, f"{event} is not in {events}"
+
     def directory(self):
         services = self.admin.ListServices().services
         equal([service.name for service in services if service.name in (CARE, "services/tech")],
@@ -452,7 +488,7 @@ def main():
     address = {"gateway": cluster.addresses["gateway"], "edge": cluster.edge}[sys.argv[2]]
     tour = EveryRPC(cluster, address)
     report = Report()
-    for step in (tour.sign_in, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
+    for step in (tour.sign_in, tour.access, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
                  tour.mails, tour.settings, tour.batches, tour.live, tour.sign_out,

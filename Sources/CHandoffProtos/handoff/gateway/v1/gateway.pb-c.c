@@ -187,7 +187,592 @@ void   handoff__gateway__v1__get_me_request__free_unpacked
   assert(message->base.descriptor == &handoff__gateway__v1__get_me_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__gateway__v1__sign_in_request__field_descriptors[2] =
+void   handoff__gateway__v1__open_session__init
+                     (Handoff__Gateway__V1__OpenSession         *message)
+{
+  static const Handoff__Gateway__V1__OpenSession init_value = HANDOFF__GATEWAY__V1__OPEN_SESSION__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__open_session__get_packed_size
+                     (const Handoff__Gateway__V1__OpenSession *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__open_session__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__open_session__pack
+                     (const Handoff__Gateway__V1__OpenSession *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__open_session__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__open_session__pack_to_buffer
+                     (const Handoff__Gateway__V1__OpenSession *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__open_session__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__OpenSession *
+       handoff__gateway__v1__open_session__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__OpenSession *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__open_session__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__open_session__free_unpacked
+                     (Handoff__Gateway__V1__OpenSession *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__open_session__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__list_sessions_request__init
+                     (Handoff__Gateway__V1__ListSessionsRequest         *message)
+{
+  static const Handoff__Gateway__V1__ListSessionsRequest init_value = HANDOFF__GATEWAY__V1__LIST_SESSIONS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__list_sessions_request__get_packed_size
+                     (const Handoff__Gateway__V1__ListSessionsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__list_sessions_request__pack
+                     (const Handoff__Gateway__V1__ListSessionsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__list_sessions_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListSessionsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ListSessionsRequest *
+       handoff__gateway__v1__list_sessions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ListSessionsRequest *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__list_sessions_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__list_sessions_request__free_unpacked
+                     (Handoff__Gateway__V1__ListSessionsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__list_sessions_response__init
+                     (Handoff__Gateway__V1__ListSessionsResponse         *message)
+{
+  static const Handoff__Gateway__V1__ListSessionsResponse init_value = HANDOFF__GATEWAY__V1__LIST_SESSIONS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__list_sessions_response__get_packed_size
+                     (const Handoff__Gateway__V1__ListSessionsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__list_sessions_response__pack
+                     (const Handoff__Gateway__V1__ListSessionsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__list_sessions_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListSessionsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ListSessionsResponse *
+       handoff__gateway__v1__list_sessions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ListSessionsResponse *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__list_sessions_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__list_sessions_response__free_unpacked
+                     (Handoff__Gateway__V1__ListSessionsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__list_sessions_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__revoke_session_request__init
+                     (Handoff__Gateway__V1__RevokeSessionRequest         *message)
+{
+  static const Handoff__Gateway__V1__RevokeSessionRequest init_value = HANDOFF__GATEWAY__V1__REVOKE_SESSION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__revoke_session_request__get_packed_size
+                     (const Handoff__Gateway__V1__RevokeSessionRequest *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_session_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__revoke_session_request__pack
+                     (const Handoff__Gateway__V1__RevokeSessionRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_session_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__revoke_session_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__RevokeSessionRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_session_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__RevokeSessionRequest *
+       handoff__gateway__v1__revoke_session_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__RevokeSessionRequest *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__revoke_session_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__revoke_session_request__free_unpacked
+                     (Handoff__Gateway__V1__RevokeSessionRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_session_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__api_key__init
+                     (Handoff__Gateway__V1__ApiKey         *message)
+{
+  static const Handoff__Gateway__V1__ApiKey init_value = HANDOFF__GATEWAY__V1__API_KEY__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__api_key__get_packed_size
+                     (const Handoff__Gateway__V1__ApiKey *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__api_key__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__api_key__pack
+                     (const Handoff__Gateway__V1__ApiKey *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__api_key__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__api_key__pack_to_buffer
+                     (const Handoff__Gateway__V1__ApiKey *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__api_key__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ApiKey *
+       handoff__gateway__v1__api_key__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ApiKey *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__api_key__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__api_key__free_unpacked
+                     (Handoff__Gateway__V1__ApiKey *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__api_key__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__create_api_key_request__init
+                     (Handoff__Gateway__V1__CreateApiKeyRequest         *message)
+{
+  static const Handoff__Gateway__V1__CreateApiKeyRequest init_value = HANDOFF__GATEWAY__V1__CREATE_API_KEY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__create_api_key_request__get_packed_size
+                     (const Handoff__Gateway__V1__CreateApiKeyRequest *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__create_api_key_request__pack
+                     (const Handoff__Gateway__V1__CreateApiKeyRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__create_api_key_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__CreateApiKeyRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__CreateApiKeyRequest *
+       handoff__gateway__v1__create_api_key_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__CreateApiKeyRequest *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__create_api_key_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__create_api_key_request__free_unpacked
+                     (Handoff__Gateway__V1__CreateApiKeyRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__create_api_key_response__init
+                     (Handoff__Gateway__V1__CreateApiKeyResponse         *message)
+{
+  static const Handoff__Gateway__V1__CreateApiKeyResponse init_value = HANDOFF__GATEWAY__V1__CREATE_API_KEY_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__create_api_key_response__get_packed_size
+                     (const Handoff__Gateway__V1__CreateApiKeyResponse *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__create_api_key_response__pack
+                     (const Handoff__Gateway__V1__CreateApiKeyResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__create_api_key_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__CreateApiKeyResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__CreateApiKeyResponse *
+       handoff__gateway__v1__create_api_key_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__CreateApiKeyResponse *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__create_api_key_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__create_api_key_response__free_unpacked
+                     (Handoff__Gateway__V1__CreateApiKeyResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__create_api_key_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__list_api_keys_request__init
+                     (Handoff__Gateway__V1__ListApiKeysRequest         *message)
+{
+  static const Handoff__Gateway__V1__ListApiKeysRequest init_value = HANDOFF__GATEWAY__V1__LIST_API_KEYS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__list_api_keys_request__get_packed_size
+                     (const Handoff__Gateway__V1__ListApiKeysRequest *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__list_api_keys_request__pack
+                     (const Handoff__Gateway__V1__ListApiKeysRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__list_api_keys_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListApiKeysRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ListApiKeysRequest *
+       handoff__gateway__v1__list_api_keys_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ListApiKeysRequest *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__list_api_keys_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__list_api_keys_request__free_unpacked
+                     (Handoff__Gateway__V1__ListApiKeysRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__list_api_keys_response__init
+                     (Handoff__Gateway__V1__ListApiKeysResponse         *message)
+{
+  static const Handoff__Gateway__V1__ListApiKeysResponse init_value = HANDOFF__GATEWAY__V1__LIST_API_KEYS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__list_api_keys_response__get_packed_size
+                     (const Handoff__Gateway__V1__ListApiKeysResponse *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__list_api_keys_response__pack
+                     (const Handoff__Gateway__V1__ListApiKeysResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__list_api_keys_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListApiKeysResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ListApiKeysResponse *
+       handoff__gateway__v1__list_api_keys_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ListApiKeysResponse *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__list_api_keys_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__list_api_keys_response__free_unpacked
+                     (Handoff__Gateway__V1__ListApiKeysResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__list_api_keys_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__revoke_api_key_request__init
+                     (Handoff__Gateway__V1__RevokeApiKeyRequest         *message)
+{
+  static const Handoff__Gateway__V1__RevokeApiKeyRequest init_value = HANDOFF__GATEWAY__V1__REVOKE_API_KEY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__revoke_api_key_request__get_packed_size
+                     (const Handoff__Gateway__V1__RevokeApiKeyRequest *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_api_key_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__revoke_api_key_request__pack
+                     (const Handoff__Gateway__V1__RevokeApiKeyRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_api_key_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__revoke_api_key_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__RevokeApiKeyRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_api_key_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__RevokeApiKeyRequest *
+       handoff__gateway__v1__revoke_api_key_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__RevokeApiKeyRequest *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__revoke_api_key_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__revoke_api_key_request__free_unpacked
+                     (Handoff__Gateway__V1__RevokeApiKeyRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__revoke_api_key_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__audit_event__init
+                     (Handoff__Gateway__V1__AuditEvent         *message)
+{
+  static const Handoff__Gateway__V1__AuditEvent init_value = HANDOFF__GATEWAY__V1__AUDIT_EVENT__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__audit_event__get_packed_size
+                     (const Handoff__Gateway__V1__AuditEvent *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__audit_event__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__audit_event__pack
+                     (const Handoff__Gateway__V1__AuditEvent *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__audit_event__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__audit_event__pack_to_buffer
+                     (const Handoff__Gateway__V1__AuditEvent *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__audit_event__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__AuditEvent *
+       handoff__gateway__v1__audit_event__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__AuditEvent *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__audit_event__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__audit_event__free_unpacked
+                     (Handoff__Gateway__V1__AuditEvent *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__audit_event__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__list_audit_events_request__init
+                     (Handoff__Gateway__V1__ListAuditEventsRequest         *message)
+{
+  static const Handoff__Gateway__V1__ListAuditEventsRequest init_value = HANDOFF__GATEWAY__V1__LIST_AUDIT_EVENTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__list_audit_events_request__get_packed_size
+                     (const Handoff__Gateway__V1__ListAuditEventsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__list_audit_events_request__pack
+                     (const Handoff__Gateway__V1__ListAuditEventsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__list_audit_events_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListAuditEventsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ListAuditEventsRequest *
+       handoff__gateway__v1__list_audit_events_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ListAuditEventsRequest *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__list_audit_events_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__list_audit_events_request__free_unpacked
+                     (Handoff__Gateway__V1__ListAuditEventsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__gateway__v1__list_audit_events_response__init
+                     (Handoff__Gateway__V1__ListAuditEventsResponse         *message)
+{
+  static const Handoff__Gateway__V1__ListAuditEventsResponse init_value = HANDOFF__GATEWAY__V1__LIST_AUDIT_EVENTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__gateway__v1__list_audit_events_response__get_packed_size
+                     (const Handoff__Gateway__V1__ListAuditEventsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__gateway__v1__list_audit_events_response__pack
+                     (const Handoff__Gateway__V1__ListAuditEventsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__gateway__v1__list_audit_events_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListAuditEventsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Gateway__V1__ListAuditEventsResponse *
+       handoff__gateway__v1__list_audit_events_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Gateway__V1__ListAuditEventsResponse *)
+     protobuf_c_message_unpack (&handoff__gateway__v1__list_audit_events_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__gateway__v1__list_audit_events_response__free_unpacked
+                     (Handoff__Gateway__V1__ListAuditEventsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__gateway__v1__list_audit_events_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor handoff__gateway__v1__sign_in_request__field_descriptors[3] =
 {
   {
     "email",
@@ -213,15 +798,28 @@ static const ProtobufCFieldDescriptor handoff__gateway__v1__sign_in_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "cookie",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__SignInRequest, cookie),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__gateway__v1__sign_in_request__field_indices_by_name[] = {
+  2,   /* field[2] = cookie */
   0,   /* field[0] = email */
   1,   /* field[1] = password */
 };
 static const ProtobufCIntRange handoff__gateway__v1__sign_in_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor handoff__gateway__v1__sign_in_request__descriptor =
 {
@@ -231,14 +829,14 @@ const ProtobufCMessageDescriptor handoff__gateway__v1__sign_in_request__descript
   "Handoff__Gateway__V1__SignInRequest",
   "handoff.gateway.v1",
   sizeof(Handoff__Gateway__V1__SignInRequest),
-  2,
+  3,
   handoff__gateway__v1__sign_in_request__field_descriptors,
   handoff__gateway__v1__sign_in_request__field_indices_by_name,
   1,  handoff__gateway__v1__sign_in_request__number_ranges,
   (ProtobufCMessageInit) handoff__gateway__v1__sign_in_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__gateway__v1__session__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__gateway__v1__session__field_descriptors[4] =
 {
   {
     "token",
@@ -276,16 +874,29 @@ static const ProtobufCFieldDescriptor handoff__gateway__v1__session__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "csrf_token",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__Session, csrf_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__gateway__v1__session__field_indices_by_name[] = {
   2,   /* field[2] = agent */
+  3,   /* field[3] = csrf_token */
   1,   /* field[1] = expire_time */
   0,   /* field[0] = token */
 };
 static const ProtobufCIntRange handoff__gateway__v1__session__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__gateway__v1__session__descriptor =
 {
@@ -295,7 +906,7 @@ const ProtobufCMessageDescriptor handoff__gateway__v1__session__descriptor =
   "Handoff__Gateway__V1__Session",
   "handoff.gateway.v1",
   sizeof(Handoff__Gateway__V1__Session),
-  3,
+  4,
   handoff__gateway__v1__session__field_descriptors,
   handoff__gateway__v1__session__field_indices_by_name,
   1,  handoff__gateway__v1__session__number_ranges,
@@ -338,14 +949,963 @@ const ProtobufCMessageDescriptor handoff__gateway__v1__get_me_request__descripto
   (ProtobufCMessageInit) handoff__gateway__v1__get_me_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__gateway__v1__session_service__method_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__gateway__v1__open_session__field_descriptors[6] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__OpenSession, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__OpenSession, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expire_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__OpenSession, expire_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "client",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__OpenSession, client),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "address",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__OpenSession, address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "current",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__OpenSession, current),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__open_session__field_indices_by_name[] = {
+  4,   /* field[4] = address */
+  3,   /* field[3] = client */
+  1,   /* field[1] = create_time */
+  5,   /* field[5] = current */
+  2,   /* field[2] = expire_time */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__gateway__v1__open_session__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__open_session__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.OpenSession",
+  "OpenSession",
+  "Handoff__Gateway__V1__OpenSession",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__OpenSession),
+  6,
+  handoff__gateway__v1__open_session__field_descriptors,
+  handoff__gateway__v1__open_session__field_indices_by_name,
+  1,  handoff__gateway__v1__open_session__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__open_session__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__list_sessions_request__field_descriptors[2] =
+{
+  {
+    "page_size",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListSessionsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListSessionsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__list_sessions_request__field_indices_by_name[] = {
+  0,   /* field[0] = page_size */
+  1,   /* field[1] = page_token */
+};
+static const ProtobufCIntRange handoff__gateway__v1__list_sessions_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__list_sessions_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ListSessionsRequest",
+  "ListSessionsRequest",
+  "Handoff__Gateway__V1__ListSessionsRequest",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ListSessionsRequest),
+  2,
+  handoff__gateway__v1__list_sessions_request__field_descriptors,
+  handoff__gateway__v1__list_sessions_request__field_indices_by_name,
+  1,  handoff__gateway__v1__list_sessions_request__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__list_sessions_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__list_sessions_response__field_descriptors[2] =
+{
+  {
+    "sessions",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Gateway__V1__ListSessionsResponse, n_sessions),
+    offsetof(Handoff__Gateway__V1__ListSessionsResponse, sessions),
+    &handoff__gateway__v1__open_session__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListSessionsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__list_sessions_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = sessions */
+};
+static const ProtobufCIntRange handoff__gateway__v1__list_sessions_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__list_sessions_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ListSessionsResponse",
+  "ListSessionsResponse",
+  "Handoff__Gateway__V1__ListSessionsResponse",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ListSessionsResponse),
+  2,
+  handoff__gateway__v1__list_sessions_response__field_descriptors,
+  handoff__gateway__v1__list_sessions_response__field_indices_by_name,
+  1,  handoff__gateway__v1__list_sessions_response__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__list_sessions_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__revoke_session_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__RevokeSessionRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__revoke_session_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__gateway__v1__revoke_session_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__revoke_session_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.RevokeSessionRequest",
+  "RevokeSessionRequest",
+  "Handoff__Gateway__V1__RevokeSessionRequest",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__RevokeSessionRequest),
+  1,
+  handoff__gateway__v1__revoke_session_request__field_descriptors,
+  handoff__gateway__v1__revoke_session_request__field_indices_by_name,
+  1,  handoff__gateway__v1__revoke_session_request__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__revoke_session_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__api_key__field_descriptors[8] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "scopes",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Gateway__V1__ApiKey, n_scopes),
+    offsetof(Handoff__Gateway__V1__ApiKey, scopes),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expire_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, expire_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_use_time",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, last_use_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "hint",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ApiKey, hint),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__api_key__field_indices_by_name[] = {
+  2,   /* field[2] = agent */
+  5,   /* field[5] = create_time */
+  1,   /* field[1] = display_name */
+  4,   /* field[4] = expire_time */
+  7,   /* field[7] = hint */
+  6,   /* field[6] = last_use_time */
+  0,   /* field[0] = name */
+  3,   /* field[3] = scopes */
+};
+static const ProtobufCIntRange handoff__gateway__v1__api_key__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__api_key__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ApiKey",
+  "ApiKey",
+  "Handoff__Gateway__V1__ApiKey",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ApiKey),
+  8,
+  handoff__gateway__v1__api_key__field_descriptors,
+  handoff__gateway__v1__api_key__field_indices_by_name,
+  1,  handoff__gateway__v1__api_key__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__api_key__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__create_api_key_request__field_descriptors[1] =
+{
+  {
+    "api_key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__CreateApiKeyRequest, api_key),
+    &handoff__gateway__v1__api_key__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__create_api_key_request__field_indices_by_name[] = {
+  0,   /* field[0] = api_key */
+};
+static const ProtobufCIntRange handoff__gateway__v1__create_api_key_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__create_api_key_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.CreateApiKeyRequest",
+  "CreateApiKeyRequest",
+  "Handoff__Gateway__V1__CreateApiKeyRequest",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__CreateApiKeyRequest),
+  1,
+  handoff__gateway__v1__create_api_key_request__field_descriptors,
+  handoff__gateway__v1__create_api_key_request__field_indices_by_name,
+  1,  handoff__gateway__v1__create_api_key_request__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__create_api_key_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__create_api_key_response__field_descriptors[2] =
+{
+  {
+    "api_key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__CreateApiKeyResponse, api_key),
+    &handoff__gateway__v1__api_key__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__CreateApiKeyResponse, token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__create_api_key_response__field_indices_by_name[] = {
+  0,   /* field[0] = api_key */
+  1,   /* field[1] = token */
+};
+static const ProtobufCIntRange handoff__gateway__v1__create_api_key_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__create_api_key_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.CreateApiKeyResponse",
+  "CreateApiKeyResponse",
+  "Handoff__Gateway__V1__CreateApiKeyResponse",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__CreateApiKeyResponse),
+  2,
+  handoff__gateway__v1__create_api_key_response__field_descriptors,
+  handoff__gateway__v1__create_api_key_response__field_indices_by_name,
+  1,  handoff__gateway__v1__create_api_key_response__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__create_api_key_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__list_api_keys_request__field_descriptors[3] =
+{
+  {
+    "agent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListApiKeysRequest, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListApiKeysRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListApiKeysRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__list_api_keys_request__field_indices_by_name[] = {
+  0,   /* field[0] = agent */
+  1,   /* field[1] = page_size */
+  2,   /* field[2] = page_token */
+};
+static const ProtobufCIntRange handoff__gateway__v1__list_api_keys_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__list_api_keys_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ListApiKeysRequest",
+  "ListApiKeysRequest",
+  "Handoff__Gateway__V1__ListApiKeysRequest",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ListApiKeysRequest),
+  3,
+  handoff__gateway__v1__list_api_keys_request__field_descriptors,
+  handoff__gateway__v1__list_api_keys_request__field_indices_by_name,
+  1,  handoff__gateway__v1__list_api_keys_request__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__list_api_keys_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__list_api_keys_response__field_descriptors[2] =
+{
+  {
+    "api_keys",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Gateway__V1__ListApiKeysResponse, n_api_keys),
+    offsetof(Handoff__Gateway__V1__ListApiKeysResponse, api_keys),
+    &handoff__gateway__v1__api_key__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListApiKeysResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__list_api_keys_response__field_indices_by_name[] = {
+  0,   /* field[0] = api_keys */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange handoff__gateway__v1__list_api_keys_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__list_api_keys_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ListApiKeysResponse",
+  "ListApiKeysResponse",
+  "Handoff__Gateway__V1__ListApiKeysResponse",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ListApiKeysResponse),
+  2,
+  handoff__gateway__v1__list_api_keys_response__field_descriptors,
+  handoff__gateway__v1__list_api_keys_response__field_indices_by_name,
+  1,  handoff__gateway__v1__list_api_keys_response__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__list_api_keys_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__revoke_api_key_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__RevokeApiKeyRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__revoke_api_key_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__gateway__v1__revoke_api_key_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__revoke_api_key_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.RevokeApiKeyRequest",
+  "RevokeApiKeyRequest",
+  "Handoff__Gateway__V1__RevokeApiKeyRequest",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__RevokeApiKeyRequest),
+  1,
+  handoff__gateway__v1__revoke_api_key_request__field_descriptors,
+  handoff__gateway__v1__revoke_api_key_request__field_indices_by_name,
+  1,  handoff__gateway__v1__revoke_api_key_request__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__revoke_api_key_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__gateway__v1__audit_event__kind__enum_values_by_number[8] =
+{
+  { "KIND_UNSPECIFIED", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KIND_UNSPECIFIED", 0 },
+  { "SIGNED_IN", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGNED_IN", 1 },
+  { "SIGN_IN_FAILED", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGN_IN_FAILED", 2 },
+  { "SIGNED_OUT", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGNED_OUT", 3 },
+  { "SESSION_REVOKED", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SESSION_REVOKED", 4 },
+  { "KEY_CREATED", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KEY_CREATED", 5 },
+  { "KEY_REVOKED", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KEY_REVOKED", 6 },
+  { "ADMINISTRATION", "HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__ADMINISTRATION", 7 },
+};
+static const ProtobufCIntRange handoff__gateway__v1__audit_event__kind__value_ranges[] = {
+{0, 0},{0, 8}
+};
+static const ProtobufCEnumValueIndex handoff__gateway__v1__audit_event__kind__enum_values_by_name[8] =
+{
+  { "ADMINISTRATION", 7 },
+  { "KEY_CREATED", 5 },
+  { "KEY_REVOKED", 6 },
+  { "KIND_UNSPECIFIED", 0 },
+  { "SESSION_REVOKED", 4 },
+  { "SIGNED_IN", 1 },
+  { "SIGNED_OUT", 3 },
+  { "SIGN_IN_FAILED", 2 },
+};
+const ProtobufCEnumDescriptor handoff__gateway__v1__audit_event__kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.AuditEvent.Kind",
+  "Kind",
+  "Handoff__Gateway__V1__AuditEvent__Kind",
+  "handoff.gateway.v1",
+  8,
+  handoff__gateway__v1__audit_event__kind__enum_values_by_number,
+  8,
+  handoff__gateway__v1__audit_event__kind__enum_values_by_name,
+  1,
+  handoff__gateway__v1__audit_event__kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__audit_event__field_descriptors[10] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, kind),
+    &handoff__gateway__v1__audit_event__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "credential",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, credential),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "address",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "method",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, method),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resource",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, resource),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outcome",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, outcome),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__audit_event__field_indices_by_name[] = {
+  5,   /* field[5] = address */
+  3,   /* field[3] = agent */
+  1,   /* field[1] = create_time */
+  4,   /* field[4] = credential */
+  2,   /* field[2] = kind */
+  6,   /* field[6] = method */
+  0,   /* field[0] = name */
+  8,   /* field[8] = outcome */
+  9,   /* field[9] = request_id */
+  7,   /* field[7] = resource */
+};
+static const ProtobufCIntRange handoff__gateway__v1__audit_event__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 10 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__audit_event__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.AuditEvent",
+  "AuditEvent",
+  "Handoff__Gateway__V1__AuditEvent",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__AuditEvent),
+  10,
+  handoff__gateway__v1__audit_event__field_descriptors,
+  handoff__gateway__v1__audit_event__field_indices_by_name,
+  1,  handoff__gateway__v1__audit_event__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__audit_event__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__list_audit_events_request__field_descriptors[4] =
+{
+  {
+    "agent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListAuditEventsRequest, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListAuditEventsRequest, kind),
+    &handoff__gateway__v1__audit_event__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListAuditEventsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListAuditEventsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__list_audit_events_request__field_indices_by_name[] = {
+  0,   /* field[0] = agent */
+  1,   /* field[1] = kind */
+  2,   /* field[2] = page_size */
+  3,   /* field[3] = page_token */
+};
+static const ProtobufCIntRange handoff__gateway__v1__list_audit_events_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__list_audit_events_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ListAuditEventsRequest",
+  "ListAuditEventsRequest",
+  "Handoff__Gateway__V1__ListAuditEventsRequest",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ListAuditEventsRequest),
+  4,
+  handoff__gateway__v1__list_audit_events_request__field_descriptors,
+  handoff__gateway__v1__list_audit_events_request__field_indices_by_name,
+  1,  handoff__gateway__v1__list_audit_events_request__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__list_audit_events_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__gateway__v1__list_audit_events_response__field_descriptors[2] =
+{
+  {
+    "audit_events",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Gateway__V1__ListAuditEventsResponse, n_audit_events),
+    offsetof(Handoff__Gateway__V1__ListAuditEventsResponse, audit_events),
+    &handoff__gateway__v1__audit_event__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__ListAuditEventsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__gateway__v1__list_audit_events_response__field_indices_by_name[] = {
+  0,   /* field[0] = audit_events */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange handoff__gateway__v1__list_audit_events_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__gateway__v1__list_audit_events_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.gateway.v1.ListAuditEventsResponse",
+  "ListAuditEventsResponse",
+  "Handoff__Gateway__V1__ListAuditEventsResponse",
+  "handoff.gateway.v1",
+  sizeof(Handoff__Gateway__V1__ListAuditEventsResponse),
+  2,
+  handoff__gateway__v1__list_audit_events_response__field_descriptors,
+  handoff__gateway__v1__list_audit_events_response__field_indices_by_name,
+  1,  handoff__gateway__v1__list_audit_events_response__number_ranges,
+  (ProtobufCMessageInit) handoff__gateway__v1__list_audit_events_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCMethodDescriptor handoff__gateway__v1__session_service__method_descriptors[9] =
 {
   { "SignIn", &handoff__gateway__v1__sign_in_request__descriptor, &handoff__gateway__v1__session__descriptor },
   { "SignOut", &handoff__gateway__v1__sign_out_request__descriptor, &google__protobuf__empty__descriptor },
   { "GetMe", &handoff__gateway__v1__get_me_request__descriptor, &handoff__assignment__v1__agent__descriptor },
+  { "ListSessions", &handoff__gateway__v1__list_sessions_request__descriptor, &handoff__gateway__v1__list_sessions_response__descriptor },
+  { "RevokeSession", &handoff__gateway__v1__revoke_session_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CreateApiKey", &handoff__gateway__v1__create_api_key_request__descriptor, &handoff__gateway__v1__create_api_key_response__descriptor },
+  { "ListApiKeys", &handoff__gateway__v1__list_api_keys_request__descriptor, &handoff__gateway__v1__list_api_keys_response__descriptor },
+  { "RevokeApiKey", &handoff__gateway__v1__revoke_api_key_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListAuditEvents", &handoff__gateway__v1__list_audit_events_request__descriptor, &handoff__gateway__v1__list_audit_events_response__descriptor },
 };
 const unsigned handoff__gateway__v1__session_service__method_indices_by_name[] = {
+  5,        /* CreateApiKey */
   2,        /* GetMe */
+  6,        /* ListApiKeys */
+  8,        /* ListAuditEvents */
+  3,        /* ListSessions */
+  7,        /* RevokeApiKey */
+  4,        /* RevokeSession */
   0,        /* SignIn */
   1         /* SignOut */
 };
@@ -356,7 +1916,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__session_service__descript
   "SessionService",
   "Handoff__Gateway__V1__SessionService",
   "handoff.gateway.v1",
-  3,
+  9,
   handoff__gateway__v1__session_service__method_descriptors,
   handoff__gateway__v1__session_service__method_indices_by_name
 };
@@ -383,6 +1943,54 @@ void handoff__gateway__v1__session_service__get_me(ProtobufCService *service,
 {
   assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__session_service__list_sessions(ProtobufCService *service,
+                                                          const Handoff__Gateway__V1__ListSessionsRequest *input,
+                                                          Handoff__Gateway__V1__ListSessionsResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__session_service__revoke_session(ProtobufCService *service,
+                                                           const Handoff__Gateway__V1__RevokeSessionRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__session_service__create_api_key(ProtobufCService *service,
+                                                           const Handoff__Gateway__V1__CreateApiKeyRequest *input,
+                                                           Handoff__Gateway__V1__CreateApiKeyResponse_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__session_service__list_api_keys(ProtobufCService *service,
+                                                          const Handoff__Gateway__V1__ListApiKeysRequest *input,
+                                                          Handoff__Gateway__V1__ListApiKeysResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__session_service__revoke_api_key(ProtobufCService *service,
+                                                           const Handoff__Gateway__V1__RevokeApiKeyRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__session_service__list_audit_events(ProtobufCService *service,
+                                                              const Handoff__Gateway__V1__ListAuditEventsRequest *input,
+                                                              Handoff__Gateway__V1__ListAuditEventsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__session_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionService_Service *service,
                                                   Handoff__Gateway__V1__SessionService_ServiceDestroy destroy)

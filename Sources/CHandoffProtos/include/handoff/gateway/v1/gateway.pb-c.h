@@ -38,10 +38,61 @@ typedef struct Handoff__Gateway__V1__SignInRequest Handoff__Gateway__V1__SignInR
 typedef struct Handoff__Gateway__V1__Session Handoff__Gateway__V1__Session;
 typedef struct Handoff__Gateway__V1__SignOutRequest Handoff__Gateway__V1__SignOutRequest;
 typedef struct Handoff__Gateway__V1__GetMeRequest Handoff__Gateway__V1__GetMeRequest;
+typedef struct Handoff__Gateway__V1__OpenSession Handoff__Gateway__V1__OpenSession;
+typedef struct Handoff__Gateway__V1__ListSessionsRequest Handoff__Gateway__V1__ListSessionsRequest;
+typedef struct Handoff__Gateway__V1__ListSessionsResponse Handoff__Gateway__V1__ListSessionsResponse;
+typedef struct Handoff__Gateway__V1__RevokeSessionRequest Handoff__Gateway__V1__RevokeSessionRequest;
+typedef struct Handoff__Gateway__V1__ApiKey Handoff__Gateway__V1__ApiKey;
+typedef struct Handoff__Gateway__V1__CreateApiKeyRequest Handoff__Gateway__V1__CreateApiKeyRequest;
+typedef struct Handoff__Gateway__V1__CreateApiKeyResponse Handoff__Gateway__V1__CreateApiKeyResponse;
+typedef struct Handoff__Gateway__V1__ListApiKeysRequest Handoff__Gateway__V1__ListApiKeysRequest;
+typedef struct Handoff__Gateway__V1__ListApiKeysResponse Handoff__Gateway__V1__ListApiKeysResponse;
+typedef struct Handoff__Gateway__V1__RevokeApiKeyRequest Handoff__Gateway__V1__RevokeApiKeyRequest;
+typedef struct Handoff__Gateway__V1__AuditEvent Handoff__Gateway__V1__AuditEvent;
+typedef struct Handoff__Gateway__V1__ListAuditEventsRequest Handoff__Gateway__V1__ListAuditEventsRequest;
+typedef struct Handoff__Gateway__V1__ListAuditEventsResponse Handoff__Gateway__V1__ListAuditEventsResponse;
 
 
 /* --- enums --- */
 
+/*
+ * What happened.
+ */
+typedef enum _Handoff__Gateway__V1__AuditEvent__Kind {
+  /*
+   * Never sent.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KIND_UNSPECIFIED = 0,
+  /*
+   * A password was right.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGNED_IN = 1,
+  /*
+   * A password of the agent was wrong.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGN_IN_FAILED = 2,
+  /*
+   * The session was ended by its agent.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGNED_OUT = 3,
+  /*
+   * A session was ended by its agent from another one.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SESSION_REVOKED = 4,
+  /*
+   * A key was made.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KEY_CREATED = 5,
+  /*
+   * A key was ended.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KEY_REVOKED = 6,
+  /*
+   * A method was called that changes accounts or settings.
+   */
+  HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__ADMINISTRATION = 7
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND)
+} Handoff__Gateway__V1__AuditEvent__Kind;
 
 /* --- messages --- */
 
@@ -59,10 +110,14 @@ struct  Handoff__Gateway__V1__SignInRequest
    * The password, at most 1,024 bytes.
    */
   char *password;
+  /*
+   * Over HTTP, for a page in a browser: the token comes as a cookie that no script can read, and not in the answer.
+   */
+  protobuf_c_boolean cookie;
 };
 #define HANDOFF__GATEWAY__V1__SIGN_IN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__sign_in_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
 
 
 /*
@@ -72,7 +127,7 @@ struct  Handoff__Gateway__V1__Session
 {
   ProtobufCMessage base;
   /*
-   * The secret to send as `authorization: Bearer <token>`. Handoff keeps only a hash of it.
+   * The secret to send as `authorization: Bearer <token>`. Handoff keeps only a hash of it. Empty with `cookie`.
    */
   char *token;
   /*
@@ -83,10 +138,15 @@ struct  Handoff__Gateway__V1__Session
    * Who signed in.
    */
   Handoff__Assignment__V1__Agent *agent;
+  /*
+   * With `cookie`: what the page sends as `x-csrf-token` with every request but GET. Answers to a GET with the cookie
+   * have it as a field of that name, too.
+   */
+  char *csrf_token;
 };
 #define HANDOFF__GATEWAY__V1__SESSION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__session__descriptor) \
-    , (char *)protobuf_c_empty_string, NULL, NULL }
+    , (char *)protobuf_c_empty_string, NULL, NULL, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -111,6 +171,342 @@ struct  Handoff__Gateway__V1__GetMeRequest
 #define HANDOFF__GATEWAY__V1__GET_ME_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__get_me_request__descriptor) \
      }
+
+
+/*
+ * A session that is open.
+ */
+struct  Handoff__Gateway__V1__OpenSession
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `sessions/{id}`.
+   */
+  char *name;
+  /*
+   * When it was opened.
+   */
+  Google__Protobuf__Timestamp *create_time;
+  /*
+   * When it ends by itself.
+   */
+  Google__Protobuf__Timestamp *expire_time;
+  /*
+   * What the client called itself (`user-agent`), cut at 200 characters; over gRPC empty.
+   */
+  char *client;
+  /*
+   * The address that it was opened from.
+   */
+  char *address;
+  /*
+   * Whether it is the calling one.
+   */
+  protobuf_c_boolean current;
+};
+#define HANDOFF__GATEWAY__V1__OPEN_SESSION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__open_session__descriptor) \
+    , (char *)protobuf_c_empty_string, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
+
+
+/*
+ * Asks for the calling agent's sessions.
+ */
+struct  Handoff__Gateway__V1__ListSessionsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * 1 to 200; 0 = 50.
+   */
+  int32_t page_size;
+  /*
+   * From the page before.
+   */
+  char *page_token;
+};
+#define HANDOFF__GATEWAY__V1__LIST_SESSIONS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__list_sessions_request__descriptor) \
+    , 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * A page of sessions.
+ */
+struct  Handoff__Gateway__V1__ListSessionsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Newest first.
+   */
+  size_t n_sessions;
+  Handoff__Gateway__V1__OpenSession **sessions;
+  /*
+   * Empty on the last page.
+   */
+  char *next_page_token;
+};
+#define HANDOFF__GATEWAY__V1__LIST_SESSIONS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__list_sessions_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks to end a session.
+ */
+struct  Handoff__Gateway__V1__RevokeSessionRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `sessions/{id}`.
+   */
+  char *name;
+};
+#define HANDOFF__GATEWAY__V1__REVOKE_SESSION_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__revoke_session_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * A key with which a program calls the API as an agent.
+ */
+struct  Handoff__Gateway__V1__ApiKey
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `apiKeys/{id}`.
+   */
+  char *name;
+  /*
+   * What it is for: 1 to 100 characters.
+   */
+  char *display_name;
+  /*
+   * Whom it acts as: `agents/{id}`; left out when it is made: the caller.
+   */
+  char *agent;
+  /*
+   * What it may do, such as `ticket.read`; at least one. docs/api.md has the list.
+   */
+  size_t n_scopes;
+  char **scopes;
+  /*
+   * When it ends by itself, at most ten years ahead; left out: never.
+   */
+  Google__Protobuf__Timestamp *expire_time;
+  /*
+   * When it was made. Set by Handoff.
+   */
+  Google__Protobuf__Timestamp *create_time;
+  /*
+   * When it was last used, to the minute; unset: never. Set by Handoff.
+   */
+  Google__Protobuf__Timestamp *last_use_time;
+  /*
+   * The first characters of its token, to tell keys apart. Set by Handoff.
+   */
+  char *hint;
+};
+#define HANDOFF__GATEWAY__V1__API_KEY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__api_key__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks for a key.
+ */
+struct  Handoff__Gateway__V1__CreateApiKeyRequest
+{
+  ProtobufCMessage base;
+  /*
+   * What it is to be: display name, agent, scopes and the end.
+   */
+  Handoff__Gateway__V1__ApiKey *api_key;
+};
+#define HANDOFF__GATEWAY__V1__CREATE_API_KEY_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__create_api_key_request__descriptor) \
+    , NULL }
+
+
+/*
+ * A new key.
+ */
+struct  Handoff__Gateway__V1__CreateApiKeyResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The key.
+   */
+  Handoff__Gateway__V1__ApiKey *api_key;
+  /*
+   * The secret to send as `authorization: Bearer <token>`. Handoff keeps only a hash of it: it is shown this once.
+   */
+  char *token;
+};
+#define HANDOFF__GATEWAY__V1__CREATE_API_KEY_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__create_api_key_response__descriptor) \
+    , NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks for keys.
+ */
+struct  Handoff__Gateway__V1__ListApiKeysRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `agents/{id}`; left out: the caller's own; `agents/-`: all of the organization.
+   */
+  char *agent;
+  /*
+   * 1 to 200; 0 = 50.
+   */
+  int32_t page_size;
+  /*
+   * From the page before.
+   */
+  char *page_token;
+};
+#define HANDOFF__GATEWAY__V1__LIST_API_KEYS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__list_api_keys_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * A page of keys.
+ */
+struct  Handoff__Gateway__V1__ListApiKeysResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Newest first.
+   */
+  size_t n_api_keys;
+  Handoff__Gateway__V1__ApiKey **api_keys;
+  /*
+   * Empty on the last page.
+   */
+  char *next_page_token;
+};
+#define HANDOFF__GATEWAY__V1__LIST_API_KEYS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__list_api_keys_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks to end a key.
+ */
+struct  Handoff__Gateway__V1__RevokeApiKeyRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `apiKeys/{id}`.
+   */
+  char *name;
+};
+#define HANDOFF__GATEWAY__V1__REVOKE_API_KEY_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__revoke_api_key_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Somebody signed in or tried to, or did what administrators do.
+ */
+struct  Handoff__Gateway__V1__AuditEvent
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `auditEvents/{id}`.
+   */
+  char *name;
+  /*
+   * When it happened.
+   */
+  Google__Protobuf__Timestamp *create_time;
+  /*
+   * What it was.
+   */
+  Handoff__Gateway__V1__AuditEvent__Kind kind;
+  /*
+   * Who did it: `agents/{id}`.
+   */
+  char *agent;
+  /*
+   * By what: `sessions/{id}` or `apiKeys/{id}`; empty for a failed sign-in.
+   */
+  char *credential;
+  /*
+   * The address that it came from.
+   */
+  char *address;
+  /*
+   * For ADMINISTRATION: the method, such as `UpdateField`.
+   */
+  char *method;
+  /*
+   * What it was done to, such as `services/care/fields/3`; empty when there is nothing to name.
+   */
+  char *resource;
+  /*
+   * What came of it: `OK`, or the reason of the error.
+   */
+  char *outcome;
+  /*
+   * The id of the request, under which the daemons logged it.
+   */
+  char *request_id;
+};
+#define HANDOFF__GATEWAY__V1__AUDIT_EVENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__audit_event__descriptor) \
+    , (char *)protobuf_c_empty_string, NULL, HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks for audit events.
+ */
+struct  Handoff__Gateway__V1__ListAuditEventsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Of this agent only: `agents/{id}`; left out: of all.
+   */
+  char *agent;
+  /*
+   * Of this kind only; left out: of all.
+   */
+  Handoff__Gateway__V1__AuditEvent__Kind kind;
+  /*
+   * 1 to 200; 0 = 50.
+   */
+  int32_t page_size;
+  /*
+   * From the page before.
+   */
+  char *page_token;
+};
+#define HANDOFF__GATEWAY__V1__LIST_AUDIT_EVENTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__list_audit_events_request__descriptor) \
+    , (char *)protobuf_c_empty_string, HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KIND_UNSPECIFIED, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * A page of audit events.
+ */
+struct  Handoff__Gateway__V1__ListAuditEventsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Newest first.
+   */
+  size_t n_audit_events;
+  Handoff__Gateway__V1__AuditEvent **audit_events;
+  /*
+   * Empty on the last page.
+   */
+  char *next_page_token;
+};
+#define HANDOFF__GATEWAY__V1__LIST_AUDIT_EVENTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__list_audit_events_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
 
 
 /* Handoff__Gateway__V1__SignInRequest methods */
@@ -189,6 +585,253 @@ Handoff__Gateway__V1__GetMeRequest *
 void   handoff__gateway__v1__get_me_request__free_unpacked
                      (Handoff__Gateway__V1__GetMeRequest *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__OpenSession methods */
+void   handoff__gateway__v1__open_session__init
+                     (Handoff__Gateway__V1__OpenSession         *message);
+size_t handoff__gateway__v1__open_session__get_packed_size
+                     (const Handoff__Gateway__V1__OpenSession   *message);
+size_t handoff__gateway__v1__open_session__pack
+                     (const Handoff__Gateway__V1__OpenSession   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__open_session__pack_to_buffer
+                     (const Handoff__Gateway__V1__OpenSession   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__OpenSession *
+       handoff__gateway__v1__open_session__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__open_session__free_unpacked
+                     (Handoff__Gateway__V1__OpenSession *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ListSessionsRequest methods */
+void   handoff__gateway__v1__list_sessions_request__init
+                     (Handoff__Gateway__V1__ListSessionsRequest         *message);
+size_t handoff__gateway__v1__list_sessions_request__get_packed_size
+                     (const Handoff__Gateway__V1__ListSessionsRequest   *message);
+size_t handoff__gateway__v1__list_sessions_request__pack
+                     (const Handoff__Gateway__V1__ListSessionsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__list_sessions_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListSessionsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ListSessionsRequest *
+       handoff__gateway__v1__list_sessions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__list_sessions_request__free_unpacked
+                     (Handoff__Gateway__V1__ListSessionsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ListSessionsResponse methods */
+void   handoff__gateway__v1__list_sessions_response__init
+                     (Handoff__Gateway__V1__ListSessionsResponse         *message);
+size_t handoff__gateway__v1__list_sessions_response__get_packed_size
+                     (const Handoff__Gateway__V1__ListSessionsResponse   *message);
+size_t handoff__gateway__v1__list_sessions_response__pack
+                     (const Handoff__Gateway__V1__ListSessionsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__list_sessions_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListSessionsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ListSessionsResponse *
+       handoff__gateway__v1__list_sessions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__list_sessions_response__free_unpacked
+                     (Handoff__Gateway__V1__ListSessionsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__RevokeSessionRequest methods */
+void   handoff__gateway__v1__revoke_session_request__init
+                     (Handoff__Gateway__V1__RevokeSessionRequest         *message);
+size_t handoff__gateway__v1__revoke_session_request__get_packed_size
+                     (const Handoff__Gateway__V1__RevokeSessionRequest   *message);
+size_t handoff__gateway__v1__revoke_session_request__pack
+                     (const Handoff__Gateway__V1__RevokeSessionRequest   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__revoke_session_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__RevokeSessionRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__RevokeSessionRequest *
+       handoff__gateway__v1__revoke_session_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__revoke_session_request__free_unpacked
+                     (Handoff__Gateway__V1__RevokeSessionRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ApiKey methods */
+void   handoff__gateway__v1__api_key__init
+                     (Handoff__Gateway__V1__ApiKey         *message);
+size_t handoff__gateway__v1__api_key__get_packed_size
+                     (const Handoff__Gateway__V1__ApiKey   *message);
+size_t handoff__gateway__v1__api_key__pack
+                     (const Handoff__Gateway__V1__ApiKey   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__api_key__pack_to_buffer
+                     (const Handoff__Gateway__V1__ApiKey   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ApiKey *
+       handoff__gateway__v1__api_key__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__api_key__free_unpacked
+                     (Handoff__Gateway__V1__ApiKey *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__CreateApiKeyRequest methods */
+void   handoff__gateway__v1__create_api_key_request__init
+                     (Handoff__Gateway__V1__CreateApiKeyRequest         *message);
+size_t handoff__gateway__v1__create_api_key_request__get_packed_size
+                     (const Handoff__Gateway__V1__CreateApiKeyRequest   *message);
+size_t handoff__gateway__v1__create_api_key_request__pack
+                     (const Handoff__Gateway__V1__CreateApiKeyRequest   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__create_api_key_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__CreateApiKeyRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__CreateApiKeyRequest *
+       handoff__gateway__v1__create_api_key_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__create_api_key_request__free_unpacked
+                     (Handoff__Gateway__V1__CreateApiKeyRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__CreateApiKeyResponse methods */
+void   handoff__gateway__v1__create_api_key_response__init
+                     (Handoff__Gateway__V1__CreateApiKeyResponse         *message);
+size_t handoff__gateway__v1__create_api_key_response__get_packed_size
+                     (const Handoff__Gateway__V1__CreateApiKeyResponse   *message);
+size_t handoff__gateway__v1__create_api_key_response__pack
+                     (const Handoff__Gateway__V1__CreateApiKeyResponse   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__create_api_key_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__CreateApiKeyResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__CreateApiKeyResponse *
+       handoff__gateway__v1__create_api_key_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__create_api_key_response__free_unpacked
+                     (Handoff__Gateway__V1__CreateApiKeyResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ListApiKeysRequest methods */
+void   handoff__gateway__v1__list_api_keys_request__init
+                     (Handoff__Gateway__V1__ListApiKeysRequest         *message);
+size_t handoff__gateway__v1__list_api_keys_request__get_packed_size
+                     (const Handoff__Gateway__V1__ListApiKeysRequest   *message);
+size_t handoff__gateway__v1__list_api_keys_request__pack
+                     (const Handoff__Gateway__V1__ListApiKeysRequest   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__list_api_keys_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListApiKeysRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ListApiKeysRequest *
+       handoff__gateway__v1__list_api_keys_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__list_api_keys_request__free_unpacked
+                     (Handoff__Gateway__V1__ListApiKeysRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ListApiKeysResponse methods */
+void   handoff__gateway__v1__list_api_keys_response__init
+                     (Handoff__Gateway__V1__ListApiKeysResponse         *message);
+size_t handoff__gateway__v1__list_api_keys_response__get_packed_size
+                     (const Handoff__Gateway__V1__ListApiKeysResponse   *message);
+size_t handoff__gateway__v1__list_api_keys_response__pack
+                     (const Handoff__Gateway__V1__ListApiKeysResponse   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__list_api_keys_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListApiKeysResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ListApiKeysResponse *
+       handoff__gateway__v1__list_api_keys_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__list_api_keys_response__free_unpacked
+                     (Handoff__Gateway__V1__ListApiKeysResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__RevokeApiKeyRequest methods */
+void   handoff__gateway__v1__revoke_api_key_request__init
+                     (Handoff__Gateway__V1__RevokeApiKeyRequest         *message);
+size_t handoff__gateway__v1__revoke_api_key_request__get_packed_size
+                     (const Handoff__Gateway__V1__RevokeApiKeyRequest   *message);
+size_t handoff__gateway__v1__revoke_api_key_request__pack
+                     (const Handoff__Gateway__V1__RevokeApiKeyRequest   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__revoke_api_key_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__RevokeApiKeyRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__RevokeApiKeyRequest *
+       handoff__gateway__v1__revoke_api_key_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__revoke_api_key_request__free_unpacked
+                     (Handoff__Gateway__V1__RevokeApiKeyRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__AuditEvent methods */
+void   handoff__gateway__v1__audit_event__init
+                     (Handoff__Gateway__V1__AuditEvent         *message);
+size_t handoff__gateway__v1__audit_event__get_packed_size
+                     (const Handoff__Gateway__V1__AuditEvent   *message);
+size_t handoff__gateway__v1__audit_event__pack
+                     (const Handoff__Gateway__V1__AuditEvent   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__audit_event__pack_to_buffer
+                     (const Handoff__Gateway__V1__AuditEvent   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__AuditEvent *
+       handoff__gateway__v1__audit_event__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__audit_event__free_unpacked
+                     (Handoff__Gateway__V1__AuditEvent *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ListAuditEventsRequest methods */
+void   handoff__gateway__v1__list_audit_events_request__init
+                     (Handoff__Gateway__V1__ListAuditEventsRequest         *message);
+size_t handoff__gateway__v1__list_audit_events_request__get_packed_size
+                     (const Handoff__Gateway__V1__ListAuditEventsRequest   *message);
+size_t handoff__gateway__v1__list_audit_events_request__pack
+                     (const Handoff__Gateway__V1__ListAuditEventsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__list_audit_events_request__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListAuditEventsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ListAuditEventsRequest *
+       handoff__gateway__v1__list_audit_events_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__list_audit_events_request__free_unpacked
+                     (Handoff__Gateway__V1__ListAuditEventsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Gateway__V1__ListAuditEventsResponse methods */
+void   handoff__gateway__v1__list_audit_events_response__init
+                     (Handoff__Gateway__V1__ListAuditEventsResponse         *message);
+size_t handoff__gateway__v1__list_audit_events_response__get_packed_size
+                     (const Handoff__Gateway__V1__ListAuditEventsResponse   *message);
+size_t handoff__gateway__v1__list_audit_events_response__pack
+                     (const Handoff__Gateway__V1__ListAuditEventsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__gateway__v1__list_audit_events_response__pack_to_buffer
+                     (const Handoff__Gateway__V1__ListAuditEventsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Gateway__V1__ListAuditEventsResponse *
+       handoff__gateway__v1__list_audit_events_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__gateway__v1__list_audit_events_response__free_unpacked
+                     (Handoff__Gateway__V1__ListAuditEventsResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Handoff__Gateway__V1__SignInRequest_Closure)
@@ -202,6 +845,45 @@ typedef void (*Handoff__Gateway__V1__SignOutRequest_Closure)
                   void *closure_data);
 typedef void (*Handoff__Gateway__V1__GetMeRequest_Closure)
                  (const Handoff__Gateway__V1__GetMeRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__OpenSession_Closure)
+                 (const Handoff__Gateway__V1__OpenSession *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ListSessionsRequest_Closure)
+                 (const Handoff__Gateway__V1__ListSessionsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ListSessionsResponse_Closure)
+                 (const Handoff__Gateway__V1__ListSessionsResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__RevokeSessionRequest_Closure)
+                 (const Handoff__Gateway__V1__RevokeSessionRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ApiKey_Closure)
+                 (const Handoff__Gateway__V1__ApiKey *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__CreateApiKeyRequest_Closure)
+                 (const Handoff__Gateway__V1__CreateApiKeyRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__CreateApiKeyResponse_Closure)
+                 (const Handoff__Gateway__V1__CreateApiKeyResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ListApiKeysRequest_Closure)
+                 (const Handoff__Gateway__V1__ListApiKeysRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ListApiKeysResponse_Closure)
+                 (const Handoff__Gateway__V1__ListApiKeysResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__RevokeApiKeyRequest_Closure)
+                 (const Handoff__Gateway__V1__RevokeApiKeyRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__AuditEvent_Closure)
+                 (const Handoff__Gateway__V1__AuditEvent *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ListAuditEventsRequest_Closure)
+                 (const Handoff__Gateway__V1__ListAuditEventsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Gateway__V1__ListAuditEventsResponse_Closure)
+                 (const Handoff__Gateway__V1__ListAuditEventsResponse *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -222,6 +904,30 @@ struct Handoff__Gateway__V1__SessionService_Service
                  const Handoff__Gateway__V1__GetMeRequest *input,
                  Handoff__Assignment__V1__Agent_Closure closure,
                  void *closure_data);
+  void (*list_sessions)(Handoff__Gateway__V1__SessionService_Service *service,
+                        const Handoff__Gateway__V1__ListSessionsRequest *input,
+                        Handoff__Gateway__V1__ListSessionsResponse_Closure closure,
+                        void *closure_data);
+  void (*revoke_session)(Handoff__Gateway__V1__SessionService_Service *service,
+                         const Handoff__Gateway__V1__RevokeSessionRequest *input,
+                         Google__Protobuf__Empty_Closure closure,
+                         void *closure_data);
+  void (*create_api_key)(Handoff__Gateway__V1__SessionService_Service *service,
+                         const Handoff__Gateway__V1__CreateApiKeyRequest *input,
+                         Handoff__Gateway__V1__CreateApiKeyResponse_Closure closure,
+                         void *closure_data);
+  void (*list_api_keys)(Handoff__Gateway__V1__SessionService_Service *service,
+                        const Handoff__Gateway__V1__ListApiKeysRequest *input,
+                        Handoff__Gateway__V1__ListApiKeysResponse_Closure closure,
+                        void *closure_data);
+  void (*revoke_api_key)(Handoff__Gateway__V1__SessionService_Service *service,
+                         const Handoff__Gateway__V1__RevokeApiKeyRequest *input,
+                         Google__Protobuf__Empty_Closure closure,
+                         void *closure_data);
+  void (*list_audit_events)(Handoff__Gateway__V1__SessionService_Service *service,
+                            const Handoff__Gateway__V1__ListAuditEventsRequest *input,
+                            Handoff__Gateway__V1__ListAuditEventsResponse_Closure closure,
+                            void *closure_data);
 };
 typedef void (*Handoff__Gateway__V1__SessionService_ServiceDestroy)(Handoff__Gateway__V1__SessionService_Service *);
 void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionService_Service *service,
@@ -232,7 +938,13 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
     { HANDOFF__GATEWAY__V1__SESSION_SERVICE__BASE_INIT,\
       function_prefix__ ## sign_in,\
       function_prefix__ ## sign_out,\
-      function_prefix__ ## get_me  }
+      function_prefix__ ## get_me,\
+      function_prefix__ ## list_sessions,\
+      function_prefix__ ## revoke_session,\
+      function_prefix__ ## create_api_key,\
+      function_prefix__ ## list_api_keys,\
+      function_prefix__ ## revoke_api_key,\
+      function_prefix__ ## list_audit_events  }
 void handoff__gateway__v1__session_service__sign_in(ProtobufCService *service,
                                                     const Handoff__Gateway__V1__SignInRequest *input,
                                                     Handoff__Gateway__V1__Session_Closure closure,
@@ -245,6 +957,30 @@ void handoff__gateway__v1__session_service__get_me(ProtobufCService *service,
                                                    const Handoff__Gateway__V1__GetMeRequest *input,
                                                    Handoff__Assignment__V1__Agent_Closure closure,
                                                    void *closure_data);
+void handoff__gateway__v1__session_service__list_sessions(ProtobufCService *service,
+                                                          const Handoff__Gateway__V1__ListSessionsRequest *input,
+                                                          Handoff__Gateway__V1__ListSessionsResponse_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__session_service__revoke_session(ProtobufCService *service,
+                                                           const Handoff__Gateway__V1__RevokeSessionRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__session_service__create_api_key(ProtobufCService *service,
+                                                           const Handoff__Gateway__V1__CreateApiKeyRequest *input,
+                                                           Handoff__Gateway__V1__CreateApiKeyResponse_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__session_service__list_api_keys(ProtobufCService *service,
+                                                          const Handoff__Gateway__V1__ListApiKeysRequest *input,
+                                                          Handoff__Gateway__V1__ListApiKeysResponse_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__session_service__revoke_api_key(ProtobufCService *service,
+                                                           const Handoff__Gateway__V1__RevokeApiKeyRequest *input,
+                                                           Google__Protobuf__Empty_Closure closure,
+                                                           void *closure_data);
+void handoff__gateway__v1__session_service__list_audit_events(ProtobufCService *service,
+                                                              const Handoff__Gateway__V1__ListAuditEventsRequest *input,
+                                                              Handoff__Gateway__V1__ListAuditEventsResponse_Closure closure,
+                                                              void *closure_data);
 typedef struct Handoff__Gateway__V1__HandoffService_Service Handoff__Gateway__V1__HandoffService_Service;
 struct Handoff__Gateway__V1__HandoffService_Service
 {
@@ -1263,6 +1999,20 @@ extern const ProtobufCMessageDescriptor handoff__gateway__v1__sign_in_request__d
 extern const ProtobufCMessageDescriptor handoff__gateway__v1__session__descriptor;
 extern const ProtobufCMessageDescriptor handoff__gateway__v1__sign_out_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__gateway__v1__get_me_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__open_session__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__list_sessions_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__list_sessions_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__revoke_session_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__api_key__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__create_api_key_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__create_api_key_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__list_api_keys_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__list_api_keys_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__revoke_api_key_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__audit_event__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__gateway__v1__audit_event__kind__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__list_audit_events_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__gateway__v1__list_audit_events_response__descriptor;
 extern const ProtobufCServiceDescriptor handoff__gateway__v1__session_service__descriptor;
 extern const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor;
 

@@ -1,0 +1,175 @@
+"""Signs in as a page in a browser does, calls as a program with a key, and reads what is kept of both: access.py DIR"""
+
+import http.client
+import json
+import ssl
+import sys
+
+from cluster import API, Cluster, Failure, JSON, PATIENCE_SECONDS, Protos, Report, equal, eventually, unique
+
+CARE = "services/care"
+
+
+class Browser:
+    """Keeps cookies, and shows nothing else."""
+
+    def __init__(self, cluster, secure=False):
+        self.cluster, self.secure, self.cookies = cluster, secure, {}
+
+    def ask(self, verb, path, body=None, **headers):
+        """The status, the fields and the JSON of the answer."""
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookies:
+            fields["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        if body is not None:
+            fields["content-type"] = "application/json"
+        if self.secure:
+            context = ssl.create_default_context(cafile=f"{self.cluster.directory}/tls/ca.pem")
+            address = self.cluster.addresses["edge-tls"].removeprefix("https://")
+            connection = http.client.HTTPSConnection(address, timeout=PATIENCE_SECONDS, context=context)
+        else:
+            connection = http.client.HTTPConnection(self.cluster.edge, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request(verb, path, None if body is None else json.dumps(body), fields)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        self.said = response.getheader("set-cookie")
+        if self.said:
+            pair, *attributes = self.said.split("; ")
+            name, value = pair.split("=", 1)
+            if "Max-Age=0" in attributes:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+            self.attributes = set(attributes)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, headers, json.loads(answer) if answer else None
+
+    def refused(self, reason, status, *arguments, **headers):
+        answer = self.ask(*arguments, **headers)
+        equal((answer[0], answer[2].get("reason")), (status, reason), f"{arguments}")
+
+
+class Access:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.account = cluster.sign_ins["junho.lee"]
+        self.door = API(Protos(), cluster.addresses["gateway"])
+        self.admin, _ = self.door.sign_in(cluster.sign_ins["jihye.yoon"])
+        self.kinds = self.door.protos.type("handoff.gateway.v1.AuditEvent").Kind
+
+    def page(self, secure=False):
+        browser = Browser(self.cluster, secure)
+        email, password = self.account
+        status, _, session = browser.ask(
+            "POST", "/v1/session:signIn", {"email": email, "password": password, "cookie": True})
+        equal(status, 200, session)
+        assert "token" not in session and session["csrfToken"], session
+        return browser, session
+
+    def cookie(self):
+        for secure, name in ((False, "handoff"), (True, "__Host-handoff")):
+            browser, session = self.page(secure)
+            equal(list(browser.cookies), [name], "the cookie")
+            equal(browser.attributes, {"Path=/", "HttpOnly", "SameSite=Strict"} | ({"Secure"} if secure else set()))
+            status, fields, me = browser.ask("GET", "/v1/me")
+            equal((status, me["name"]), (200, session["agent"]["name"]), "who the page is")
+            equal(fields["x-csrf-token"], session["csrfToken"], "what a page that was loaded anew is told")
+        other = Browser(self.cluster)
+        other.cookies = {"__Host-handoff": browser.cookies["__Host-handoff"]}
+        other.refused("CREDENTIAL_MISSING", 401, "GET", "/v1/me")  # bound to TLS
+
+    def forged(self):
+        browser, session = self.page()
+        star = ("POST", f"/v1/{self.ticket()}:star", {})
+        browser.refused("CSRF_TOKEN_INVALID", 403, *star)
+        for wrong in ("", "x", session["csrfToken"][:-1], self.page()[1]["csrfToken"]):
+            browser.refused("CSRF_TOKEN_INVALID", 403, *star, x_csrf_token=wrong)
+        equal(browser.ask(*star, x_csrf_token=session["csrfToken"])[0], 200, "with the page's own token")
+        # A field of the request goes before the cookie, and needs no second proof.
+        browser.refused("SESSION_EXPIRED", 401, *star, authorization="Bearer nonsense")
+        browser.cookies["handoff"] = "nonsense"
+        browser.refused("SESSION_EXPIRED", 401, "GET", "/v1/me")
+
+    def ticket(self):
+        return self.admin.ListTickets({"parent": CARE, "pageSize": 1}).tickets[0].name
+
+    def leave(self):
+        browser, session = self.page()
+        stolen = dict(browser.cookies)
+        status, _, _ = browser.ask("POST", "/v1/session:signOut", {}, x_csrf_token=session["csrfToken"])
+        equal((status, browser.cookies), (200, {}), "after signing out")
+        browser.cookies = stolen
+
+        def over():
+            status, _, answer = browser.ask("GET", "/v1/me")
+            return status == 401 and answer["reason"] == "SESSION_EXPIRED"
+
+        eventually("the end of the session", over)
+
+    def key(self):
+        agent, _ = self.door.sign_in(self.account)
+        token = JSON(self.cluster.edge, dict(agent.metadata)["authorization"].split()[1])
+        made = token.call("POST", "/v1/apiKeys", {"displayName": "help center", "scopes": ["inquiry.write"]})
+        key = JSON(self.cluster.edge, made["token"])
+        kind = key.call("GET", f"/v1/{CARE}/submissionTypes")["submissionTypes"][0]["name"]
+        ticket = key.call("POST", f"/v1/{CARE}/tickets", {"title": "문의", "text": "어디에 있나요?", "submissionType": kind})
+        assert int(key.headers["ratelimit-remaining"]) < int(key.headers["ratelimit-limit"]), key.headers
+        for verb, path, body in (("GET", f"/v1/{ticket['name']}", None), ("GET", f"/v1/{CARE}/members", None),
+                                 ("POST", f"/v1/{ticket['name']}:process", {"act": "COMMENT", "text": "x"}),
+                                 ("POST", "/v1/apiKeys", {"displayName": "x", "scopes": ["ticket.read"]})):
+            try:
+                key.call(verb, path, body)
+                raise AssertionError(f"{verb} {path} was answered")
+            except Failure as failure:
+                equal((failure.status, failure.reason), (403, "PERMISSION_DENIED"))
+        listed = token.call("GET", "/v1/apiKeys")["apiKeys"][0]
+        equal((listed["name"], listed["hint"]), (made["apiKey"]["name"], made["token"][:8]), "the key in the list")
+        assert "token" not in json.dumps(listed)
+        token.call("POST", f"/v1/{listed['name']}:revoke", {})
+
+    def record(self):
+        """Settings are changed, tried to be changed, and read; the log has the first two."""
+        word = unique("audit")
+        made = self.admin.CreateTemplate({"parent": CARE, "template": {"title": word, "content": word}})
+        try:
+            self.admin.DeleteTemplate({"name": made.name + "9999"})
+        except Failure as failure:
+            equal(failure.reason, "TEMPLATE_NOT_FOUND")
+        self.admin.GetTemplate({"name": made.name})
+        self.admin.DeleteTemplate({"name": made.name})
+        try:
+            self.door.sign_in((self.account[0], "guess"))
+        except Failure as failure:
+            equal(failure.reason, "SIGN_IN_FAILED")
+        events = [(self.kinds.Name(event.kind), event.method, event.resource, event.outcome)
+                  for event in self.admin.ListAuditEvents({"pageSize": 50}).audit_events]
+        expected = [("SIGN_IN_FAILED", "", "", "SIGN_IN_FAILED"), ("ADMINISTRATION", "DeleteTemplate", made.name, "OK"),
+                    ("ADMINISTRATION", "DeleteTemplate", made.name + "9999", "TEMPLATE_NOT_FOUND"),
+                    ("ADMINISTRATION", "CreateTemplate", made.name, "OK")]
+        places = [events.index(event) for event in expected]
+        equal(places, sorted(places), "the order, newest first")
+        assert not [event for event in events if event[1] == "GetTemplate"]
+        agent, _ = self.door.sign_in(self.account)
+        try:
+            agent.ListAuditEvents()
+            raise AssertionError("was answered")
+        except Failure as failure:
+            equal(failure.reason, "PERMISSION_DENIED")
+
+
+def main():
+    access = Access(Cluster(sys.argv[1]))
+    report = Report()
+    for name, check in (
+            ("a page has its session in a cookie that no script reads", access.cookie),
+            ("another site's page can do nothing with it", access.forged),
+            ("signing out takes it away", access.leave),
+            ("a key does what its scopes name, and no more", access.key),
+            ("sign-ins and administrative acts are on record, for administrators", access.record)):
+        report.row(name, check)
+
+
+main()
