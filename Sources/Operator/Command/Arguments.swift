@@ -125,9 +125,10 @@ struct Arguments: Sendable, Equatable {
     }
     let name = ["--version", "-V"].contains(first) ? "version" : first
     guard let command = CommandName(rawValue: name) else {
+      let known = CommandName.allCases.map(\.rawValue) + ClientCommand.allCases.map(\.rawValue)
       throw .usage(
         "\"\(first)\" is not a command of handoff",
-        advice: "Commands: \(CommandName.allCases.map(\.rawValue).joined(separator: ", ")). See: handoff --help")
+        advice: "Commands: \(known.joined(separator: ", ")). See: handoff --help")
     }
     self.command = command
     while let word = rest.popFirst() {
@@ -203,12 +204,16 @@ extension CommandOption {
 func help(for command: CommandName?, details: String = "") -> String {
   guard let command else {
     let lines = CommandName.allCases.map { "  \(padded($0.rawValue, 14))\($0.summary)\n" }.joined()
+    let client = ClientCommand.allCases.map { "  \(padded($0.rawValue, 14))\($0.summary)\n" }.joined()
     return """
-      handoff runs and looks after a Handoff cluster.
+      handoff runs and looks after a Handoff cluster, and works with it as its agents do.
 
       Usage: handoff COMMAND [OPTIONS]
 
       \(lines)
+      As an agent, through the public API:
+
+      \(client)
       `handoff COMMAND --help` says more.
 
       """

@@ -18,6 +18,9 @@ final class Console: Sendable {
   /// A line as it is.
   func line(_ text: String) { write("\(text)\n", to: STDOUT_FILENO) }
 
+  /// Text on standard error that is no line yet: a question, or a bar that is drawn again.
+  func status(_ text: String) { write(text, to: STDERR_FILENO) }
+
   /// What went wrong and what to do, on standard error.
   func error(_ error: OperatorError) {
     var text = "handoff: \(error.message)\n"

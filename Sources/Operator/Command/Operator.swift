@@ -11,6 +11,12 @@ package func runOperator(_ words: [String]) async -> Int32 {
   umask(0o022)
   let console = Console()
   do throws(OperatorError) {
+    if let command = words.first.flatMap(ClientCommand.init(rawValue:)) {
+      return try await Client.run(command, words.dropFirst(), console)
+    }
+    if words.first == "help", words.count > 1, let command = ClientCommand(rawValue: words[1]) {
+      return try await Client.run(command, ["--help"], console)
+    }
     let arguments = try Arguments(words)
     guard let command = arguments.command, !arguments.wantsHelp else {
       let details = arguments.command.map(details) ?? ""

@@ -7,7 +7,7 @@ struct OperatorError: Error, Sendable, Equatable {
   /// What to do next; may have several lines, or be empty.
   let advice: String
   /// The exit code of `handoff`: 64 (EX_USAGE of sysexits.h) for a wrong command line, else 1; `ingest` speaks to mail
-  /// servers and has 65 (EX_DATAERR) and 75 (EX_TEMPFAIL), too.
+  /// servers and has 65 (EX_DATAERR) and 75 (EX_TEMPFAIL), too, and so have the client's commands codes of their own.
   let exitCode: Int32
 
   /// An error of the machine or the data, exit code 1.
@@ -17,7 +17,8 @@ struct OperatorError: Error, Sendable, Equatable {
     exitCode = 1
   }
 
-  private init(_ message: String, advice: String, exitCode: Int32) {
+  /// An error with an exit code of its own.
+  init(_ message: String, advice: String, exitCode: Int32) {
     self.message = message
     self.advice = advice
     self.exitCode = exitCode
