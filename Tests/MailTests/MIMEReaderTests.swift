@@ -138,6 +138,31 @@ struct MIMEReaderTests {
     #expect(Self.residentBytes() - before < 300 << 20)
   }
 
+  @Test("a message that was forwarded again and again is kept once, with the text of every level")
+  func forwardedAgain() throws {
+    var mail = "Subject: level 0\r\n\r\nwords of the innermost\r\n" + String(repeating: "x", count: 200_000)
+    for level in 1...20 {
+      mail = "Subject: level \(level)\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n" + mail
+    }
+    let read = try MIMEReader.read(Array(("From: kim@example.com\r\n" + mail).utf8))
+    #expect(read.files.filter { $0.kind == .message }.map(\.name) == ["level 19.eml"])
+    #expect(read.files.reduce(0) { $0 + $1.bytes.count } < 2 * mail.utf8.count)
+    #expect(read.text.contains("level 0 ----------") && read.text.contains("words of the innermost"))
+  }
+
+  @Test("HTML that is longer than is read is kept as a file")
+  func longHTML() throws {
+    var limits = ParseLimits()
+    limits.htmlBytesMax = 60
+    let html = "<p>Hello</p>" + String(repeating: "<i></i>", count: 20) + "<p>and the end</p>"
+    let mail = "From: kim@example.com\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n\(html)"
+    let read = try MIMEReader.read(Array(mail.utf8), limits: limits)
+    #expect(read.text == "Hello")
+    #expect(read.files.map(\.name) == ["message.html"])
+    let kept = String(decoding: try #require(read.files.first).bytes, as: UTF8.self)
+    #expect(kept.contains("and the end"))
+  }
+
   private static var wide: ParseLimits {
     var limits = ParseLimits()
     limits.headerBytesMax = 1 << 20

@@ -12,6 +12,8 @@ struct PartWalk {
   var mail = IncomingMail()
   private var partCount = 0
   private var texts: [String] = []
+  /// Whether what is taken now lies in a forwarded message, which is kept whole.
+  private var isForwarded = false
 
   init(limits: ParseLimits, deadline: Deadline) {
     self.limits = limits
@@ -73,7 +75,8 @@ struct PartWalk {
     texts = before + (forms.first { $0.isPlain } ?? forms.last).map(\.texts, default: [])
   }
 
-  /// A forwarded message: its text is read as if it were quoted, and the whole is kept as a file.
+  /// A forwarded message: its text is read as if it were quoted, and the whole is kept as a file. One inside another is
+  /// in that one's file already; kept again on each level, a mail would take thirty times its size.
   private mutating func takeMessage(_ object: Object, _ depth: Int) throws(ParseFailure) {
     let part = UnsafeMutableRawPointer(object).assumingMemoryBound(to: GMimeMessagePart.self)
     guard let message = g_mime_message_part_get_message(part) else { return }
@@ -83,12 +86,17 @@ struct PartWalk {
     }
     let subject = Self.line(g_mime_message_get_subject(message).map { String(cString: $0) } ?? "")
     let name = Self.fileName("\(subject.isEmpty ? "message" : subject).eml")
-    let inner = UnsafeMutableRawPointer(message).assumingMemoryBound(to: GMimeObject.self)
-    mail.files.append(
-      IncomingMail.File(
-        kind: .message, name: name, contentType: "message/rfc822", bytes: MIMEBytes.written(inner)))
+    let wasForwarded = isForwarded
+    if !wasForwarded {
+      let inner = UnsafeMutableRawPointer(message).assumingMemoryBound(to: GMimeObject.self)
+      mail.files.append(
+        IncomingMail.File(
+          kind: .message, name: name, contentType: "message/rfc822", bytes: MIMEBytes.written(inner)))
+    }
     guard let body = g_mime_message_get_mime_part(message) else { return }
     texts.append("---------- Forwarded message: \(subject) ----------")
+    isForwarded = true
+    defer { isForwarded = wasForwarded }
     try take(body, depth: depth + 1)
   }
 
@@ -111,7 +119,7 @@ struct PartWalk {
     case "text/plain", "":
       if !isAttached { return texts.append(plainText(bytes, object)) }
     case "text/html", "application/xhtml+xml":
-      if !isAttached { return texts.append(HTMLToText.text(htmlText(bytes, object))) }
+      if !isAttached { return takeHTML(bytes, object) }
     case "text/enriched", "text/richtext":
       if !isAttached { return texts.append(HTMLToText.text(text(bytes, object))) }
     default: break
@@ -141,8 +149,12 @@ struct PartWalk {
       Self.canonical(plain), deletesSpace: Self.parameter("delsp", of: object).lowercased() == "yes")
   }
 
-  private func htmlText(_ bytes: [UInt8], _ object: Object) -> String {
-    text(bytes.count > limits.htmlBytesMax ? Array(bytes.prefix(limits.htmlBytesMax)) : bytes, object)
+  /// What is longer than is read is kept as a file, so that none of it is lost.
+  private mutating func takeHTML(_ bytes: [UInt8], _ object: Object) {
+    guard bytes.count > limits.htmlBytesMax else { return texts.append(HTMLToText.text(text(bytes, object))) }
+    texts.append(HTMLToText.text(text(Array(bytes.prefix(limits.htmlBytesMax)), object)))
+    mail.files.append(
+      IncomingMail.File(kind: .attached, name: "message.html", contentType: "text/html", bytes: bytes))
   }
 
   private func text(_ bytes: [UInt8], _ object: Object) -> String {

@@ -6,6 +6,8 @@ package enum FlowedText {
   package static func unfolded(_ text: String, deletesSpace: Bool) -> String {
     var result: [Substring.UnicodeScalarView] = []
     var paragraph = Substring.UnicodeScalarView()
+    // Counted along: counting it anew for each line would take as long as the square of the text.
+    var paragraphScalars = 0
     var depth = 0
     var goesOn = false
     func end() {
@@ -30,6 +32,7 @@ package enum FlowedText {
         paragraph.append(contentsOf: content)
       } else {
         paragraph = Substring.UnicodeScalarView()
+        paragraphScalars = 0
         if marks > 0 {
           paragraph.append(contentsOf: repeatElement(">", count: marks))
           paragraph.append(" ")
@@ -37,7 +40,8 @@ package enum FlowedText {
         paragraph.append(contentsOf: content)
         depth = marks
       }
-      if paragraph.count > paragraphScalarsMax { isFlowed = false }
+      paragraphScalars += content.count
+      if paragraphScalars > paragraphScalarsMax { isFlowed = false }
       goesOn = true
       if !isFlowed { end() }
     }
