@@ -100,23 +100,26 @@ struct TicketStore: Sendable {
   ///
   /// - Parameter after: the last one that was looked at; nil: from the first.
   func dueForCompletion(after last: DueTicket? = nil, limit: Int, deadline: Deadline) async throws -> [DueTicket] {
-    let (time, id) = (last?.resolveTime ?? Instant(microsecondsSinceEpoch: 0), last?.id ?? TicketID(0))
-    return try await ServiceError.translating {
-      let rows = try await pool.query(
-        """
-        SELECT due.service_id, due.id, due.resolve_time FROM service AS s CROSS JOIN LATERAL (
-          SELECT t.service_id, t.id, t.resolve_time FROM ticket AS t
-          WHERE t.service_id = s.id AND t.state = 'RESOLVED' AND NOT t.is_spam
-            AND t.resolve_time <= now() - s.auto_complete_days * interval '1 day'
-            AND t.resolve_time >= \(time) AND (t.resolve_time > \(time) OR t.id > \(id))
-          ORDER BY t.resolve_time, t.id LIMIT \(limit)
-        ) AS due
-        WHERE s.auto_complete_days > 0 ORDER BY due.resolve_time, due.id LIMIT \(limit)
-        """, deadline: deadline)
-      return try rows.map { row in
+    try await ServiceError.translating {
+      try await pool.query(Self.dueForCompletion(after: last, limit: limit), deadline: deadline).map { row in
         DueTicket(serviceID: try row.value(0), id: try row.value(1), resolveTime: try row.value(2))
       }
     }
+  }
+
+  /// The question of ``dueForCompletion(after:limit:deadline:)``.
+  static func dueForCompletion(after last: DueTicket?, limit: Int) -> Query {
+    let (time, id) = (last?.resolveTime ?? Instant(microsecondsSinceEpoch: 0), last?.id ?? TicketID(0))
+    return """
+      SELECT due.service_id, due.id, due.resolve_time FROM service AS s CROSS JOIN LATERAL (
+        SELECT t.service_id, t.id, t.resolve_time FROM ticket AS t
+        WHERE t.service_id = s.id AND t.state = 'RESOLVED' AND NOT t.is_spam
+          AND t.resolve_time <= now() - s.auto_complete_days * interval '1 day'
+          AND t.resolve_time >= \(time) AND (t.resolve_time > \(time) OR t.id > \(id))
+        ORDER BY t.resolve_time, t.id LIMIT \(limit)
+      ) AS due
+      WHERE s.auto_complete_days > 0 ORDER BY due.resolve_time, due.id LIMIT \(limit)
+      """
   }
 
   private func types(_ query: Query, _ deadline: Deadline) async throws -> [TypeRecord] {

@@ -191,6 +191,60 @@ struct TriggerSettingsTests {
     #expect(TriggerCache.lifetime <= .milliseconds(500))
   }
 
+  @Test("triggers are compiled once for each change of them, however often people and tickets are read anew")
+  func compiledOnce() async throws {
+    let trigger = try await office.trigger([.isNew], .assign(.specific, [Desk.kim]))
+    let clock = ManualClock()
+    let ledger = try office.desk.ledger(as: "handoff_assignment")
+    let cache = TriggerCache(pool: ledger.pool, clock: { clock.now })
+    let service = try await ledger.directory.service(code: "care", deadline: office.desk.deadline)
+    func program() async throws -> TriggerProgram {
+      clock.advance(by: TriggerCache.lifetime)
+      return try await cache.set(of: service, deadline: office.desk.deadline).program
+    }
+    let first = try await program()
+    try await office.execute("UPDATE service_member SET is_assignable = false WHERE agent_id = 1")
+    #expect(try await program() === first)
+    cache.forget()
+    #expect(try await program() === first)
+    _ = try await update(trigger, "results")
+    let second = try await program()
+    #expect(second !== first)
+    #expect(try await program() === second)
+  }
+
+  @Test("a pass reads of a ticket what some condition looks at, and nothing else")
+  func reading() async throws {
+    try await office.execute(
+      """
+      INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name)
+      VALUES (1, 1, 'memo', 'TEXT', 'AGENT', 'M')
+      """)
+    let ticket = try await office.record(try await office.ticket())
+    let ledger = office.runner.ledger
+    let service = try await ledger.directory.service(code: "care", deadline: office.desk.deadline)
+    /// Statements for a pass with one trigger.
+    func statements(_ condition: TriggerCondition, _ cause: TriggerCause = .created) async throws -> Int {
+      let trigger = try await office.trigger([condition], .priority(.high))
+      let set = try await office.runner.store.active(of: service, deadline: office.desk.deadline)
+      let before = ledger.pool.metrics.queries
+      _ = try await office.runner.read(
+        PassContext(ticket: ticket, service: service, set: set, cause: cause, causeSequence: 1), office.desk.deadline)
+      let count = ledger.pool.metrics.queries - before
+      _ = try await office.service.deactivateTrigger(
+        DeactivateTriggerRequest(name: trigger.name), call("DeactivateTrigger"))
+      return Int(count)
+    }
+    let content = TriggerCondition(target: .content, operator: .contains, values: ["물"])
+    let memo = TriggerCondition(target: .field, operator: .isEmpty, field: "services/care/fields/1")
+    let change = TriggerCondition(target: .state, operator: .changed)
+    #expect(try await statements(.isNew) == 0)
+    #expect(try await statements(content) == 1)
+    #expect(try await statements(memo) == 1)
+    #expect(try await statements(change) == 0, "a creation changes nothing")
+    #expect(try await statements(change, .processed) == 1)
+  }
+
   @Test("what an administrator changes counts in the daemon that changed it at once, and in others without a word")
   func otherDaemons() async throws {
     let other = try Office(desk: office.desk)

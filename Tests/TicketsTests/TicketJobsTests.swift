@@ -71,13 +71,36 @@ import TicketLedger
     #expect(try await world.count("SELECT count(*) FROM ticket WHERE state = 'COMPLETED'") == 20)
   }
 
-  @Test("the search for due tickets reads its index")
-  func plan() async throws {
+  @Test("what is due is found in the order in which it became due, by an index, however many tickets there are")
+  func due() async throws {
     let world = try await TicketWorld()
-    let ticket = try await resolved(world, days: 14)
-    let due = try await TicketStore(pool: world.ledger.pool).dueForCompletion(
-      limit: 10, deadline: TestDatabase.deadline)
-    #expect(due.map(\.id) == [ticket.id])
+    // Every second one in another service; of the first, one in ten is due, three of them since the same moment.
+    try await world.run(
+      """
+      INSERT INTO ticket (service_id, id, state, agent_id, priority, channel, language, title, organization_id,
+        event_hash, event_seal, create_time, update_time, resolve_time)
+      SELECT 1 + n % 2, 100000 + n, 'RESOLVED', 1, 'NORMAL', 'EMAIL', 'ko', 'T', 1, '\\x00', '\\x00', now(), now(),
+        now() - CASE WHEN n % 20 = 0 THEN 14 + n / 60 ELSE 1 END * interval '1 day'
+      FROM generate_series(1, 3000) AS n
+      """)
+    try await world.run("UPDATE service SET auto_complete_days = 0 WHERE code = 'bugs'")
+    try await world.run("ALTER TABLE ticket SET (autovacuum_enabled = false)")
+    try await world.run("ANALYZE ticket")
+    try await world.run("UPDATE pg_class SET reltuples = 1000000 WHERE oid = 'ticket'::regclass")
+    let plan = try await world.rows("EXPLAIN \(fragment: TicketStore.dueForCompletion(after: nil, limit: 200))")
+      .map { try $0.string(0) }.joined(separator: "\n")
+    #expect(plan.contains("ticket_resolved_idx") && !plan.contains("Seq Scan on ticket"), "\(plan)")
+    let store = TicketStore(pool: world.ledger.pool)
+    var found: [TicketID] = []
+    var last: DueTicket?
+    repeat {
+      let page = try await store.dueForCompletion(after: last, limit: 7, deadline: TestDatabase.deadline)
+      found += page.map(\.id)
+      last = page.last
+    } while last != nil
+    let all = try await world.rows(
+      "SELECT id FROM ticket WHERE service_id = 1 AND id % 20 = 0 ORDER BY resolve_time, id")
+    #expect(try found == all.map { try $0.value(0) } && found.count == 150)
   }
 
   @Test("request ids and work given up go after their time, and not before")
