@@ -9,6 +9,8 @@ extension InboundMailProcessor {
   private static let textScalarsMax = 48_000
   private static let nameScalarsMax = 100
   private static let participantsMax = 20
+  /// Names of files in a ticket's text that it did not take; of more, their number.
+  private static let notTakenMax = 10
 
   /// Makes of a mail what is planned: a ticket, or a reply to one.
   ///
@@ -30,9 +32,9 @@ extension InboundMailProcessor {
     do {
       let sorted = files.filter { $0.kind != .inline } + files.filter { $0.kind == .inline }
       planned.attachmentIDs = try await upload(sorted, planned, service, options)
-      for (file, id) in zip(sorted, planned.attachmentIDs) where id == Self.notTaken {
-        text += "\n\n[\(words.notTaken) \(file.name)]"
-      }
+      let left = zip(sorted, planned.attachmentIDs).filter { $0.1 == Self.notTaken }.map(\.0.name)
+      for name in left.prefix(Self.notTakenMax) { text += "\n\n[\(words.notTaken) \(name)]" }
+      if left.count > Self.notTakenMax { text += "\n\n[\(words.more) \(left.count - Self.notTakenMax)]" }
       // Fixed before it happens.
       guard try await store.plan(planned, deadline: options.deadline) else { throw LeaseLost() }
       return planned.plan == .reply
@@ -49,11 +51,15 @@ extension InboundMailProcessor {
   ) async throws -> MailStore.Decision {
     let sender = mail.from.first
     let title = Self.prefix(mail.subject, Self.titleScalarsMax)
+    // An agent let it in, so who wrote it is told, though no answer can go there.
+    let isAddress = sender.map { MailAddress($0.address) != nil } ?? false
+    let written = isAddress ? "" : sender.map { "[\(words.sender) \($0.address)]\n\n" } ?? ""
     let made = try await tickets.createTicket(
       CreateTicketRequest(
-        parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: text,
+        parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: written + text,
         customer: TicketCustomer(
-          displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax), email: sender?.address ?? ""),
+          displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax),
+          email: isAddress ? sender?.address ?? "" : ""),
         channel: .email, requestId: Self.requestID(planned), attachments: names(planned, service)), options)
     guard let ticket = TicketName(made.name) else { throw ServiceError(.internal) }
     var decision = MailStore.Decision(state: .ticket, ticketID: ticket.id)
