@@ -38,4 +38,14 @@ struct InboundTextTests {
     #expect(text.ranges(of: ".exe]").count == 10)
     #expect(text.hasSuffix("[첨부하지 못한 다른 파일 수: 30]"))
   }
+
+  @Test("two mails whose Message-IDs differ only in what is no ASCII are two inquiries")
+  func foreignIdentifiers() async throws {
+    let world = try await InboundWorld()
+    let first = try await world.take(InboundWorld.Letter(id: "문의", body: "첫 번째"))
+    let second = try await world.take(InboundWorld.Letter(id: "질문", body: "두 번째"))
+    #expect(first.ticketID != nil && second.ticketID != nil && first.ticketID != second.ticketID)
+    let again = try await world.take(InboundWorld.Letter(id: "질문", body: "두 번째"))
+    #expect(again.id == second.id)
+  }
 }

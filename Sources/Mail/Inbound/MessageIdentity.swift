@@ -32,7 +32,10 @@ enum MessageIdentity {
     guard let value, let start = value.firstIndex(of: UInt8(ascii: "<")),
       let stop = value[start...].firstIndex(of: UInt8(ascii: ">")), stop > start + 1
     else { return nil }
-    return String(decoding: value[(start + 1)..<stop].filter { $0 > 0x20 && $0 < 0x7F }, as: UTF8.self)
+    let id = value[(start + 1)..<stop].filter { $0 > 0x20 }
+    // An identifier is ASCII (RFC 5322, 3.6.4). Taken without the other bytes, different ones would be the same.
+    guard !id.isEmpty, id.allSatisfy({ $0 < 0x7F }) else { return nil }
+    return String(decoding: id, as: UTF8.self)
   }
 
   private static let name = Array("message-id:".utf8)
