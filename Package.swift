@@ -228,7 +228,7 @@ let testTargets: [Target] = [
       "Mail", "Masking", "Tickets", "HandoffTestKit", "HandoffAPI", "TicketLedger", "ServiceKit", "Postgres", "RPC",
       "Protobuf", "Outbound", "EventLoop", "Crypto",
     ],
-    exclude: ["corpus.py"]),
+    exclude: ["corpus.py", "Snapshots"]),
   tests(
     "OperatorTests",
     ["Operator", "HandoffTestKit", "TicketLedger", "ServiceKit", "Postgres", "Crypto", "EventLoop", "RPC"]),

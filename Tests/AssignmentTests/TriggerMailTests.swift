@@ -87,6 +87,7 @@ struct TriggerMailTests {
     }
     let customer = try #require(byRecipients[["hong@example.com"]]?.first)
     #expect(customer.content.contains("X-Handoff-Ticket: \(name)"))
+    #expect(customer.content.contains("Auto-Submitted: auto-generated"))
     let stored = try await office.desk.database.pool.query(
       "SELECT subject, body FROM mail_message WHERE recipient = 'hong@example.com'", deadline: office.desk.deadline)
     #expect(try stored[0].string(0) == "고객 \(name.id)")

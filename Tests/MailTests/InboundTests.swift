@@ -64,7 +64,9 @@ struct InboundTests {
   func threading() async throws {
     for lost in ["nothing", "address", "references", "address and references"] {
       let world = try await InboundWorld()
-      let (ticket, answer) = try await world.answered()
+      let inquiry = InboundWorld.Letter()
+      let (ticket, answer) = try await world.answered(inquiry)
+      #expect(answer["In-Reply-To"] == "<\(inquiry.id)>" && answer["References"] == "<\(inquiry.id)>")
       #expect(try await world.state(ticket) == "RESOLVED")
       var reply = InboundWorld.Letter(subject: "Re: 배송 문의", body: "아직 안 왔어요.\r\n\r\n> 곧 도착합니다.")
       let replyTo = try #require(answer["Reply-To"]?.split(separator: "<").last?.dropLast())

@@ -72,6 +72,9 @@ struct MIMEComposerTests {
     #expect(parsed["References"] == nil)
     #expect(parsed["Auto-Submitted"] == nil)
     #expect(parsed["Cc"] == nil)
+    var automatic = try mail()
+    automatic.isAutomatic = true
+    #expect(try ParsedMail(MIMEComposer.compose(automatic))["Auto-Submitted"] == "auto-generated")
   }
 }
 

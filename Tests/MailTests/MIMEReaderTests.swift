@@ -176,9 +176,12 @@ struct MIMEReaderTests {
 
   @Test("whatever bytes come, reading ends with a mail in canonical form or with a verdict")
   func fuzz() async throws {
-    let seed = UInt64.random(in: 0 ... .max)
+    let seed = TestScale.seed
     var random = SeededGenerator(seed: seed)
-    let corpus = try CorpusMail.all().map { Array($0.mail) }
+    let bounces = BounceForm.all.map {
+      $0.bytes(id: "<00ff.t1-9-aaaaaaaaaaaaaaaa@shop.example>", reply: "c@shop.example")
+    }
+    let corpus = try CorpusMail.all().map { Array($0.mail) } + bounces + bounces
     for await _ in TestScale.rounds(usual: 400, all: 200_000) {
       var mail = corpus.randomElement(using: &random) ?? []
       for _ in 0..<Int.random(in: 1...8, using: &random) where !mail.isEmpty {
@@ -197,6 +200,9 @@ struct MIMEReaderTests {
         #expect(try CanonicalText.canonical(text) == text, "seed \(seed)")
       }
       #expect(read.files.allSatisfy { !$0.name.isEmpty && !$0.name.contains("/") }, "seed \(seed)")
+      let drafts = BounceReading(read).drafts(of: ["kim@example.com"])
+      #expect(drafts.allSatisfy { $0.recipient == "kim@example.com" && !$0.words.contains("@") }, "seed \(seed)")
+      #expect(drafts.allSatisfy { CodeChange.isCode($0.status) }, "seed \(seed)")
       if let start = read.foldStart { #expect(start > 0 && start <= read.text.unicodeScalars.count, "seed \(seed)") }
     }
   }

@@ -132,7 +132,8 @@ struct MailDeliveryTests {
     func begin(_ version: Int64) async throws -> MailStore.Beginning {
       let attempt = MailStore.Attempt(
         service: ticket.serviceID, ticket: ticket.id, entry: EntryID(1), eventSequence: order.eventSequence,
-        ticketVersion: version, messageID: "a@example.org", recipient: "hong@example.com", subject: "s", text: "t")
+        ticketVersion: version, messageID: "a@example.org", recipient: "hong@example.com", subject: "s", text: "t",
+        payload: [])
       return try await world.store.begin(attempt, deadline: TestDatabase.deadline)
     }
     guard case .outdated = try await begin(now.version - 1) else { throw CancellationError() }

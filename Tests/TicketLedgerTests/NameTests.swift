@@ -35,6 +35,11 @@ import TicketLedger
       SystemFieldName("services/care/systemFields/customer_name")?.description
         == "services/care/systemFields/customer_name")
     #expect(SystemFieldName("services/care/systemFields/1") == nil)
+    #expect(
+      CustomerAddressName("services/care/tickets/2/customerAddress")?.description
+        == "services/care/tickets/2/customerAddress")
+    #expect(CustomerAddressName("services/care/tickets/2/customerAddress/") == nil)
+    #expect(CustomerAddressName("services/care/customerAddress") == nil)
     #expect(GroupName("services/care/tickets/2") == nil)
   }
 

@@ -128,6 +128,7 @@ import TicketLedger
     "UpdateMember": "as UpdateAgent", "UpdateGroup": "as UpdateAgent",
     "IngestMessage": "takes each message once", "AcceptInboundMail": "a decision, which is made once",
     "RejectInboundMail": "as AcceptInboundMail", "RerunInboundMail": "as AcceptInboundMail",
+    "ResendMailMessage": "a mail is sent again once", "UnblockCustomerAddress": "as ActivateTrigger",
   ]
 
   @Test("every method of the API that changes something takes the version that its caller saw, or has a reason not to")

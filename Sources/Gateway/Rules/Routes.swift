@@ -216,6 +216,10 @@ package struct Route: Sendable {
 
     .init("PreviewAnswer", .mail, .post, "/v1/{ticket=services/*/tickets/*}:previewAnswer", body: .whole),
     .init("ListMailMessages", .mail, .get, "/v1/{parent=services/*/tickets/*}/mailMessages"),
+    .init("ResendMailMessage", .mail, .post, "/v1/{name=services/*/mailMessages/*}:resend", body: .whole),
+    .init("GetCustomerAddress", .mail, .get, "/v1/{name=services/*/tickets/*/customerAddress}"),
+    .init(
+      "UnblockCustomerAddress", .mail, .post, "/v1/{name=services/*/tickets/*/customerAddress}:unblock", body: .whole),
     .init("ListLayouts", .mail, .get, "/v1/{parent=services/*}/mailLayouts"),
     .init("IngestMessage", .mail, .post, "/v1/{parent=services/*}/inboundMails", shape: .upload),
     .init("ListInboundMails", .mail, .get, "/v1/{parent=services/*}/inboundMails"),

@@ -139,6 +139,12 @@ package enum HandoffAPI {
     AnswerPreview.self,
     BannedWordHit.self,
     MailMessage.self,
+    Bounce.self,
+    ResendMailMessageRequest.self,
+    CustomerAddress.self,
+    AddressBlock.self,
+    GetCustomerAddressRequest.self,
+    UnblockCustomerAddressRequest.self,
     ListMailMessagesRequest.self,
     ListMailMessagesResponse.self,
     Layout.self,
@@ -609,6 +615,30 @@ package enum HandoffAPI {
           name: "ListMailMessages",
           input: ListMailMessagesRequest.descriptor,
           output: ListMailMessagesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ResendMailMessage",
+          input: ResendMailMessageRequest.descriptor,
+          output: MailMessage.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetCustomerAddress",
+          input: GetCustomerAddressRequest.descriptor,
+          output: CustomerAddress.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UnblockCustomerAddress",
+          input: UnblockCustomerAddressRequest.descriptor,
+          output: CustomerAddress.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -2081,6 +2111,30 @@ package enum HandoffAPI {
           name: "ListMailMessages",
           input: ListMailMessagesRequest.descriptor,
           output: ListMailMessagesResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ResendMailMessage",
+          input: ResendMailMessageRequest.descriptor,
+          output: MailMessage.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetCustomerAddress",
+          input: GetCustomerAddressRequest.descriptor,
+          output: CustomerAddress.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UnblockCustomerAddress",
+          input: UnblockCustomerAddressRequest.descriptor,
+          output: CustomerAddress.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

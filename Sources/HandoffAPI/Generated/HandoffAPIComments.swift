@@ -738,6 +738,9 @@ package enum HandoffAPIComments {
     handoff.mail.v1.MailService.PrepareAnswer Decides whether an act mails the customer, and with which layout, before the act is written. \ Errors: BANNED_WORDS (with the words and where they stand), TICKET_NOT_FOUND, REQUEST_INVALID.
     handoff.mail.v1.MailService.PreviewAnswer Shows the mail that an act would send, and banned words with their positions. Changes nothing. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
     handoff.mail.v1.MailService.ListMailMessages Lists the mails of a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
+    handoff.mail.v1.MailService.ResendMailMessage Sends a mail again that was given up, or whose copy for the customer came back: the same answer under a new Message-ID, to the address that the ticket has by now, and to nobody else when others got it already. Each mail is sent again once. \ Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is on its way, has arrived, was sent again already, or no mail can be sent to the address), PERMISSION_DENIED, REQUEST_ID_REUSED.
+    handoff.mail.v1.MailService.GetCustomerAddress Tells whether mails can be sent to a ticket's customer. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+    handoff.mail.v1.MailService.UnblockCustomerAddress Lets mails go to a customer's address again after it was blocked; without effect on one that is not. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED, REQUEST_ID_REUSED.
     handoff.mail.v1.MailService.ListLayouts Lists the mail layouts of a service. Errors: SERVICE_NOT_FOUND.
     handoff.mail.v1.MailService.IngestMessage Takes a mail that came in for a service: a mail server hands it over. Administrators only. \ It is stored, sealed, before it is read, and the same mail is taken once however often it is handed over. The answer says what became of it; WAITING means that this will be decided soon, and nobody need hand it over again. Errors: SERVICE_NOT_FOUND, BODY_TOO_LARGE, TOO_MANY_REQUESTS, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.mail.v1.MailService.ListInboundMails Lists mails that came in for a service, newest first: those that wait for an agent, unless another state is asked for. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
@@ -750,12 +753,13 @@ package enum HandoffAPIComments {
     handoff.mail.v1.PrepareAnswerRequest.act The act.
     handoff.mail.v1.PrepareAnswerRequest.text The agent's text.
     handoff.mail.v1.PreparedAnswer How an answer will be mailed, or why not, or what a trigger mails. Written into the outbox with the act; holds no words of customers.
-    handoff.mail.v1.PreparedAnswer.skip_reason Why no mail is sent; empty when one is: NO_ADDRESS, ESCALATED.
+    handoff.mail.v1.PreparedAnswer.skip_reason Why no mail is sent; empty when one is: NO_ADDRESS, ADDRESS_BLOCKED, ESCALATED.
     handoff.mail.v1.PreparedAnswer.layout `services/{service}/mailLayouts/{id}`: this very version of the layout.
     handoff.mail.v1.PreparedAnswer.message_id The Message-ID that the mail will carry, without angle brackets; for a trigger's mail, the part before the `@`.
     handoff.mail.v1.PreparedAnswer.act The act.
     handoff.mail.v1.PreparedAnswer.entry_id The history entry with the agent's text. Set by tickets when the act is written.
     handoff.mail.v1.PreparedAnswer.trigger_mail What a trigger mails in the place of an answer.
+    handoff.mail.v1.PreparedAnswer.customer_only Whether the customer alone gets it: the others got it before.
     handoff.mail.v1.TriggerMail A mail that a trigger has asked for; it has no layout.
     handoff.mail.v1.TriggerMail.trigger `services/{service}/triggers/{id}`.
     handoff.mail.v1.TriggerMail.trigger_version The version that fired.
@@ -801,11 +805,41 @@ package enum HandoffAPIComments {
     handoff.mail.v1.MailMessage.server_reply The mail server's last words.
     handoff.mail.v1.MailMessage.create_time When it was queued.
     handoff.mail.v1.MailMessage.send_time When the server took it; absent before.
+    handoff.mail.v1.MailMessage.bounces What mail servers reported of it after the first one had taken it, oldest first; at most 20.
+    handoff.mail.v1.MailMessage.resent Whether it was sent again, as a mail of its own.
     handoff.mail.v1.MailMessage.State Where it stands.
     handoff.mail.v1.MailMessage.State.STATE_UNSPECIFIED Never sent.
     handoff.mail.v1.MailMessage.State.QUEUED Waiting, perhaps for another attempt.
     handoff.mail.v1.MailMessage.State.SENT Accepted by the mail server.
     handoff.mail.v1.MailMessage.State.FAILED Given up.
+    handoff.mail.v1.Bounce What a mail server reported of a mail that another had taken before.
+    handoff.mail.v1.Bounce.kind What it means.
+    handoff.mail.v1.Bounce.recipient Whose copy it is about.
+    handoff.mail.v1.Bounce.status The status code after RFC 3463, such as `5.1.1`; empty when the report has none.
+    handoff.mail.v1.Bounce.server_reply The mail server's words, without addresses.
+    handoff.mail.v1.Bounce.receive_time When the report came in.
+    handoff.mail.v1.Bounce.Kind What it means.
+    handoff.mail.v1.Bounce.Kind.KIND_UNSPECIFIED Never sent.
+    handoff.mail.v1.Bounce.Kind.ADDRESS_FAILED The recipient has no such address, or it takes mails no more. No further mail is sent there.
+    handoff.mail.v1.Bounce.Kind.FAILED It was not delivered, for a reason that is not the address's or may pass.
+    handoff.mail.v1.Bounce.Kind.DELAYED It is not delivered yet, and still tried.
+    handoff.mail.v1.ResendMailMessageRequest Asks for a mail to be sent again.
+    handoff.mail.v1.ResendMailMessageRequest.name `services/{service}/mailMessages/{id}`.
+    handoff.mail.v1.ResendMailMessageRequest.request_id Makes it safe to repeat.
+    handoff.mail.v1.CustomerAddress The address that a ticket's answers go to.
+    handoff.mail.v1.CustomerAddress.name Resource name: `services/{service}/tickets/{ticket}/customerAddress`.
+    handoff.mail.v1.CustomerAddress.email The address; empty when the ticket has none.
+    handoff.mail.v1.CustomerAddress.block Why no mail is sent there; absent when mails are.
+    handoff.mail.v1.AddressBlock Why no mail is sent to an address. It holds for all services of the organization, and ends when an agent or a mail from the address ends it.
+    handoff.mail.v1.AddressBlock.block_time Since when.
+    handoff.mail.v1.AddressBlock.status The status code after RFC 3463, such as `5.1.1`; empty when the report had none.
+    handoff.mail.v1.AddressBlock.server_reply The mail server's words. Empty when the mail that came back is another service's.
+    handoff.mail.v1.AddressBlock.mail_message The mail that came back: `services/{service}/mailMessages/{id}`. Empty when it is another service's.
+    handoff.mail.v1.GetCustomerAddressRequest Asks about the address of a ticket's customer.
+    handoff.mail.v1.GetCustomerAddressRequest.name `services/{service}/tickets/{ticket}/customerAddress`.
+    handoff.mail.v1.UnblockCustomerAddressRequest Ends the block of an address.
+    handoff.mail.v1.UnblockCustomerAddressRequest.name `services/{service}/tickets/{ticket}/customerAddress`.
+    handoff.mail.v1.UnblockCustomerAddressRequest.request_id Makes it safe to repeat.
     handoff.mail.v1.ListMailMessagesRequest Asks for the mails of a ticket.
     handoff.mail.v1.ListMailMessagesRequest.parent `services/{service}/tickets/{id}`.
     handoff.mail.v1.ListMailMessagesRequest.page_size 1 to 200; 0 = 50.
@@ -1559,6 +1593,9 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.ReplayCallback Tries a callback again that was given up.
     handoff.gateway.v1.HandoffService.PreviewAnswer Shows the mail that an act would send.
     handoff.gateway.v1.HandoffService.ListMailMessages Lists the mails of a ticket.
+    handoff.gateway.v1.HandoffService.ResendMailMessage Sends a mail again that was given up or came back.
+    handoff.gateway.v1.HandoffService.GetCustomerAddress Tells whether mails can be sent to a ticket's customer.
+    handoff.gateway.v1.HandoffService.UnblockCustomerAddress Lets mails go to a customer's address again after it was blocked.
     handoff.gateway.v1.HandoffService.ListLayouts Lists the mail layouts of a service.
     handoff.gateway.v1.HandoffService.IngestMessage Takes a mail that came in. Over HTTP, the body is the mail.
     handoff.gateway.v1.HandoffService.ListInboundMails Lists mails that came in: those that wait for an agent, unless others are asked for.

@@ -496,6 +496,18 @@ package protocol HandoffServiceProvider: Sendable {
     _ call: CallContext
   ) async throws -> ListMailMessagesResponse
 
+  /// Sends a mail again that was given up or came back.
+  func resendMailMessage(_ request: ResendMailMessageRequest, _ call: CallContext) async throws -> MailMessage
+
+  /// Tells whether mails can be sent to a ticket's customer.
+  func getCustomerAddress(_ request: GetCustomerAddressRequest, _ call: CallContext) async throws -> CustomerAddress
+
+  /// Lets mails go to a customer's address again after it was blocked.
+  func unblockCustomerAddress(
+    _ request: UnblockCustomerAddressRequest,
+    _ call: CallContext
+  ) async throws -> CustomerAddress
+
   /// Lists the mail layouts of a service.
   func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse
 
@@ -844,6 +856,15 @@ extension HandoffServiceProvider {
         },
         .unary("ListMailMessages", ListMailMessagesRequest.self, ListMailMessagesResponse.self) {
           try await self.listMailMessages($0, $1)
+        },
+        .unary("ResendMailMessage", ResendMailMessageRequest.self, MailMessage.self) {
+          try await self.resendMailMessage($0, $1)
+        },
+        .unary("GetCustomerAddress", GetCustomerAddressRequest.self, CustomerAddress.self) {
+          try await self.getCustomerAddress($0, $1)
+        },
+        .unary("UnblockCustomerAddress", UnblockCustomerAddressRequest.self, CustomerAddress.self) {
+          try await self.unblockCustomerAddress($0, $1)
         },
         .unary("ListLayouts", ListLayoutsRequest.self, ListLayoutsResponse.self) {
           try await self.listLayouts($0, $1)
@@ -1495,6 +1516,30 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> ListMailMessagesResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListMailMessages", request, options)
+  }
+
+  /// Sends a mail again that was given up or came back.
+  package func resendMailMessage(
+    _ request: ResendMailMessageRequest,
+    _ options: CallOptions
+  ) async throws -> MailMessage {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ResendMailMessage", request, options)
+  }
+
+  /// Tells whether mails can be sent to a ticket's customer.
+  package func getCustomerAddress(
+    _ request: GetCustomerAddressRequest,
+    _ options: CallOptions
+  ) async throws -> CustomerAddress {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetCustomerAddress", request, options)
+  }
+
+  /// Lets mails go to a customer's address again after it was blocked.
+  package func unblockCustomerAddress(
+    _ request: UnblockCustomerAddressRequest,
+    _ options: CallOptions
+  ) async throws -> CustomerAddress {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UnblockCustomerAddress", request, options)
   }
 
   /// Lists the mail layouts of a service.

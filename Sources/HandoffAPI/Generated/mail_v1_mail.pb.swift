@@ -87,7 +87,7 @@ package struct PrepareAnswerRequest: Message {
 /// How an answer will be mailed, or why not, or what a trigger mails. Written into the outbox with the act; holds no
 /// words of customers.
 package struct PreparedAnswer: Message {
-  /// Why no mail is sent; empty when one is: NO_ADDRESS, ESCALATED.
+  /// Why no mail is sent; empty when one is: NO_ADDRESS, ADDRESS_BLOCKED, ESCALATED.
   package var skipReason: String = ""
   /// `services/{service}/mailLayouts/{id}`: this very version of the layout.
   package var layout: String = ""
@@ -99,6 +99,8 @@ package struct PreparedAnswer: Message {
   package var entryId: Int64 = 0
   /// What a trigger mails in the place of an answer.
   package var triggerMail: TriggerMail?
+  /// Whether the customer alone gets it: the others got it before.
+  package var customerOnly: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -110,7 +112,8 @@ package struct PreparedAnswer: Message {
     messageId: String = "",
     act: AnswerAct = AnswerAct(),
     entryId: Int64 = 0,
-    triggerMail: TriggerMail? = nil
+    triggerMail: TriggerMail? = nil,
+    customerOnly: Bool = false
   ) {
     self.skipReason = skipReason
     self.layout = layout
@@ -118,6 +121,7 @@ package struct PreparedAnswer: Message {
     self.act = act
     self.entryId = entryId
     self.triggerMail = triggerMail
+    self.customerOnly = customerOnly
   }
 
   /// The type `handoff.mail.v1.PreparedAnswer`.
@@ -136,6 +140,7 @@ package struct PreparedAnswer: Message {
     act = AnswerAct(rawValue: Int32(truncatingIfNeeded: c.pointee.act.rawValue))
     entryId = c.pointee.entry_id
     triggerMail = CFields.message(c.pointee.trigger_mail)
+    customerOnly = c.pointee.customer_only != 0
   }
 
   /// Writes a `Handoff__Mail__V1__PreparedAnswer` into the arena.
@@ -157,6 +162,7 @@ package struct PreparedAnswer: Message {
       c.pointee.trigger_mail = try triggerMail.makeCMessage(arena).assumingMemoryBound(
         to: Handoff__Mail__V1__TriggerMail.self)
     }
+    c.pointee.customer_only = customerOnly ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -549,6 +555,10 @@ package struct MailMessage: Message {
   package var createTime: Timestamp?
   /// When the server took it; absent before.
   package var sendTime: Timestamp?
+  /// What mail servers reported of it after the first one had taken it, oldest first; at most 20.
+  package var bounces: [Bounce] = []
+  /// Whether it was sent again, as a mail of its own.
+  package var resent: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -565,7 +575,9 @@ package struct MailMessage: Message {
     attemptCount: Int32 = 0,
     serverReply: String = "",
     createTime: Timestamp? = nil,
-    sendTime: Timestamp? = nil
+    sendTime: Timestamp? = nil,
+    bounces: [Bounce] = [],
+    resent: Bool = false
   ) {
     self.name = name
     self.ticket = ticket
@@ -578,6 +590,8 @@ package struct MailMessage: Message {
     self.serverReply = serverReply
     self.createTime = createTime
     self.sendTime = sendTime
+    self.bounces = bounces
+    self.resent = resent
   }
 
   /// The type `handoff.mail.v1.MailMessage`.
@@ -601,6 +615,8 @@ package struct MailMessage: Message {
     serverReply = CFields.string(c.pointee.server_reply)
     createTime = CFields.message(c.pointee.create_time)
     sendTime = CFields.message(c.pointee.send_time)
+    bounces = CFields.messages(c.pointee.bounces, c.pointee.n_bounces)
+    resent = c.pointee.resent != 0
   }
 
   /// Writes a `Handoff__Mail__V1__MailMessage` into the arena.
@@ -636,6 +652,351 @@ package struct MailMessage: Message {
     }
     if let sendTime {
       c.pointee.send_time = try sendTime.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Timestamp.self)
+    }
+    if !bounces.isEmpty {
+      c.pointee.n_bounces = bounces.count
+      c.pointee.bounces = try arena.messages(bounces).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Mail__V1__Bounce>?.self)
+    }
+    c.pointee.resent = resent ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What a mail server reported of a mail that another had taken before.
+package struct Bounce: Message {
+  /// What it means.
+  package struct Kind: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = Kind(rawValue: 0)
+    /// The recipient has no such address, or it takes mails no more. No further mail is sent there.
+    package static let addressFailed = Kind(rawValue: 1)
+    /// It was not delivered, for a reason that is not the address's or may pass.
+    package static let failed = Kind(rawValue: 2)
+    /// It is not delivered yet, and still tried.
+    package static let delayed = Kind(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Kind] = [.unspecified, .addressFailed, .failed, .delayed]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "KIND_UNSPECIFIED"
+      case 1: "ADDRESS_FAILED"
+      case 2: "FAILED"
+      case 3: "DELAYED"
+      default: nil
+      }
+    }
+  }
+
+  /// What it means.
+  package var kind: Bounce.Kind = Bounce.Kind()
+  /// Whose copy it is about.
+  package var recipient: String = ""
+  /// The status code after RFC 3463, such as `5.1.1`; empty when the report has none.
+  package var status: String = ""
+  /// The mail server's words, without addresses.
+  package var serverReply: String = ""
+  /// When the report came in.
+  package var receiveTime: Timestamp?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    kind: Bounce.Kind = Bounce.Kind(),
+    recipient: String = "",
+    status: String = "",
+    serverReply: String = "",
+    receiveTime: Timestamp? = nil
+  ) {
+    self.kind = kind
+    self.recipient = recipient
+    self.status = status
+    self.serverReply = serverReply
+    self.receiveTime = receiveTime
+  }
+
+  /// The type `handoff.mail.v1.Bounce`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__Bounce()
+    handoff__mail__v1__bounce__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__Bounce`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__Bounce.self)
+    kind = Bounce.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    recipient = CFields.string(c.pointee.recipient)
+    status = CFields.string(c.pointee.status)
+    serverReply = CFields.string(c.pointee.server_reply)
+    receiveTime = CFields.message(c.pointee.receive_time)
+  }
+
+  /// Writes a `Handoff__Mail__V1__Bounce` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__Bounce.self)
+    handoff__mail__v1__bounce__init(c)
+    c.pointee.kind = .init(rawValue: .init(truncatingIfNeeded: kind.rawValue))
+    if !recipient.isEmpty {
+      c.pointee.recipient = try arena.string(recipient, "handoff.mail.v1.Bounce.recipient")
+    }
+    if !status.isEmpty {
+      c.pointee.status = try arena.string(status, "handoff.mail.v1.Bounce.status")
+    }
+    if !serverReply.isEmpty {
+      c.pointee.server_reply = try arena.string(serverReply, "handoff.mail.v1.Bounce.server_reply")
+    }
+    if let receiveTime {
+      c.pointee.receive_time = try receiveTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for a mail to be sent again.
+package struct ResendMailMessageRequest: Message {
+  /// `services/{service}/mailMessages/{id}`.
+  package var name: String = ""
+  /// Makes it safe to repeat.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", requestId: String = "") {
+    self.name = name
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.mail.v1.ResendMailMessageRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__ResendMailMessageRequest()
+    handoff__mail__v1__resend_mail_message_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__ResendMailMessageRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__ResendMailMessageRequest.self)
+    name = CFields.string(c.pointee.name)
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Mail__V1__ResendMailMessageRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__ResendMailMessageRequest.self)
+    handoff__mail__v1__resend_mail_message_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.mail.v1.ResendMailMessageRequest.name")
+    }
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.mail.v1.ResendMailMessageRequest.request_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// The address that a ticket's answers go to.
+package struct CustomerAddress: Message {
+  /// Resource name: `services/{service}/tickets/{ticket}/customerAddress`.
+  package var name: String = ""
+  /// The address; empty when the ticket has none.
+  package var email: String = ""
+  /// Why no mail is sent there; absent when mails are.
+  package var block: AddressBlock?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", email: String = "", block: AddressBlock? = nil) {
+    self.name = name
+    self.email = email
+    self.block = block
+  }
+
+  /// The type `handoff.mail.v1.CustomerAddress`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__CustomerAddress()
+    handoff__mail__v1__customer_address__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__CustomerAddress`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__CustomerAddress.self)
+    name = CFields.string(c.pointee.name)
+    email = CFields.string(c.pointee.email)
+    block = CFields.message(c.pointee.block)
+  }
+
+  /// Writes a `Handoff__Mail__V1__CustomerAddress` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__CustomerAddress.self)
+    handoff__mail__v1__customer_address__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.mail.v1.CustomerAddress.name")
+    }
+    if !email.isEmpty {
+      c.pointee.email = try arena.string(email, "handoff.mail.v1.CustomerAddress.email")
+    }
+    if let block {
+      c.pointee.block = try block.makeCMessage(arena).assumingMemoryBound(to: Handoff__Mail__V1__AddressBlock.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Why no mail is sent to an address. It holds for all services of the organization, and ends when an agent or a mail
+/// from the address ends it.
+package struct AddressBlock: Message {
+  /// Since when.
+  package var blockTime: Timestamp?
+  /// The status code after RFC 3463, such as `5.1.1`; empty when the report had none.
+  package var status: String = ""
+  /// The mail server's words. Empty when the mail that came back is another service's.
+  package var serverReply: String = ""
+  /// The mail that came back: `services/{service}/mailMessages/{id}`. Empty when it is another service's.
+  package var mailMessage: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(blockTime: Timestamp? = nil, status: String = "", serverReply: String = "", mailMessage: String = "") {
+    self.blockTime = blockTime
+    self.status = status
+    self.serverReply = serverReply
+    self.mailMessage = mailMessage
+  }
+
+  /// The type `handoff.mail.v1.AddressBlock`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__AddressBlock()
+    handoff__mail__v1__address_block__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__AddressBlock`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__AddressBlock.self)
+    blockTime = CFields.message(c.pointee.block_time)
+    status = CFields.string(c.pointee.status)
+    serverReply = CFields.string(c.pointee.server_reply)
+    mailMessage = CFields.string(c.pointee.mail_message)
+  }
+
+  /// Writes a `Handoff__Mail__V1__AddressBlock` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__AddressBlock.self)
+    handoff__mail__v1__address_block__init(c)
+    if let blockTime {
+      c.pointee.block_time = try blockTime.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Timestamp.self)
+    }
+    if !status.isEmpty {
+      c.pointee.status = try arena.string(status, "handoff.mail.v1.AddressBlock.status")
+    }
+    if !serverReply.isEmpty {
+      c.pointee.server_reply = try arena.string(serverReply, "handoff.mail.v1.AddressBlock.server_reply")
+    }
+    if !mailMessage.isEmpty {
+      c.pointee.mail_message = try arena.string(mailMessage, "handoff.mail.v1.AddressBlock.mail_message")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks about the address of a ticket's customer.
+package struct GetCustomerAddressRequest: Message {
+  /// `services/{service}/tickets/{ticket}/customerAddress`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.mail.v1.GetCustomerAddressRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__GetCustomerAddressRequest()
+    handoff__mail__v1__get_customer_address_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__GetCustomerAddressRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__GetCustomerAddressRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Mail__V1__GetCustomerAddressRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__GetCustomerAddressRequest.self)
+    handoff__mail__v1__get_customer_address_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.mail.v1.GetCustomerAddressRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Ends the block of an address.
+package struct UnblockCustomerAddressRequest: Message {
+  /// `services/{service}/tickets/{ticket}/customerAddress`.
+  package var name: String = ""
+  /// Makes it safe to repeat.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", requestId: String = "") {
+    self.name = name
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.mail.v1.UnblockCustomerAddressRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Mail__V1__UnblockCustomerAddressRequest()
+    handoff__mail__v1__unblock_customer_address_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Mail__V1__UnblockCustomerAddressRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Mail__V1__UnblockCustomerAddressRequest.self)
+    name = CFields.string(c.pointee.name)
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Mail__V1__UnblockCustomerAddressRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Mail__V1__UnblockCustomerAddressRequest.self)
+    handoff__mail__v1__unblock_customer_address_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.mail.v1.UnblockCustomerAddressRequest.name")
+    }
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.mail.v1.UnblockCustomerAddressRequest.request_id")
     }
     return UnsafeMutableRawPointer(c)
   }

@@ -20,6 +20,28 @@ package protocol MailServiceProvider: Sendable {
     _ call: CallContext
   ) async throws -> ListMailMessagesResponse
 
+  /// Sends a mail again that was given up, or whose copy for the customer came back: the same answer under a new
+  /// Message-ID, to the address that the ticket has by now, and to nobody else when others got it already. Each mail
+  /// is
+  /// sent again once.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is on its way, has arrived, was sent again already, or no
+  /// mail can be sent to the address), PERMISSION_DENIED, REQUEST_ID_REUSED.
+  func resendMailMessage(_ request: ResendMailMessageRequest, _ call: CallContext) async throws -> MailMessage
+
+  /// Tells whether mails can be sent to a ticket's customer.
+  ///
+  /// Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  func getCustomerAddress(_ request: GetCustomerAddressRequest, _ call: CallContext) async throws -> CustomerAddress
+
+  /// Lets mails go to a customer's address again after it was blocked; without effect on one that is not.
+  ///
+  /// Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED, REQUEST_ID_REUSED.
+  func unblockCustomerAddress(
+    _ request: UnblockCustomerAddressRequest,
+    _ call: CallContext
+  ) async throws -> CustomerAddress
+
   /// Lists the mail layouts of a service. Errors: SERVICE_NOT_FOUND.
   func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse
 
@@ -75,6 +97,15 @@ extension MailServiceProvider {
         .unary("ListMailMessages", ListMailMessagesRequest.self, ListMailMessagesResponse.self) {
           try await self.listMailMessages($0, $1)
         },
+        .unary("ResendMailMessage", ResendMailMessageRequest.self, MailMessage.self) {
+          try await self.resendMailMessage($0, $1)
+        },
+        .unary("GetCustomerAddress", GetCustomerAddressRequest.self, CustomerAddress.self) {
+          try await self.getCustomerAddress($0, $1)
+        },
+        .unary("UnblockCustomerAddress", UnblockCustomerAddressRequest.self, CustomerAddress.self) {
+          try await self.unblockCustomerAddress($0, $1)
+        },
         .unary("ListLayouts", ListLayoutsRequest.self, ListLayoutsResponse.self) {
           try await self.listLayouts($0, $1)
         },
@@ -129,6 +160,40 @@ package struct MailServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> ListMailMessagesResponse {
     try await channel.unary("/handoff.mail.v1.MailService/ListMailMessages", request, options)
+  }
+
+  /// Sends a mail again that was given up, or whose copy for the customer came back: the same answer under a new
+  /// Message-ID, to the address that the ticket has by now, and to nobody else when others got it already. Each mail
+  /// is
+  /// sent again once.
+  ///
+  /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is on its way, has arrived, was sent again already, or no
+  /// mail can be sent to the address), PERMISSION_DENIED, REQUEST_ID_REUSED.
+  package func resendMailMessage(
+    _ request: ResendMailMessageRequest,
+    _ options: CallOptions
+  ) async throws -> MailMessage {
+    try await channel.unary("/handoff.mail.v1.MailService/ResendMailMessage", request, options)
+  }
+
+  /// Tells whether mails can be sent to a ticket's customer.
+  ///
+  /// Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  package func getCustomerAddress(
+    _ request: GetCustomerAddressRequest,
+    _ options: CallOptions
+  ) async throws -> CustomerAddress {
+    try await channel.unary("/handoff.mail.v1.MailService/GetCustomerAddress", request, options)
+  }
+
+  /// Lets mails go to a customer's address again after it was blocked; without effect on one that is not.
+  ///
+  /// Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED, REQUEST_ID_REUSED.
+  package func unblockCustomerAddress(
+    _ request: UnblockCustomerAddressRequest,
+    _ options: CallOptions
+  ) async throws -> CustomerAddress {
+    try await channel.unary("/handoff.mail.v1.MailService/UnblockCustomerAddress", request, options)
   }
 
   /// Lists the mail layouts of a service. Errors: SERVICE_NOT_FOUND.

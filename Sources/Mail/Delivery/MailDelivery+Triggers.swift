@@ -17,9 +17,11 @@ extension MailDelivery {
       of: order.ticket, in: order.service, entry: nil, agent: nil, deadline: deadline)
     guard let known else { return .givenUp("the ticket is gone") }
     let actor = TriggerName(mail.trigger).map { LedgerActor.trigger($0) } ?? .system
-    let recipients = try await recipients(of: mail, order, known.facts, deadline)
+    let named = try await recipients(of: mail, order, known.facts, deadline)
+    let recipients = mail.recipient == .customer ? try await unblocked(named, order.service, deadline) : named
     guard let first = recipients.first else {
-      let reason: SkipReason = mail.recipient == .customer ? .noAddress : .noRecipient
+      let isCustomer = mail.recipient == .customer
+      let reason: SkipReason = !isCustomer ? .noRecipient : named.isEmpty ? .noAddress : .addressBlocked
       return try await skip(order, reason: reason.rawValue, by: actor, deadline)
     }
     let facts = known.facts
@@ -33,10 +35,11 @@ extension MailDelivery {
     let replyTo =
       mail.recipient == .customer
       ? tokens.replyAddress(sender, for: TicketLink(serviceID: order.service, ticketID: order.ticket)) : sender
-    let outgoing = OutgoingMail(
+    var outgoing = OutgoingMail(
       from: sender, replyTo: replyTo, to: first, cc: Array(recipients.dropFirst()), subject: words.subject,
       text: words.text, html: words.html, messageID: "\(key)@\(sender.domain)", references: thread,
       dateSeconds: known.answerSeconds, ticket: TicketName(service: facts.serviceCode, id: order.ticket).description)
+    outgoing.isAutomatic = true
     return try await send(outgoing, order, entry: nil, by: actor, known.ticketVersion, deadline)
   }
 

@@ -58,6 +58,7 @@ package struct MailDelivery: Sendable {
   private let transport: any MailTransport
   private let pool: BlockingPool
   private let outcomes: Metric<Counter>
+  private let hashes: AddressHashes
 
   /// Sends through a transport; large mails are composed on the pool.
   ///
@@ -72,6 +73,7 @@ package struct MailDelivery: Sendable {
     self.tokens = tokens ?? ReplyTokens(ledger.key)
     self.transport = transport
     self.pool = pool
+    hashes = AddressHashes(ledger.key)
     outcomes = metrics.counter(
       "handoff_mail_attempts_total", "Attempts to send an answer, by what became of them.", labels: ["outcome"])
   }
@@ -111,8 +113,28 @@ package struct MailDelivery: Sendable {
     guard let recipient = MailAddress(known.facts.customerEmail, displayName: known.facts.customerName) else {
       return try await skip(order, reason: SkipReason.noAddress.rawValue, by: .system, deadline)
     }
-    let mail = try await compose(order, prepared, known, text, recipient, deadline)
+    // Everybody to whom the customer wrote gets the answer, too.
+    let others =
+      prepared.customerOnly
+      ? []
+      : try await store.participants(of: order.ticket, in: order.service, deadline: deadline)
+        .compactMap { MailAddress($0.address, displayName: $0.displayName) }
+        .filter { $0.address != recipient.address.lowercased() }
+    let open = try await unblocked([recipient] + others, order.service, deadline)
+    // It may have come back since.
+    guard open.first == recipient else {
+      return try await skip(order, reason: SkipReason.addressBlocked.rawValue, by: .system, deadline)
+    }
+    let mail = try await compose(order, prepared, known, text, recipient, Array(open.dropFirst()), deadline)
     return try await send(mail, order, entry: EntryID(prepared.entryId), by: .system, known.ticketVersion, deadline)
+  }
+
+  /// Of these addresses those to which mails are sent.
+  func unblocked(_ addresses: [MailAddress], _ service: ServiceID, _ deadline: Deadline) async throws -> [MailAddress] {
+    let organization = try await ledger.directory.service(id: service, deadline: deadline).organizationID
+    let hashed = addresses.map { ($0, hashes.hash(of: $0.address)) }
+    let blocked = try await store.blocked(hashed.map(\.1), in: organization, deadline: deadline)
+    return hashed.filter { !blocked.contains($0.1) }.map(\.0)
   }
 
   /// Sends a mail that was written from a version of the ticket; nil when the ticket is not as it was then.
@@ -125,7 +147,8 @@ package struct MailDelivery: Sendable {
     let attempt = MailStore.Attempt(
       service: order.service, ticket: order.ticket, entry: entry, eventSequence: order.eventSequence,
       ticketVersion: version, messageID: mail.messageID,
-      recipient: ([mail.to] + mail.cc).map(\.address).joined(separator: ", "), subject: mail.subject, text: mail.text)
+      recipient: ([mail.to] + mail.cc).map(\.address).joined(separator: ", "), subject: mail.subject, text: mail.text,
+      payload: order.payload)
     let begun: MailStore.Begun
     switch try await store.begin(attempt, deadline: deadline) {
     case .begun(let new): begun = new
@@ -157,7 +180,17 @@ package struct MailDelivery: Sendable {
     }
     var notes = [CodeChange("message_id", "", mail.messageID)]
     if failure.replyCode > 0 { notes.append(CodeChange("reply_code", "", String(failure.replyCode))) }
-    try await record(.mailFailed, order, begun, as: .failed, words: words, notes: notes, by: actor, deadline)
+    // The server speaks of the address only when it refuses for good; of which one is clear when there is one.
+    let kind = failure.isPermanent ? BounceTable.kind(action: "failed", status: "", words: failure.words) : nil
+    let refusals =
+      kind == .addressFailed && mail.cc.isEmpty
+      ? [
+        MailStore.BounceDraft(
+          kind: .addressFailed, recipient: mail.to.address.lowercased(),
+          status: BounceTable.status("", words: failure.words), words: words)
+      ] : []
+    try await record(
+      .mailFailed, order, begun, as: .failed, words: words, notes: notes, refusals: refusals, by: actor, deadline)
     outcomes.with("failed").add()
     return .givenUp(words)
   }
@@ -175,7 +208,7 @@ package struct MailDelivery: Sendable {
 
   private func compose(
     _ order: Order, _ prepared: PreparedAnswer, _ known: MailStore.Facts, _ text: String, _ recipient: MailAddress,
-    _ deadline: Deadline
+    _ others: [MailAddress], _ deadline: Deadline
   ) async throws -> OutgoingMail {
     let layoutName = MailLayoutName(prepared.layout)
     let layout: MailStore.LayoutVersion? =
@@ -189,10 +222,6 @@ package struct MailDelivery: Sendable {
     let facts = known.facts
     let sender = senders.sender(
       name: facts.senderName, address: facts.senderAddress, serviceName: facts.serviceName)
-    // Everybody to whom the customer wrote gets the answer, too.
-    let others = try await store.participants(of: order.ticket, in: order.service, deadline: deadline)
-      .compactMap { MailAddress($0.address, displayName: $0.displayName) }
-      .filter { $0.address != recipient.address.lowercased() }
     return OutgoingMail(
       from: sender,
       replyTo: tokens.replyAddress(sender, for: TicketLink(serviceID: order.service, ticketID: order.ticket)),
@@ -212,12 +241,16 @@ package struct MailDelivery: Sendable {
   /// Ends the mail and tells the ticket, both or neither.
   private func record(
     _ code: EventCode, _ order: Order, _ begun: MailStore.Begun, as state: MailStore.MessageState, words: String,
-    notes: [CodeChange], by actor: LedgerActor, _ deadline: Deadline
+    notes: [CodeChange], refusals: [MailStore.BounceDraft] = [], by actor: LedgerActor, _ deadline: Deadline
   ) async throws {
     var event = EventDraft(code, by: actor, cause: .sequence(order.eventSequence))
     event.notes = notes
-    let companion = MailStore.end(begun.id, in: order.service, as: state, words: words)
-    _ = try await write(event, order, "\(state.rawValue)/\(begun.attempt)", [companion], deadline)
+    var companions = [MailStore.end(begun.id, in: order.service, as: state, words: words)]
+    if !refusals.isEmpty {
+      companions.append(
+        MailStore.note(refusals, of: begun.id, on: order.ticket, in: order.service, by: nil, hashes: hashes))
+    }
+    _ = try await write(event, order, "\(state.rawValue)/\(begun.attempt)", companions, deadline)
   }
 
   /// Adds an event to the ticket unless it is there already; false when the ticket is gone.

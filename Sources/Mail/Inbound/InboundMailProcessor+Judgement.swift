@@ -14,13 +14,15 @@ extension InboundMailProcessor {
   /// Judges a mail by what stands in it and by what is known of its sender.
   ///
   /// - Throws: the database's errors as `ServiceError`.
-  func judged(_ mail: IncomingMail, _ service: ServiceRecord, _ deadline: Deadline) async throws -> Judgement {
+  func judged(
+    _ mail: IncomingMail, _ record: InboundRecord, _ service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> Judgement {
     let marks = marks(in: mail, of: service.id)
     let (pointers, hasForgedMark) = try await pointers(mail, marks, service.id, deadline)
     let hasToken = pointers.contains { $0.way.isProof }
     if let reason = suppression(of: mail, service, hasToken: hasToken) {
-      return .decided(
-        MailStore.Decision(state: .suppressed, reason: reason.rawValue, ticketID: bounced(mail, service.id)))
+      let ticket = reason == .bounce ? try await noteBounce(mail, record, service, deadline) : nil
+      return .decided(MailStore.Decision(state: .suppressed, reason: reason.rawValue, ticketID: ticket))
     }
     guard let sender = mail.from.first, MailAddress(sender.address) != nil else { return .quarantine(.noSender, nil) }
     guard mail.recipientCount <= Self.recipientsMax else { return .quarantine(.tooManyRecipients, nil) }
@@ -110,14 +112,6 @@ extension InboundMailProcessor {
     let sender = senders.sender(
       name: service.mailSenderName, address: service.mailSenderAddress, serviceName: service.displayName)
     return [sender.address.lowercased()]
-  }
-
-  /// The ticket whose mail a bounce is about.
-  private func bounced(_ mail: IncomingMail, _ service: ServiceID) -> TicketID? {
-    guard let report = mail.report, case .ticket(let link) = tokens.ticket(inMessageID: report.originalMessageID),
-      link.serviceID == service
-    else { return nil }
-    return link.ticketID
   }
 }
 

@@ -28,7 +28,7 @@ package struct InboundMailProcessor: Sendable {
   let pool: BlockingPool
   let limits: ParseLimits
   private let failed: @Sendable (Int64, ServiceError) -> Void
-  private let senderKey: HMACSHA256
+  let hashes: AddressHashes
 
   /// Works with the ledger's tables and other daemons.
   ///
@@ -50,7 +50,7 @@ package struct InboundMailProcessor: Sendable {
     self.pool = pool
     self.limits = limits
     self.failed = failed
-    senderKey = ledger.key.derivedKey(for: "senders of mails")
+    hashes = AddressHashes(ledger.key)
   }
 
   /// Stores a mail and decides it; one that is there already is told as it is.
@@ -140,7 +140,7 @@ package struct InboundMailProcessor: Sendable {
     let service = try await ledger.directory.service(id: mail.serviceID, deadline: options.deadline)
     var planned = mail
     if planned.plan == .none {
-      let found = try await judged(read, service, options.deadline)
+      let found = try await judged(read, mail, service, options.deadline)
       switch found {
       case .decided(var decision):
         decision.senderHash = senderHash(read)
@@ -151,7 +151,11 @@ package struct InboundMailProcessor: Sendable {
     }
     var decision = try await effect(of: read, planned, service, options)
     decision.senderHash = senderHash(read)
-    if decision.state == .quarantined { decision.sealedSummary = try await summary(of: read, mail, options) }
+    if decision.state == .quarantined {
+      decision.sealedSummary = try await summary(of: read, mail, options)
+    } else {
+      decision.messageID = MessageIdentity.referable(read.messageID)
+    }
     return decision
   }
 
@@ -195,8 +199,7 @@ package struct InboundMailProcessor: Sendable {
 
   /// The keyed hash of a mail's sender, by which mails of one sender are counted.
   func senderHash(_ mail: IncomingMail) -> [UInt8] {
-    guard let sender = mail.from.first else { return [] }
-    return Array(senderKey.authenticate(Array(sender.address.utf8)).prefix(16))
+    mail.from.first.map { hashes.hash(of: $0.address) } ?? []
   }
 
   /// Whom a mail is from and what about, sealed for the list of mails that wait for an agent.

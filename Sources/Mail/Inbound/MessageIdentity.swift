@@ -14,6 +14,12 @@ enum MessageIdentity {
   /// The identity of the mail that has this Message-ID, without angle brackets.
   static func identity(ofMessageID messageID: String) -> [UInt8] { SHA256.hash("<\(messageID)>") }
 
+  /// A Message-ID to which an answer can refer; empty for one that would not fit into a header field as it stands.
+  static func referable(_ messageID: String) -> String {
+    let isFit = messageID.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x3C && $0 != 0x3E }
+    return isFit && messageID.utf8.count <= 250 && messageID.contains("@") ? messageID : ""
+  }
+
   /// What stands in angle brackets in the first `Message-ID` field.
   static func messageID(of message: [UInt8]) -> String? {
     let end = MessageHead.byteCount(of: message, atMost: headBytesMax) ?? min(message.count, headBytesMax)

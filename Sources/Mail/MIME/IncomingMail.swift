@@ -103,6 +103,8 @@ package struct DeliveryReport: Sendable, Equatable {
   package internal(set) var recipients: [Recipient] = []
   /// The Message-ID of the mail that the report is about; empty when it does not say.
   package internal(set) var originalMessageID = ""
+  /// Where replies to that mail were to go, in lower case; empty when it does not say.
+  package internal(set) var originalReplyTo = ""
 }
 
 /// How much of a mail is read; what has more is refused as a whole, so nothing is half-read.

@@ -33,6 +33,7 @@ package enum MIMEComposer {
       g_mime_object_set_header(object, "References", references, nil)
     }
     g_mime_object_set_header(object, OutgoingMail.ticketHeader, mail.ticket, nil)
+    if mail.isAutomatic { g_mime_object_set_header(object, "Auto-Submitted", "auto-generated", nil) }
     try setBody(mail, of: message)
     return try bytes(of: object)
   }

@@ -22,6 +22,8 @@ package struct OutgoingMail: Sendable {
   package var dateSeconds: Int64
   /// The ticket's resource name. Marks the mail as ours, so that a copy that comes back is known for what it is.
   package var ticket: String
+  /// Whether no person wrote it, such as a trigger's mail: programs that answer mails leave it alone (RFC 3834, 5).
+  package var isAutomatic = false
 
   /// Name of the header that holds ``ticket``.
   package static let ticketHeader = "X-Handoff-Ticket"

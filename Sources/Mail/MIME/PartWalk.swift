@@ -81,7 +81,10 @@ struct PartWalk {
     let part = UnsafeMutableRawPointer(object).assumingMemoryBound(to: GMimeMessagePart.self)
     guard let message = g_mime_message_part_get_message(part) else { return }
     if mail.report != nil || mail.contentType == "multipart/report" {
-      noteOriginal(g_mime_message_get_message_id(message))
+      let inner = UnsafeMutableRawPointer(message).assumingMemoryBound(to: GMimeObject.self)
+      noteOriginal(
+        g_mime_message_get_message_id(message).map { String(cString: $0) } ?? "",
+        replyTo: mailboxes(in: inner, "Reply-To").kept.first?.address ?? "")
       return
     }
     let subject = Self.line(g_mime_message_get_subject(message).map { String(cString: $0) } ?? "")
@@ -113,7 +116,9 @@ struct PartWalk {
       return
     case "text/rfc822-headers", "message/rfc822-headers", "message/global-headers":
       if mail.contentType == "multipart/report" {
-        noteOriginal(DeliveryStatusText.messageID(inHeaders: String(decoding: bytes, as: UTF8.self)))
+        let text = String(decoding: bytes, as: UTF8.self)
+        noteOriginal(
+          DeliveryStatusText.messageID(inHeaders: text), replyTo: DeliveryStatusText.replyTo(inHeaders: text))
         return
       }
     case "text/plain", "":
@@ -168,14 +173,10 @@ struct PartWalk {
     mail.report = report
   }
 
-  private mutating func noteOriginal(_ text: UnsafePointer<CChar>?) {
-    if let text { noteOriginal(String(cString: text)) }
-  }
-
-  private mutating func noteOriginal(_ messageID: String) {
-    guard !messageID.isEmpty else { return }
+  private mutating func noteOriginal(_ messageID: String, replyTo: String) {
     var report = mail.report ?? DeliveryReport()
     if report.originalMessageID.isEmpty { report.originalMessageID = Self.line(messageID) }
+    if report.originalReplyTo.isEmpty { report.originalReplyTo = Self.line(replyTo).lowercased() }
     mail.report = report
   }
 }

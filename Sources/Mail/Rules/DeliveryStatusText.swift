@@ -30,6 +30,13 @@ enum DeliveryStatusText {
     return value.filter { $0 != "<" && $0 != ">" && $0 != " " }
   }
 
+  /// Where replies to the mail were to go, by its header; empty when it does not say.
+  static func replyTo(inHeaders text: String) -> String {
+    let value = groups(text).first?.first { $0.name == "reply-to" }?.value ?? ""
+    let inner = value.firstIndex(of: "<").map { value[value.index(after: $0)...].prefix { $0 != ">" } } ?? value[...]
+    return inner.filter { $0 != " " }.lowercased()
+  }
+
   private static func groups(_ text: String) -> [[(name: String, value: String)]] {
     var groups: [[(name: String, value: String)]] = []
     var group: [(name: String, value: String)] = []

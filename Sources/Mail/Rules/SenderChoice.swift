@@ -21,6 +21,8 @@ package struct SenderChoice: Sendable {
 package enum SkipReason: String, CaseIterable, Sendable {
   /// The ticket has no address that a mail can be sent to.
   case noAddress = "NO_ADDRESS"
+  /// Mails to the ticket's address come back, and nobody has let them go there again.
+  case addressBlocked = "ADDRESS_BLOCKED"
   /// A consultation ticket waits for the answer, and its agent tells the customer.
   case escalated = "ESCALATED"
   /// A trigger's mail is for an agent or a group with nobody in it.

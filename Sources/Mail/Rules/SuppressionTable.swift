@@ -55,9 +55,7 @@ package enum SuppressionTable {
       row("content-type", .holds(["disposition-notification"]), .receipt),
       row("content-type", .begins(["multipart/report"]), .bounce),
       row("x-failed-recipients", .present, .bounce),
-      row("return-path", .isOne(["<>"]), .bounce),
-      row(
-        "from", .holds(["mailer-daemon@", "postmaster@", "mail delivery subsystem", "mail delivery system"]), .bounce),
+      row("from", .holds(mailServers), .bounce),
       row("content-type", .begins(["message/delivery-status"]), .bounce),
       row("x-ms-exchange-generated-message-source", .holds(["mailbox rules agent", "calendar"]), .autoReply),
       row("auto-submitted", .begins(["auto-replied"]), .autoReply),
@@ -76,6 +74,8 @@ package enum SuppressionTable {
       row("x-machinegenerated", .present, .machine),
       row("x-cron-env", .present, .machine),
       row("x-mailer-daemon-recipients", .present, .bounce),
+      // Automatic replies have an empty return path, too.
+      row("return-path", .isOne(["<>"]), .bounce),
       row("subject", .begins(autoReplySubjects), .autoReply),
       row("list-id", .present, .list, yieldsToToken: true),
       row("list-post", .present, .list, yieldsToToken: true),
@@ -90,6 +90,17 @@ package enum SuppressionTable {
       row("x-mc-user", .present, .bulk, yieldsToToken: true),
       row("x-csa-complaints", .present, .bulk, yieldsToToken: true),
     ]
+
+  /// How mail servers call themselves, in lower case.
+  private static let mailServers = [
+    "mailer-daemon@", "postmaster@", "mail delivery subsystem", "mail delivery system",
+  ]
+
+  /// Whether a `From` is a mail server's own.
+  package static func isMailServer(_ from: String) -> Bool {
+    let from = from.lowercased()
+    return mailServers.contains { from.contains($0) }
+  }
 
   /// Fields that programs add to automatic replies only.
   private static let presentMeansAutoReply = [

@@ -29,13 +29,9 @@ extension MailService {
     case .skip(let reason): return PreparedAnswer(skipReason: reason.rawValue, act: request.act)
     case .mail(_, let chosen): layout = chosen
     }
-    let sender = senders.sender(
-      name: service.mailSenderName, address: service.mailSenderAddress, serviceName: service.displayName)
     return PreparedAnswer(
       layout: layout.map { MailLayoutName(service: service.code, id: $0.id).description } ?? "",
-      messageId: tokens.messageID(
-        for: TicketLink(serviceID: service.id, ticketID: ticket.id), nonce: Hex.encode(SecureRandom.bytes(16)),
-        domain: sender.domain), act: request.act)
+      messageId: messageID(ticket, service, nonce: Hex.encode(SecureRandom.bytes(16))), act: request.act)
   }
 
   /// Shows the very words that an act would mail, and banned words with their positions. Writes nothing.
@@ -84,6 +80,10 @@ extension MailService {
     // The acts that can be asked for all answer somebody.
     guard case .answer(let kind) = AnswerTable.mailing(act, origin) else { return .skip(.escalated) }
     guard MailAddress(ticket.customerEmail) != nil else { return .skip(.noAddress) }
+    let hash = hashes.hash(of: ticket.customerEmail)
+    guard try await store.blocked([hash], in: service.organizationID, deadline: deadline).isEmpty else {
+      return .skip(.addressBlocked)
+    }
     let layouts = try await store.layouts(of: service.id, deadline: deadline)
     let index = LayoutChoice.index(
       among: layouts.map { (kind: $0.kind, language: $0.language) }, for: kind,

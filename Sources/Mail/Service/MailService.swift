@@ -14,6 +14,7 @@ package struct MailService: MailServiceProvider {
   let senders: SenderChoice
   let tokens: ReplyTokens
   let inbound: InboundMailProcessor?
+  let hashes: AddressHashes
   let inboundBudget = InboundBudget()
 
   /// Serves from the ledger's tickets and mail's own tables.
@@ -30,13 +31,19 @@ package struct MailService: MailServiceProvider {
     self.senders = senders
     self.tokens = tokens ?? ReplyTokens(ledger.key)
     self.inbound = inbound
+    hashes = AddressHashes(ledger.key)
     bannedWords = BannedWordLists(store: store)
   }
 
   /// Who may call what.
   package static let callerRules = [
     CallerRule("MailService", ["PrepareAnswer"], callers: ["tickets"]),
-    CallerRule("MailService", ["PreviewAnswer", "ListMailMessages", "ListLayouts"], callers: ["gateway", "operator"]),
+    CallerRule(
+      "MailService",
+      [
+        "PreviewAnswer", "ListMailMessages", "ResendMailMessage", "GetCustomerAddress", "UnblockCustomerAddress",
+        "ListLayouts",
+      ], callers: ["gateway", "operator"]),
     CallerRule(
       "MailService",
       [
@@ -78,30 +85,8 @@ package struct MailService: MailServiceProvider {
     let shown = found.prefix(page.size)
     let last = found.count > page.size ? shown.last : nil
     return ListMailMessagesResponse(
-      mailMessages: shown.map { $0.message(name) },
+      mailMessages: shown.map { $0.message(in: access.service) },
       nextPageToken: last.map { page.token(after: Int64($0.eventSequence)) } ?? "")
-  }
-}
-
-extension MailStore.MessageRecord {
-  /// The mail as the API shows it.
-  fileprivate func message(_ ticket: TicketName) -> MailMessage {
-    MailMessage(
-      name: MailMessageName(service: ticket.service, id: id).description, ticket: ticket.description,
-      state: MailMessage.State(state), messageId: messageID, recipient: recipient, subject: subject, text: text,
-      attemptCount: attemptCount, serverReply: serverReply, createTime: Timestamp(createTime),
-      sendTime: sendTime.map { Timestamp($0) })
-  }
-}
-
-extension MailMessage.State {
-  fileprivate init(_ state: MailStore.MessageState) {
-    self =
-      switch state {
-      case .queued: .queued
-      case .sent: .sent
-      case .failed: .failed
-      }
   }
 }
 

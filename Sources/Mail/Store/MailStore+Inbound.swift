@@ -172,18 +172,23 @@ extension MailStore {
     var ticketID: TicketID?
     var senderHash: [UInt8] = []
     var sealedSummary: [UInt8]?
+    /// Of a mail that opened or joined a ticket, to refer to; empty: it has none.
+    var messageID = ""
     /// Of a new ticket.
     var participants: [ParticipantDraft] = []
   }
 
   /// Says what became of a mail, once; nil when somebody else has taken it up meanwhile.
+  ///
+  /// Whoever mails from an address that was blocked is answered there again: else nobody would be.
   func decide(_ mail: InboundRecord, _ decision: Decision, deadline: Deadline) async throws -> InboundRecord? {
     try await query(
       """
       WITH decided AS (
         UPDATE inbound_mail AS i SET state = \(decision.state), reason = \(decision.reason),
           ticket_id = \(decision.ticketID), sender_hash = \(decision.senderHash),
-          sealed_summary = \(decision.sealedSummary), decide_time = clock_timestamp()
+          sealed_summary = \(decision.sealedSummary), message_id = \(decision.messageID),
+          decide_time = clock_timestamp()
         WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
           AND i.attempt_count = \(mail.attemptCount)
         RETURNING i.*
@@ -192,6 +197,11 @@ extension MailStore {
         SELECT d.service_id, d.ticket_id, p.display_name, p.address
         FROM decided AS d, unnest(\(decision.participants.map(\.displayName)),
           \(decision.participants.map(\.address))) AS p (display_name, address)
+      ), unblocked AS (
+        UPDATE mail_address_block AS b SET end_time = clock_timestamp()
+        FROM decided AS d JOIN service AS s ON s.id = d.service_id
+        WHERE d.state IN ('TICKET', 'REPLY') AND b.organization_id = s.organization_id
+          AND b.address_hash = d.sender_hash AND b.end_time IS NULL
       )
       SELECT \(fragment: InboundRecord.columns) FROM decided AS i
       """, deadline: deadline

@@ -23,6 +23,24 @@ extension MailStore {
     let serverReply: String
     let createTime: Instant
     let sendTime: Instant?
+    let ticketID: TicketID
+    let entryID: EntryID?
+    /// A `PreparedAnswer`; empty for mails from before these were kept.
+    let payload: [UInt8]
+    /// The event by which it was sent again; nil: it was not.
+    let resendSequence: Int32?
+    /// What was reported of it, oldest first.
+    var bounces: [BounceRecord] = []
+
+    static let columns: Query = """
+      m.id, m.event_sequence, m.state, m.message_id, m.recipient, m.subject, m.body, m.attempt_count, m.server_reply, \
+      m.create_time, m.send_time, m.ticket_id, m.entry_id, m.payload, m.resend_sequence
+      """
+
+    /// The addresses of a `recipient` in lower case.
+    static func addresses(_ recipient: String) -> [String] {
+      recipient.lowercased().split(separator: ",").map { String($0.drop { $0 == " " }) }
+    }
 
     init(_ row: Row) throws {
       id = try row.int64(0)
@@ -36,6 +54,10 @@ extension MailStore {
       serverReply = try row.string(8)
       createTime = try row.instant(9)
       sendTime = try row.optionalInstant(10)
+      ticketID = try row.value(11)
+      entryID = try row.value(12)
+      payload = try row.value(13)
+      resendSequence = try row.value(14)
     }
   }
 
@@ -45,25 +67,52 @@ extension MailStore {
   ) async throws -> [MessageRecord] {
     let rows = try await query(
       """
-      SELECT id, event_sequence, state, message_id, recipient, subject, body, attempt_count, server_reply, create_time,
-        send_time
-      FROM mail_message
-      WHERE service_id = \(service) AND ticket_id = \(ticket) AND event_sequence > \(sequence)
-      ORDER BY event_sequence LIMIT \(limit)
+      SELECT \(fragment: MessageRecord.columns) FROM mail_message AS m
+      WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.event_sequence > \(sequence)
+      ORDER BY m.event_sequence LIMIT \(limit)
       """, deadline: deadline)
-    return try rows.map(MessageRecord.init)
+    return try await withBounces(try rows.map(MessageRecord.init), in: service, deadline)
   }
 
-  /// Message-IDs of the answers that a ticket's customer already has, oldest first, before an event.
+  /// A mail of a service; nil when there is none of this id.
+  func message(_ id: Int64, in service: ServiceID, deadline: Deadline) async throws -> MessageRecord? {
+    let rows = try await query(
+      """
+      SELECT \(fragment: MessageRecord.columns) FROM mail_message AS m
+      WHERE m.service_id = \(service) AND m.id = \(id)
+      """, deadline: deadline)
+    return try await withBounces(try rows.map(MessageRecord.init), in: service, deadline).first
+  }
+
+  private func withBounces(
+    _ records: [MessageRecord], in service: ServiceID, _ deadline: Deadline
+  ) async throws -> [MessageRecord] {
+    // What was not taken by any server came back from none.
+    let sent = records.filter { $0.state != .queued }.map(\.id)
+    let bounces = try await bounces(of: sent, in: service, deadline: deadline)
+    return records.map { record in
+      var record = record
+      record.bounces = bounces[record.id] ?? []
+      return record
+    }
+  }
+
+  /// Message-IDs of the mails between a ticket and its customer before an event, both ways, oldest first.
   func thread(
     of ticket: TicketID, in service: ServiceID, before sequence: Int32, deadline: Deadline
   ) async throws -> [String] {
     let rows = try await query(
       """
-      SELECT message_id FROM mail_message
-      WHERE service_id = \(service) AND ticket_id = \(ticket) AND event_sequence < \(sequence) AND state = 'SENT'
-        AND entry_id IS NOT NULL
-      ORDER BY event_sequence
+      SELECT message_id FROM (
+        SELECT m.message_id, m.create_time AS time FROM mail_message AS m
+        WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.event_sequence < \(sequence)
+          AND m.state = 'SENT' AND m.entry_id IS NOT NULL
+        UNION ALL
+        SELECT i.message_id, i.receive_time FROM inbound_mail AS i
+        WHERE i.service_id = \(service) AND i.ticket_id = \(ticket) AND i.state IN ('TICKET', 'REPLY')
+          AND i.message_id <> '' AND i.receive_time < (SELECT e.create_time FROM ticket_event AS e
+            WHERE e.service_id = \(service) AND e.ticket_id = \(ticket) AND e.sequence = \(sequence))
+      ) AS thread ORDER BY time
       """, deadline: deadline)
     return try rows.map { try $0.string(0) }
   }
@@ -82,6 +131,8 @@ extension MailStore {
     let recipient: String
     let subject: String
     let text: String
+    /// The `PreparedAnswer` that it was made from.
+    let payload: [UInt8]
   }
 
   /// A mail that is being sent.
@@ -111,9 +162,10 @@ extension MailStore {
         WHERE service_id = \(attempt.service) AND id = \(attempt.ticket) AND version = \(attempt.ticketVersion)
         FOR SHARE)
       INSERT INTO mail_message (service_id, ticket_id, entry_id, event_sequence, state, message_id, recipient, subject,
-        body, attempt_count)
+        body, attempt_count, payload)
       SELECT service_id, id, \(attempt.entry), \(attempt.eventSequence), 'QUEUED',
-        \(attempt.messageID), \(attempt.recipient), \(attempt.subject), \(attempt.text), 1 FROM current
+        \(attempt.messageID), \(attempt.recipient), \(attempt.subject), \(attempt.text), 1, \(attempt.payload)
+      FROM current
       ON CONFLICT ON CONSTRAINT mail_message_event_key DO UPDATE
       SET state = 'QUEUED', attempt_count = mail_message.attempt_count + 1, recipient = excluded.recipient,
         subject = excluded.subject, body = excluded.body
@@ -145,5 +197,35 @@ extension MailStore {
       send_time = CASE WHEN \(state == .sent) THEN clock_timestamp() END
     WHERE service_id = \(service) AND id = \(id) AND state <> 'SENT'
     """
+  }
+}
+
+extension MailStore {
+  /// Puts a mail in the place of one that is sent again; to be written with the ticket's event.
+  ///
+  /// - Parameters:
+  ///   - sequence: of the event.
+  ///   - recipient: as the new mail will have it, until it is written anew.
+  static func resend(
+    _ old: MessageRecord, in service: ServiceID, as messageID: String, to recipient: String, sequence: Int32,
+    payload: [UInt8]
+  ) -> [Query] {
+    [
+      """
+      UPDATE mail_message SET resend_sequence = \(sequence) WHERE service_id = \(service) AND id = \(old.id)
+      """,
+      """
+      INSERT INTO mail_message (service_id, ticket_id, entry_id, event_sequence, state, message_id, recipient, subject,
+        body, payload)
+      SELECT service_id, ticket_id, entry_id, \(sequence), 'QUEUED', \(messageID), \(recipient), subject, body,
+        \(payload)
+      FROM mail_message WHERE service_id = \(service) AND id = \(old.id)
+      """,
+      // What was given up is looked after now.
+      """
+      DELETE FROM outbox WHERE service_id = \(service) AND ticket_id = \(old.ticketID)
+        AND event_sequence = \(old.eventSequence) AND topic = 'MAIL' AND dead_time IS NOT NULL
+      """,
+    ]
   }
 }

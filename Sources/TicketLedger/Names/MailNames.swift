@@ -63,3 +63,24 @@ package struct InboundMailName: ResourceName {
   /// The name as the API writes it; reading it gives an equal value.
   package var description: String { "services/\(service)/inboundMails/\(id)" }
 }
+
+/// `services/{service}/tickets/{ticket}/customerAddress`.
+package struct CustomerAddressName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/tickets/{ticket}/customerAddress"
+  /// The ticket.
+  package let ticket: TicketName
+  /// Names the address of a ticket's customer.
+  package init(ticket: TicketName) { self.ticket = ticket }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    guard text.hasSuffix(Self.ending), let ticket = TicketName(String(text.dropLast(Self.ending.count))) else {
+      return nil
+    }
+    self.ticket = ticket
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "\(ticket)\(Self.ending)" }
+
+  private static let ending = "/customerAddress"
+}

@@ -194,7 +194,7 @@ package enum EventCode: String, CaseIterable, Sendable {
   case mailSent = "MAIL_SENT"
   /// The mail was given up.
   case mailFailed = "MAIL_FAILED"
-  /// No mail was sent, because there is no address.
+  /// No mail was sent, because there is no address, or none that takes mails.
   case mailSkipped = "MAIL_SKIPPED"
   /// The ticket was sent to a mail address outside.
   case forwardedExternally = "FORWARDED_EXTERNALLY"
@@ -228,6 +228,12 @@ package enum EventCode: String, CaseIterable, Sendable {
   case callbackReplayed = "CALLBACK_REPLAYED"
   /// A trigger has asked for a mail to people of the ticket.
   case mailQueued = "MAIL_QUEUED"
+  /// A mail server reported that a mail that was sent came back, or is late.
+  case mailBounced = "MAIL_BOUNCED"
+  /// An agent has had a mail sent again.
+  case mailResent = "MAIL_RESENT"
+  /// An agent lets mails go to the customer's address again.
+  case addressUnblocked = "ADDRESS_UNBLOCKED"
 }
 
 extension CaseIterable where Self: Equatable, AllCases == [Self] {

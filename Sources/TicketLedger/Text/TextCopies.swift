@@ -95,7 +95,7 @@ package enum TextCopies {
       TextCopy(
         table: "ticket_event_value", column: "after_text", relation: .snapshot, rows: ["sequence", "field"],
         field: "field"),
-    ] + fields + mail + participants + callback + customer
+    ] + fields + mail + bounces + participants + callback + customer
 
   private static let fields: [TextCopy] = [
     TextCopy(
@@ -115,6 +115,11 @@ package enum TextCopies {
     TextCopy(
       table: "mail_message", column: column, relation: .quotation, rows: ["id"],
       places: column == "recipient" ? customerFields : everywhere, leftWhen: "x.state = 'SENT'")
+  }
+
+  // What mail servers wrote of a sent mail.
+  private static let bounces: [TextCopy] = ["recipient", "server_reply"].map { column in
+    TextCopy(table: "mail_bounce", column: column, relation: .quotation, rows: ["id"], places: customerFields)
   }
 
   // People to whom the customer wrote as well. The mails that came in themselves are kept sealed only.
@@ -165,7 +170,8 @@ package enum TextCopies {
     "callback": ["topic", "url", "destination"],
     "credential": ["password_hash"],
     "idempotency_key": ["caller", "method", "request_id"],
-    "inbound_mail": ["state", "reason", "plan"],
+    "inbound_mail": ["state", "reason", "plan", "message_id"],
+    "mail_bounce": ["kind", "status"],
     "mail_layout": ["kind", "language", "subject", "body"],
     "mail_message": ["state", "message_id"],
     "mask_act": ["act", "key_id"],

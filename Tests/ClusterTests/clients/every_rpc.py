@@ -384,8 +384,30 @@ class EveryRPC:
             self.cluster.mails_to(self.address)))
         equal({f"<{mail.message_id}>" for mail in sent}, {str(mail["Message-ID"]) for mail in spooled})
         assert any(text in mail.get_body(("plain",)).get_content() for mail in spooled)
+        self.bounce(name, sent[1])
         completed = self.admin.CompleteTicket({"name": name})
         equal(completed.state, 10)
+
+    def bounce(self, name, mail):
+        report = (
+            "From: MAILER-DAEMON@mx.example\r\nTo: care@example.com\r\nSubject: Undelivered Mail\r\n"
+            "MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
+            "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+            f"Final-Recipient: rfc822; {self.address}\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+            "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n"
+            f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{mail.message_id}>\r\n--b--\r\n")
+        taken = self.admin.ingest(CARE, report.encode())
+        equal((taken.reason, taken.ticket), ("BOUNCE", name))
+        bounce, = self.agent.ListMailMessages({"parent": name}).mail_messages[1].bounces
+        equal((bounce.kind, bounce.status, bounce.server_reply), (1, "5.1.1", "550 5.1.1 no such user"))
+        address = f"{name}/customerAddress"
+        equal(self.agent.GetCustomerAddress({"name": address}).block.mail_message, mail.name)
+        unblocked = self.agent.UnblockCustomerAddress({"name": address})
+        assert not unblocked.HasField("block") and unblocked.email == self.address, unblocked
+        equal(self.agent.ResendMailMessage({"name": mail.name}).state, 1)
+        eventually("the mail that was sent again", lambda: [
+            (mail.state, mail.resent) for mail in self.agent.ListMailMessages({"parent": name}).mail_messages
+        ] == [(2, False), (2, True), (2, False)] or None)
 
     def history(self):
         name = self.ticket.name
@@ -394,7 +416,7 @@ class EveryRPC:
         codes = [event.code for event in events]
         for code in ("CREATED", "MASKED", "MASK_REVEALED", "UNMASKED", "HELD", "FORWARDED", "RESOLVED", "COMPLETED"):
             assert code in codes, f"{code} is not in {codes}"
-        equal(codes.count("MAIL_SENT"), 2)
+        equal((codes.count("MAIL_SENT"), codes.count("MAIL_BOUNCED"), codes.count("MAIL_RESENT")), (3, 1, 1))
         assert all(event.actor.kind and event.create_time.seconds for event in events)
         verdict = self.agent.VerifyHistory({"name": name})
         assert verdict.intact and verdict.event_count == len(events), verdict

@@ -1999,7 +1999,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[111] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[114] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2097,6 +2097,9 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ReplayCallback", &handoff__assignment__v1__replay_callback_request__descriptor, &handoff__assignment__v1__callback__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
+  { "ResendMailMessage", &handoff__mail__v1__resend_mail_message_request__descriptor, &handoff__mail__v1__mail_message__descriptor },
+  { "GetCustomerAddress", &handoff__mail__v1__get_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
+  { "UnblockCustomerAddress", &handoff__mail__v1__unblock_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
   { "IngestMessage", &handoff__mail__v1__ingest_message_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "ListInboundMails", &handoff__mail__v1__list_inbound_mails_request__descriptor, &handoff__mail__v1__list_inbound_mails_response__descriptor },
@@ -2114,7 +2117,7 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  100,        /* AcceptInboundMail */
+  103,        /* AcceptInboundMail */
   67,        /* ActivateAgent */
   81,        /* ActivateTrigger */
   22,        /* CancelBatch */
@@ -2124,7 +2127,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   19,        /* CreateBatch */
   38,        /* CreateField */
   73,        /* CreateGroup */
-  103,        /* CreateMasks */
+  106,        /* CreateMasks */
   70,        /* CreateMember */
   34,        /* CreateProcessingType */
   31,        /* CreateSubmissionType */
@@ -2141,7 +2144,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   51,        /* DeleteTemplate */
   10,        /* DeleteTicket */
   83,        /* DeleteTrigger */
-  107,        /* DetectPersonalData */
+  110,        /* DetectPersonalData */
   57,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   88,        /* ExplainAssignment */
@@ -2151,9 +2154,10 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   55,        /* GetCallRecord */
   90,        /* GetCallbackSettings */
   18,        /* GetCounters */
+  97,        /* GetCustomerAddress */
   44,        /* GetForm */
-  99,        /* GetInboundMail */
-  108,        /* GetMaskingSettings */
+  102,        /* GetInboundMail */
+  111,        /* GetMaskingSettings */
   4,        /* GetSearchSettings */
   25,        /* GetService */
   47,        /* GetTemplate */
@@ -2162,7 +2166,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   78,        /* GetTrigger */
   85,        /* GetTriggerSettings */
   87,        /* GetTriggerVocabulary */
-  97,        /* IngestMessage */
+  100,        /* IngestMessage */
   52,        /* InsertTemplate */
   58,        /* KeepTicket */
   64,        /* ListAgents */
@@ -2175,11 +2179,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   16,        /* ListEvents */
   37,        /* ListFields */
   62,        /* ListGroups */
-  98,        /* ListInboundMails */
-  96,        /* ListLayouts */
+  101,        /* ListInboundMails */
+  99,        /* ListLayouts */
   95,        /* ListMailMessages */
-  110,        /* ListMaskingActs */
-  106,        /* ListMasks */
+  113,        /* ListMaskingActs */
+  109,        /* ListMasks */
   61,        /* ListMembers */
   76,        /* ListPermissionChanges */
   30,        /* ListProcessingTypes */
@@ -2193,25 +2197,27 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   79,        /* ListTriggers */
   94,        /* PreviewAnswer */
   6,        /* ProcessTicket */
-  101,        /* RejectInboundMail */
+  104,        /* RejectInboundMail */
   84,        /* ReorderTriggers */
   93,        /* ReplayCallback */
-  102,        /* RerunInboundMail */
+  105,        /* RerunInboundMail */
+  96,        /* ResendMailMessage */
   43,        /* ResetSystemField */
   9,        /* RestoreTicket */
-  105,        /* RevealMask */
+  108,        /* RevealMask */
   91,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
   68,        /* SetPassword */
   89,        /* SimulateTriggers */
   11,        /* StarTicket */
-  104,        /* UnmaskText */
+  98,        /* UnblockCustomerAddress */
+  107,        /* UnmaskText */
   12,        /* UnstarTicket */
   65,        /* UpdateAgent */
   39,        /* UpdateField */
   45,        /* UpdateForm */
   74,        /* UpdateGroup */
-  109,        /* UpdateMaskingSettings */
+  112,        /* UpdateMaskingSettings */
   71,        /* UpdateMember */
   35,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
@@ -2233,7 +2239,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  111,
+  114,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -3005,13 +3011,37 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__ResendMailMessageRequest *input,
+                                                                Handoff__Mail__V1__MailMessage_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCService *service,
+                                                                 const Handoff__Mail__V1__GetCustomerAddressRequest *input,
+                                                                 Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCService *service,
+                                                                     const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
+                                                                     Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                          Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -3019,7 +3049,7 @@ void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -3027,7 +3057,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -3035,7 +3065,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -3043,7 +3073,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -3051,7 +3081,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -3059,7 +3089,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -3067,7 +3097,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3075,7 +3105,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3083,7 +3113,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3091,7 +3121,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3099,7 +3129,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3107,7 +3137,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3115,7 +3145,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3123,7 +3153,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -322,6 +322,276 @@ void   handoff__mail__v1__mail_message__free_unpacked
   assert(message->base.descriptor == &handoff__mail__v1__mail_message__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__mail__v1__bounce__init
+                     (Handoff__Mail__V1__Bounce         *message)
+{
+  static const Handoff__Mail__V1__Bounce init_value = HANDOFF__MAIL__V1__BOUNCE__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__bounce__get_packed_size
+                     (const Handoff__Mail__V1__Bounce *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__bounce__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__bounce__pack
+                     (const Handoff__Mail__V1__Bounce *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__bounce__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__bounce__pack_to_buffer
+                     (const Handoff__Mail__V1__Bounce *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__bounce__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__Bounce *
+       handoff__mail__v1__bounce__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__Bounce *)
+     protobuf_c_message_unpack (&handoff__mail__v1__bounce__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__bounce__free_unpacked
+                     (Handoff__Mail__V1__Bounce *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__bounce__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__mail__v1__resend_mail_message_request__init
+                     (Handoff__Mail__V1__ResendMailMessageRequest         *message)
+{
+  static const Handoff__Mail__V1__ResendMailMessageRequest init_value = HANDOFF__MAIL__V1__RESEND_MAIL_MESSAGE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__resend_mail_message_request__get_packed_size
+                     (const Handoff__Mail__V1__ResendMailMessageRequest *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__resend_mail_message_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__resend_mail_message_request__pack
+                     (const Handoff__Mail__V1__ResendMailMessageRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__resend_mail_message_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__resend_mail_message_request__pack_to_buffer
+                     (const Handoff__Mail__V1__ResendMailMessageRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__resend_mail_message_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__ResendMailMessageRequest *
+       handoff__mail__v1__resend_mail_message_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__ResendMailMessageRequest *)
+     protobuf_c_message_unpack (&handoff__mail__v1__resend_mail_message_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__resend_mail_message_request__free_unpacked
+                     (Handoff__Mail__V1__ResendMailMessageRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__resend_mail_message_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__mail__v1__customer_address__init
+                     (Handoff__Mail__V1__CustomerAddress         *message)
+{
+  static const Handoff__Mail__V1__CustomerAddress init_value = HANDOFF__MAIL__V1__CUSTOMER_ADDRESS__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__customer_address__get_packed_size
+                     (const Handoff__Mail__V1__CustomerAddress *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__customer_address__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__customer_address__pack
+                     (const Handoff__Mail__V1__CustomerAddress *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__customer_address__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__customer_address__pack_to_buffer
+                     (const Handoff__Mail__V1__CustomerAddress *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__customer_address__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__CustomerAddress *
+       handoff__mail__v1__customer_address__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__CustomerAddress *)
+     protobuf_c_message_unpack (&handoff__mail__v1__customer_address__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__customer_address__free_unpacked
+                     (Handoff__Mail__V1__CustomerAddress *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__customer_address__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__mail__v1__address_block__init
+                     (Handoff__Mail__V1__AddressBlock         *message)
+{
+  static const Handoff__Mail__V1__AddressBlock init_value = HANDOFF__MAIL__V1__ADDRESS_BLOCK__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__address_block__get_packed_size
+                     (const Handoff__Mail__V1__AddressBlock *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__address_block__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__address_block__pack
+                     (const Handoff__Mail__V1__AddressBlock *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__address_block__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__address_block__pack_to_buffer
+                     (const Handoff__Mail__V1__AddressBlock *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__address_block__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__AddressBlock *
+       handoff__mail__v1__address_block__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__AddressBlock *)
+     protobuf_c_message_unpack (&handoff__mail__v1__address_block__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__address_block__free_unpacked
+                     (Handoff__Mail__V1__AddressBlock *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__address_block__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__mail__v1__get_customer_address_request__init
+                     (Handoff__Mail__V1__GetCustomerAddressRequest         *message)
+{
+  static const Handoff__Mail__V1__GetCustomerAddressRequest init_value = HANDOFF__MAIL__V1__GET_CUSTOMER_ADDRESS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__get_customer_address_request__get_packed_size
+                     (const Handoff__Mail__V1__GetCustomerAddressRequest *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__get_customer_address_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__get_customer_address_request__pack
+                     (const Handoff__Mail__V1__GetCustomerAddressRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__get_customer_address_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__get_customer_address_request__pack_to_buffer
+                     (const Handoff__Mail__V1__GetCustomerAddressRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__get_customer_address_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__GetCustomerAddressRequest *
+       handoff__mail__v1__get_customer_address_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__GetCustomerAddressRequest *)
+     protobuf_c_message_unpack (&handoff__mail__v1__get_customer_address_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__get_customer_address_request__free_unpacked
+                     (Handoff__Mail__V1__GetCustomerAddressRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__get_customer_address_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__mail__v1__unblock_customer_address_request__init
+                     (Handoff__Mail__V1__UnblockCustomerAddressRequest         *message)
+{
+  static const Handoff__Mail__V1__UnblockCustomerAddressRequest init_value = HANDOFF__MAIL__V1__UNBLOCK_CUSTOMER_ADDRESS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__mail__v1__unblock_customer_address_request__get_packed_size
+                     (const Handoff__Mail__V1__UnblockCustomerAddressRequest *message)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__unblock_customer_address_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__mail__v1__unblock_customer_address_request__pack
+                     (const Handoff__Mail__V1__UnblockCustomerAddressRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__unblock_customer_address_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__mail__v1__unblock_customer_address_request__pack_to_buffer
+                     (const Handoff__Mail__V1__UnblockCustomerAddressRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__mail__v1__unblock_customer_address_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Mail__V1__UnblockCustomerAddressRequest *
+       handoff__mail__v1__unblock_customer_address_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Mail__V1__UnblockCustomerAddressRequest *)
+     protobuf_c_message_unpack (&handoff__mail__v1__unblock_customer_address_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__mail__v1__unblock_customer_address_request__free_unpacked
+                     (Handoff__Mail__V1__UnblockCustomerAddressRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__mail__v1__unblock_customer_address_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__mail__v1__list_mail_messages_request__init
                      (Handoff__Mail__V1__ListMailMessagesRequest         *message)
 {
@@ -611,7 +881,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__prepare_answer_request__desc
   (ProtobufCMessageInit) handoff__mail__v1__prepare_answer_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__prepared_answer__field_descriptors[6] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__prepared_answer__field_descriptors[7] =
 {
   {
     "skip_reason",
@@ -685,9 +955,22 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__prepared_answer__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "customer_only",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__PreparedAnswer, customer_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__prepared_answer__field_indices_by_name[] = {
   3,   /* field[3] = act */
+  6,   /* field[6] = customer_only */
   4,   /* field[4] = entry_id */
   1,   /* field[1] = layout */
   2,   /* field[2] = message_id */
@@ -697,7 +980,7 @@ static const unsigned handoff__mail__v1__prepared_answer__field_indices_by_name[
 static const ProtobufCIntRange handoff__mail__v1__prepared_answer__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__prepared_answer__descriptor =
 {
@@ -707,7 +990,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__prepared_answer__descriptor 
   "Handoff__Mail__V1__PreparedAnswer",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__PreparedAnswer),
-  6,
+  7,
   handoff__mail__v1__prepared_answer__field_descriptors,
   handoff__mail__v1__prepared_answer__field_indices_by_name,
   1,  handoff__mail__v1__prepared_answer__number_ranges,
@@ -1179,7 +1462,7 @@ const ProtobufCEnumDescriptor handoff__mail__v1__mail_message__state__descriptor
   handoff__mail__v1__mail_message__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__mail_message__field_descriptors[11] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__mail_message__field_descriptors[13] =
 {
   {
     "name",
@@ -1313,13 +1596,39 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__mail_message__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bounces",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Mail__V1__MailMessage, n_bounces),
+    offsetof(Handoff__Mail__V1__MailMessage, bounces),
+    &handoff__mail__v1__bounce__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resent",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__MailMessage, resent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__mail_message__field_indices_by_name[] = {
   7,   /* field[7] = attempt_count */
+  11,   /* field[11] = bounces */
   9,   /* field[9] = create_time */
   3,   /* field[3] = message_id */
   0,   /* field[0] = name */
   4,   /* field[4] = recipient */
+  12,   /* field[12] = resent */
   10,   /* field[10] = send_time */
   8,   /* field[8] = server_reply */
   2,   /* field[2] = state */
@@ -1330,7 +1639,7 @@ static const unsigned handoff__mail__v1__mail_message__field_indices_by_name[] =
 static const ProtobufCIntRange handoff__mail__v1__mail_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__mail_message__descriptor =
 {
@@ -1340,11 +1649,414 @@ const ProtobufCMessageDescriptor handoff__mail__v1__mail_message__descriptor =
   "Handoff__Mail__V1__MailMessage",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__MailMessage),
-  11,
+  13,
   handoff__mail__v1__mail_message__field_descriptors,
   handoff__mail__v1__mail_message__field_indices_by_name,
   1,  handoff__mail__v1__mail_message__number_ranges,
   (ProtobufCMessageInit) handoff__mail__v1__mail_message__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__mail__v1__bounce__kind__enum_values_by_number[4] =
+{
+  { "KIND_UNSPECIFIED", "HANDOFF__MAIL__V1__BOUNCE__KIND__KIND_UNSPECIFIED", 0 },
+  { "ADDRESS_FAILED", "HANDOFF__MAIL__V1__BOUNCE__KIND__ADDRESS_FAILED", 1 },
+  { "FAILED", "HANDOFF__MAIL__V1__BOUNCE__KIND__FAILED", 2 },
+  { "DELAYED", "HANDOFF__MAIL__V1__BOUNCE__KIND__DELAYED", 3 },
+};
+static const ProtobufCIntRange handoff__mail__v1__bounce__kind__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__mail__v1__bounce__kind__enum_values_by_name[4] =
+{
+  { "ADDRESS_FAILED", 1 },
+  { "DELAYED", 3 },
+  { "FAILED", 2 },
+  { "KIND_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__mail__v1__bounce__kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.Bounce.Kind",
+  "Kind",
+  "Handoff__Mail__V1__Bounce__Kind",
+  "handoff.mail.v1",
+  4,
+  handoff__mail__v1__bounce__kind__enum_values_by_number,
+  4,
+  handoff__mail__v1__bounce__kind__enum_values_by_name,
+  1,
+  handoff__mail__v1__bounce__kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__bounce__field_descriptors[5] =
+{
+  {
+    "kind",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__Bounce, kind),
+    &handoff__mail__v1__bounce__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "recipient",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__Bounce, recipient),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "status",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__Bounce, status),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "server_reply",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__Bounce, server_reply),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "receive_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__Bounce, receive_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__bounce__field_indices_by_name[] = {
+  0,   /* field[0] = kind */
+  4,   /* field[4] = receive_time */
+  1,   /* field[1] = recipient */
+  3,   /* field[3] = server_reply */
+  2,   /* field[2] = status */
+};
+static const ProtobufCIntRange handoff__mail__v1__bounce__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__bounce__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.Bounce",
+  "Bounce",
+  "Handoff__Mail__V1__Bounce",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__Bounce),
+  5,
+  handoff__mail__v1__bounce__field_descriptors,
+  handoff__mail__v1__bounce__field_indices_by_name,
+  1,  handoff__mail__v1__bounce__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__bounce__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__resend_mail_message_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__ResendMailMessageRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__ResendMailMessageRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__resend_mail_message_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = request_id */
+};
+static const ProtobufCIntRange handoff__mail__v1__resend_mail_message_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__resend_mail_message_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.ResendMailMessageRequest",
+  "ResendMailMessageRequest",
+  "Handoff__Mail__V1__ResendMailMessageRequest",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__ResendMailMessageRequest),
+  2,
+  handoff__mail__v1__resend_mail_message_request__field_descriptors,
+  handoff__mail__v1__resend_mail_message_request__field_indices_by_name,
+  1,  handoff__mail__v1__resend_mail_message_request__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__resend_mail_message_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__customer_address__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__CustomerAddress, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "email",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__CustomerAddress, email),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "block",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__CustomerAddress, block),
+    &handoff__mail__v1__address_block__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__customer_address__field_indices_by_name[] = {
+  2,   /* field[2] = block */
+  1,   /* field[1] = email */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__mail__v1__customer_address__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__customer_address__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.CustomerAddress",
+  "CustomerAddress",
+  "Handoff__Mail__V1__CustomerAddress",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__CustomerAddress),
+  3,
+  handoff__mail__v1__customer_address__field_descriptors,
+  handoff__mail__v1__customer_address__field_indices_by_name,
+  1,  handoff__mail__v1__customer_address__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__customer_address__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__address_block__field_descriptors[4] =
+{
+  {
+    "block_time",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__AddressBlock, block_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "status",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__AddressBlock, status),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "server_reply",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__AddressBlock, server_reply),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mail_message",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__AddressBlock, mail_message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__address_block__field_indices_by_name[] = {
+  0,   /* field[0] = block_time */
+  3,   /* field[3] = mail_message */
+  2,   /* field[2] = server_reply */
+  1,   /* field[1] = status */
+};
+static const ProtobufCIntRange handoff__mail__v1__address_block__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__address_block__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.AddressBlock",
+  "AddressBlock",
+  "Handoff__Mail__V1__AddressBlock",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__AddressBlock),
+  4,
+  handoff__mail__v1__address_block__field_descriptors,
+  handoff__mail__v1__address_block__field_indices_by_name,
+  1,  handoff__mail__v1__address_block__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__address_block__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__get_customer_address_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__GetCustomerAddressRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__get_customer_address_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__mail__v1__get_customer_address_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__get_customer_address_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.GetCustomerAddressRequest",
+  "GetCustomerAddressRequest",
+  "Handoff__Mail__V1__GetCustomerAddressRequest",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__GetCustomerAddressRequest),
+  1,
+  handoff__mail__v1__get_customer_address_request__field_descriptors,
+  handoff__mail__v1__get_customer_address_request__field_indices_by_name,
+  1,  handoff__mail__v1__get_customer_address_request__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__get_customer_address_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__mail__v1__unblock_customer_address_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__UnblockCustomerAddressRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__UnblockCustomerAddressRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__mail__v1__unblock_customer_address_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = request_id */
+};
+static const ProtobufCIntRange handoff__mail__v1__unblock_customer_address_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__mail__v1__unblock_customer_address_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.mail.v1.UnblockCustomerAddressRequest",
+  "UnblockCustomerAddressRequest",
+  "Handoff__Mail__V1__UnblockCustomerAddressRequest",
+  "handoff.mail.v1",
+  sizeof(Handoff__Mail__V1__UnblockCustomerAddressRequest),
+  2,
+  handoff__mail__v1__unblock_customer_address_request__field_descriptors,
+  handoff__mail__v1__unblock_customer_address_request__field_indices_by_name,
+  1,  handoff__mail__v1__unblock_customer_address_request__number_ranges,
+  (ProtobufCMessageInit) handoff__mail__v1__unblock_customer_address_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__mail__v1__list_mail_messages_request__field_descriptors[3] =
@@ -1690,11 +2402,14 @@ const ProtobufCEnumDescriptor handoff__mail__v1__answer_act__descriptor =
   handoff__mail__v1__answer_act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[10] =
+static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[13] =
 {
   { "PrepareAnswer", &handoff__mail__v1__prepare_answer_request__descriptor, &handoff__mail__v1__prepared_answer__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
+  { "ResendMailMessage", &handoff__mail__v1__resend_mail_message_request__descriptor, &handoff__mail__v1__mail_message__descriptor },
+  { "GetCustomerAddress", &handoff__mail__v1__get_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
+  { "UnblockCustomerAddress", &handoff__mail__v1__unblock_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
   { "IngestMessage", &handoff__mail__v1__ingest_message_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "ListInboundMails", &handoff__mail__v1__list_inbound_mails_request__descriptor, &handoff__mail__v1__list_inbound_mails_response__descriptor },
@@ -1704,16 +2419,19 @@ static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_d
   { "RerunInboundMail", &handoff__mail__v1__rerun_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
 };
 const unsigned handoff__mail__v1__mail_service__method_indices_by_name[] = {
-  7,        /* AcceptInboundMail */
-  6,        /* GetInboundMail */
-  4,        /* IngestMessage */
-  5,        /* ListInboundMails */
-  3,        /* ListLayouts */
+  10,        /* AcceptInboundMail */
+  4,        /* GetCustomerAddress */
+  9,        /* GetInboundMail */
+  7,        /* IngestMessage */
+  8,        /* ListInboundMails */
+  6,        /* ListLayouts */
   2,        /* ListMailMessages */
   0,        /* PrepareAnswer */
   1,        /* PreviewAnswer */
-  8,        /* RejectInboundMail */
-  9         /* RerunInboundMail */
+  11,        /* RejectInboundMail */
+  12,        /* RerunInboundMail */
+  3,        /* ResendMailMessage */
+  5         /* UnblockCustomerAddress */
 };
 const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
 {
@@ -1722,7 +2440,7 @@ const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
   "MailService",
   "Handoff__Mail__V1__MailService",
   "handoff.mail.v1",
-  10,
+  13,
   handoff__mail__v1__mail_service__method_descriptors,
   handoff__mail__v1__mail_service__method_indices_by_name
 };
@@ -1750,13 +2468,37 @@ void handoff__mail__v1__mail_service__list_mail_messages(ProtobufCService *servi
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__mail__v1__mail_service__resend_mail_message(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__ResendMailMessageRequest *input,
+                                                          Handoff__Mail__V1__MailMessage_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__get_customer_address(ProtobufCService *service,
+                                                           const Handoff__Mail__V1__GetCustomerAddressRequest *input,
+                                                           Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__unblock_customer_address(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
+                                                               Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__mail__v1__mail_service__list_layouts(ProtobufCService *service,
                                                    const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                    Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__ingest_message(ProtobufCService *service,
                                                      const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -1764,7 +2506,7 @@ void handoff__mail__v1__mail_service__ingest_message(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__list_inbound_mails(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -1772,7 +2514,7 @@ void handoff__mail__v1__mail_service__list_inbound_mails(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__get_inbound_mail(ProtobufCService *service,
                                                        const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -1780,7 +2522,7 @@ void handoff__mail__v1__mail_service__get_inbound_mail(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__accept_inbound_mail(ProtobufCService *service,
                                                           const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -1788,7 +2530,7 @@ void handoff__mail__v1__mail_service__accept_inbound_mail(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *service,
                                                           const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -1796,7 +2538,7 @@ void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *service,
                                                          const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -1804,7 +2546,7 @@ void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Service *service,
                                             Handoff__Mail__V1__MailService_ServiceDestroy destroy)

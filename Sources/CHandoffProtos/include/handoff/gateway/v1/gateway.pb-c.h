@@ -1369,6 +1369,18 @@ struct Handoff__Gateway__V1__HandoffService_Service
                              const Handoff__Mail__V1__ListMailMessagesRequest *input,
                              Handoff__Mail__V1__ListMailMessagesResponse_Closure closure,
                              void *closure_data);
+  void (*resend_mail_message)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__ResendMailMessageRequest *input,
+                              Handoff__Mail__V1__MailMessage_Closure closure,
+                              void *closure_data);
+  void (*get_customer_address)(Handoff__Gateway__V1__HandoffService_Service *service,
+                               const Handoff__Mail__V1__GetCustomerAddressRequest *input,
+                               Handoff__Mail__V1__CustomerAddress_Closure closure,
+                               void *closure_data);
+  void (*unblock_customer_address)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                   const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
+                                   Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                   void *closure_data);
   void (*list_layouts)(Handoff__Gateway__V1__HandoffService_Service *service,
                        const Handoff__Mail__V1__ListLayoutsRequest *input,
                        Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
@@ -1533,6 +1545,9 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## replay_callback,\
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
+      function_prefix__ ## resend_mail_message,\
+      function_prefix__ ## get_customer_address,\
+      function_prefix__ ## unblock_customer_address,\
       function_prefix__ ## list_layouts,\
       function_prefix__ ## ingest_message,\
       function_prefix__ ## list_inbound_mails,\
@@ -1932,6 +1947,18 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
                                                                Handoff__Mail__V1__ListMailMessagesResponse_Closure closure,
                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__ResendMailMessageRequest *input,
+                                                                Handoff__Mail__V1__MailMessage_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCService *service,
+                                                                 const Handoff__Mail__V1__GetCustomerAddressRequest *input,
+                                                                 Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                                 void *closure_data);
+void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCService *service,
+                                                                     const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
+                                                                     Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                                     void *closure_data);
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                          Handoff__Mail__V1__ListLayoutsResponse_Closure closure,

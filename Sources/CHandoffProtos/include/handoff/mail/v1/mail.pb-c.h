@@ -25,6 +25,12 @@ typedef struct Handoff__Mail__V1__PreviewAnswerRequest Handoff__Mail__V1__Previe
 typedef struct Handoff__Mail__V1__AnswerPreview Handoff__Mail__V1__AnswerPreview;
 typedef struct Handoff__Mail__V1__BannedWordHit Handoff__Mail__V1__BannedWordHit;
 typedef struct Handoff__Mail__V1__MailMessage Handoff__Mail__V1__MailMessage;
+typedef struct Handoff__Mail__V1__Bounce Handoff__Mail__V1__Bounce;
+typedef struct Handoff__Mail__V1__ResendMailMessageRequest Handoff__Mail__V1__ResendMailMessageRequest;
+typedef struct Handoff__Mail__V1__CustomerAddress Handoff__Mail__V1__CustomerAddress;
+typedef struct Handoff__Mail__V1__AddressBlock Handoff__Mail__V1__AddressBlock;
+typedef struct Handoff__Mail__V1__GetCustomerAddressRequest Handoff__Mail__V1__GetCustomerAddressRequest;
+typedef struct Handoff__Mail__V1__UnblockCustomerAddressRequest Handoff__Mail__V1__UnblockCustomerAddressRequest;
 typedef struct Handoff__Mail__V1__ListMailMessagesRequest Handoff__Mail__V1__ListMailMessagesRequest;
 typedef struct Handoff__Mail__V1__ListMailMessagesResponse Handoff__Mail__V1__ListMailMessagesResponse;
 typedef struct Handoff__Mail__V1__Layout Handoff__Mail__V1__Layout;
@@ -82,6 +88,28 @@ typedef enum _Handoff__Mail__V1__MailMessage__State {
   HANDOFF__MAIL__V1__MAIL_MESSAGE__STATE__FAILED = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__MAIL__V1__MAIL_MESSAGE__STATE)
 } Handoff__Mail__V1__MailMessage__State;
+/*
+ * What it means.
+ */
+typedef enum _Handoff__Mail__V1__Bounce__Kind {
+  /*
+   * Never sent.
+   */
+  HANDOFF__MAIL__V1__BOUNCE__KIND__KIND_UNSPECIFIED = 0,
+  /*
+   * The recipient has no such address, or it takes mails no more. No further mail is sent there.
+   */
+  HANDOFF__MAIL__V1__BOUNCE__KIND__ADDRESS_FAILED = 1,
+  /*
+   * It was not delivered, for a reason that is not the address's or may pass.
+   */
+  HANDOFF__MAIL__V1__BOUNCE__KIND__FAILED = 2,
+  /*
+   * It is not delivered yet, and still tried.
+   */
+  HANDOFF__MAIL__V1__BOUNCE__KIND__DELAYED = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__MAIL__V1__BOUNCE__KIND)
+} Handoff__Mail__V1__Bounce__Kind;
 /*
  * Which mails it is for.
  */
@@ -157,7 +185,7 @@ struct  Handoff__Mail__V1__PreparedAnswer
 {
   ProtobufCMessage base;
   /*
-   * Why no mail is sent; empty when one is: NO_ADDRESS, ESCALATED.
+   * Why no mail is sent; empty when one is: NO_ADDRESS, ADDRESS_BLOCKED, ESCALATED.
    */
   char *skip_reason;
   /*
@@ -180,10 +208,14 @@ struct  Handoff__Mail__V1__PreparedAnswer
    * What a trigger mails in the place of an answer.
    */
   Handoff__Mail__V1__TriggerMail *trigger_mail;
+  /*
+   * Whether the customer alone gets it: the others got it before.
+   */
+  protobuf_c_boolean customer_only;
 };
 #define HANDOFF__MAIL__V1__PREPARED_ANSWER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__prepared_answer__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, 0, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, 0, NULL, 0 }
 
 
 /*
@@ -378,10 +410,160 @@ struct  Handoff__Mail__V1__MailMessage
    * When the server took it; absent before.
    */
   Google__Protobuf__Timestamp *send_time;
+  /*
+   * What mail servers reported of it after the first one had taken it, oldest first; at most 20.
+   */
+  size_t n_bounces;
+  Handoff__Mail__V1__Bounce **bounces;
+  /*
+   * Whether it was sent again, as a mail of its own.
+   */
+  protobuf_c_boolean resent;
 };
 #define HANDOFF__MAIL__V1__MAIL_MESSAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__mail_message__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__MAIL_MESSAGE__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, NULL, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__MAIL_MESSAGE__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, NULL, NULL, 0,NULL, 0 }
+
+
+/*
+ * What a mail server reported of a mail that another had taken before.
+ */
+struct  Handoff__Mail__V1__Bounce
+{
+  ProtobufCMessage base;
+  /*
+   * What it means.
+   */
+  Handoff__Mail__V1__Bounce__Kind kind;
+  /*
+   * Whose copy it is about.
+   */
+  char *recipient;
+  /*
+   * The status code after RFC 3463, such as `5.1.1`; empty when the report has none.
+   */
+  char *status;
+  /*
+   * The mail server's words, without addresses.
+   */
+  char *server_reply;
+  /*
+   * When the report came in.
+   */
+  Google__Protobuf__Timestamp *receive_time;
+};
+#define HANDOFF__MAIL__V1__BOUNCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__bounce__descriptor) \
+    , HANDOFF__MAIL__V1__BOUNCE__KIND__KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
+
+
+/*
+ * Asks for a mail to be sent again.
+ */
+struct  Handoff__Mail__V1__ResendMailMessageRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/mailMessages/{id}`.
+   */
+  char *name;
+  /*
+   * Makes it safe to repeat.
+   */
+  char *request_id;
+};
+#define HANDOFF__MAIL__V1__RESEND_MAIL_MESSAGE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__resend_mail_message_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * The address that a ticket's answers go to.
+ */
+struct  Handoff__Mail__V1__CustomerAddress
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `services/{service}/tickets/{ticket}/customerAddress`.
+   */
+  char *name;
+  /*
+   * The address; empty when the ticket has none.
+   */
+  char *email;
+  /*
+   * Why no mail is sent there; absent when mails are.
+   */
+  Handoff__Mail__V1__AddressBlock *block;
+};
+#define HANDOFF__MAIL__V1__CUSTOMER_ADDRESS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__customer_address__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
+
+
+/*
+ * Why no mail is sent to an address. It holds for all services of the organization, and ends when an agent or a mail
+ * from the address ends it.
+ */
+struct  Handoff__Mail__V1__AddressBlock
+{
+  ProtobufCMessage base;
+  /*
+   * Since when.
+   */
+  Google__Protobuf__Timestamp *block_time;
+  /*
+   * The status code after RFC 3463, such as `5.1.1`; empty when the report had none.
+   */
+  char *status;
+  /*
+   * The mail server's words. Empty when the mail that came back is another service's.
+   */
+  char *server_reply;
+  /*
+   * The mail that came back: `services/{service}/mailMessages/{id}`. Empty when it is another service's.
+   */
+  char *mail_message;
+};
+#define HANDOFF__MAIL__V1__ADDRESS_BLOCK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__address_block__descriptor) \
+    , NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks about the address of a ticket's customer.
+ */
+struct  Handoff__Mail__V1__GetCustomerAddressRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{ticket}/customerAddress`.
+   */
+  char *name;
+};
+#define HANDOFF__MAIL__V1__GET_CUSTOMER_ADDRESS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__get_customer_address_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Ends the block of an address.
+ */
+struct  Handoff__Mail__V1__UnblockCustomerAddressRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{ticket}/customerAddress`.
+   */
+  char *name;
+  /*
+   * Makes it safe to repeat.
+   */
+  char *request_id;
+};
+#define HANDOFF__MAIL__V1__UNBLOCK_CUSTOMER_ADDRESS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__unblock_customer_address_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -627,6 +809,120 @@ Handoff__Mail__V1__MailMessage *
 void   handoff__mail__v1__mail_message__free_unpacked
                      (Handoff__Mail__V1__MailMessage *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__Bounce methods */
+void   handoff__mail__v1__bounce__init
+                     (Handoff__Mail__V1__Bounce         *message);
+size_t handoff__mail__v1__bounce__get_packed_size
+                     (const Handoff__Mail__V1__Bounce   *message);
+size_t handoff__mail__v1__bounce__pack
+                     (const Handoff__Mail__V1__Bounce   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__bounce__pack_to_buffer
+                     (const Handoff__Mail__V1__Bounce   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__Bounce *
+       handoff__mail__v1__bounce__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__bounce__free_unpacked
+                     (Handoff__Mail__V1__Bounce *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__ResendMailMessageRequest methods */
+void   handoff__mail__v1__resend_mail_message_request__init
+                     (Handoff__Mail__V1__ResendMailMessageRequest         *message);
+size_t handoff__mail__v1__resend_mail_message_request__get_packed_size
+                     (const Handoff__Mail__V1__ResendMailMessageRequest   *message);
+size_t handoff__mail__v1__resend_mail_message_request__pack
+                     (const Handoff__Mail__V1__ResendMailMessageRequest   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__resend_mail_message_request__pack_to_buffer
+                     (const Handoff__Mail__V1__ResendMailMessageRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__ResendMailMessageRequest *
+       handoff__mail__v1__resend_mail_message_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__resend_mail_message_request__free_unpacked
+                     (Handoff__Mail__V1__ResendMailMessageRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__CustomerAddress methods */
+void   handoff__mail__v1__customer_address__init
+                     (Handoff__Mail__V1__CustomerAddress         *message);
+size_t handoff__mail__v1__customer_address__get_packed_size
+                     (const Handoff__Mail__V1__CustomerAddress   *message);
+size_t handoff__mail__v1__customer_address__pack
+                     (const Handoff__Mail__V1__CustomerAddress   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__customer_address__pack_to_buffer
+                     (const Handoff__Mail__V1__CustomerAddress   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__CustomerAddress *
+       handoff__mail__v1__customer_address__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__customer_address__free_unpacked
+                     (Handoff__Mail__V1__CustomerAddress *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__AddressBlock methods */
+void   handoff__mail__v1__address_block__init
+                     (Handoff__Mail__V1__AddressBlock         *message);
+size_t handoff__mail__v1__address_block__get_packed_size
+                     (const Handoff__Mail__V1__AddressBlock   *message);
+size_t handoff__mail__v1__address_block__pack
+                     (const Handoff__Mail__V1__AddressBlock   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__address_block__pack_to_buffer
+                     (const Handoff__Mail__V1__AddressBlock   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__AddressBlock *
+       handoff__mail__v1__address_block__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__address_block__free_unpacked
+                     (Handoff__Mail__V1__AddressBlock *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__GetCustomerAddressRequest methods */
+void   handoff__mail__v1__get_customer_address_request__init
+                     (Handoff__Mail__V1__GetCustomerAddressRequest         *message);
+size_t handoff__mail__v1__get_customer_address_request__get_packed_size
+                     (const Handoff__Mail__V1__GetCustomerAddressRequest   *message);
+size_t handoff__mail__v1__get_customer_address_request__pack
+                     (const Handoff__Mail__V1__GetCustomerAddressRequest   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__get_customer_address_request__pack_to_buffer
+                     (const Handoff__Mail__V1__GetCustomerAddressRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__GetCustomerAddressRequest *
+       handoff__mail__v1__get_customer_address_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__get_customer_address_request__free_unpacked
+                     (Handoff__Mail__V1__GetCustomerAddressRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Mail__V1__UnblockCustomerAddressRequest methods */
+void   handoff__mail__v1__unblock_customer_address_request__init
+                     (Handoff__Mail__V1__UnblockCustomerAddressRequest         *message);
+size_t handoff__mail__v1__unblock_customer_address_request__get_packed_size
+                     (const Handoff__Mail__V1__UnblockCustomerAddressRequest   *message);
+size_t handoff__mail__v1__unblock_customer_address_request__pack
+                     (const Handoff__Mail__V1__UnblockCustomerAddressRequest   *message,
+                      uint8_t             *out);
+size_t handoff__mail__v1__unblock_customer_address_request__pack_to_buffer
+                     (const Handoff__Mail__V1__UnblockCustomerAddressRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Mail__V1__UnblockCustomerAddressRequest *
+       handoff__mail__v1__unblock_customer_address_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__mail__v1__unblock_customer_address_request__free_unpacked
+                     (Handoff__Mail__V1__UnblockCustomerAddressRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Mail__V1__ListMailMessagesRequest methods */
 void   handoff__mail__v1__list_mail_messages_request__init
                      (Handoff__Mail__V1__ListMailMessagesRequest         *message);
@@ -745,6 +1041,24 @@ typedef void (*Handoff__Mail__V1__BannedWordHit_Closure)
 typedef void (*Handoff__Mail__V1__MailMessage_Closure)
                  (const Handoff__Mail__V1__MailMessage *message,
                   void *closure_data);
+typedef void (*Handoff__Mail__V1__Bounce_Closure)
+                 (const Handoff__Mail__V1__Bounce *message,
+                  void *closure_data);
+typedef void (*Handoff__Mail__V1__ResendMailMessageRequest_Closure)
+                 (const Handoff__Mail__V1__ResendMailMessageRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Mail__V1__CustomerAddress_Closure)
+                 (const Handoff__Mail__V1__CustomerAddress *message,
+                  void *closure_data);
+typedef void (*Handoff__Mail__V1__AddressBlock_Closure)
+                 (const Handoff__Mail__V1__AddressBlock *message,
+                  void *closure_data);
+typedef void (*Handoff__Mail__V1__GetCustomerAddressRequest_Closure)
+                 (const Handoff__Mail__V1__GetCustomerAddressRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Mail__V1__UnblockCustomerAddressRequest_Closure)
+                 (const Handoff__Mail__V1__UnblockCustomerAddressRequest *message,
+                  void *closure_data);
 typedef void (*Handoff__Mail__V1__ListMailMessagesRequest_Closure)
                  (const Handoff__Mail__V1__ListMailMessagesRequest *message,
                   void *closure_data);
@@ -779,6 +1093,18 @@ struct Handoff__Mail__V1__MailService_Service
                              const Handoff__Mail__V1__ListMailMessagesRequest *input,
                              Handoff__Mail__V1__ListMailMessagesResponse_Closure closure,
                              void *closure_data);
+  void (*resend_mail_message)(Handoff__Mail__V1__MailService_Service *service,
+                              const Handoff__Mail__V1__ResendMailMessageRequest *input,
+                              Handoff__Mail__V1__MailMessage_Closure closure,
+                              void *closure_data);
+  void (*get_customer_address)(Handoff__Mail__V1__MailService_Service *service,
+                               const Handoff__Mail__V1__GetCustomerAddressRequest *input,
+                               Handoff__Mail__V1__CustomerAddress_Closure closure,
+                               void *closure_data);
+  void (*unblock_customer_address)(Handoff__Mail__V1__MailService_Service *service,
+                                   const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
+                                   Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                   void *closure_data);
   void (*list_layouts)(Handoff__Mail__V1__MailService_Service *service,
                        const Handoff__Mail__V1__ListLayoutsRequest *input,
                        Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
@@ -818,6 +1144,9 @@ void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Servi
       function_prefix__ ## prepare_answer,\
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
+      function_prefix__ ## resend_mail_message,\
+      function_prefix__ ## get_customer_address,\
+      function_prefix__ ## unblock_customer_address,\
       function_prefix__ ## list_layouts,\
       function_prefix__ ## ingest_message,\
       function_prefix__ ## list_inbound_mails,\
@@ -837,6 +1166,18 @@ void handoff__mail__v1__mail_service__list_mail_messages(ProtobufCService *servi
                                                          const Handoff__Mail__V1__ListMailMessagesRequest *input,
                                                          Handoff__Mail__V1__ListMailMessagesResponse_Closure closure,
                                                          void *closure_data);
+void handoff__mail__v1__mail_service__resend_mail_message(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__ResendMailMessageRequest *input,
+                                                          Handoff__Mail__V1__MailMessage_Closure closure,
+                                                          void *closure_data);
+void handoff__mail__v1__mail_service__get_customer_address(ProtobufCService *service,
+                                                           const Handoff__Mail__V1__GetCustomerAddressRequest *input,
+                                                           Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                           void *closure_data);
+void handoff__mail__v1__mail_service__unblock_customer_address(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
+                                                               Handoff__Mail__V1__CustomerAddress_Closure closure,
+                                                               void *closure_data);
 void handoff__mail__v1__mail_service__list_layouts(ProtobufCService *service,
                                                    const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                    Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
@@ -878,6 +1219,13 @@ extern const ProtobufCMessageDescriptor handoff__mail__v1__answer_preview__descr
 extern const ProtobufCMessageDescriptor handoff__mail__v1__banned_word_hit__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__mail_message__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__mail__v1__mail_message__state__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__bounce__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__mail__v1__bounce__kind__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__resend_mail_message_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__customer_address__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__address_block__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__get_customer_address_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__mail__v1__unblock_customer_address_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__list_mail_messages_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__list_mail_messages_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__mail__v1__layout__descriptor;
