@@ -124,16 +124,17 @@ class Cluster:
     The database `peer` is a copy of what the demo organization has at the start.
     """
 
-    def __init__(self, programs, postgres, place):
+    def __init__(self, programs, postgres, place, options=(), variables=None):
         self.data = os.path.join(place, "data")
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HANDOFF_LOG_LEVEL": "warning",
                        "HANDOFF_DATABASE_URL": postgres.url(),
                        # What is measured is what can be done, not what one client may do.
-                       "HANDOFF_CALLS_PER_SECOND": "0", "HANDOFF_CALLS_PER_SECOND_AND_ADDRESS": "0"}
+                       "HANDOFF_CALLS_PER_SECOND": "0", "HANDOFF_CALLS_PER_SECOND_AND_ADDRESS": "0",
+                       **(variables or {})}
         self.seed(programs, environment, postgres)
         self._process = subprocess.Popen(
-            [os.path.join(programs, "handoff"), "up", "--data", self.data, "--port", "0"], env=environment, cwd="/",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            [os.path.join(programs, "handoff"), "up", "--data", self.data, "--port", "0", *options], env=environment,
+            cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._await("Stop: Ctrl-C")
         lines = self._read("addresses").splitlines()
         self.addresses = dict(line.split(" ", 1) for line in lines if not line.startswith("#"))
@@ -183,14 +184,18 @@ class Cluster:
 
     def processes(self):
         """Name and id of every process of the cluster, `handoff up` itself among them; PostgreSQL is not."""
-        found = {"handoff up": self._process.pid}
+        return {name: pids[-1] for name, pids in self.copies().items()}
+
+    def copies(self):
+        """The ids of the processes of each name, all copies of a daemon among them."""
+        found = {"handoff up": [self._process.pid]}
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 try:
                     with open(f"/proc/{entry}/stat") as stat:
                         name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
                     if int(rest.split()[1]) == self._process.pid:
-                        found[name] = int(entry)
+                        found.setdefault(name, []).append(int(entry))
                 except (OSError, IndexError):
                     continue
         return found

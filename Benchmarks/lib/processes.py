@@ -74,9 +74,10 @@ class Server:
 class Run:
     """One run of a client to its end: its output, its own CPU time, and how long it took."""
 
-    def __init__(self, command, timeout):
+    def __init__(self, command, timeout, environment=None):
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         lines = []
         while True:
             left = began + timeout - time.monotonic()
