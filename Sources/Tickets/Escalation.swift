@@ -38,14 +38,15 @@ struct Escalation: Sendable {
     if submissionType.service != targetService.code { throw ServiceError(.typeNotFound) }
   }
 
-  /// What the issue ticket will have in the fields of every ticket; its customer is that of the consultation ticket.
+  /// What the issue ticket will have in the fields of every ticket; its customer is that of the consultation ticket, as
+  /// long as the name may be.
   func systemFields(for ticket: TicketRecord) -> [SystemFieldUse] {
     [
       SystemFieldUse(.title, "title", text: title),
-      SystemFieldUse(.text, "text", text: text),
-      SystemFieldUse(.customerName, "customer.display_name", text: ticket.customerName),
-      SystemFieldUse(.customerEmail, "customer.email", text: ticket.customerEmail),
-      SystemFieldUse(.customerPhone, "customer.phone", text: ticket.customerPhone),
+      SystemFieldUse(.text, "text", text: text, charactersMax: FieldLimits.answerCharactersMax),
+      SystemFieldUse(.customerName, "customer.display_name", text: nil, isFilled: !ticket.customerName.isEmpty),
+      SystemFieldUse(.customerEmail, "customer.email", text: nil, isFilled: !ticket.customerEmail.isEmpty),
+      SystemFieldUse(.customerPhone, "customer.phone", text: nil, isFilled: !ticket.customerPhone.isEmpty),
     ]
   }
 

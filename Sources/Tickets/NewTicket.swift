@@ -56,13 +56,15 @@ struct NewTicket: Sendable {
   /// - Parameter found: the customer as the organization knows them, when they were named by number.
   func systemFields(_ found: CustomerRecord?) -> [SystemFieldUse] {
     let known = customer.id == nil ? nil : found
-    func text(_ own: String, _ known: String?) -> String { own.isEmpty ? known ?? "" : own }
+    func use(_ field: SystemFieldCode, _ path: String, _ own: String, _ known: String?) -> SystemFieldUse {
+      SystemFieldUse(field, path, text: own.isEmpty ? nil : own, isFilled: !own.isEmpty || known?.isEmpty == false)
+    }
     return [
       SystemFieldUse(.title, "title", text: isMailed ? nil : title, isFilled: true),
       SystemFieldUse(.text, "text", text: isMailed ? nil : self.text, isFilled: true),
-      SystemFieldUse(.customerName, "customer.display_name", text: text(customer.name, known?.name)),
-      SystemFieldUse(.customerEmail, "customer.email", text: text(customer.email, known?.email)),
-      SystemFieldUse(.customerPhone, "customer.phone", text: text(customer.phone, known?.phone)),
+      use(.customerName, "customer.display_name", customer.name, known?.name),
+      use(.customerEmail, "customer.email", customer.email, known?.email),
+      use(.customerPhone, "customer.phone", customer.phone, known?.phone),
       SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
       SystemFieldUse(.priority, "priority", isSet: isPrioritySet, isFilled: true),
     ]

@@ -73,6 +73,9 @@ extension TicketService {
       isByAgent: false, isByAdministrator: false)
     var check = RequestCheck()
     saving.check(escalation.systemFields(for: ticket), .customerForm, &check)
+    check.require(
+      escalation.priority == nil || !saving.catalog.rule(of: .priority).isAdministratorsOnly, "priority",
+      "invalid: is for administrators of the issue service to fill")
     let changes = saving.changes(escalation.fieldValues, current: [:], .customerForm, &check)
     try check.done()
     return changes

@@ -245,7 +245,9 @@ struct TriggerSettingsTests {
     #expect(try await statements(change, .processed) == 1)
   }
 
-  @Test("what an administrator changes counts in the daemon that changed it at once, and in others without a word")
+  @Test(
+    "what an administrator changes counts in the daemon that changed it at once, and in others without a word",
+    .timeLimit(.minutes(5)))
   func otherDaemons() async throws {
     let other = try Office(desk: office.desk)
     let trigger = try await office.trigger([.isNew], .priority(.high))

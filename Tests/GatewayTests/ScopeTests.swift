@@ -17,7 +17,7 @@ struct ScopeTests {
       ("UploadAttachment", [.ticketWrite, .inquiryWrite]), ("GetForm", [.settingRead, .inquiryWrite]),
       ("ListFields", [.settingRead]), ("InsertTemplate", [.settingRead]), ("UpdateService", [.settingWrite]),
       ("CreateTrigger", [.settingWrite]), ("RotateCallbackSecret", [.settingWrite]), ("ListMembers", [.accountRead]),
-      ("CreateAgent", [.accountWrite]), ("DeleteGroup", [.accountWrite]), ("SetPassword", []),
+      ("UpdateAgent", [.accountWrite]), ("CreateAgent", []), ("DeleteGroup", [.accountWrite]), ("SetPassword", []),
       ("ChangePassword", []), ("CreateApiKey", []), ("ListAuditEvents", []), ("SignOut", []),
       ("GetMe", Scope.allCases),
     ] as [(String, [Scope])])
@@ -35,7 +35,7 @@ struct ScopeTests {
     #expect(
       Route.all.filter(\.scopes.isEmpty).map(\.method) == [
         "SignIn", "SignOut", "ListSessions", "RevokeSession", "CreateApiKey", "ListApiKeys", "RevokeApiKey",
-        "ListAuditEvents", "SetPassword", "ChangePassword",
+        "ListAuditEvents", "CreateAgent", "SetPassword", "ChangePassword",
       ])
   }
 

@@ -326,6 +326,24 @@ import TicketLedger
     #expect(waiting.state == .escalating)
   }
 
+  @Test("an escalation may be as long as an answer, take the customer as they are, and set no administrators' field")
+  func escalationLimits() async throws {
+    let world = try await TicketWorld()
+    _ = try await update(world, "customer_name", ["max_length"], in: "bugs") { $0.maxLength = 1 }
+    _ = try await update(world, "priority", ["administrators_only"], in: "bugs") { $0.administratorsOnly = true }
+    var request = EscalateTicketRequest(
+      name: world.name(try await world.ticket()), targetService: "services/bugs",
+      submissionType: "services/bugs/submissionTypes/20", title: "t",
+      text: String(repeating: "가", count: FieldLimits.inquiryCharactersMax + 1), priority: .urgent)
+    let refused = await violations { [request] in
+      try await world.client.escalateTicket(request, world.by(TicketWorld.kim))
+    }
+    #expect(refused == ["priority invalid"])
+    request.priority = .unspecified
+    let waiting = try await world.client.escalateTicket(request, world.by(TicketWorld.kim))
+    #expect(waiting.state == .escalating && waiting.customer?.displayName.isEmpty == false)
+  }
+
   @Test("what an administrator changes holds in another daemon, too", .timeLimit(.minutes(5)))
   func otherDaemon() async throws {
     let world = try await TicketWorld()

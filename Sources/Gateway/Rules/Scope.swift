@@ -15,7 +15,7 @@ package enum Scope: String, CaseIterable, Sendable {
   case settingWrite = "setting.write"
   /// Read accounts, members, groups and what changed of them.
   case accountRead = "account.read"
-  /// Change accounts, members and groups, but no password.
+  /// Change accounts, members and groups, but make no account and set no password.
   case accountWrite = "account.write"
 
   /// In a few words, for the documents.
@@ -28,7 +28,7 @@ package enum Scope: String, CaseIterable, Sendable {
     case .settingRead: "read the settings of services: types, fields, templates, triggers, layouts"
     case .settingWrite: "change the settings of services"
     case .accountRead: "read accounts, members, groups and what changed of them"
-    case .accountWrite: "change accounts, members and groups, but no password"
+    case .accountWrite: "change accounts, members and groups, but make no account and set no password"
     }
   }
 
@@ -47,8 +47,8 @@ package enum Scope: String, CaseIterable, Sendable {
     }
   }
 
-  /// Passwords are people's.
-  private static let sessionsOnly: Set<String> = ["SetPassword", "ChangePassword"]
+  /// Passwords are people's; a new account has one, with which a key could become a session.
+  private static let sessionsOnly: Set<String> = ["SetPassword", "ChangePassword", "CreateAgent"]
   private static let originals: Set<String> = ["RevealMask", "UnmaskText"]
   /// What a help center calls beside reading nothing of anybody's.
   private static let inquiries: Set<String> = [

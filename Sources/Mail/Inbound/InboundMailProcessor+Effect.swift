@@ -8,6 +8,7 @@ extension InboundMailProcessor {
   /// What a ticket takes of a mail's text, less room for what Handoff adds.
   private static let textScalarsMax = 48_000
   private static let nameScalarsMax = 100
+  private static let addressScalarsMax = 254
   private static let participantsMax = 20
   /// Names of files in a ticket's text that it did not take; of more, their number.
   private static let notTakenMax = 10
@@ -53,7 +54,8 @@ extension InboundMailProcessor {
     let title = Self.prefix(mail.subject, Self.titleScalarsMax)
     // An agent let it in, so who wrote it is told, though no answer can go there.
     let isAddress = sender.map { MailAddress($0.address) != nil } ?? false
-    let written = isAddress ? "" : sender.map { "[\(words.sender) \($0.address)]\n\n" } ?? ""
+    let address = Self.prefix(sender?.address ?? "", Self.addressScalarsMax)
+    let written = isAddress || address.isEmpty ? "" : "[\(words.sender) \(address)]\n\n"
     let made = try await tickets.createTicket(
       CreateTicketRequest(
         parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: written + text,

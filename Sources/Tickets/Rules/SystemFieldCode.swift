@@ -100,13 +100,16 @@ struct SystemFieldUse: Sendable {
   let characters: Int?
   /// Whether the ticket has something there afterwards.
   let isFilled: Bool
+  /// The longest value of this request where the service has set none; nil: as it is built in.
+  let charactersMax: Int?
 
   /// - Parameter text: nil when the request leaves the field as it is.
-  init(_ field: SystemFieldCode, _ path: String, text: String?, isFilled: Bool? = nil) {
+  init(_ field: SystemFieldCode, _ path: String, text: String?, isFilled: Bool? = nil, charactersMax: Int? = nil) {
     self.field = field
     self.path = path
     characters = text?.unicodeScalars.count
     self.isFilled = isFilled ?? !(text ?? "").isEmpty
+    self.charactersMax = charactersMax
   }
 
   /// - Parameter isSet: whether the request puts something there, or takes it away.
@@ -115,6 +118,7 @@ struct SystemFieldUse: Sendable {
     self.path = path
     characters = isSet ? 0 : nil
     self.isFilled = isFilled
+    charactersMax = nil
   }
 
   /// What is wrong with it under a service's rule; nil: nothing.
@@ -130,8 +134,10 @@ struct SystemFieldUse: Sendable {
     if rule.isRequired, !isFilled, isAsked || isSet {
       return FieldProblem(code: path, rule: .required, text: "fill in \(rule.displayName)")
     }
-    if rule.lengthMax > 0, let characters, characters > rule.lengthMax {
-      return FieldProblem(code: path, rule: .length, text: "must have at most \(rule.lengthMax) characters")
+    let isBuiltIn = rule.lengthMax == field.traits.charactersMax
+    let lengthMax = isBuiltIn ? charactersMax ?? rule.lengthMax : rule.lengthMax
+    if lengthMax > 0, let characters, characters > lengthMax {
+      return FieldProblem(code: path, rule: .length, text: "must have at most \(lengthMax) characters")
     }
     return nil
   }

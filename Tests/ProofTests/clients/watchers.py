@@ -11,7 +11,7 @@ from doors import GRPCDoor
 # What a stream may end with; whoever watches opens it again.
 ENDS = {
     grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.ABORTED}
+    grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 # A stream that nothing can come through any more is given up after so long; others are opened again then, too.
 STREAM_SECONDS = 40
 
