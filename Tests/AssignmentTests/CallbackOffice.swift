@@ -21,27 +21,33 @@ struct CallbackOffice: Sendable {
     let nanoseconds = Atomic<UInt64>(0)
   }
 
+  /// How long receivers may take where it is not the usual.
+  private final class Limits: Sendable {
+    let durations = Mutex<[String: Duration]>([:])
+  }
+
   let office: Office
   let callbacks: Callbacks
   let delivery: CallbackDelivery
   let worker: OutboxWorker
   private let shift = Shift()
+  private let limits = Limits()
 
   /// - Parameters:
   ///   - rules: whom the triggers may call.
   ///   - masking: false: masking is out of reach.
   init(
-    desk: Desk, rules: CallbackRules, masking: Bool = true, vault: TestVault, attemptTimeout: Duration = .seconds(30)
+    desk: Desk, rules: CallbackRules, masking: Bool = true, vault: TestVault
   ) throws {
     let pool = try desk.ledger(as: "handoff_assignment").pool
     let way: any RPCTransport = masking ? try vault.way(to: desk) : vault.nowhere
     callbacks = Callbacks(pool: pool, masking: way, rules: rules)
     office = try Office(desk: desk, callbacks: callbacks)
-    let shift = shift
+    let (shift, limits) = (shift, limits)
     delivery = CallbackDelivery(
       ledger: try desk.ledger(as: "handoff_assignment"), callbacks: callbacks,
       log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics(),
-      attemptTimeout: attemptTimeout,
+      attemptTimeout: { destination in limits.durations.withLock { $0[destination] } ?? .seconds(30) },
       clock: {
         MonotonicTime.current.advanced(by: .nanoseconds(Int64(shift.nanoseconds.load(ordering: .relaxed))))
       })
@@ -49,13 +55,11 @@ struct CallbackOffice: Sendable {
   }
 
   /// Opens a desk whose `care` may call receivers on this machine, and has a secret.
-  static func open(
-    _ certificate: TestCertificate, vault: TestVault, attemptTimeout: Duration = .seconds(30)
-  ) async throws -> (CallbackOffice, secret: String) {
+  static func open(_ certificate: TestCertificate, vault: TestVault) async throws -> (CallbackOffice, secret: String) {
     let rules = CallbackRules(
       policy: try AddressPolicy(allowing: "127.0.0.1"), authoritiesFile: certificate.certificate)
     let desk = try await Desk.open()
-    let office = try CallbackOffice(desk: desk, rules: rules, vault: vault, attemptTimeout: attemptTimeout)
+    let office = try CallbackOffice(desk: desk, rules: rules, vault: vault)
     return (office, try await office.newSecret())
   }
 
@@ -69,6 +73,11 @@ struct CallbackOffice: Sendable {
   /// Delivers what is due, and what becomes due by it.
   func deliver() async throws {
     while try await worker.runOnce(deadline: office.desk.deadline) > 0 {}
+  }
+
+  /// Says how long a receiver may take; nil: so long that a busy machine cannot matter.
+  func limit(_ receiver: HTTPSReceiver, to duration: Duration?) {
+    limits.durations.withLock { $0["127.0.0.1:\(receiver.port)"] = duration }
   }
 
   /// Lets time pass, for the outbox and for the deliverer.

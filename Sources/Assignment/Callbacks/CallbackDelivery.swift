@@ -24,8 +24,10 @@ package struct CallbackDelivery: Sendable {
   /// How much of an answer is read; what it says is not looked at.
   static let answerBytesMax = 16 << 10
   private static let connectTimeout: Duration = .seconds(5)
-  /// How long callbacks wait when their secret cannot be opened.
+  /// How long callbacks wait when another daemon or the database cannot be reached for their secret.
   private static let secretsPause: Duration = .seconds(5)
+  /// How long the delivery that finds a receiver back may take to make the others due.
+  private static let hurryTimeout: Duration = .seconds(5)
   /// Transfers at a time: as many as are claimed at once.
   private static let threadsMax = Outbox.claimMax
 
@@ -34,16 +36,18 @@ package struct CallbackDelivery: Sendable {
   private let client: HTTPClient
   private let patience: CallbackPatience
   private let blocking: BlockingPool
-  private let attemptTimeout: Duration
+  private let attemptTimeout: @Sendable (_ destination: String) -> Duration
   private let log: Logger
   private let attempts: Metric<Counter>
 
   /// Delivers what triggers of the ledger's tickets ask for.
   ///
-  /// - Parameter clock: how time passes for pauses between attempts to reach a receiver that is away.
+  /// - Parameters:
+  ///   - attemptTimeout: how long a receiver (``HTTPSURL/destination``) may take.
+  ///   - clock: how time passes for pauses between attempts to reach a receiver that is away.
   package init(
     ledger: TicketLedger, callbacks: Callbacks, log: Logger, metrics: Metrics,
-    attemptTimeout: Duration = Self.attemptTimeout,
+    attemptTimeout: @escaping @Sendable (_ destination: String) -> Duration = { _ in Self.attemptTimeout },
     clock: @escaping @Sendable () -> MonotonicTime = { MonotonicTime.current }
   ) {
     self.ledger = ledger
@@ -88,51 +92,86 @@ package struct CallbackDelivery: Sendable {
   private func deliver(_ item: OutboxItem) async throws -> OutboxVerdict {
     guard let record = try await callbacks.store.record(of: item, deadline: item.deadline) else { return .done }
     guard let url = HTTPSURL(record.url) else { return try await giveUp(item, record, "the URL cannot be read") }
-    let service = try await ledger.directory.service(id: item.serviceID, deadline: item.deadline)
-    let signature: CallbackSignature
-    do {
-      let found = try await callbacks.secrets.signature(of: service, deadline: item.deadline)
-      guard let found else { return try await failed(item, record, "the service has no secret to sign with") }
-      signature = found
-    } catch let error as ServiceError where error.reason == .backendUnavailable {
-      return .postponed(Self.secretsPause)
-    }
     if let wait = patience.begin(url.destination) {
       return item.age < Self.ageMax ? .postponed(wait) : try await giveUp(item, record, "the receiver was away")
     }
-    let begin = MonotonicTime.current
-    let result: Answer
+    let answer: Answer
     do {
-      result = try await post(record, to: url, signature, of: service, deadline: item.deadline)
+      answer = try await attempt(item, record, at: url)
     } catch {
-      // Cancelled, or no room: says nothing about the receiver.
       _ = patience.end(url.destination, isThere: nil, after: .zero)
-      return error is BlockingPool.Refusal ? .postponed(.seconds(1)) : .failed("\(type(of: error))")
+      throw error
     }
-    let isBack = patience.end(
-      url.destination, isThere: result.isThere, after: MonotonicTime.current.since(begin))
-    if isBack { try await callbacks.store.hurry(to: url.destination, deadline: item.deadline) }
-    switch result {
-    case .status(let status) where (200..<300).contains(status): return try await succeed(item, record, status)
-    // RFC 9110: the resource is gone for good.
-    case .status(410): return try await giveUp(item, record, "the receiver answered 410")
-    case .status(let status): return try await failed(item, record, "the receiver answered \(status)")
-    case .none(let words): return try await failed(item, record, words)
+    let isBack = patience.end(url.destination, isThere: answer.isThere, after: answer.duration)
+    let verdict = try await conclude(item, record, answer)
+    // After what the receiver took is written down: what goes wrong here must not send it again.
+    if isBack { await hurry(to: url.destination) }
+    return verdict
+  }
+
+  /// What an attempt came to.
+  private enum Answer {
+    /// The receiver answered, after so long.
+    case status(Int, after: Duration)
+    /// Nothing came back, and why.
+    case none(String)
+    /// Nothing was sent, and why.
+    case unsent(String)
+    /// Nothing was sent, and what hindered it goes by itself.
+    case postponed(Duration)
+
+    /// Whether the receiver works: one that refuses this callback may take others; nil: that is not known.
+    var isThere: Bool? {
+      switch self {
+      case .status(let status, _): status < 500 && status != 429
+      case .none: false
+      case .unsent, .postponed: nil
+      }
+    }
+
+    var duration: Duration { if case .status(_, let duration) = self { duration } else { .zero } }
+  }
+
+  /// Signs and posts a callback.
+  ///
+  /// - Throws: only when cancelled.
+  private func attempt(
+    _ item: OutboxItem, _ record: CallbackStore.Record, at url: HTTPSURL
+  ) async throws -> Answer {
+    do {
+      let service = try await ledger.directory.service(id: item.serviceID, deadline: item.deadline)
+      let signature = try await callbacks.secrets.signature(of: service, deadline: item.deadline)
+      guard let signature else { return .unsent("the service has no secret to sign with") }
+      return try await post(record, to: url, signature, of: service, deadline: item.deadline)
+    } catch {
+      if error is CancellationError || Task.isCancelled { throw error }
+      if error is BlockingPool.Refusal { return .postponed(.seconds(1)) }
+      guard let error = error as? ServiceError else { return .unsent("it cannot be made: \(type(of: error))") }
+      let entry = error.reason.entry
+      return entry.retry == .backoff
+        ? .postponed(Self.secretsPause) : .unsent("it cannot be signed: \(entry.text)")
     }
   }
 
-  /// What came back.
-  private enum Answer {
-    case status(Int)
-    /// Nothing, and why.
-    case none(String)
+  private func conclude(
+    _ item: OutboxItem, _ record: CallbackStore.Record, _ answer: Answer
+  ) async throws -> OutboxVerdict {
+    switch answer {
+    case .status(let status, _) where (200..<300).contains(status): try await succeed(item, record, status)
+    // RFC 9110: the resource is gone for good.
+    case .status(410, _): try await giveUp(item, record, "the receiver answered 410")
+    case .status(let status, _): try await failed(item, record, "the receiver answered \(status)")
+    case .none(let words), .unsent(let words): try await failed(item, record, words)
+    case .postponed(let wait): .postponed(wait)
+    }
+  }
 
-    /// Whether the receiver works: one that refuses this callback may take others.
-    var isThere: Bool {
-      switch self {
-      case .status(let status): status < 500 && status != 429
-      case .none: false
-      }
+  /// Makes what waits for a receiver due; what this does not reach becomes due by itself.
+  private func hurry(to destination: String) async {
+    do {
+      try await callbacks.store.hurry(to: destination, deadline: .after(Self.hurryTimeout))
+    } catch {
+      log.warning("callbacks.hurry_failed", ["cause": .string(String(describing: error))])
     }
   }
 
@@ -147,11 +186,12 @@ package struct CallbackDelivery: Sendable {
     let headers =
       ["content-type: application/json", "user-agent: Handoff"]
       + signature.headers(id: body.name, seconds: Int64(time(nil)), body: json)
+    let begin = MonotonicTime.current
     do {
       let reply = try await client.send(
         HTTPRequest("POST", url.text, headers: headers, body: json),
-        deadline: min(deadline, .after(attemptTimeout)))
-      return .status(reply.status)
+        deadline: min(deadline, .after(attemptTimeout(url.destination))))
+      return .status(reply.status, after: MonotonicTime.current.since(begin))
     } catch let failure as HTTPFailure {
       if let range = failure.addressRefusal {
         return .none("the host has an address that must not be called: \(range)")

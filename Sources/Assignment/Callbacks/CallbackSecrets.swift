@@ -28,17 +28,22 @@ final class CallbackSecrets: Sendable {
     }
   }
 
-  /// What a service's callbacks are signed with now; nil when it has no secret.
+  /// What a service's callbacks are signed with now; nil when it has no secret. The one before it is left out when it
+  /// can never be opened.
   ///
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; MASK_KEY_LOST, MASK_DAMAGED; the database's errors.
   func signature(of service: ServiceRecord, deadline: Deadline) async throws -> CallbackSignature? {
     guard let secrets = try await store.secrets(of: service.id, deadline: deadline) else { return nil }
     var keys: [SecretBytes] = []
     for sealed in [secrets.sealed, secrets.previousSealed].compactMap(\.self) {
-      keys.append(
-        try await opened.value(Key(service: service.code, sealed: sealed)) {
-          try await open(sealed, of: service, deadline)
-        })
+      do {
+        keys.append(
+          try await opened.value(Key(service: service.code, sealed: sealed)) {
+            try await open(sealed, of: service, deadline)
+          })
+      } catch let error as ServiceError where !keys.isEmpty && error.reason.entry.retry == .no {
+        continue
+      }
     }
     return CallbackSignature(keys: keys)
   }

@@ -37,6 +37,11 @@ struct CallbackStore: Sendable {
   /// For how many hours after a change callbacks are signed with the secret before it, too.
   static let overlapHours: Int64 = 24
 
+  /// Most callbacks whose due time one statement moves.
+  static let batchMax = 1000
+  /// Most such statements one after the other.
+  static let batchesMax = 20
+
   let pool: PostgresPool
 
   /// What a piece of work is to send; nil when it is gone.
@@ -83,17 +88,37 @@ struct CallbackStore: Sendable {
     """
   }
 
-  /// Makes waiting callbacks to a receiver due that is there again.
+  /// Makes waiting callbacks to a receiver due that is there again, the oldest first, some at a time. What others are
+  /// settling is left alone, and what waits for another of its ticket becomes due by that.
   ///
-  /// - Parameter destination: host and port, as ``HTTPSURL/destination``.
-  func hurry(to destination: String, deadline: Deadline) async throws {
-    _ = try await query(
-      """
-      UPDATE outbox AS o SET due_time = clock_timestamp() FROM callback AS c
-      WHERE c.destination = \(destination) AND o.service_id = c.service_id AND o.ticket_id = c.ticket_id
-        AND o.event_sequence = c.event_sequence AND o.topic = c.topic AND o.dead_time IS NULL
-        AND o.lease_time IS NULL AND o.due_time > clock_timestamp()
-      """, deadline)
+  /// - Parameters:
+  ///   - destination: host and port, as ``HTTPSURL/destination``.
+  ///   - batches: how often to go on, when there may be more.
+  /// - Returns: how many.
+  @discardableResult
+  func hurry(
+    to destination: String, batchMax: Int = Self.batchMax, batches: Int = Self.batchesMax, deadline: Deadline
+  ) async throws -> Int {
+    var count = 0
+    for _ in 0..<batches {
+      let moved = try await query(
+        """
+        WITH chosen AS (
+          SELECT o.id FROM callback AS c JOIN outbox AS o ON o.service_id = c.service_id AND o.ticket_id = c.ticket_id
+            AND o.event_sequence = c.event_sequence AND o.topic = c.topic
+          WHERE c.destination = \(destination) AND o.dead_time IS NULL AND o.lease_time IS NULL
+            AND o.due_time > clock_timestamp() AND NOT EXISTS (
+              SELECT 1 FROM outbox AS e WHERE e.service_id = o.service_id AND e.ticket_id = o.ticket_id
+                AND e.topic = o.topic AND e.event_sequence < o.event_sequence AND e.dead_time IS NULL)
+          ORDER BY o.id LIMIT \(batchMax) FOR UPDATE OF o SKIP LOCKED
+        )
+        UPDATE outbox AS o SET due_time = clock_timestamp() FROM chosen WHERE o.id = chosen.id RETURNING o.id
+        """, deadline
+      ).count
+      count += moved
+      if moved < batchMax { break }
+    }
+    return count
   }
 
   /// The secrets of a service; nil when it has none.

@@ -1,0 +1,84 @@
+import HandoffAPI
+import HandoffTestKit
+import LedgerTestKit
+import Postgres
+import Testing
+import TicketLedger
+
+@testable import Assignment
+
+@Suite("Callbacks to a receiver that is away, and back", .timeLimit(.minutes(10)))
+struct CallbackAwayTests {
+  private let certificate: TestCertificate
+  private let vault: TestVault
+
+  init() throws {
+    certificate = try TestCertificate()
+    vault = try TestVault()
+  }
+
+  /// A receiver that was away is back, and the callback of one of so many tickets is due.
+  private func back(tickets: Int) async throws -> (CallbackOffice, HTTPSReceiver, [TicketName]) {
+    let receiver = try HTTPSReceiver(certificate)
+    let (desk, _) = try await CallbackOffice.open(certificate, vault: vault)
+    try receiver.answer("500")
+    try await desk.office.trigger([.isNew], .call(receiver.url("/a")), .call(receiver.url("/b")))
+    var names: [TicketName] = []
+    for _ in 0..<tickets {
+      names.append(try await desk.office.ticket())
+      try await desk.office.run(names[names.count - 1])
+    }
+    try await desk.deliver()
+    try await desk.pass(.seconds(60))
+    try await desk.office.execute("UPDATE outbox SET due_time = clock_timestamp() + interval '1 hour'")
+    try await desk.office.execute(
+      "UPDATE outbox SET due_time = clock_timestamp() WHERE id = (SELECT min(id) FROM outbox)")
+    try receiver.answer("200")
+    return (desk, receiver, names)
+  }
+
+  @Test("when a receiver is back, what waits for it is sent at once, and not when its own pause is over")
+  func hurried() async throws {
+    let (desk, receiver, names) = try await back(tickets: 6)
+    try await desk.deliver()
+    let taken = try receiver.received().filter { $0.mode == "200" }
+    #expect(taken.count == 2 * names.count && Set(taken.map(\.id)).count == taken.count)
+    #expect(try await desk.undelivered().isEmpty)
+  }
+
+  @Test("what waits for a receiver that is back becomes due in batches, and each ticket's first only")
+  func hurriedInBatches() async throws {
+    let (desk, receiver, names) = try await back(tickets: 6)
+    let destination = "127.0.0.1:\(receiver.port)"
+    func hurry(_ batchMax: Int, _ batches: Int) async throws -> Int {
+      try await desk.callbacks.store.hurry(
+        to: destination, batchMax: batchMax, batches: batches, deadline: desk.office.desk.deadline)
+    }
+    // One is due already.
+    #expect(try await hurry(2, 1) == 2)
+    #expect(try await hurry(1, 2) == 2)
+    #expect(try await hurry(2, 5) == names.count - 5)
+    #expect(try await hurry(2, 5) == 0)
+    #expect(try await desk.callbacks.store.hurry(to: "another:443", deadline: desk.office.desk.deadline) == 0)
+  }
+
+  @Test("what a receiver took is not sent again when the others that wait for it cannot be made due")
+  func hurryFails() async throws {
+    let (desk, receiver, names) = try await back(tickets: 4)
+    // Everything but the column by which the others are found.
+    try await desk.office.execute("REVOKE SELECT ON callback FROM handoff_assignment")
+    try await desk.office.execute(
+      """
+      GRANT SELECT (service_id, id, ticket_id, event_sequence, topic, url, body, title, customer_name, customer_email,
+        customer_phone) ON callback TO handoff_assignment
+      """)
+    try await desk.deliver()
+    let taken = try receiver.received().filter { $0.mode == "200" }
+    #expect(taken.map(\.ticket) == [names[0].description, names[0].description])
+    #expect(try await desk.office.events(names[0]).suffix(2) == ["CALLBACK_SENT", "CALLBACK_SENT"])
+    try await desk.pass(.seconds(2 * 3600))
+    try await desk.deliver()
+    let all = try receiver.received().filter { $0.mode == "200" }
+    #expect(all.count == 2 * names.count && Set(all.map(\.id)).count == all.count)
+  }
+}
