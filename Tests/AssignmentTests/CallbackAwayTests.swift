@@ -37,6 +37,32 @@ struct CallbackAwayTests {
     return (desk, receiver, names)
   }
 
+  @Test("what is due to a receiver that is away is put off at once, and what comes behind it for others is sent")
+  func crowd() async throws {
+    let (receiver, healthy) = (try HTTPSReceiver(certificate), try HTTPSReceiver(certificate))
+    let (desk, _) = try await CallbackOffice.open(certificate, vault: vault)
+    try receiver.answer("500")
+    let titled = { TriggerCondition(target: .title, operator: .contains, values: [$0]) }
+    try await desk.office.trigger([.isNew, titled("많음")], .call(receiver.url()))
+    try await desk.office.trigger([.isNew, titled("혼자")], .call(healthy.url()))
+    for _ in 0..<(2 * Outbox.claimMax + 6) { try await desk.office.run(try await desk.office.ticket(title: "많음")) }
+    try await desk.deliver()
+    // All of it is due again, for longer than what comes now, and a second after it was put off.
+    try await desk.pass(.seconds(2))
+    try await desk.office.execute("UPDATE outbox SET due_time = clock_timestamp() - interval '1 hour'")
+    let alone = try await desk.office.ticket(title: "혼자")
+    try await desk.office.run(alone)
+    for _ in 0..<2 { _ = try await desk.worker.runOnce(deadline: desk.office.desk.deadline) }
+    #expect(try healthy.received().map(\.ticket) == [alone.description])
+    #expect(try await desk.undelivered(.dead).isEmpty)
+    // What is to be given up is not put off.
+    try await desk.pass(CallbackDelivery.ageMax)
+    let count = try await desk.callbacks.store.putOff(
+      to: "127.0.0.1:\(receiver.port)", by: .seconds(1), ageMax: CallbackDelivery.ageMax,
+      deadline: desk.office.desk.deadline)
+    #expect(count == 0)
+  }
+
   @Test("when a receiver is back, what waits for it is sent at once, and not when its own pause is over")
   func hurried() async throws {
     let (desk, receiver, names) = try await back(tickets: 6)

@@ -26,8 +26,8 @@ package struct CallbackDelivery: Sendable {
   private static let connectTimeout: Duration = .seconds(5)
   /// How long callbacks wait when another daemon or the database cannot be reached for their secret.
   private static let secretsPause: Duration = .seconds(5)
-  /// How long the delivery that finds a receiver back may take to make the others due.
-  private static let hurryTimeout: Duration = .seconds(5)
+  /// How long the delivery that finds a receiver back, or away, may take to make the others due, or put them off.
+  private static let moveTimeout: Duration = .seconds(5)
   /// Transfers at a time: as many as are claimed at once.
   private static let threadsMax = Outbox.claimMax
 
@@ -92,8 +92,12 @@ package struct CallbackDelivery: Sendable {
   private func deliver(_ item: OutboxItem) async throws -> OutboxVerdict {
     guard let record = try await callbacks.store.record(of: item, deadline: item.deadline) else { return .done }
     guard let url = HTTPSURL(record.url) else { return try await giveUp(item, record, "the URL cannot be read") }
-    if let wait = patience.begin(url.destination) {
-      return item.age < Self.ageMax ? .postponed(wait) : try await giveUp(item, record, "the receiver was away")
+    switch patience.begin(url.destination) {
+    case .now: break
+    case .later(let wait): return try await putOff(item, record, wait)
+    case .allLater(let wait):
+      await move(url.destination) { try await $0.putOff(to: $1, by: wait, ageMax: Self.ageMax, deadline: $2) }
+      return try await putOff(item, record, wait)
     }
     let answer: Answer
     do {
@@ -105,7 +109,7 @@ package struct CallbackDelivery: Sendable {
     let isBack = patience.end(url.destination, isThere: answer.isThere, after: answer.duration)
     let verdict = try await conclude(item, record, answer)
     // After what the receiver took is written down: what goes wrong here must not send it again.
-    if isBack { await hurry(to: url.destination) }
+    if isBack { await move(url.destination) { try await $0.hurry(to: $1, deadline: $2) } }
     return verdict
   }
 
@@ -166,12 +170,20 @@ package struct CallbackDelivery: Sendable {
     }
   }
 
-  /// Makes what waits for a receiver due; what this does not reach becomes due by itself.
-  private func hurry(to destination: String) async {
+  private func putOff(
+    _ item: OutboxItem, _ record: CallbackStore.Record, _ wait: Duration
+  ) async throws -> OutboxVerdict {
+    item.age < Self.ageMax ? .postponed(wait) : try await giveUp(item, record, "the receiver was away")
+  }
+
+  /// Moves the due times of what waits for a receiver. What this does not reach is claimed at its own time.
+  private func move(
+    _ destination: String, _ move: (CallbackStore, String, Deadline) async throws -> Int
+  ) async {
     do {
-      try await callbacks.store.hurry(to: destination, deadline: .after(Self.hurryTimeout))
+      _ = try await move(callbacks.store, destination, .after(Self.moveTimeout))
     } catch {
-      log.warning("callbacks.hurry_failed", ["cause": .string(String(describing: error))])
+      log.warning("callbacks.move_failed", ["cause": .string(String(describing: error))])
     }
   }
 

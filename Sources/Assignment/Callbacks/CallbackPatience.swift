@@ -18,12 +18,24 @@ final class CallbackPatience: Sendable {
   /// How long work is put off when there is no room.
   private static let crowded: Duration = .milliseconds(100)
 
+  /// What becomes of a callback.
+  enum Turn {
+    /// It begins, and ``end(_:isThere:after:)`` ends it.
+    case now
+    /// It is put off for so long.
+    case later(Duration)
+    /// The receiver is away: everything that is due to it is put off for so long. Said once in a while only.
+    case allLater(Duration)
+  }
+
   private struct Receiver {
     var underway = 0
     var failures = 0
     var isSlow = false
     /// When one that is away is asked again.
     var probeTime = MonotonicTime(nanoseconds: 0)
+    /// Until when whoever comes next need not put off all that is due.
+    var movedTime = MonotonicTime(nanoseconds: 0)
   }
 
   private let receivers = Mutex<[String: Receiver]>([:])
@@ -31,20 +43,26 @@ final class CallbackPatience: Sendable {
 
   init(clock: @escaping @Sendable () -> MonotonicTime) { self.clock = clock }
 
-  /// Begins a callback, which ``end(_:isThere:after:)`` ends; or says for how long it is put off.
-  func begin(_ destination: String) -> Duration? {
+  /// Begins a callback, unless it is put off.
+  func begin(_ destination: String) -> Turn {
     let now = clock()
     return receivers.withLock { receivers in
       var receiver = receivers[destination] ?? Receiver()
       if receiver.failures >= Self.failuresMax {
-        if now < receiver.probeTime { return max(receiver.probeTime.since(now), Self.crowded) }
-        if receiver.underway > 0 { return Self.pauseMin }
+        let isPausing = now < receiver.probeTime
+        if isPausing || receiver.underway > 0 {
+          let wait = isPausing ? max(receiver.probeTime.since(now), Self.crowded) : Self.pauseMin
+          guard now >= receiver.movedTime else { return .later(wait) }
+          receiver.movedTime = now.advanced(by: Self.pauseMin)
+          receivers[destination] = receiver
+          return .allLater(wait)
+        }
       } else if receiver.underway >= (receiver.isSlow ? Self.slowUnderwayMax : Self.underwayMax) {
-        return Self.crowded
+        return .later(Self.crowded)
       }
       receiver.underway += 1
       receivers[destination] = receiver
-      return nil
+      return .now
     }
   }
 

@@ -95,9 +95,38 @@ struct CallbackStore: Sendable {
   ///   - destination: host and port, as ``HTTPSURL/destination``.
   ///   - batches: how often to go on, when there may be more.
   /// - Returns: how many.
-  @discardableResult
   func hurry(
     to destination: String, batchMax: Int = Self.batchMax, batches: Int = Self.batchesMax, deadline: Deadline
+  ) async throws -> Int {
+    try await move(
+      destination,
+      """
+      o.due_time > clock_timestamp() AND NOT EXISTS (
+        SELECT 1 FROM outbox AS e WHERE e.service_id = o.service_id AND e.ticket_id = o.ticket_id
+          AND e.topic = o.topic AND e.event_sequence < o.event_sequence AND e.dead_time IS NULL)
+      """, to: "clock_timestamp()", batchMax, batches, deadline)
+  }
+
+  /// Puts off what is due to a receiver that is away, so that claims do not look at it in vain; but for what is so old
+  /// that it is to be given up.
+  ///
+  /// - Returns: how many.
+  func putOff(
+    to destination: String, by wait: Duration, ageMax: Duration, batchMax: Int = Self.batchMax,
+    batches: Int = Self.batchesMax, deadline: Deadline
+  ) async throws -> Int {
+    let milliseconds = Int64((wait / Duration.milliseconds(1)).rounded(.up))
+    return try await move(
+      destination,
+      """
+      o.due_time <= clock_timestamp()
+        AND o.create_time > clock_timestamp() - \(ageMax.components.seconds) * interval '1 second'
+      """, to: "clock_timestamp() + \(milliseconds) * interval '1 millisecond'", batchMax, batches, deadline)
+  }
+
+  /// Sets the due time of what waits for a receiver under a condition on the outbox's row `o`, which the new time ends.
+  private func move(
+    _ destination: String, _ condition: Query, to time: Query, _ batchMax: Int, _ batches: Int, _ deadline: Deadline
   ) async throws -> Int {
     var count = 0
     for _ in 0..<batches {
@@ -107,12 +136,10 @@ struct CallbackStore: Sendable {
           SELECT o.id FROM callback AS c JOIN outbox AS o ON o.service_id = c.service_id AND o.ticket_id = c.ticket_id
             AND o.event_sequence = c.event_sequence AND o.topic = c.topic
           WHERE c.destination = \(destination) AND o.dead_time IS NULL AND o.lease_time IS NULL
-            AND o.due_time > clock_timestamp() AND NOT EXISTS (
-              SELECT 1 FROM outbox AS e WHERE e.service_id = o.service_id AND e.ticket_id = o.ticket_id
-                AND e.topic = o.topic AND e.event_sequence < o.event_sequence AND e.dead_time IS NULL)
+            AND \(fragment: condition)
           ORDER BY o.id LIMIT \(batchMax) FOR UPDATE OF o SKIP LOCKED
         )
-        UPDATE outbox AS o SET due_time = clock_timestamp() FROM chosen WHERE o.id = chosen.id RETURNING o.id
+        UPDATE outbox AS o SET due_time = \(fragment: time) FROM chosen WHERE o.id = chosen.id RETURNING o.id
         """, deadline
       ).count
       count += moved
