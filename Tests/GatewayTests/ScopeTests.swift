@@ -12,7 +12,8 @@ struct ScopeTests {
     arguments: [
       ("GetTicket", [.ticketRead]), ("SearchTickets", [.ticketRead]), ("WatchTickets", [.ticketRead]),
       ("GetCounters", [.ticketRead]), ("ProcessTicket", [.ticketWrite]), ("CreateBatch", [.ticketWrite]),
-      ("CreateMasks", [.ticketWrite]), ("DeleteTicket", [.ticketWrite]), ("UnmaskText", [.originalRead]),
+      ("CreateMasks", [.ticketWrite]), ("DeleteTicket", [.ticketWrite]), ("ResendMailMessage", [.ticketWrite]),
+      ("UnmaskText", [.originalRead]),
       ("RevealMask", [.originalRead]), ("CreateTicket", [.ticketWrite, .inquiryWrite]),
       ("UploadAttachment", [.ticketWrite, .inquiryWrite]), ("GetForm", [.settingRead, .inquiryWrite]),
       ("ListFields", [.settingRead]), ("InsertTemplate", [.settingRead]), ("UpdateService", [.settingWrite]),
@@ -45,7 +46,9 @@ struct ScopeTests {
     for method in ["UpdateService", "CreateField", "DeleteTrigger", "CreateAgent", "UpdateMember", "SetPassword"] {
       #expect(acts.contains(method), "\(method)")
     }
-    for method in ["GetService", "ListAgents", "ProcessTicket", "SimulateTriggers", "CreateBatch", "SignIn"] {
+    for method in [
+      "GetService", "ListAgents", "ProcessTicket", "SimulateTriggers", "CreateBatch", "SignIn", "ResendMailMessage",
+    ] {
       #expect(!acts.contains(method), "\(method)")
     }
   }

@@ -58,7 +58,8 @@ package enum Scope: String, CaseIterable, Sendable {
   private static let reads: Set<String> = ["SearchTickets", "PreviewAnswer", "SimulateTriggers", "InsertTemplate"]
   /// Collections below a service that are agents' daily work.
   private static let ticketCollections: Set<String> = [
-    "tickets", "batches", "attachments", "counters", "inboundMails", "searchSettings",
+    "tickets", "batches", "attachments", "counters", "inboundMails", "mailMessages",
+    "searchSettings",
   ]
   private static let accountCollections: Set<String> = ["agents", "permissionChanges", "members", "groups"]
 

@@ -25,13 +25,12 @@ package enum BounceTable {
 
   /// The first row that fits decides.
   package static let rows: [Row] = [
-    row("5.1.0", .addressFailed, "other address status"),
     row("5.1.1", .addressFailed, "bad destination mailbox address"),
     row("5.1.2", .addressFailed, "bad destination system address"),
     row("5.1.3", .addressFailed, "bad destination mailbox address syntax"),
     row("5.1.6", .addressFailed, "destination mailbox has moved, no forwarding address"),
     row("5.1.10", .addressFailed, "recipient address has null MX"),
-    row("5.1", .failed, "about the sender's address, or an ambiguous one"),
+    row("5.1", .failed, "about the sender's address, an ambiguous one, or one that is not told (5.1.0)"),
     row("5.2.1", .addressFailed, "mailbox disabled, not accepting messages"),
     row("5.2", .failed, "mailbox full, or the mail too long for it"),
     row("5.4.4", .addressFailed, "unable to route: the domain does not exist"),
