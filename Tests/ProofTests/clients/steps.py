@@ -231,7 +231,9 @@ class Steps:
     def accounts(self):
         """received = tickets + replies + suppressed + quarantined, as operators see it and by a recount."""
         columns = ("received", "waiting", "tickets", "replies", "suppressed", "quarantined")
-        told, = self.cluster.sql(f"SELECT {', '.join(f'sum({column})' for column in columns)} FROM inbound_mail_count")
+        # Before the first mail there is no row.
+        sums = ", ".join(f"coalesce(sum({column}), 0)" for column in columns)
+        told, = self.cluster.sql(f"SELECT {sums} FROM inbound_mail_count")
         counted, = self.cluster.sql(
             "SELECT count(*), " + ", ".join(
                 f"count(*) FILTER (WHERE state = '{state}')"
