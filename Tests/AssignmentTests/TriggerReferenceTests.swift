@@ -104,6 +104,33 @@ struct TriggerReferenceTests {
     #expect(try await isKept("DELETE FROM ticket_field WHERE service_id = 1 AND id = 1"), "\(bare.name) names it")
   }
 
+  @Test("what was active before names were noted is noted when a daemon starts, and is off when a name is gone")
+  func upgraded() async throws {
+    try await office.execute(
+      "INSERT INTO submission_type (service_id, id, display_name) VALUES (1, 7, '가'), (1, 8, '나')")
+    try await office.trigger([.isNew], .priority(.high))
+    try await office.trigger([.isNew], .submissionType("services/care/submissionTypes/7"))
+    let dangling = try await office.trigger([.isNew], .submissionType("services/care/submissionTypes/8"))
+    try await office.execute("DELETE FROM trigger_reference")
+    try await office.execute("DELETE FROM submission_type WHERE id = 8")
+
+    let note = {
+      try await office.runner.store.noteReferences(office.desk.ledger.directory, within: .seconds(60))
+    }
+    let found = try await note()
+    #expect(found.map(\.trigger.description) == [dangling.name])
+    #expect(try await isKept("DELETE FROM submission_type WHERE service_id = 1 AND id = 7"))
+    let off = try await office.service.getTrigger(
+      GetTriggerRequest(name: dangling.name), office.call("GetTrigger", by: Desk.boss))
+    #expect(!off.active && off.notice == "NAME_GONE services/care/submissionTypes/8")
+
+    let generation: Query = "SELECT generation FROM trigger_setting WHERE service_id = 1"
+    let before = try await office.desk.database.pool.query(generation, deadline: office.desk.deadline)
+    #expect(try await note().isEmpty)
+    let after = try await office.desk.database.pool.query(generation, deadline: office.desk.deadline)
+    #expect(try after.first?.int64(0) == before.first?.int64(0), "there was nothing more to note")
+  }
+
   @Test("a random assignment is drawn with the generator that it is given: one seed, one sequence")
   func seeded() async throws {
     let agents = try await office.hire(11...17)

@@ -58,10 +58,29 @@ package struct TriggerRunner: Sendable {
   package func start(on group: EventLoopGroup) -> @Sendable () async -> Void {
     let loop = group.next()
     let worker = worker
-    let task = Task(executorPreference: loop) { await worker.run(on: loop) }
+    let task = Task(executorPreference: loop) {
+      await noteReferences()
+      await worker.run(on: loop)
+    }
     return {
       task.cancel()
       await task.value
+    }
+  }
+
+  /// Notes what triggers name that were active before anybody did, and tells of those that name what is gone. What
+  /// fails is done when the next daemon starts.
+  private func noteReferences() async {
+    do {
+      for found in try await store.noteReferences(ledger.directory, within: Self.workDuration) {
+        log.warning(
+          "triggers.deactivated",
+          ["trigger": .string(found.trigger.description), "notice": .string(found.notice)])
+      }
+    } catch {
+      if !Task.isCancelled {
+        log.warning("triggers.references_failed", ["cause": .string(String(describing: error))])
+      }
     }
   }
 

@@ -207,7 +207,7 @@ struct TriggerStore: Sendable {
   }
 
   /// Changes triggers of a service and counts up its generation; one change of a service at a time.
-  private func changing<Value>(
+  func changing<Value>(
     _ service: ServiceRecord, _ deadline: Deadline, _ change: (PostgresTransaction) async throws -> Value
   ) async throws -> Value {
     let value = try await ServiceError.translating {
@@ -232,7 +232,7 @@ struct TriggerStore: Sendable {
     try await ServiceError.translating { try await pool.query(query, deadline: deadline) }
   }
 
-  private static let columns: Query = """
+  static let columns: Query = """
     r.id, r.display_name, r.is_active, r.position, r.version, r.conditions, r.results, r.create_time, r.update_time, \
     r.notice
     """
