@@ -112,6 +112,8 @@ extension TicketService {
     of wanted: NewTicket, _ customer: CustomerRecord?, _ access: Access, _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     guard wanted.submissionType != nil || !wanted.fieldValues.isEmpty else { return [] }
+    // A mail fills in no form, so its type can demand nothing of it.
+    if access.member == nil, wanted.channel == .email, wanted.fieldValues.isEmpty { return [] }
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: access.service.id, deadline: deadline), type: wanted.submissionType?.id,
       isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator,

@@ -63,7 +63,7 @@ extension TicketService {
   ) async throws -> SystemField {
     // What was not named is written as it was read, so that version it must still be.
     let change = try SettingChange(
-      access, .systemField(field.field), changed, seen: seen == 0 ? field.version : seen)
+      access, .systemField(field.field.rawValue), changed, seen: seen == 0 ? field.version : seen)
     try await store.update(field, change, deadline: call.deadline)
     let service = access.service
     fields.forget(service.id)

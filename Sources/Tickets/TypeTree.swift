@@ -3,6 +3,16 @@ import Postgres
 import ServiceKit
 import TicketLedger
 
+extension SettingSubject {
+  /// A node of a tree.
+  static func type(_ id: Int64, _ tree: TypeTree) -> Self {
+    switch tree {
+    case .submission: .submissionType(SubmissionTypeID(id))
+    case .processing: .processingType(ProcessingTypeID(id))
+    }
+  }
+}
+
 /// The two trees of types of a service.
 enum TypeTree: Sendable {
   case submission
@@ -38,7 +48,7 @@ enum TypeTree: Sendable {
   /// What can use a node.
   var users: String {
     switch self {
-    case .submission: "tickets or active triggers"
+    case .submission: "tickets, mail accounts or active triggers"
     case .processing: "tickets, templates, active triggers or a running batch"
     }
   }

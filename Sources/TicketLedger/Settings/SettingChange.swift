@@ -1,47 +1,54 @@
-import EventLoop
-import Postgres
-import ServiceKit
-import TicketLedger
+package import Postgres
+package import ServiceKit
 
 /// Something that administrators change and that has versions.
-enum SettingSubject: Sendable {
+package enum SettingSubject: Sendable {
   case service(ServiceID)
-  case type(Int64, TypeTree)
+  case submissionType(SubmissionTypeID)
+  case processingType(ProcessingTypeID)
   /// The form of a submission type.
   case form(SubmissionTypeID)
   case field(FieldID)
-  case systemField(SystemFieldCode)
+  /// One of the fields that every ticket has, by its code.
+  case systemField(String)
   case template(TemplateID)
+  /// A way by which mails come in, by its id.
+  case mailAccount(Int64)
 
   /// As `setting_change` names it.
   var text: String {
     switch self {
     case .service(let id): "service/\(id)"
-    case .type(let id, .submission): "submission_type/\(id)"
-    case .type(let id, .processing): "processing_type/\(id)"
+    case .submissionType(let id): "submission_type/\(id)"
+    case .processingType(let id): "processing_type/\(id)"
     case .form(let id): "form/\(id)"
     case .field(let id): "field/\(id)"
-    case .systemField(let code): "system_field/\(code.rawValue)"
+    case .systemField(let code): "system_field/\(code)"
     case .template(let id): "template/\(id)"
+    case .mailAccount(let id): "mail_account/\(id)"
     }
   }
 }
 
 /// A change of a setting: who makes it, of which fields, and which version they saw.
-struct SettingChange: Sendable {
+package struct SettingChange: Sendable {
   /// Versions of a subject that are remembered.
   private static let kept: Int64 = 100
 
-  let service: ServiceID
+  /// The service whose setting it is.
+  package let service: ServiceID
   let subject: SettingSubject
   /// The names of the fields, as in the API.
   let fields: [String]
   /// Who runs the service.
   let agent: AgentID
   /// 0: whatever it is now.
-  let seen: Int64
+  package let seen: Int64
 
-  init(
+  /// Describes a change by the caller.
+  ///
+  /// - Throws: PERMISSION_DENIED when a daemon acts for itself.
+  package init(
     _ access: Access, _ subject: SettingSubject, _ fields: some Sequence<String>, seen: Int64 = 0
   ) throws(ServiceError) {
     service = access.service.id
@@ -52,7 +59,7 @@ struct SettingChange: Sendable {
   }
 
   /// Notes the version that the change made, in the change's own transaction.
-  func note(_ version: Int64, _ transaction: PostgresTransaction) async throws {
+  package func note(_ version: Int64, _ transaction: PostgresTransaction) async throws {
     _ = try await transaction.batch([
       """
       INSERT INTO setting_change (service_id, subject, version, fields, agent_id)
@@ -69,7 +76,7 @@ struct SettingChange: Sendable {
   ///
   /// The metadata are those of a ticket's stale version: `current_version`, `seen_version`, `changed_fields`, and of
   /// the last change `changed_by`, `changed_by_display_name` and `change_time`. What is not remembered is not told.
-  func stale(_ current: Int64, _ transaction: PostgresTransaction) async throws -> ServiceError {
+  package func stale(_ current: Int64, _ transaction: PostgresTransaction) async throws -> ServiceError {
     var error = ServiceError(
       .staleVersion, metadata: ["current_version": String(current), "seen_version": String(seen)])
     let rows = try await transaction.query(
