@@ -36,7 +36,7 @@ struct NewTicket: Sendable {
     priority = check.choice(request.priority.rawValue, "priority", unspecified: .normal) ?? .normal
     language = request.language.isEmpty ? nil : request.language
     check.require(
-      request.language.isEmpty || Self.isLanguage(request.language), "language",
+      request.language.isEmpty || CanonicalText.isLanguage(request.language), "language",
       "is not an ISO 639-1 code such as ko or en")
     submissionType = check.optionalName(request.submissionType, "submission_type")
     check.require(
@@ -78,11 +78,6 @@ struct NewTicket: Sendable {
     check.require(
       channel != .manual || isByAgent || number == 0, "channel", "MANUAL is for tickets that an agent creates")
     return channel ?? .manual
-  }
-
-  /// Whether a text is of the form of an ISO 639-1 code.
-  static func isLanguage(_ text: String) -> Bool {
-    text.utf8.count == 2 && text.utf8.allSatisfy { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
   }
 
   private static func customer(_ customer: TicketCustomer, _ check: inout RequestCheck) -> TicketCustomerDraft {

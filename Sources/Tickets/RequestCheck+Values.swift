@@ -12,7 +12,7 @@ extension RequestCheck {
     require(languages.count <= Self.languagesMax, field, "must be at most \(Self.languagesMax)")
     require(Set(languages).count == languages.count, field, "must name each language once")
     for (index, language) in languages.prefix(Self.languagesMax).enumerated() {
-      require(NewTicket.isLanguage(language), "\(field)[\(index)].language", "is not an ISO 639-1 code such as en")
+      require(CanonicalText.isLanguage(language), "\(field)[\(index)].language", "is not an ISO 639-1 code such as en")
     }
   }
 

@@ -49,7 +49,7 @@ struct ServiceUpdate: Sendable {
     switch path {
     case "display_name": displayName = check.line(service.displayName, field, charactersMax: 200)
     case "language":
-      check.require(NewTicket.isLanguage(service.language), field, "is not an ISO 639-1 code such as ko or en")
+      check.require(CanonicalText.isLanguage(service.language), field, "is not an ISO 639-1 code such as ko or en")
       language = service.language
     case "time_zone": timeZone = check.line(service.timeZone, field, charactersMax: 100)
     case "auto_complete_days":

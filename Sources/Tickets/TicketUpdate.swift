@@ -47,7 +47,7 @@ struct TicketUpdate: Sendable {
     case "priority":
       set.priority = check.choice(ticket.priority.rawValue, "ticket.priority", unspecified: .normal)
     case "language":
-      check.require(NewTicket.isLanguage(ticket.language), "ticket.language", "is not an ISO 639-1 code such as ko")
+      check.require(CanonicalText.isLanguage(ticket.language), "ticket.language", "is not an ISO 639-1 code such as ko")
       set.language = ticket.language
     case "submission_type":
       check.require(!ticket.submissionType.isEmpty, "ticket.submission_type", "cannot be taken off; choose another")

@@ -11,7 +11,7 @@ struct AnswerTextTests {
       #expect(layout.filled(with: [code: "#{content}"]) == "<#{content}>")
       #expect(layout.filled(with: [:]) == "<>")
       #expect(layout.codes == [code])
-      #expect(layout.unknownCodes.isEmpty)
+      #expect(layout.unknownCodes { _ in false }.isEmpty)
     }
   }
 
@@ -39,7 +39,16 @@ struct AnswerTextTests {
   func pieces(_ row: Row) {
     let layout = LayoutText(row.layout)
     #expect(layout.filled(with: [.content: "답변"]) == row.filled)
-    #expect(layout.unknownCodes == row.unknown)
+    #expect(layout.unknownCodes { _ in false } == row.unknown)
+  }
+
+  @Test("the code of a field is replaced when the service has the field, and stands as it is otherwise")
+  func fields() {
+    let layout = LayoutText("#{field.order} / #{field.gone} / #{field.color} / #{field.}")
+    #expect(layout.fieldCodes == ["order", "gone", "color", ""])
+    let values = ["order": "A-17 #{content}", "color": ""]
+    #expect(layout.filled(with: [.content: "답변"], fields: values) == "A-17 #{content} / #{field.gone} /  / #{field.}")
+    #expect(layout.unknownCodes { values[$0] != nil } == ["field.gone", "field."])
   }
 
   @Test("values cannot bring markup or another header in")

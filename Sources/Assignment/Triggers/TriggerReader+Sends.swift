@@ -43,7 +43,7 @@ extension TriggerReader {
     var texts: [MailText] = []
     for (index, message) in messages.prefix(Self.textsMax).enumerated() {
       let path = "\(field)[\(index)]"
-      let isCode = TriggerTarget.isLanguage(message.language)
+      let isCode = CanonicalText.isLanguage(message.language)
       check.require(isCode, "\(path).language", "must be an ISO 639-1 code such as ko")
       let isNew = !texts.contains { $0.language == message.language }
       check.require(isNew, "\(path).language", "has a text already")

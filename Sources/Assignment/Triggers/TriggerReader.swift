@@ -270,12 +270,7 @@ struct TriggerReader {
 extension TriggerTarget {
   /// Whether a word can be a value of the target; for targets whose values are words.
   fileprivate func knows(word: String) -> Bool {
-    self == .language ? Self.isLanguage(word) : words.contains(word)
-  }
-
-  /// Whether a text has the form of an ISO 639-1 code.
-  static func isLanguage(_ text: String) -> Bool {
-    text.utf8.count == 2 && text.utf8.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+    self == .language ? CanonicalText.isLanguage(word) : words.contains(word)
   }
 
   /// What a value can be, for people.

@@ -16,6 +16,7 @@
 #include "handoff/gateway/v1/gateway.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
+#include "handoff/mail/v1/wording.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/batch.pb-c.h"

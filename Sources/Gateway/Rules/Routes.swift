@@ -221,6 +221,10 @@ package struct Route: Sendable {
     .init(
       "UnblockCustomerAddress", .mail, .post, "/v1/{name=services/*/tickets/*/customerAddress}:unblock", body: .whole),
     .init("ListLayouts", .mail, .get, "/v1/{parent=services/*}/mailLayouts"),
+    .init("CreateLayout", .mail, .post, "/v1/{parent=services/*}/mailLayouts", body: .field("layout")),
+    .init("DeleteLayout", .mail, .delete, "/v1/{name=services/*/mailLayouts/*}"),
+    .init("ListBannedWords", .mail, .get, "/v1/{parent=services/*}/bannedWords"),
+    .init("ChangeBannedWords", .mail, .post, "/v1/{parent=services/*}/bannedWords:change", body: .whole),
     .init("IngestMessage", .mail, .post, "/v1/{parent=services/*}/inboundMails", shape: .upload),
     .init("ListInboundMails", .mail, .get, "/v1/{parent=services/*}/inboundMails"),
     .init("GetInboundMail", .mail, .get, "/v1/{name=services/*/inboundMails/*}"),

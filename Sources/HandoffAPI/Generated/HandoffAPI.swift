@@ -132,6 +132,15 @@ package enum HandoffAPI {
     AcceptInboundMailRequest.self,
     RejectInboundMailRequest.self,
     RerunInboundMailRequest.self,
+    Layout.self,
+    ListLayoutsRequest.self,
+    ListLayoutsResponse.self,
+    CreateLayoutRequest.self,
+    DeleteLayoutRequest.self,
+    ListBannedWordsRequest.self,
+    ListBannedWordsResponse.self,
+    ChangeBannedWordsRequest.self,
+    ChangeBannedWordsResponse.self,
     PrepareAnswerRequest.self,
     PreparedAnswer.self,
     TriggerMail.self,
@@ -147,9 +156,6 @@ package enum HandoffAPI {
     UnblockCustomerAddressRequest.self,
     ListMailMessagesRequest.self,
     ListMailMessagesResponse.self,
-    Layout.self,
-    ListLayoutsRequest.self,
-    ListLayoutsResponse.self,
     TextSpan.self,
     Mask.self,
     CreateMasksRequest.self,
@@ -647,6 +653,38 @@ package enum HandoffAPI {
           name: "ListLayouts",
           input: ListLayoutsRequest.descriptor,
           output: ListLayoutsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateLayout",
+          input: CreateLayoutRequest.descriptor,
+          output: Layout.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteLayout",
+          input: DeleteLayoutRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListBannedWords",
+          input: ListBannedWordsRequest.descriptor,
+          output: ListBannedWordsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ChangeBannedWords",
+          input: ChangeBannedWordsRequest.descriptor,
+          output: ChangeBannedWordsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -2143,6 +2181,38 @@ package enum HandoffAPI {
           name: "ListLayouts",
           input: ListLayoutsRequest.descriptor,
           output: ListLayoutsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateLayout",
+          input: CreateLayoutRequest.descriptor,
+          output: Layout.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteLayout",
+          input: DeleteLayoutRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListBannedWords",
+          input: ListBannedWordsRequest.descriptor,
+          output: ListBannedWordsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ChangeBannedWords",
+          input: ChangeBannedWordsRequest.descriptor,
+          output: ChangeBannedWordsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

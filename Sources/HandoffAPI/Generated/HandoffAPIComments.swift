@@ -375,7 +375,7 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.Trigger.results What it does, in this order: 1 to 20 results.
     handoff.assignment.v1.Trigger.create_time When it was created. Set by Handoff.
     handoff.assignment.v1.Trigger.update_time When it changed last. Set by Handoff.
-    handoff.assignment.v1.Trigger.notice Why Handoff deactivated it by itself: `GROUP_GONE` or `AGENT_LEFT` and the name of what is gone. Empty otherwise.
+    handoff.assignment.v1.Trigger.notice Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types and fields, `NAME_GONE`, and the name of what is gone. Empty otherwise.
     handoff.assignment.v1.TriggerPass A run of a service's triggers over one ticket: what the outbox holds of it.
     handoff.assignment.v1.TriggerPass.cause Why the pass runs.
     handoff.assignment.v1.TriggerPass.Cause Why the pass runs.
@@ -734,6 +734,43 @@ package enum HandoffAPIComments {
     handoff.mail.v1.RejectInboundMailRequest.name `services/{service}/inboundMails/{id}`.
     handoff.mail.v1.RerunInboundMailRequest Has a quarantined or suppressed mail read and decided anew.
     handoff.mail.v1.RerunInboundMailRequest.name `services/{service}/inboundMails/{id}`.
+    handoff.mail.v1.Layout How the answers of a service are dressed. A layout never changes: whoever saves another one of the same kind and language puts it in its place, and mails that wait keep the one they were prepared with.
+    handoff.mail.v1.Layout.name Resource name: `services/{service}/mailLayouts/{id}`. Set by Handoff.
+    handoff.mail.v1.Layout.kind Which mails it is for.
+    handoff.mail.v1.Layout.language ISO 639-1.
+    handoff.mail.v1.Layout.subject The subject, with codes such as `#{ticketId}`; one line of 1 to 200 characters.
+    handoff.mail.v1.Layout.body The text, with codes: `#{content}`, which it must hold, stands for the agent's answer, `#{field.order_number}` for the ticket's value of the field with this code. At most 20,000 characters.
+    handoff.mail.v1.Layout.unknown_codes Codes that mean nothing in this service; they are left as they stand. Set by Handoff.
+    handoff.mail.v1.Layout.Kind Which mails it is for.
+    handoff.mail.v1.Layout.Kind.KIND_UNSPECIFIED Never sent.
+    handoff.mail.v1.Layout.Kind.RESOLVED Final answers.
+    handoff.mail.v1.Layout.Kind.PENDING Interim replies.
+    handoff.mail.v1.Layout.Kind.MANUAL Answers to tickets that an agent created by hand; when there is none, one of the other two serves.
+    handoff.mail.v1.ListLayoutsRequest Asks for the layouts of a service.
+    handoff.mail.v1.ListLayoutsRequest.parent `services/{service}`.
+    handoff.mail.v1.ListLayoutsResponse The layouts of a service.
+    handoff.mail.v1.ListLayoutsResponse.layouts By kind and language.
+    handoff.mail.v1.CreateLayoutRequest Saves a layout.
+    handoff.mail.v1.CreateLayoutRequest.parent `services/{service}`.
+    handoff.mail.v1.CreateLayoutRequest.layout The layout: kind, language, subject and body.
+    handoff.mail.v1.CreateLayoutRequest.replaces The layout whose place it takes, as it was listed; empty when there is none of this kind and language.
+    handoff.mail.v1.DeleteLayoutRequest Takes a layout out of use.
+    handoff.mail.v1.DeleteLayoutRequest.name `services/{service}/mailLayouts/{id}`.
+    handoff.mail.v1.ListBannedWordsRequest Asks for the words that may not leave a service.
+    handoff.mail.v1.ListBannedWordsRequest.parent `services/{service}`.
+    handoff.mail.v1.ListBannedWordsRequest.page_size 1 to 1,000; 0 = 200.
+    handoff.mail.v1.ListBannedWordsRequest.page_token From the page before.
+    handoff.mail.v1.ListBannedWordsResponse A page of banned words.
+    handoff.mail.v1.ListBannedWordsResponse.words In the order in which they were added.
+    handoff.mail.v1.ListBannedWordsResponse.next_page_token Empty on the last page.
+    handoff.mail.v1.ChangeBannedWordsRequest Adds and removes banned words; an edit is both. All of it is done, or nothing.
+    handoff.mail.v1.ChangeBannedWordsRequest.parent `services/{service}`.
+    handoff.mail.v1.ChangeBannedWordsRequest.added Words of 1 to 100 characters in one line, at most 1,000; those that are banned already stay.
+    handoff.mail.v1.ChangeBannedWordsRequest.removed Words as they are listed, at most 1,000; those that are not banned do not matter.
+    handoff.mail.v1.ChangeBannedWordsResponse What became of the words.
+    handoff.mail.v1.ChangeBannedWordsResponse.added_count Words that were not banned before.
+    handoff.mail.v1.ChangeBannedWordsResponse.removed_count Words that were banned before.
+    handoff.mail.v1.ChangeBannedWordsResponse.word_count All words that are banned now.
     handoff.mail.v1.MailService Answers on their way to customers, and customers' mails on their way to tickets.
     handoff.mail.v1.MailService.PrepareAnswer Decides whether an act mails the customer, and with which layout, before the act is written. \ Errors: BANNED_WORDS (with the words and where they stand), TICKET_NOT_FOUND, REQUEST_INVALID.
     handoff.mail.v1.MailService.PreviewAnswer Shows the mail that an act would send, and banned words with their positions. Changes nothing. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
@@ -742,6 +779,10 @@ package enum HandoffAPIComments {
     handoff.mail.v1.MailService.GetCustomerAddress Tells whether mails can be sent to a ticket's customer. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
     handoff.mail.v1.MailService.UnblockCustomerAddress Lets mails go to a customer's address again after it was blocked; without effect on one that is not. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED, REQUEST_ID_REUSED.
     handoff.mail.v1.MailService.ListLayouts Lists the mail layouts of a service. Errors: SERVICE_NOT_FOUND.
+    handoff.mail.v1.MailService.CreateLayout Saves a layout: it dresses what is answered from now on. Saving what is there already changes nothing. Administrators only. \ Errors: SERVICE_NOT_FOUND, STALE_VERSION (another layout than `replaces` is in use), LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.mail.v1.MailService.DeleteLayout Takes a layout out of use; mails that wait keep it. Administrators only. \ Errors: LAYOUT_NOT_FOUND, PERMISSION_DENIED.
+    handoff.mail.v1.MailService.ListBannedWords Lists the words that may not leave a service. Administrators only. \ Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.mail.v1.MailService.ChangeBannedWords Adds and removes words that may not leave a service; in force within a second. Administrators only. \ Errors: SERVICE_NOT_FOUND, LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.mail.v1.MailService.IngestMessage Takes a mail that came in for a service: a mail server hands it over. Administrators only. \ It is stored, sealed, before it is read, and the same mail is taken once however often it is handed over. The answer says what became of it; WAITING means that this will be decided soon, and nobody need hand it over again. Errors: SERVICE_NOT_FOUND, BODY_TOO_LARGE, TOO_MANY_REQUESTS, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.mail.v1.MailService.ListInboundMails Lists mails that came in for a service, newest first: those that wait for an agent, unless another state is asked for. Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
     handoff.mail.v1.MailService.GetInboundMail Returns a mail that came in, with its words. Errors: MESSAGE_NOT_FOUND, PERMISSION_DENIED.
@@ -847,21 +888,6 @@ package enum HandoffAPIComments {
     handoff.mail.v1.ListMailMessagesResponse A page of mails.
     handoff.mail.v1.ListMailMessagesResponse.mail_messages Oldest first.
     handoff.mail.v1.ListMailMessagesResponse.next_page_token Empty on the last page.
-    handoff.mail.v1.Layout How the answers of a service are dressed.
-    handoff.mail.v1.Layout.name Resource name: `services/{service}/mailLayouts/{id}`.
-    handoff.mail.v1.Layout.kind Which mails it is for.
-    handoff.mail.v1.Layout.language ISO 639-1.
-    handoff.mail.v1.Layout.subject The subject, with codes such as `#{ticketId}`.
-    handoff.mail.v1.Layout.body The text, with codes; `#{content}` stands for the agent's answer.
-    handoff.mail.v1.Layout.Kind Which mails it is for.
-    handoff.mail.v1.Layout.Kind.KIND_UNSPECIFIED Never sent.
-    handoff.mail.v1.Layout.Kind.RESOLVED Final answers.
-    handoff.mail.v1.Layout.Kind.PENDING Interim replies.
-    handoff.mail.v1.Layout.Kind.MANUAL Answers to tickets that an agent created by hand; when there is none, one of the other two serves.
-    handoff.mail.v1.ListLayoutsRequest Asks for the layouts of a service.
-    handoff.mail.v1.ListLayoutsRequest.parent `services/{service}`.
-    handoff.mail.v1.ListLayoutsResponse The layouts of a service.
-    handoff.mail.v1.ListLayoutsResponse.layouts By kind and language.
     handoff.mail.v1.AnswerAct The acts that may mail a customer.
     handoff.mail.v1.AnswerAct.ANSWER_ACT_UNSPECIFIED Refused.
     handoff.mail.v1.AnswerAct.ANSWER_ACT_RESOLVE The final answer.
@@ -1597,6 +1623,10 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.GetCustomerAddress Tells whether mails can be sent to a ticket's customer.
     handoff.gateway.v1.HandoffService.UnblockCustomerAddress Lets mails go to a customer's address again after it was blocked.
     handoff.gateway.v1.HandoffService.ListLayouts Lists the mail layouts of a service.
+    handoff.gateway.v1.HandoffService.CreateLayout Saves a mail layout, in the place of the one of its kind and language.
+    handoff.gateway.v1.HandoffService.DeleteLayout Takes a mail layout out of use.
+    handoff.gateway.v1.HandoffService.ListBannedWords Lists the words that may not leave a service.
+    handoff.gateway.v1.HandoffService.ChangeBannedWords Adds and removes words that may not leave a service.
     handoff.gateway.v1.HandoffService.IngestMessage Takes a mail that came in. Over HTTP, the body is the mail.
     handoff.gateway.v1.HandoffService.ListInboundMails Lists mails that came in: those that wait for an agent, unless others are asked for.
     handoff.gateway.v1.HandoffService.GetInboundMail Returns a mail that came in, with its words.

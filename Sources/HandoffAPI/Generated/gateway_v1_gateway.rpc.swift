@@ -511,6 +511,21 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists the mail layouts of a service.
   func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse
 
+  /// Saves a mail layout, in the place of the one of its kind and language.
+  func createLayout(_ request: CreateLayoutRequest, _ call: CallContext) async throws -> Layout
+
+  /// Takes a mail layout out of use.
+  func deleteLayout(_ request: DeleteLayoutRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the words that may not leave a service.
+  func listBannedWords(_ request: ListBannedWordsRequest, _ call: CallContext) async throws -> ListBannedWordsResponse
+
+  /// Adds and removes words that may not leave a service.
+  func changeBannedWords(
+    _ request: ChangeBannedWordsRequest,
+    _ call: CallContext
+  ) async throws -> ChangeBannedWordsResponse
+
   /// Takes a mail that came in. Over HTTP, the body is the mail.
   func ingestMessage(_ requests: RequestStream<IngestMessageRequest>, _ call: CallContext) async throws -> InboundMail
 
@@ -868,6 +883,18 @@ extension HandoffServiceProvider {
         },
         .unary("ListLayouts", ListLayoutsRequest.self, ListLayoutsResponse.self) {
           try await self.listLayouts($0, $1)
+        },
+        .unary("CreateLayout", CreateLayoutRequest.self, Layout.self) {
+          try await self.createLayout($0, $1)
+        },
+        .unary("DeleteLayout", DeleteLayoutRequest.self, Empty.self) {
+          try await self.deleteLayout($0, $1)
+        },
+        .unary("ListBannedWords", ListBannedWordsRequest.self, ListBannedWordsResponse.self) {
+          try await self.listBannedWords($0, $1)
+        },
+        .unary("ChangeBannedWords", ChangeBannedWordsRequest.self, ChangeBannedWordsResponse.self) {
+          try await self.changeBannedWords($0, $1)
         },
         .clientStreaming("IngestMessage", IngestMessageRequest.self, InboundMail.self) {
           try await self.ingestMessage($0, $1)
@@ -1545,6 +1572,32 @@ package struct HandoffServiceClient: Sendable {
   /// Lists the mail layouts of a service.
   package func listLayouts(_ request: ListLayoutsRequest, _ options: CallOptions) async throws -> ListLayoutsResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListLayouts", request, options)
+  }
+
+  /// Saves a mail layout, in the place of the one of its kind and language.
+  package func createLayout(_ request: CreateLayoutRequest, _ options: CallOptions) async throws -> Layout {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateLayout", request, options)
+  }
+
+  /// Takes a mail layout out of use.
+  package func deleteLayout(_ request: DeleteLayoutRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteLayout", request, options)
+  }
+
+  /// Lists the words that may not leave a service.
+  package func listBannedWords(
+    _ request: ListBannedWordsRequest,
+    _ options: CallOptions
+  ) async throws -> ListBannedWordsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListBannedWords", request, options)
+  }
+
+  /// Adds and removes words that may not leave a service.
+  package func changeBannedWords(
+    _ request: ChangeBannedWordsRequest,
+    _ options: CallOptions
+  ) async throws -> ChangeBannedWordsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ChangeBannedWords", request, options)
   }
 
   /// Takes a mail that came in. Over HTTP, the body is the mail.

@@ -218,8 +218,10 @@ package struct MailDelivery: Sendable {
     let answer = Answer(
       text: text, agentName: known.agentName, answeredAt: known.answeredAt,
       kind: prepared.act == .hold ? .pending : .resolved)
-    let words = AnswerText(answer, facts: known.facts, layout: layout)
-    let facts = known.facts
+    var facts = known.facts
+    facts.fields = try await store.fieldValues(
+      of: order.ticket, in: order.service, codes: layout?.fieldCodes ?? [], deadline: deadline)
+    let words = AnswerText(answer, facts: facts, layout: layout)
     let sender = senders.sender(
       name: facts.senderName, address: facts.senderAddress, serviceName: facts.serviceName)
     return OutgoingMail(

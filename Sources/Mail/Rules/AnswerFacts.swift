@@ -24,6 +24,8 @@ struct AnswerFacts: Sendable {
   var senderAddress = ""
   /// The ticket's state by its name in the API.
   var state = ""
+  /// What stands in the fields that the layout names, by their codes; empty in those that are not filled in.
+  var fields: [String: String] = [:]
 }
 
 /// What an agent says to a customer.
@@ -50,7 +52,7 @@ extension AnswerText {
     values[.agentName] = answer.agentName
     values[.answeredAt] = answer.answeredAt
     values[.status] = StatusWords.status(after: answer.kind, language: language)
-    self.init(subject: subject, body: body, values: values)
+    self.init(subject: subject, body: body, values: values, fields: facts.fields)
   }
 }
 

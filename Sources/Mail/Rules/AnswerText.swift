@@ -6,7 +6,7 @@ package struct AnswerText: Equatable, Sendable {
   package let text: String
   /// A whole document.
   package let html: String
-  /// Codes of the layout that Handoff does not know.
+  /// Codes of the layout that mean nothing in the service.
   package let unknownCodes: [String]
 
   /// Scalars of a subject; more are cut off with an ellipsis.
@@ -19,15 +19,28 @@ package struct AnswerText: Equatable, Sendable {
   ///
   /// Agents write plain text and layouts are plain text, so the HTML part is the text part with everything escaped: no
   /// value can bring markup in. Values lose their line breaks in the subject, so none can start another header.
-  package init(subject subjectLayout: String, body bodyLayout: String, values: [ReplacementCode: String]) {
+  ///
+  /// - Parameter fields: the values of the ticket's fields, by their codes; empty for those without one.
+  package init(
+    subject subjectLayout: String, body bodyLayout: String, values: [ReplacementCode: String],
+    fields: [String: String] = [:]
+  ) {
     let subject = LayoutText(subjectLayout)
     let body = LayoutText(bodyLayout)
-    self.subject = Self.oneLine(subject.filled(with: values))
-    var text = body.filled(with: values)
+    self.subject = Self.oneLine(subject.filled(with: values, fields: fields))
+    var text = body.filled(with: values, fields: fields)
     if text.unicodeScalars.last != "\n" { text.unicodeScalars.append("\n") }
     self.text = text
     html = HTMLText.document(text)
-    unknownCodes = subject.unknownCodes + body.unknownCodes.filter { !subject.unknownCodes.contains($0) }
+    unknownCodes = Self.unknownCodes(subject, body) { fields[$0] != nil }
+  }
+
+  /// The codes of a layout that mean nothing, each once: those of the subject first.
+  package static func unknownCodes(
+    _ subject: LayoutText, _ body: LayoutText, hasField: (String) -> Bool
+  ) -> [String] {
+    let first = subject.unknownCodes(hasField: hasField)
+    return first + body.unknownCodes(hasField: hasField).filter { !first.contains($0) }
   }
 
   private static func oneLine(_ text: String) -> String {

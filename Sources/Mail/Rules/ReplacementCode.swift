@@ -34,18 +34,23 @@ package struct LayoutText: Sendable {
   private enum Piece: Sendable {
     case text(Substring)
     case code(ReplacementCode)
+    /// The value of a ticket's field, and the code as it stands.
+    case field(String, Substring)
+    case unknown(Substring)
   }
 
+  /// What stands before the code of a field.
+  private static let fieldPrefix = "field."
+
   private let pieces: [Piece]
-  /// Codes that Handoff does not know, without `#{}`, each once, in the order of the text; they are left as they stand.
-  package let unknownCodes: [String]
   /// The codes there are.
   package let codes: Set<ReplacementCode>
+  /// The codes of fields there are, as the service names them.
+  package let fieldCodes: Set<String>
 
   /// Takes a text apart. A `#{` that no `}` follows within 64 characters of one line is plain text.
   package init(_ text: String) {
     var pieces: [Piece] = []
-    var unknown: [String] = []
     var plainStart = text.startIndex
     var index = text.startIndex
     while index < text.endIndex {
@@ -53,28 +58,52 @@ package struct LayoutText: Sendable {
         index = text.unicodeScalars.index(after: index)
         continue
       }
+      if plainStart < index { pieces.append(.text(text[plainStart..<index])) }
+      let asItStands = text[index..<end]
       if let code = ReplacementCode(rawValue: name) {
-        if plainStart < index { pieces.append(.text(text[plainStart..<index])) }
         pieces.append(.code(code))
-        plainStart = end
-      } else if !unknown.contains(name) {
-        unknown.append(name)
+      } else if name.hasPrefix(Self.fieldPrefix) {
+        pieces.append(.field(String(name.dropFirst(Self.fieldPrefix.count)), asItStands))
+      } else {
+        pieces.append(.unknown(asItStands))
       }
+      plainStart = end
       index = end
     }
     if plainStart < text.endIndex { pieces.append(.text(text[plainStart...])) }
     self.pieces = pieces
-    unknownCodes = unknown
     codes = Set(pieces.compactMap { if case .code(let code) = $0 { code } else { nil } })
+    fieldCodes = Set(pieces.compactMap { if case .field(let code, _) = $0 { code } else { nil } })
   }
 
   /// Puts values where the codes are; a value that looks like a code is not replaced again, a missing one is empty.
-  package func filled(with values: [ReplacementCode: String]) -> String {
+  ///
+  /// - Parameter fields: values by the codes of fields. A field that is missing here is unknown.
+  package func filled(with values: [ReplacementCode: String], fields: [String: String] = [:]) -> String {
     pieces.reduce(into: "") { text, piece in
       switch piece {
-      case .text(let plain): text += plain
+      case .text(let plain), .unknown(let plain): text += plain
       case .code(let code): text += values[code] ?? ""
+      case .field(let code, let asItStands): text += fields[code] ?? String(asItStands)
       }
+    }
+  }
+
+  /// Codes that mean nothing, without `#{}`, each once, in the order of the text; they are left as they stand.
+  ///
+  /// - Parameter hasField: whether the service has a field with a code.
+  package func unknownCodes(hasField: (String) -> Bool) -> [String] {
+    pieces.reduce(into: []) { unknown, piece in
+      let asItStands: Substring
+      switch piece {
+      case .text, .code: return
+      case .field(let code, let text):
+        if hasField(code) { return }
+        asItStands = text
+      case .unknown(let text): asItStands = text
+      }
+      let name = String(asItStands.dropFirst(2).dropLast())
+      if !unknown.contains(name) { unknown.append(name) }
     }
   }
 

@@ -26,6 +26,9 @@ final class BannedWordLists: Sendable {
     }
   }
 
+  /// Has a list read again by whoever asks next: this process has changed it.
+  func forget(_ service: ServiceID) { lists.forget(service) }
+
   /// The words that may not leave a service.
   ///
   /// - Throws: the database's errors as `ServiceError`.

@@ -55,6 +55,8 @@ extension MailService {
       if let processingType {
         known.facts.processingType = try await typeName(processingType, access.service, call.deadline)
       }
+      known.facts.fields = try await store.fieldValues(
+        of: ticket.id, in: ticket.serviceID, codes: layout?.fieldCodes ?? [], deadline: call.deadline)
       let answer = Answer(text: text, agentName: known.agentName, answeredAt: known.answeredAt, kind: kind)
       let words = AnswerText(answer, facts: known.facts, layout: layout)
       preview.recipient = ticket.customerEmail

@@ -42,7 +42,7 @@ package struct MailService: MailServiceProvider {
       "MailService",
       [
         "PreviewAnswer", "ListMailMessages", "ResendMailMessage", "GetCustomerAddress", "UnblockCustomerAddress",
-        "ListLayouts",
+        "ListLayouts", "CreateLayout", "DeleteLayout", "ListBannedWords", "ChangeBannedWords",
       ], callers: ["gateway", "operator"]),
     CallerRule(
       "MailService",
@@ -51,21 +51,6 @@ package struct MailService: MailServiceProvider {
         "RerunInboundMail",
       ], callers: ["gateway", "operator"]),
   ]
-
-  /// Lists the mail layouts of a service as they are now.
-  ///
-  /// - Throws: SERVICE_NOT_FOUND, also for an agent who is no member.
-  package func listLayouts(_ request: ListLayoutsRequest, _ call: CallContext) async throws -> ListLayoutsResponse {
-    let name = try ServiceName(request.parent, field: "parent")
-    let access = try await ledger.access(call, serviceCode: name.code)
-    let layouts = try await store.layouts(of: access.service.id, deadline: call.deadline)
-    return ListLayoutsResponse(
-      layouts: layouts.map { layout in
-        Layout(
-          name: MailLayoutName(service: name.code, id: layout.id).description, kind: Layout.Kind(layout.kind),
-          language: layout.language, subject: layout.subject, body: layout.body)
-      })
-  }
 
   /// Lists the mails of a ticket, oldest first.
   ///
@@ -87,16 +72,5 @@ package struct MailService: MailServiceProvider {
     return ListMailMessagesResponse(
       mailMessages: shown.map { $0.message(in: access.service) },
       nextPageToken: last.map { page.token(after: Int64($0.eventSequence)) } ?? "")
-  }
-}
-
-extension Layout.Kind {
-  fileprivate init(_ kind: LayoutKind) {
-    self =
-      switch kind {
-      case .resolved: .resolved
-      case .pending: .pending
-      case .manual: .manual
-      }
   }
 }

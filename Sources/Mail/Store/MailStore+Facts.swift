@@ -73,6 +73,40 @@ extension MailStore {
       answeredAt: try row.string(17), answerSeconds: try row.int64(18), ticketVersion: try row.int64(19))
   }
 
+  /// What stands in those of a ticket's fields that a mail can show; several choices are separated by commas.
+  ///
+  /// Files are no words, and what only administrators see is not for customers.
+  ///
+  /// - Returns: by code; fields that are not filled in are empty, codes that mean nothing are missing.
+  func fieldValues(
+    of ticket: TicketID, in service: ServiceID, codes: Set<String>, deadline: Deadline
+  ) async throws -> [String: String] {
+    guard !codes.isEmpty else { return [:] }
+    let rows = try await query(
+      """
+      SELECT f.code, CASE f.kind WHEN 'CHECKBOX' THEN replace(coalesce(v.value, ''), E'\\n', ', ')
+        ELSE coalesce(v.value, '') END
+      FROM ticket_field AS f LEFT JOIN ticket_field_value AS v
+        ON v.service_id = f.service_id AND v.ticket_id = \(ticket) AND v.field_id = f.id
+      WHERE f.service_id = \(service) AND f.code = ANY(\(Array(codes))) AND \(fragment: Self.isShown)
+      """, deadline: deadline)
+    return Dictionary(try rows.map { (try $0.string(0), try $0.string(1)) }) { first, _ in first }
+  }
+
+  /// Of these codes those that fields have which a mail can show.
+  func knownFields(_ codes: Set<String>, of service: ServiceID, deadline: Deadline) async throws -> Set<String> {
+    guard !codes.isEmpty else { return [] }
+    let rows = try await query(
+      """
+      SELECT f.code FROM ticket_field AS f
+      WHERE f.service_id = \(service) AND f.code = ANY(\(Array(codes))) AND \(fragment: Self.isShown)
+      """, deadline: deadline)
+    return Set(try rows.map { try $0.string(0) })
+  }
+
+  private static let isShown: Query =
+    "f.delete_time IS NULL AND NOT f.is_administrators_only AND f.kind NOT IN ('FILE', 'CAPTION')"
+
   /// The addresses of a group's active agents in an order that stays.
   func members(
     of group: GroupID, in service: ServiceID, limit: Int, deadline: Deadline

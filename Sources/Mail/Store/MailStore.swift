@@ -24,6 +24,9 @@ package struct MailStore: Sendable {
     init(_ row: Row) throws {
       (id, kind, language, subject, body) = try row.decode()
     }
+
+    /// The codes of the fields that it names.
+    var fieldCodes: Set<String> { LayoutText(subject).fieldCodes.union(LayoutText(body).fieldCodes) }
   }
 
   /// The layouts of a service as they are now, by kind and language.
@@ -53,7 +56,7 @@ package struct MailStore: Sendable {
     return try rows.map { try $0.string(0) }
   }
 
-  /// Banned words of a service that are looked for.
+  /// Most banned words of a service.
   static let bannedWordsMax = 20_000
 
   /// Runs a statement; the database's errors become `ServiceError`s.

@@ -38,6 +38,11 @@ package enum CanonicalText {
     text.unicodeScalars.allSatisfy { $0.properties.isWhitespace }
   }
 
+  /// Whether a text is of the form of an ISO 639-1 code.
+  package static func isLanguage(_ text: String) -> Bool {
+    text.utf8.count == 2 && text.utf8.allSatisfy { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
+  }
+
   /// Nil when there is nothing to repair, which is nearly always.
   private static func withoutControls(_ text: String, _ controls: ControlCharacters) throws(Problem) -> String? {
     guard text.utf8.contains(where: { $0 < 0x20 && $0 != 0x0A && $0 != 0x09 || $0 == 0x7F || $0 == 0xC2 }) else {

@@ -484,6 +484,20 @@ class EveryRPC:
         equal(self.agent.RejectInboundMail({"name": strange[1].name}).reason, "REJECTED")
         equal(len(self.agent.ListEntries({"parent": first.ticket}).entries), 2)
 
+    def wording(self):
+        """Another layout and another banned word, and all as it was."""
+        owner, _ = self.door.sign_in(self.cluster.sign_ins["jihye.yoon"])
+        layout = {"kind": "MANUAL", "language": "fr", "subject": "#{subject}", "body": "#{content} #{field.nothing}"}
+        made = owner.CreateLayout({"parent": CARE, "layout": layout})
+        equal(list(made.unknown_codes), ["field.nothing"])
+        assert made.name in [other.name for other in self.agent.ListLayouts({"parent": CARE}).layouts]
+        owner.DeleteLayout({"name": made.name})
+        word = unique("word")
+        before = list(owner.ListBannedWords({"parent": CARE, "pageSize": 1000}).words)
+        equal(owner.ChangeBannedWords({"parent": CARE, "added": [word]}).word_count, len(before) + 1)
+        equal(list(owner.ListBannedWords({"parent": CARE, "pageSize": 1000}).words), before + [word])
+        owner.ChangeBannedWords({"parent": CARE, "removed": [word]})
+
     def sign_out(self):
         self.agent.SignOut()
 
@@ -513,7 +527,7 @@ def main():
     for step in (tour.sign_in, tour.access, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
-                 tour.mails, tour.settings, tour.batches, tour.live, tour.sign_out,
+                 tour.mails, tour.wording, tour.settings, tour.batches, tour.live, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

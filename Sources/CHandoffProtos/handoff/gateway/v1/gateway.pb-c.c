@@ -1999,7 +1999,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[114] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[118] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2101,6 +2101,10 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "GetCustomerAddress", &handoff__mail__v1__get_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
   { "UnblockCustomerAddress", &handoff__mail__v1__unblock_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
+  { "CreateLayout", &handoff__mail__v1__create_layout_request__descriptor, &handoff__mail__v1__layout__descriptor },
+  { "DeleteLayout", &handoff__mail__v1__delete_layout_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListBannedWords", &handoff__mail__v1__list_banned_words_request__descriptor, &handoff__mail__v1__list_banned_words_response__descriptor },
+  { "ChangeBannedWords", &handoff__mail__v1__change_banned_words_request__descriptor, &handoff__mail__v1__change_banned_words_response__descriptor },
   { "IngestMessage", &handoff__mail__v1__ingest_message_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "ListInboundMails", &handoff__mail__v1__list_inbound_mails_request__descriptor, &handoff__mail__v1__list_inbound_mails_response__descriptor },
   { "GetInboundMail", &handoff__mail__v1__get_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
@@ -2117,17 +2121,19 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  103,        /* AcceptInboundMail */
+  107,        /* AcceptInboundMail */
   67,        /* ActivateAgent */
   81,        /* ActivateTrigger */
   22,        /* CancelBatch */
+  103,        /* ChangeBannedWords */
   69,        /* ChangePassword */
   7,        /* CompleteTicket */
   63,        /* CreateAgent */
   19,        /* CreateBatch */
   38,        /* CreateField */
   73,        /* CreateGroup */
-  106,        /* CreateMasks */
+  100,        /* CreateLayout */
+  110,        /* CreateMasks */
   70,        /* CreateMember */
   34,        /* CreateProcessingType */
   31,        /* CreateSubmissionType */
@@ -2138,13 +2144,14 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   82,        /* DeactivateTrigger */
   40,        /* DeleteField */
   75,        /* DeleteGroup */
+  101,        /* DeleteLayout */
   72,        /* DeleteMember */
   36,        /* DeleteProcessingType */
   33,        /* DeleteSubmissionType */
   51,        /* DeleteTemplate */
   10,        /* DeleteTicket */
   83,        /* DeleteTrigger */
-  110,        /* DetectPersonalData */
+  114,        /* DetectPersonalData */
   57,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   88,        /* ExplainAssignment */
@@ -2156,8 +2163,8 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   18,        /* GetCounters */
   97,        /* GetCustomerAddress */
   44,        /* GetForm */
-  102,        /* GetInboundMail */
-  111,        /* GetMaskingSettings */
+  106,        /* GetInboundMail */
+  115,        /* GetMaskingSettings */
   4,        /* GetSearchSettings */
   25,        /* GetService */
   47,        /* GetTemplate */
@@ -2166,10 +2173,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   78,        /* GetTrigger */
   85,        /* GetTriggerSettings */
   87,        /* GetTriggerVocabulary */
-  100,        /* IngestMessage */
+  104,        /* IngestMessage */
   52,        /* InsertTemplate */
   58,        /* KeepTicket */
   64,        /* ListAgents */
+  102,        /* ListBannedWords */
   23,        /* ListBatchResults */
   21,        /* ListBatches */
   92,        /* ListCallbacks */
@@ -2179,11 +2187,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   16,        /* ListEvents */
   37,        /* ListFields */
   62,        /* ListGroups */
-  101,        /* ListInboundMails */
+  105,        /* ListInboundMails */
   99,        /* ListLayouts */
   95,        /* ListMailMessages */
-  113,        /* ListMaskingActs */
-  109,        /* ListMasks */
+  117,        /* ListMaskingActs */
+  113,        /* ListMasks */
   61,        /* ListMembers */
   76,        /* ListPermissionChanges */
   30,        /* ListProcessingTypes */
@@ -2197,27 +2205,27 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   79,        /* ListTriggers */
   94,        /* PreviewAnswer */
   6,        /* ProcessTicket */
-  104,        /* RejectInboundMail */
+  108,        /* RejectInboundMail */
   84,        /* ReorderTriggers */
   93,        /* ReplayCallback */
-  105,        /* RerunInboundMail */
+  109,        /* RerunInboundMail */
   96,        /* ResendMailMessage */
   43,        /* ResetSystemField */
   9,        /* RestoreTicket */
-  108,        /* RevealMask */
+  112,        /* RevealMask */
   91,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
   68,        /* SetPassword */
   89,        /* SimulateTriggers */
   11,        /* StarTicket */
   98,        /* UnblockCustomerAddress */
-  107,        /* UnmaskText */
+  111,        /* UnmaskText */
   12,        /* UnstarTicket */
   65,        /* UpdateAgent */
   39,        /* UpdateField */
   45,        /* UpdateForm */
   74,        /* UpdateGroup */
-  112,        /* UpdateMaskingSettings */
+  116,        /* UpdateMaskingSettings */
   71,        /* UpdateMember */
   35,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
@@ -2239,7 +2247,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  114,
+  118,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -3043,13 +3051,45 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__CreateLayoutRequest *input,
+                                                          Handoff__Mail__V1__Layout_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__DeleteLayoutRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *service,
+                                                              const Handoff__Mail__V1__ListBannedWordsRequest *input,
+                                                              Handoff__Mail__V1__ListBannedWordsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
+                                                                Handoff__Mail__V1__ChangeBannedWordsResponse_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
                                                            Handoff__Mail__V1__InboundMail_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -3057,7 +3097,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -3065,7 +3105,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -3073,7 +3113,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -3081,7 +3121,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -3089,7 +3129,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -3097,7 +3137,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3105,7 +3145,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3113,7 +3153,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3121,7 +3161,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3129,7 +3169,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3137,7 +3177,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3145,7 +3185,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3153,7 +3193,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -682,141 +682,6 @@ void   handoff__mail__v1__list_mail_messages_response__free_unpacked
   assert(message->base.descriptor == &handoff__mail__v1__list_mail_messages_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   handoff__mail__v1__layout__init
-                     (Handoff__Mail__V1__Layout         *message)
-{
-  static const Handoff__Mail__V1__Layout init_value = HANDOFF__MAIL__V1__LAYOUT__INIT;
-  *message = init_value;
-}
-size_t handoff__mail__v1__layout__get_packed_size
-                     (const Handoff__Mail__V1__Layout *message)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__layout__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t handoff__mail__v1__layout__pack
-                     (const Handoff__Mail__V1__Layout *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__layout__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t handoff__mail__v1__layout__pack_to_buffer
-                     (const Handoff__Mail__V1__Layout *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__layout__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Handoff__Mail__V1__Layout *
-       handoff__mail__v1__layout__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Handoff__Mail__V1__Layout *)
-     protobuf_c_message_unpack (&handoff__mail__v1__layout__descriptor,
-                                allocator, len, data);
-}
-void   handoff__mail__v1__layout__free_unpacked
-                     (Handoff__Mail__V1__Layout *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &handoff__mail__v1__layout__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
-void   handoff__mail__v1__list_layouts_request__init
-                     (Handoff__Mail__V1__ListLayoutsRequest         *message)
-{
-  static const Handoff__Mail__V1__ListLayoutsRequest init_value = HANDOFF__MAIL__V1__LIST_LAYOUTS_REQUEST__INIT;
-  *message = init_value;
-}
-size_t handoff__mail__v1__list_layouts_request__get_packed_size
-                     (const Handoff__Mail__V1__ListLayoutsRequest *message)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_request__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t handoff__mail__v1__list_layouts_request__pack
-                     (const Handoff__Mail__V1__ListLayoutsRequest *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_request__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t handoff__mail__v1__list_layouts_request__pack_to_buffer
-                     (const Handoff__Mail__V1__ListLayoutsRequest *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_request__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Handoff__Mail__V1__ListLayoutsRequest *
-       handoff__mail__v1__list_layouts_request__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Handoff__Mail__V1__ListLayoutsRequest *)
-     protobuf_c_message_unpack (&handoff__mail__v1__list_layouts_request__descriptor,
-                                allocator, len, data);
-}
-void   handoff__mail__v1__list_layouts_request__free_unpacked
-                     (Handoff__Mail__V1__ListLayoutsRequest *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_request__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
-void   handoff__mail__v1__list_layouts_response__init
-                     (Handoff__Mail__V1__ListLayoutsResponse         *message)
-{
-  static const Handoff__Mail__V1__ListLayoutsResponse init_value = HANDOFF__MAIL__V1__LIST_LAYOUTS_RESPONSE__INIT;
-  *message = init_value;
-}
-size_t handoff__mail__v1__list_layouts_response__get_packed_size
-                     (const Handoff__Mail__V1__ListLayoutsResponse *message)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_response__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t handoff__mail__v1__list_layouts_response__pack
-                     (const Handoff__Mail__V1__ListLayoutsResponse *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_response__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t handoff__mail__v1__list_layouts_response__pack_to_buffer
-                     (const Handoff__Mail__V1__ListLayoutsResponse *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_response__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Handoff__Mail__V1__ListLayoutsResponse *
-       handoff__mail__v1__list_layouts_response__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Handoff__Mail__V1__ListLayoutsResponse *)
-     protobuf_c_message_unpack (&handoff__mail__v1__list_layouts_response__descriptor,
-                                allocator, len, data);
-}
-void   handoff__mail__v1__list_layouts_response__free_unpacked
-                     (Handoff__Mail__V1__ListLayoutsResponse *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &handoff__mail__v1__list_layouts_response__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
 static const ProtobufCFieldDescriptor handoff__mail__v1__prepare_answer_request__field_descriptors[3] =
 {
   {
@@ -2174,204 +2039,6 @@ const ProtobufCMessageDescriptor handoff__mail__v1__list_mail_messages_response_
   (ProtobufCMessageInit) handoff__mail__v1__list_mail_messages_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue handoff__mail__v1__layout__kind__enum_values_by_number[4] =
-{
-  { "KIND_UNSPECIFIED", "HANDOFF__MAIL__V1__LAYOUT__KIND__KIND_UNSPECIFIED", 0 },
-  { "RESOLVED", "HANDOFF__MAIL__V1__LAYOUT__KIND__RESOLVED", 1 },
-  { "PENDING", "HANDOFF__MAIL__V1__LAYOUT__KIND__PENDING", 2 },
-  { "MANUAL", "HANDOFF__MAIL__V1__LAYOUT__KIND__MANUAL", 3 },
-};
-static const ProtobufCIntRange handoff__mail__v1__layout__kind__value_ranges[] = {
-{0, 0},{0, 4}
-};
-static const ProtobufCEnumValueIndex handoff__mail__v1__layout__kind__enum_values_by_name[4] =
-{
-  { "KIND_UNSPECIFIED", 0 },
-  { "MANUAL", 3 },
-  { "PENDING", 2 },
-  { "RESOLVED", 1 },
-};
-const ProtobufCEnumDescriptor handoff__mail__v1__layout__kind__descriptor =
-{
-  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
-  "handoff.mail.v1.Layout.Kind",
-  "Kind",
-  "Handoff__Mail__V1__Layout__Kind",
-  "handoff.mail.v1",
-  4,
-  handoff__mail__v1__layout__kind__enum_values_by_number,
-  4,
-  handoff__mail__v1__layout__kind__enum_values_by_name,
-  1,
-  handoff__mail__v1__layout__kind__value_ranges,
-  NULL,NULL,NULL,NULL   /* reserved[1234] */
-};
-static const ProtobufCFieldDescriptor handoff__mail__v1__layout__field_descriptors[5] =
-{
-  {
-    "name",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Mail__V1__Layout, name),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "kind",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_ENUM,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Mail__V1__Layout, kind),
-    &handoff__mail__v1__layout__kind__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "language",
-    3,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Mail__V1__Layout, language),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "subject",
-    4,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Mail__V1__Layout, subject),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "body",
-    5,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Mail__V1__Layout, body),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned handoff__mail__v1__layout__field_indices_by_name[] = {
-  4,   /* field[4] = body */
-  1,   /* field[1] = kind */
-  2,   /* field[2] = language */
-  0,   /* field[0] = name */
-  3,   /* field[3] = subject */
-};
-static const ProtobufCIntRange handoff__mail__v1__layout__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 5 }
-};
-const ProtobufCMessageDescriptor handoff__mail__v1__layout__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "handoff.mail.v1.Layout",
-  "Layout",
-  "Handoff__Mail__V1__Layout",
-  "handoff.mail.v1",
-  sizeof(Handoff__Mail__V1__Layout),
-  5,
-  handoff__mail__v1__layout__field_descriptors,
-  handoff__mail__v1__layout__field_indices_by_name,
-  1,  handoff__mail__v1__layout__number_ranges,
-  (ProtobufCMessageInit) handoff__mail__v1__layout__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor handoff__mail__v1__list_layouts_request__field_descriptors[1] =
-{
-  {
-    "parent",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Mail__V1__ListLayoutsRequest, parent),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned handoff__mail__v1__list_layouts_request__field_indices_by_name[] = {
-  0,   /* field[0] = parent */
-};
-static const ProtobufCIntRange handoff__mail__v1__list_layouts_request__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 1 }
-};
-const ProtobufCMessageDescriptor handoff__mail__v1__list_layouts_request__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "handoff.mail.v1.ListLayoutsRequest",
-  "ListLayoutsRequest",
-  "Handoff__Mail__V1__ListLayoutsRequest",
-  "handoff.mail.v1",
-  sizeof(Handoff__Mail__V1__ListLayoutsRequest),
-  1,
-  handoff__mail__v1__list_layouts_request__field_descriptors,
-  handoff__mail__v1__list_layouts_request__field_indices_by_name,
-  1,  handoff__mail__v1__list_layouts_request__number_ranges,
-  (ProtobufCMessageInit) handoff__mail__v1__list_layouts_request__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor handoff__mail__v1__list_layouts_response__field_descriptors[1] =
-{
-  {
-    "layouts",
-    1,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Handoff__Mail__V1__ListLayoutsResponse, n_layouts),
-    offsetof(Handoff__Mail__V1__ListLayoutsResponse, layouts),
-    &handoff__mail__v1__layout__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned handoff__mail__v1__list_layouts_response__field_indices_by_name[] = {
-  0,   /* field[0] = layouts */
-};
-static const ProtobufCIntRange handoff__mail__v1__list_layouts_response__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 1 }
-};
-const ProtobufCMessageDescriptor handoff__mail__v1__list_layouts_response__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "handoff.mail.v1.ListLayoutsResponse",
-  "ListLayoutsResponse",
-  "Handoff__Mail__V1__ListLayoutsResponse",
-  "handoff.mail.v1",
-  sizeof(Handoff__Mail__V1__ListLayoutsResponse),
-  1,
-  handoff__mail__v1__list_layouts_response__field_descriptors,
-  handoff__mail__v1__list_layouts_response__field_indices_by_name,
-  1,  handoff__mail__v1__list_layouts_response__number_ranges,
-  (ProtobufCMessageInit) handoff__mail__v1__list_layouts_response__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
 static const ProtobufCEnumValue handoff__mail__v1__answer_act__enum_values_by_number[3] =
 {
   { "ANSWER_ACT_UNSPECIFIED", "HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED", 0 },
@@ -2402,7 +2069,7 @@ const ProtobufCEnumDescriptor handoff__mail__v1__answer_act__descriptor =
   handoff__mail__v1__answer_act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[13] =
+static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[17] =
 {
   { "PrepareAnswer", &handoff__mail__v1__prepare_answer_request__descriptor, &handoff__mail__v1__prepared_answer__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
@@ -2411,6 +2078,10 @@ static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_d
   { "GetCustomerAddress", &handoff__mail__v1__get_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
   { "UnblockCustomerAddress", &handoff__mail__v1__unblock_customer_address_request__descriptor, &handoff__mail__v1__customer_address__descriptor },
   { "ListLayouts", &handoff__mail__v1__list_layouts_request__descriptor, &handoff__mail__v1__list_layouts_response__descriptor },
+  { "CreateLayout", &handoff__mail__v1__create_layout_request__descriptor, &handoff__mail__v1__layout__descriptor },
+  { "DeleteLayout", &handoff__mail__v1__delete_layout_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListBannedWords", &handoff__mail__v1__list_banned_words_request__descriptor, &handoff__mail__v1__list_banned_words_response__descriptor },
+  { "ChangeBannedWords", &handoff__mail__v1__change_banned_words_request__descriptor, &handoff__mail__v1__change_banned_words_response__descriptor },
   { "IngestMessage", &handoff__mail__v1__ingest_message_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "ListInboundMails", &handoff__mail__v1__list_inbound_mails_request__descriptor, &handoff__mail__v1__list_inbound_mails_response__descriptor },
   { "GetInboundMail", &handoff__mail__v1__get_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
@@ -2419,17 +2090,21 @@ static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_d
   { "RerunInboundMail", &handoff__mail__v1__rerun_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
 };
 const unsigned handoff__mail__v1__mail_service__method_indices_by_name[] = {
-  10,        /* AcceptInboundMail */
+  14,        /* AcceptInboundMail */
+  10,        /* ChangeBannedWords */
+  7,        /* CreateLayout */
+  8,        /* DeleteLayout */
   4,        /* GetCustomerAddress */
-  9,        /* GetInboundMail */
-  7,        /* IngestMessage */
-  8,        /* ListInboundMails */
+  13,        /* GetInboundMail */
+  11,        /* IngestMessage */
+  9,        /* ListBannedWords */
+  12,        /* ListInboundMails */
   6,        /* ListLayouts */
   2,        /* ListMailMessages */
   0,        /* PrepareAnswer */
   1,        /* PreviewAnswer */
-  11,        /* RejectInboundMail */
-  12,        /* RerunInboundMail */
+  15,        /* RejectInboundMail */
+  16,        /* RerunInboundMail */
   3,        /* ResendMailMessage */
   5         /* UnblockCustomerAddress */
 };
@@ -2440,7 +2115,7 @@ const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
   "MailService",
   "Handoff__Mail__V1__MailService",
   "handoff.mail.v1",
-  13,
+  17,
   handoff__mail__v1__mail_service__method_descriptors,
   handoff__mail__v1__mail_service__method_indices_by_name
 };
@@ -2500,13 +2175,45 @@ void handoff__mail__v1__mail_service__list_layouts(ProtobufCService *service,
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
   service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__mail__v1__mail_service__create_layout(ProtobufCService *service,
+                                                    const Handoff__Mail__V1__CreateLayoutRequest *input,
+                                                    Handoff__Mail__V1__Layout_Closure closure,
+                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__delete_layout(ProtobufCService *service,
+                                                    const Handoff__Mail__V1__DeleteLayoutRequest *input,
+                                                    Google__Protobuf__Empty_Closure closure,
+                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__list_banned_words(ProtobufCService *service,
+                                                        const Handoff__Mail__V1__ListBannedWordsRequest *input,
+                                                        Handoff__Mail__V1__ListBannedWordsResponse_Closure closure,
+                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__change_banned_words(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
+                                                          Handoff__Mail__V1__ChangeBannedWordsResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__mail__v1__mail_service__ingest_message(ProtobufCService *service,
                                                      const Handoff__Mail__V1__IngestMessageRequest *input,
                                                      Handoff__Mail__V1__InboundMail_Closure closure,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__list_inbound_mails(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -2514,7 +2221,7 @@ void handoff__mail__v1__mail_service__list_inbound_mails(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__get_inbound_mail(ProtobufCService *service,
                                                        const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -2522,7 +2229,7 @@ void handoff__mail__v1__mail_service__get_inbound_mail(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__accept_inbound_mail(ProtobufCService *service,
                                                           const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -2530,7 +2237,7 @@ void handoff__mail__v1__mail_service__accept_inbound_mail(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *service,
                                                           const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -2538,7 +2245,7 @@ void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *service,
                                                          const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -2546,7 +2253,7 @@ void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Service *service,
                                             Handoff__Mail__V1__MailService_ServiceDestroy destroy)

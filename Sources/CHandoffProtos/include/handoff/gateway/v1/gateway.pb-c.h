@@ -22,6 +22,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
+#include "handoff/mail/v1/wording.pb-c.h"
 #include "handoff/masking/v1/masking.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/batch.pb-c.h"
@@ -1385,6 +1386,22 @@ struct Handoff__Gateway__V1__HandoffService_Service
                        const Handoff__Mail__V1__ListLayoutsRequest *input,
                        Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                        void *closure_data);
+  void (*create_layout)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Mail__V1__CreateLayoutRequest *input,
+                        Handoff__Mail__V1__Layout_Closure closure,
+                        void *closure_data);
+  void (*delete_layout)(Handoff__Gateway__V1__HandoffService_Service *service,
+                        const Handoff__Mail__V1__DeleteLayoutRequest *input,
+                        Google__Protobuf__Empty_Closure closure,
+                        void *closure_data);
+  void (*list_banned_words)(Handoff__Gateway__V1__HandoffService_Service *service,
+                            const Handoff__Mail__V1__ListBannedWordsRequest *input,
+                            Handoff__Mail__V1__ListBannedWordsResponse_Closure closure,
+                            void *closure_data);
+  void (*change_banned_words)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
+                              Handoff__Mail__V1__ChangeBannedWordsResponse_Closure closure,
+                              void *closure_data);
   void (*ingest_message)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Mail__V1__IngestMessageRequest *input,
                          Handoff__Mail__V1__InboundMail_Closure closure,
@@ -1549,6 +1566,10 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## get_customer_address,\
       function_prefix__ ## unblock_customer_address,\
       function_prefix__ ## list_layouts,\
+      function_prefix__ ## create_layout,\
+      function_prefix__ ## delete_layout,\
+      function_prefix__ ## list_banned_words,\
+      function_prefix__ ## change_banned_words,\
       function_prefix__ ## ingest_message,\
       function_prefix__ ## list_inbound_mails,\
       function_prefix__ ## get_inbound_mail,\
@@ -1963,6 +1984,22 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
                                                          Handoff__Mail__V1__ListLayoutsResponse_Closure closure,
                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__CreateLayoutRequest *input,
+                                                          Handoff__Mail__V1__Layout_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__DeleteLayoutRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data);
+void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *service,
+                                                              const Handoff__Mail__V1__ListBannedWordsRequest *input,
+                                                              Handoff__Mail__V1__ListBannedWordsResponse_Closure closure,
+                                                              void *closure_data);
+void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
+                                                                Handoff__Mail__V1__ChangeBannedWordsResponse_Closure closure,
+                                                                void *closure_data);
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
                                                            Handoff__Mail__V1__InboundMail_Closure closure,
