@@ -77,7 +77,7 @@ let services: [Target] = [
     "Tickets",
     [
       "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "TicketLedger", "Postgres", "ServiceKit", "Crypto",
-      "PersonalData",
+      "PersonalData", "MessageJSON", "Outbound",
     ],
     exclude: ["Migrations"]),
   library(
@@ -200,7 +200,7 @@ let testTargets: [Target] = [
     [
       "Tickets", "Assignment", "Mail", "Masking", "TicketLedger", "HandoffAPI", "HandoffTestKit", "ServiceKit",
       "Postgres", "RPC",
-      "RPCProtos", "Protobuf", "EventLoop", "Crypto",
+      "RPCProtos", "Protobuf", "EventLoop", "Crypto", "Outbound",
     ]),
   tests(
     "AssignmentTests",
@@ -248,7 +248,7 @@ let testTargets: [Target] = [
     path: "Tests/LedgerTestKit", swiftSettings: swiftSettings),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",
-    exclude: ["https_receiver.py", "smtp_server.py"],
+    exclude: ["fake_dooray.py", "https_receiver.py", "smtp_server.py"],
     swiftSettings: swiftSettings),
 ]
 

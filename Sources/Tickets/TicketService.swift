@@ -17,6 +17,7 @@ package struct TicketService: TicketServiceProvider {
   let masking: MaskingServiceClient?
   let triggerPatience: Duration
   let live: LiveChanges
+  let dooray: DoorayLink
 
   /// Serves the ledger's tickets.
   ///
@@ -27,9 +28,11 @@ package struct TicketService: TicketServiceProvider {
   ///   wants that masked on arrival.
   ///   - triggerPatience: how long a creation waits for the triggers; they run anyway, its answer just does not show
   ///   it.
+  ///   - dooray: the way to Dooray!; nil: nobody is called there.
   package init(
     ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
-    masking: (any RPCTransport)? = nil, triggerPatience: Duration = .seconds(1), live: LiveChanges? = nil
+    masking: (any RPCTransport)? = nil, triggerPatience: Duration = .seconds(1), live: LiveChanges? = nil,
+    dooray: DoorayClient? = nil
   ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)
@@ -41,6 +44,7 @@ package struct TicketService: TicketServiceProvider {
     self.masking = masking.map { MaskingServiceClient($0) }
     self.triggerPatience = triggerPatience
     self.live = live ?? LiveChanges(ledger: ledger)
+    self.dooray = DoorayLink(pool: ledger.pool, masking: self.masking, client: dooray)
   }
 
   /// Who may call what: the door and the operator everything, other daemons what they need.

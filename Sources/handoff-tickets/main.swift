@@ -10,18 +10,21 @@ let description = ServiceDescription(
   "tickets", summary: "The life of tickets: creation, history, processing, lists and counters.", port: 7101,
   keys: CommonKeys.database + [
     TicketLedger.keyFile, CommonKeys.assignmentAddress, CommonKeys.mailAddress, CommonKeys.maskingAddress,
-  ],
+  ] + DoorayKeys.all,
   rules: [CommonKeys.databaseRule])
 
 await runService(description) { process in
   let ledger = TicketLedger(process, pool: try await process.openDatabase())
   let live = LiveChanges(ledger: ledger, log: process.log, metrics: process.metrics)
   process.onDrain { live.shutDown() }
+  let dooray = DoorayClient(address: process.config[DoorayKeys.url])
+  process.onShutdown("dooray") { dooray.shutdown() }
   let service = TicketService(
     ledger: ledger,
     mail: process.channel(to: "mail", at: process.config[CommonKeys.mailAddress]),
     assignment: process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]),
-    masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]), live: live)
+    masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]), live: live,
+    dooray: dooray)
   let stopJobs = TicketJobs(ledger: ledger, log: process.log, metrics: process.metrics).start(on: process.group)
   process.onShutdown("jobs", stopJobs)
   let runner = BatchRunner(service: service, log: process.log, metrics: process.metrics)

@@ -53,7 +53,9 @@ package final class TestCluster: Sendable {
       guard mount.terminationStatus == 0 else { throw RunningProgram.Missed(description: "\(base) is not mounted") }
     }
     data = "\(base)/data"
-    self.environment = Place.plainEnvironment.merging(environment) { $1 }
+    // Nobody listens there: no test calls the Dooray! of the world.
+    self.environment = Place.plainEnvironment.merging(["HANDOFF_DOORAY_URL": "http://127.0.0.1:9"]) { $1 }
+      .merging(environment) { $1 }
     watchdog = try Watchdog(data: data, base: base)
   }
 

@@ -128,8 +128,8 @@ struct ContainerTests {
     }
     let ways = file.networks.filter { $0.value.internal != true }.map(\.key)
     let outside = file.services.filter { $0.value.networks?.contains { ways.contains($0) } ?? false }.map(\.key)
-    // Assignment calls the receivers of callbacks.
-    #expect(Set(outside) == ["edge", "handoff-assignment", "handoff-mail", "inbox"])
+    // Assignment calls the receivers of callbacks, tickets calls Dooray!.
+    #expect(Set(outside) == ["edge", "handoff-assignment", "handoff-mail", "handoff-tickets", "inbox"])
   }
 
   @Test("are built from the packages of scripts/dependencies, without asking for a frontend, and do not run as root")

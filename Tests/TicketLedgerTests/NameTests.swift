@@ -40,6 +40,11 @@ import TicketLedger
         == "services/care/tickets/2/customerAddress")
     #expect(CustomerAddressName("services/care/tickets/2/customerAddress/") == nil)
     #expect(CustomerAddressName("services/care/customerAddress") == nil)
+    #expect(DooraySettingsName("services/care/dooraySettings")?.description == "services/care/dooraySettings")
+    let organization = "services/care/doorayOrganizations/2"
+    #expect(DoorayOrganizationName(organization)?.description == organization)
+    #expect(DoorayUserKeyName(organization + "/userKeys/3")?.description == organization + "/userKeys/3")
+    #expect(DoorayProjectName("services/care/doorayProjects/2")?.description == "services/care/doorayProjects/2")
     #expect(GroupName("services/care/tickets/2") == nil)
   }
 

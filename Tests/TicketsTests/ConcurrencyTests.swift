@@ -120,6 +120,7 @@ import TicketLedger
     "InsertTemplate": "counts a use", "RevealMask": "changes nothing but the record of who saw what",
     "CancelBatch": "only leads one way; repeating it changes nothing", "ReplayCallback": "as CancelBatch",
     "RotateCallbackSecret": "replaces a secret that is shown once, and counts beside the one before it",
+    "SetDoorayUserKey": "replaces a secret that nobody sees",
     "ReorderTriggers": "names all triggers in their order, and is refused when these are not they",
     "ActivateTrigger": "one switch, set by name", "DeactivateTrigger": "as ActivateTrigger",
     "ActivateAgent": "as ActivateTrigger", "DeactivateAgent": "as ActivateTrigger",

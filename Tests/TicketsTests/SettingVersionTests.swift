@@ -27,7 +27,7 @@ import TicketLedger
     let template = try await client.createTemplate(
       CreateTemplateRequest(parent: "services/care", template: Template(title: "t", content: "c")), boss)
     let type = "services/care/submissionTypes/1"
-    return [
+    return try await dooray(world) + [
       Setting(label: "service", fields: "display_name") { seen, caller in
         try await client.updateService(
           UpdateServiceRequest(
@@ -78,6 +78,48 @@ import TicketLedger
     ]
   }
 
+  private func dooray(_ world: TicketWorld) async throws -> [Setting] {
+    try await world.run(
+      """
+      INSERT INTO dooray_organization (service_id, display_name, dooray_id, sealed_token) VALUES (1, 'o', '9', '\\x01')
+      """)
+    try await world.run(
+      """
+      INSERT INTO dooray_project (service_id, organization_id, display_name, dooray_id, address)
+      SELECT service_id, id, 'p', '5', '' FROM dooray_organization
+      """)
+    let boss = world.by(TicketWorld.boss)
+    let client = world.client
+    let organization = try #require(
+      try await client.listDoorayOrganizations(ListDoorayOrganizationsRequest(parent: "services/care"), boss)
+        .organizations.first)
+    let project = try #require(
+      try await client.listDoorayProjects(ListDoorayProjectsRequest(parent: "services/care"), boss).projects.first)
+    return [
+      Setting(label: "Dooray!", fields: "state") { seen, caller in
+        try await client.updateDooraySettings(
+          UpdateDooraySettingsRequest(
+            dooraySettings: DooraySettings(name: "services/care/dooraySettings", state: .active),
+            updateMask: FieldMask(paths: ["state"]), version: seen), caller
+        ).version
+      },
+      Setting(label: "organization at Dooray!", fields: "display_name") { seen, caller in
+        try await client.updateDoorayOrganization(
+          UpdateDoorayOrganizationRequest(
+            organization: DoorayOrganization(name: organization.name, displayName: "o \(seen)"),
+            updateMask: FieldMask(paths: ["display_name"]), version: seen), caller
+        ).version
+      },
+      Setting(label: "project at Dooray!", fields: "address,representative") { seen, caller in
+        try await client.updateDoorayProject(
+          UpdateDoorayProjectRequest(
+            project: DoorayProject(name: project.name, address: "https://a.example.com/\(seen)"),
+            updateMask: FieldMask(paths: ["representative", "address"]), version: seen), caller
+        ).version
+      },
+    ]
+  }
+
   @Test("everything that administrators change has a version, and a stale writer is told what changed and by whom")
   func stale() async throws {
     let world = try await TicketWorld()
@@ -120,7 +162,7 @@ import TicketLedger
   @Test("of every setting the last hundred changes are remembered")
   func memory() async throws {
     let world = try await TicketWorld()
-    let setting = try #require(try await settings(world).first)
+    let setting = try #require(try await settings(world).first { $0.label == "service" })
     try await world.run(
       """
       INSERT INTO setting_change (service_id, subject, version, fields, agent_id)

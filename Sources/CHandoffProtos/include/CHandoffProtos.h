@@ -22,6 +22,7 @@
 #include "handoff/tickets/v1/batch.pb-c.h"
 #include "handoff/tickets/v1/counters.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
+#include "handoff/tickets/v1/dooray.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/tickets/v1/live.pb-c.h"
 #include "handoff/tickets/v1/search.pb-c.h"

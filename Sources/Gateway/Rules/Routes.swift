@@ -173,6 +173,31 @@ package struct Route: Sendable {
     .init("UploadAttachment", .tickets, .post, "/v1/{parent=services/*}/attachments", shape: .upload),
     .init("DownloadAttachment", .tickets, .get, "/v1/{name=services/*/attachments/*}:download", shape: .download),
     .init("GetCallRecord", .tickets, .get, "/v1/{ticket=services/*/tickets/*}/callRecord"),
+    .init("GetDooraySettings", .tickets, .get, "/v1/{name=services/*/dooraySettings}"),
+    .init(
+      "UpdateDooraySettings", .tickets, .patch, "/v1/{dooray_settings.name=services/*/dooraySettings}",
+      body: .field("dooray_settings")),
+    .init("ListDoorayOrganizations", .tickets, .get, "/v1/{parent=services/*}/doorayOrganizations"),
+    .init(
+      "CreateDoorayOrganization", .tickets, .post, "/v1/{parent=services/*}/doorayOrganizations",
+      body: .field("organization")),
+    .init(
+      "UpdateDoorayOrganization", .tickets, .patch, "/v1/{organization.name=services/*/doorayOrganizations/*}",
+      body: .field("organization")),
+    .init("DeleteDoorayOrganization", .tickets, .delete, "/v1/{name=services/*/doorayOrganizations/*}"),
+    .init("ListDoorayProjects", .tickets, .get, "/v1/{parent=services/*}/doorayProjects"),
+    .init(
+      "CreateDoorayProject", .tickets, .post, "/v1/{parent=services/*}/doorayProjects", body: .field("project")),
+    .init(
+      "UpdateDoorayProject", .tickets, .patch, "/v1/{project.name=services/*/doorayProjects/*}",
+      body: .field("project")),
+    .init("DeleteDoorayProject", .tickets, .delete, "/v1/{name=services/*/doorayProjects/*}"),
+    .init("ListDoorayUserKeys", .tickets, .get, "/v1/{parent=services/*/doorayOrganizations/*}/userKeys"),
+    .init(
+      "SetDoorayUserKey", .tickets, .post, "/v1/{name=services/*/doorayOrganizations/*/userKeys/*}:set", body: .whole),
+    .init("DeleteDoorayUserKey", .tickets, .delete, "/v1/{name=services/*/doorayOrganizations/*/userKeys/*}"),
+    .init(
+      "VerifyDoorayConnection", .tickets, .get, "/v1/{name=services/*/doorayOrganizations/*}:verifyConnection"),
 
     .init("KeepTicket", .assignment, .post, "/v1/{name=services/*/tickets/*}:keep", body: .whole),
     .init("ForwardTicket", .assignment, .post, "/v1/{name=services/*/tickets/*}:forward", body: .whole),

@@ -214,6 +214,29 @@ package enum HandoffAPI {
     ListSubmissionTypesResponse.self,
     ListProcessingTypesRequest.self,
     ListProcessingTypesResponse.self,
+    DooraySettings.self,
+    DoorayOrganization.self,
+    DoorayProject.self,
+    DoorayUserKey.self,
+    DoorayFinding.self,
+    GetDooraySettingsRequest.self,
+    UpdateDooraySettingsRequest.self,
+    ListDoorayOrganizationsRequest.self,
+    ListDoorayOrganizationsResponse.self,
+    CreateDoorayOrganizationRequest.self,
+    UpdateDoorayOrganizationRequest.self,
+    DeleteDoorayOrganizationRequest.self,
+    ListDoorayProjectsRequest.self,
+    ListDoorayProjectsResponse.self,
+    CreateDoorayProjectRequest.self,
+    UpdateDoorayProjectRequest.self,
+    DeleteDoorayProjectRequest.self,
+    ListDoorayUserKeysRequest.self,
+    ListDoorayUserKeysResponse.self,
+    SetDoorayUserKeyRequest.self,
+    DeleteDoorayUserKeyRequest.self,
+    VerifyDoorayConnectionRequest.self,
+    VerifyDoorayConnectionResponse.self,
     WatchTicketsRequest.self,
     WatchTicketsResponse.self,
     LiveChange.self,
@@ -1305,6 +1328,118 @@ package enum HandoffAPI {
           serverStreaming: true,
           isInternal: false
         ),
+        MethodDescriptor(
+          name: "GetDooraySettings",
+          input: GetDooraySettingsRequest.descriptor,
+          output: DooraySettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateDooraySettings",
+          input: UpdateDooraySettingsRequest.descriptor,
+          output: DooraySettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayOrganizations",
+          input: ListDoorayOrganizationsRequest.descriptor,
+          output: ListDoorayOrganizationsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateDoorayOrganization",
+          input: CreateDoorayOrganizationRequest.descriptor,
+          output: DoorayOrganization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateDoorayOrganization",
+          input: UpdateDoorayOrganizationRequest.descriptor,
+          output: DoorayOrganization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteDoorayOrganization",
+          input: DeleteDoorayOrganizationRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayProjects",
+          input: ListDoorayProjectsRequest.descriptor,
+          output: ListDoorayProjectsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateDoorayProject",
+          input: CreateDoorayProjectRequest.descriptor,
+          output: DoorayProject.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateDoorayProject",
+          input: UpdateDoorayProjectRequest.descriptor,
+          output: DoorayProject.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteDoorayProject",
+          input: DeleteDoorayProjectRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayUserKeys",
+          input: ListDoorayUserKeysRequest.descriptor,
+          output: ListDoorayUserKeysResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SetDoorayUserKey",
+          input: SetDoorayUserKeyRequest.descriptor,
+          output: DoorayUserKey.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteDoorayUserKey",
+          input: DeleteDoorayUserKeyRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "VerifyDoorayConnection",
+          input: VerifyDoorayConnectionRequest.descriptor,
+          output: VerifyDoorayConnectionResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
       ]),
     ServiceDescriptor(
       fullName: "handoff.gateway.v1.SessionService",
@@ -1829,6 +1964,118 @@ package enum HandoffAPI {
           name: "GetCallRecord",
           input: GetCallRecordRequest.descriptor,
           output: CallRecord.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetDooraySettings",
+          input: GetDooraySettingsRequest.descriptor,
+          output: DooraySettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateDooraySettings",
+          input: UpdateDooraySettingsRequest.descriptor,
+          output: DooraySettings.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayOrganizations",
+          input: ListDoorayOrganizationsRequest.descriptor,
+          output: ListDoorayOrganizationsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateDoorayOrganization",
+          input: CreateDoorayOrganizationRequest.descriptor,
+          output: DoorayOrganization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateDoorayOrganization",
+          input: UpdateDoorayOrganizationRequest.descriptor,
+          output: DoorayOrganization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteDoorayOrganization",
+          input: DeleteDoorayOrganizationRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayProjects",
+          input: ListDoorayProjectsRequest.descriptor,
+          output: ListDoorayProjectsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateDoorayProject",
+          input: CreateDoorayProjectRequest.descriptor,
+          output: DoorayProject.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateDoorayProject",
+          input: UpdateDoorayProjectRequest.descriptor,
+          output: DoorayProject.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteDoorayProject",
+          input: DeleteDoorayProjectRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayUserKeys",
+          input: ListDoorayUserKeysRequest.descriptor,
+          output: ListDoorayUserKeysResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "SetDoorayUserKey",
+          input: SetDoorayUserKeyRequest.descriptor,
+          output: DoorayUserKey.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteDoorayUserKey",
+          input: DeleteDoorayUserKeyRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "VerifyDoorayConnection",
+          input: VerifyDoorayConnectionRequest.descriptor,
+          output: VerifyDoorayConnectionResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

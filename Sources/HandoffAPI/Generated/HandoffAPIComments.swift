@@ -1200,6 +1200,98 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.ListProcessingTypesRequest.parent `services/{service}`.
     handoff.tickets.v1.ListProcessingTypesResponse The processing types of a service.
     handoff.tickets.v1.ListProcessingTypesResponse.processing_types Parents before their children.
+    handoff.tickets.v1.DooraySettings Whether the tickets of a service can be escalated to Dooray!.
+    handoff.tickets.v1.DooraySettings.name Resource name: `services/{service}/dooraySettings`.
+    handoff.tickets.v1.DooraySettings.state How it stands.
+    handoff.tickets.v1.DooraySettings.version Grows with every change.
+    handoff.tickets.v1.DooraySettings.State How it stands.
+    handoff.tickets.v1.DooraySettings.State.STATE_UNSPECIFIED Never sent.
+    handoff.tickets.v1.DooraySettings.State.INACTIVE Nobody has begun to use Dooray! here.
+    handoff.tickets.v1.DooraySettings.State.ACTIVE Tickets can be escalated.
+    handoff.tickets.v1.DooraySettings.State.PAUSED Tickets cannot be escalated for now; what is set up stays, and tasks that are open stay in step.
+    handoff.tickets.v1.DoorayOrganization An organization at Dooray! whose projects take tasks.
+    handoff.tickets.v1.DoorayOrganization.name Resource name: `services/{service}/doorayOrganizations/{id}`.
+    handoff.tickets.v1.DoorayOrganization.display_name What people call it: 1 to 100 characters.
+    handoff.tickets.v1.DoorayOrganization.dooray_id Its id at Dooray!: 1 to 30 digits. It stays as it was created.
+    handoff.tickets.v1.DoorayOrganization.token The token that Dooray! issued for it: 1 to 1,000 visible ASCII characters. It is taken and never shown again.
+    handoff.tickets.v1.DoorayOrganization.token_time When the token was entered.
+    handoff.tickets.v1.DoorayOrganization.version Grows with every change.
+    handoff.tickets.v1.DoorayProject A project that takes tasks.
+    handoff.tickets.v1.DoorayProject.name Resource name: `services/{service}/doorayProjects/{id}`.
+    handoff.tickets.v1.DoorayProject.organization Its organization: `services/{service}/doorayOrganizations/{id}`. It stays as it was created.
+    handoff.tickets.v1.DoorayProject.display_name What people call it: 1 to 100 characters.
+    handoff.tickets.v1.DoorayProject.dooray_id Its id at Dooray!: 1 to 30 digits. It stays as it was created.
+    handoff.tickets.v1.DoorayProject.address Where people open it: an https URL; may be empty.
+    handoff.tickets.v1.DoorayProject.representative In whose name tasks and comments are made when the acting agent is no member of the project: `agents/{id}`, a member of the service. Empty: such agents cannot escalate to the project.
+    handoff.tickets.v1.DoorayProject.version Grows with every change.
+    handoff.tickets.v1.DoorayUserKey An agent's key to an organization at Dooray!, in whose name the agent acts there.
+    handoff.tickets.v1.DoorayUserKey.name Resource name: `services/{service}/doorayOrganizations/{organization}/userKeys/{agent}`.
+    handoff.tickets.v1.DoorayUserKey.agent Whose it is: `agents/{id}`.
+    handoff.tickets.v1.DoorayUserKey.agent_display_name The agent's name.
+    handoff.tickets.v1.DoorayUserKey.set_time When it was entered.
+    handoff.tickets.v1.DoorayFinding What a look at a part of the connection found.
+    handoff.tickets.v1.DoorayFinding.resource What was looked at: the name of an organization, a project or a user key.
+    handoff.tickets.v1.DoorayFinding.problem What is wrong with it.
+    handoff.tickets.v1.DoorayFinding.text What was found and what to do about it, in words.
+    handoff.tickets.v1.DoorayFinding.Problem What can be wrong.
+    handoff.tickets.v1.DoorayFinding.Problem.PROBLEM_UNSPECIFIED Nothing is wrong.
+    handoff.tickets.v1.DoorayFinding.Problem.UNREACHABLE Dooray! does not answer.
+    handoff.tickets.v1.DoorayFinding.Problem.FAILING Dooray! answers with an error of its own, or with something that is no answer.
+    handoff.tickets.v1.DoorayFinding.Problem.TOO_MANY_REQUESTS Dooray! takes no more requests for now.
+    handoff.tickets.v1.DoorayFinding.Problem.TOKEN_REFUSED The token or key is not valid (any more).
+    handoff.tickets.v1.DoorayFinding.Problem.OTHER_ORGANIZATION The token or key belongs to another organization.
+    handoff.tickets.v1.DoorayFinding.Problem.PROJECT_NOT_FOUND There is no such project, or nobody lets us see it.
+    handoff.tickets.v1.DoorayFinding.Problem.NO_REPRESENTATIVE The project has no representative.
+    handoff.tickets.v1.DoorayFinding.Problem.NO_KEY The representative has no key.
+    handoff.tickets.v1.DoorayFinding.Problem.NOT_A_MEMBER The representative is no member of the project.
+    handoff.tickets.v1.DoorayFinding.Problem.OTHER_PERSON The key belongs to somebody with another mail address than the agent's.
+    handoff.tickets.v1.DoorayFinding.Problem.SECRET_LOST What is stored of the token or key does not open.
+    handoff.tickets.v1.GetDooraySettingsRequest Asks for the state of a service.
+    handoff.tickets.v1.GetDooraySettingsRequest.name `services/{service}/dooraySettings`.
+    handoff.tickets.v1.UpdateDooraySettingsRequest Asks to activate or pause.
+    handoff.tickets.v1.UpdateDooraySettingsRequest.dooray_settings The settings with their new values; `name` says which.
+    handoff.tickets.v1.UpdateDooraySettingsRequest.update_mask What to change: `state`, to ACTIVE or PAUSED.
+    handoff.tickets.v1.UpdateDooraySettingsRequest.version The version that the caller saw; 0 = whatever it is now.
+    handoff.tickets.v1.ListDoorayOrganizationsRequest Asks for the organizations of a service.
+    handoff.tickets.v1.ListDoorayOrganizationsRequest.parent `services/{service}`.
+    handoff.tickets.v1.ListDoorayOrganizationsResponse All organizations of a service.
+    handoff.tickets.v1.ListDoorayOrganizationsResponse.organizations In the order in which they were added; at most 20.
+    handoff.tickets.v1.CreateDoorayOrganizationRequest Asks to add an organization.
+    handoff.tickets.v1.CreateDoorayOrganizationRequest.parent `services/{service}`.
+    handoff.tickets.v1.CreateDoorayOrganizationRequest.organization The organization to be.
+    handoff.tickets.v1.UpdateDoorayOrganizationRequest Asks to change an organization.
+    handoff.tickets.v1.UpdateDoorayOrganizationRequest.organization The organization with its new values; `name` says which.
+    handoff.tickets.v1.UpdateDoorayOrganizationRequest.update_mask What to change: `display_name`, `token`.
+    handoff.tickets.v1.UpdateDoorayOrganizationRequest.version The version that the caller saw; 0 = whatever it is now.
+    handoff.tickets.v1.DeleteDoorayOrganizationRequest Asks to remove an organization with its token and the agents' keys.
+    handoff.tickets.v1.DeleteDoorayOrganizationRequest.name `services/{service}/doorayOrganizations/{id}`.
+    handoff.tickets.v1.ListDoorayProjectsRequest Asks for the projects of a service.
+    handoff.tickets.v1.ListDoorayProjectsRequest.parent `services/{service}`.
+    handoff.tickets.v1.ListDoorayProjectsResponse All projects of a service.
+    handoff.tickets.v1.ListDoorayProjectsResponse.projects In the order in which they were added; at most 200.
+    handoff.tickets.v1.CreateDoorayProjectRequest Asks to add a project.
+    handoff.tickets.v1.CreateDoorayProjectRequest.parent `services/{service}`.
+    handoff.tickets.v1.CreateDoorayProjectRequest.project The project to be.
+    handoff.tickets.v1.UpdateDoorayProjectRequest Asks to change a project.
+    handoff.tickets.v1.UpdateDoorayProjectRequest.project The project with its new values; `name` says which.
+    handoff.tickets.v1.UpdateDoorayProjectRequest.update_mask What to change: `display_name`, `address`, `representative`.
+    handoff.tickets.v1.UpdateDoorayProjectRequest.version The version that the caller saw; 0 = whatever it is now.
+    handoff.tickets.v1.DeleteDoorayProjectRequest Asks to remove a project.
+    handoff.tickets.v1.DeleteDoorayProjectRequest.name `services/{service}/doorayProjects/{id}`.
+    handoff.tickets.v1.ListDoorayUserKeysRequest Asks whose keys to an organization there are.
+    handoff.tickets.v1.ListDoorayUserKeysRequest.parent `services/{service}/doorayOrganizations/{id}`.
+    handoff.tickets.v1.ListDoorayUserKeysResponse The keys to an organization that the caller may know of.
+    handoff.tickets.v1.ListDoorayUserKeysResponse.user_keys By the agents' ids; at most 500.
+    handoff.tickets.v1.SetDoorayUserKeyRequest Asks to enter an agent's key, in the place of the one there was.
+    handoff.tickets.v1.SetDoorayUserKeyRequest.name `services/{service}/doorayOrganizations/{organization}/userKeys/{agent}`.
+    handoff.tickets.v1.SetDoorayUserKeyRequest.key The key: 1 to 1,000 visible ASCII characters. It is taken and never shown again.
+    handoff.tickets.v1.DeleteDoorayUserKeyRequest Asks to remove an agent's key.
+    handoff.tickets.v1.DeleteDoorayUserKeyRequest.name `services/{service}/doorayOrganizations/{organization}/userKeys/{agent}`.
+    handoff.tickets.v1.VerifyDoorayConnectionRequest Asks for a look at the connection to an organization.
+    handoff.tickets.v1.VerifyDoorayConnectionRequest.name `services/{service}/doorayOrganizations/{id}`.
+    handoff.tickets.v1.VerifyDoorayConnectionResponse What a look at a connection found.
+    handoff.tickets.v1.VerifyDoorayConnectionResponse.works Whether nothing is wrong.
+    handoff.tickets.v1.VerifyDoorayConnectionResponse.findings One for the organization, one for each of its projects and one for each of its agents' keys, in this order. When Dooray! is out of reach or the organization's token is refused, the rest is not looked at.
     handoff.tickets.v1.WatchTicketsRequest Asks to be told what changes in a service.
     handoff.tickets.v1.WatchTicketsRequest.parent The service: `services/{service}`.
     handoff.tickets.v1.WatchTicketsRequest.ticket Only this ticket: `services/{service}/tickets/{id}`; left out: all tickets of the service, spam, too.
@@ -1359,6 +1451,20 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.GetCallRecord Returns the call that a ticket came from. Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (it came from none).
     handoff.tickets.v1.TicketService.UploadAttachment Takes a file in pieces, smaller than 10 MB. \ It stays for a day, for its uploader alone, unless a text takes it along. Errors: SERVICE_NOT_FOUND, BODY_TOO_LARGE, PERMISSION_DENIED, REQUEST_INVALID (a name or content of a type that is not taken), CONFLICT.
     handoff.tickets.v1.TicketService.DownloadAttachment Sends a file in pieces. Errors: ATTACHMENT_NOT_FOUND.
+    handoff.tickets.v1.TicketService.GetDooraySettings Says whether the tickets of a service can be escalated to Dooray!. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.UpdateDooraySettings Activates Dooray! for a service, or pauses it. Administrators only. \ Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.ListDoorayOrganizations Lists the organizations at Dooray! that a service works with. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.CreateDoorayOrganization Adds an organization at Dooray!; masking seals its token. Administrators only. \ Errors: SERVICE_NOT_FOUND, ALREADY_EXISTS, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.UpdateDoorayOrganization Changes an organization at Dooray!. Administrators only. \ Errors: RESOURCE_NOT_FOUND, STALE_VERSION, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.DeleteDoorayOrganization Removes an organization at Dooray! with its token and the agents' keys to it. Administrators only. \ Errors: RESOURCE_NOT_FOUND, IN_USE (it has projects), PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.ListDoorayProjects Lists the projects at Dooray! that a service escalates to. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.CreateDoorayProject Adds a project at Dooray!. Administrators only. \ Errors: SERVICE_NOT_FOUND, RESOURCE_NOT_FOUND (the organization), AGENT_NOT_FOUND, ALREADY_EXISTS, LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.UpdateDoorayProject Changes a project at Dooray!. Administrators only. \ Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.DeleteDoorayProject Removes a project at Dooray!. Administrators only. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.ListDoorayUserKeys Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.SetDoorayUserKey Enters an agent's key to an organization at Dooray!; masking seals it. Agents enter their own, administrators anybody's. \ Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.DeleteDoorayUserKey Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.VerifyDoorayConnection Looks at Dooray! whether an organization's token, its projects and the agents' keys work. Administrators only. \ What is wrong is told in words and is no error. Errors: RESOURCE_NOT_FOUND, BACKEND_UNAVAILABLE (masking), PERMISSION_DENIED.
     handoff.tickets.v1.CreateTicketRequest Asks for a new ticket.
     handoff.tickets.v1.CreateTicketRequest.parent The service: `services/{service}`.
     handoff.tickets.v1.CreateTicketRequest.title What it is about: 1 to 200 characters.
@@ -1579,6 +1685,20 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.ListCustomerTickets Lists the other tickets of a ticket's customer, newest first.
     handoff.gateway.v1.HandoffService.ListTranscriptLines Lists the chat that a ticket came from.
     handoff.gateway.v1.HandoffService.GetCallRecord Returns the call that a ticket came from.
+    handoff.gateway.v1.HandoffService.GetDooraySettings Says whether the tickets of a service can be escalated to Dooray!.
+    handoff.gateway.v1.HandoffService.UpdateDooraySettings Activates Dooray! for a service, or pauses it.
+    handoff.gateway.v1.HandoffService.ListDoorayOrganizations Lists the organizations at Dooray! that a service works with.
+    handoff.gateway.v1.HandoffService.CreateDoorayOrganization Adds an organization at Dooray!.
+    handoff.gateway.v1.HandoffService.UpdateDoorayOrganization Changes an organization at Dooray!.
+    handoff.gateway.v1.HandoffService.DeleteDoorayOrganization Removes an organization at Dooray! with its token and the agents' keys to it.
+    handoff.gateway.v1.HandoffService.ListDoorayProjects Lists the projects at Dooray! that a service escalates to.
+    handoff.gateway.v1.HandoffService.CreateDoorayProject Adds a project at Dooray!.
+    handoff.gateway.v1.HandoffService.UpdateDoorayProject Changes a project at Dooray!.
+    handoff.gateway.v1.HandoffService.DeleteDoorayProject Removes a project at Dooray!.
+    handoff.gateway.v1.HandoffService.ListDoorayUserKeys Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
+    handoff.gateway.v1.HandoffService.SetDoorayUserKey Enters an agent's key to an organization at Dooray!. Agents enter their own, administrators anybody's.
+    handoff.gateway.v1.HandoffService.DeleteDoorayUserKey Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
+    handoff.gateway.v1.HandoffService.VerifyDoorayConnection Looks at Dooray! whether an organization's token, its projects and the agents' keys work.
     handoff.gateway.v1.HandoffService.UploadAttachment Takes a file in pieces. Over HTTP, the body is the file, and its name is in the query.
     handoff.gateway.v1.HandoffService.DownloadAttachment Sends a file in pieces. Over HTTP, the body is the file.
     handoff.gateway.v1.HandoffService.KeepTicket Takes an unassigned ticket for the calling agent.

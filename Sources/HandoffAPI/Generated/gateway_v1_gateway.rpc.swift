@@ -351,6 +351,66 @@ package protocol HandoffServiceProvider: Sendable {
   /// Returns the call that a ticket came from.
   func getCallRecord(_ request: GetCallRecordRequest, _ call: CallContext) async throws -> CallRecord
 
+  /// Says whether the tickets of a service can be escalated to Dooray!.
+  func getDooraySettings(_ request: GetDooraySettingsRequest, _ call: CallContext) async throws -> DooraySettings
+
+  /// Activates Dooray! for a service, or pauses it.
+  func updateDooraySettings(_ request: UpdateDooraySettingsRequest, _ call: CallContext) async throws -> DooraySettings
+
+  /// Lists the organizations at Dooray! that a service works with.
+  func listDoorayOrganizations(
+    _ request: ListDoorayOrganizationsRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayOrganizationsResponse
+
+  /// Adds an organization at Dooray!.
+  func createDoorayOrganization(
+    _ request: CreateDoorayOrganizationRequest,
+    _ call: CallContext
+  ) async throws -> DoorayOrganization
+
+  /// Changes an organization at Dooray!.
+  func updateDoorayOrganization(
+    _ request: UpdateDoorayOrganizationRequest,
+    _ call: CallContext
+  ) async throws -> DoorayOrganization
+
+  /// Removes an organization at Dooray! with its token and the agents' keys to it.
+  func deleteDoorayOrganization(_ request: DeleteDoorayOrganizationRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the projects at Dooray! that a service escalates to.
+  func listDoorayProjects(
+    _ request: ListDoorayProjectsRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayProjectsResponse
+
+  /// Adds a project at Dooray!.
+  func createDoorayProject(_ request: CreateDoorayProjectRequest, _ call: CallContext) async throws -> DoorayProject
+
+  /// Changes a project at Dooray!.
+  func updateDoorayProject(_ request: UpdateDoorayProjectRequest, _ call: CallContext) async throws -> DoorayProject
+
+  /// Removes a project at Dooray!.
+  func deleteDoorayProject(_ request: DeleteDoorayProjectRequest, _ call: CallContext) async throws -> Empty
+
+  /// Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
+  func listDoorayUserKeys(
+    _ request: ListDoorayUserKeysRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayUserKeysResponse
+
+  /// Enters an agent's key to an organization at Dooray!. Agents enter their own, administrators anybody's.
+  func setDoorayUserKey(_ request: SetDoorayUserKeyRequest, _ call: CallContext) async throws -> DoorayUserKey
+
+  /// Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
+  func deleteDoorayUserKey(_ request: DeleteDoorayUserKeyRequest, _ call: CallContext) async throws -> Empty
+
+  /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work.
+  func verifyDoorayConnection(
+    _ request: VerifyDoorayConnectionRequest,
+    _ call: CallContext
+  ) async throws -> VerifyDoorayConnectionResponse
+
   /// Takes a file in pieces. Over HTTP, the body is the file, and its name is in the query.
   func uploadAttachment(
     _ requests: RequestStream<UploadAttachmentRequest>,
@@ -751,6 +811,48 @@ extension HandoffServiceProvider {
         },
         .unary("GetCallRecord", GetCallRecordRequest.self, CallRecord.self) {
           try await self.getCallRecord($0, $1)
+        },
+        .unary("GetDooraySettings", GetDooraySettingsRequest.self, DooraySettings.self) {
+          try await self.getDooraySettings($0, $1)
+        },
+        .unary("UpdateDooraySettings", UpdateDooraySettingsRequest.self, DooraySettings.self) {
+          try await self.updateDooraySettings($0, $1)
+        },
+        .unary("ListDoorayOrganizations", ListDoorayOrganizationsRequest.self, ListDoorayOrganizationsResponse.self) {
+          try await self.listDoorayOrganizations($0, $1)
+        },
+        .unary("CreateDoorayOrganization", CreateDoorayOrganizationRequest.self, DoorayOrganization.self) {
+          try await self.createDoorayOrganization($0, $1)
+        },
+        .unary("UpdateDoorayOrganization", UpdateDoorayOrganizationRequest.self, DoorayOrganization.self) {
+          try await self.updateDoorayOrganization($0, $1)
+        },
+        .unary("DeleteDoorayOrganization", DeleteDoorayOrganizationRequest.self, Empty.self) {
+          try await self.deleteDoorayOrganization($0, $1)
+        },
+        .unary("ListDoorayProjects", ListDoorayProjectsRequest.self, ListDoorayProjectsResponse.self) {
+          try await self.listDoorayProjects($0, $1)
+        },
+        .unary("CreateDoorayProject", CreateDoorayProjectRequest.self, DoorayProject.self) {
+          try await self.createDoorayProject($0, $1)
+        },
+        .unary("UpdateDoorayProject", UpdateDoorayProjectRequest.self, DoorayProject.self) {
+          try await self.updateDoorayProject($0, $1)
+        },
+        .unary("DeleteDoorayProject", DeleteDoorayProjectRequest.self, Empty.self) {
+          try await self.deleteDoorayProject($0, $1)
+        },
+        .unary("ListDoorayUserKeys", ListDoorayUserKeysRequest.self, ListDoorayUserKeysResponse.self) {
+          try await self.listDoorayUserKeys($0, $1)
+        },
+        .unary("SetDoorayUserKey", SetDoorayUserKeyRequest.self, DoorayUserKey.self) {
+          try await self.setDoorayUserKey($0, $1)
+        },
+        .unary("DeleteDoorayUserKey", DeleteDoorayUserKeyRequest.self, Empty.self) {
+          try await self.deleteDoorayUserKey($0, $1)
+        },
+        .unary("VerifyDoorayConnection", VerifyDoorayConnectionRequest.self, VerifyDoorayConnectionResponse.self) {
+          try await self.verifyDoorayConnection($0, $1)
         },
         .clientStreaming("UploadAttachment", UploadAttachmentRequest.self, Attachment.self) {
           try await self.uploadAttachment($0, $1)
@@ -1301,6 +1403,118 @@ package struct HandoffServiceClient: Sendable {
   /// Returns the call that a ticket came from.
   package func getCallRecord(_ request: GetCallRecordRequest, _ options: CallOptions) async throws -> CallRecord {
     try await channel.unary("/handoff.gateway.v1.HandoffService/GetCallRecord", request, options)
+  }
+
+  /// Says whether the tickets of a service can be escalated to Dooray!.
+  package func getDooraySettings(
+    _ request: GetDooraySettingsRequest,
+    _ options: CallOptions
+  ) async throws -> DooraySettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetDooraySettings", request, options)
+  }
+
+  /// Activates Dooray! for a service, or pauses it.
+  package func updateDooraySettings(
+    _ request: UpdateDooraySettingsRequest,
+    _ options: CallOptions
+  ) async throws -> DooraySettings {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateDooraySettings", request, options)
+  }
+
+  /// Lists the organizations at Dooray! that a service works with.
+  package func listDoorayOrganizations(
+    _ request: ListDoorayOrganizationsRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayOrganizationsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListDoorayOrganizations", request, options)
+  }
+
+  /// Adds an organization at Dooray!.
+  package func createDoorayOrganization(
+    _ request: CreateDoorayOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayOrganization {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateDoorayOrganization", request, options)
+  }
+
+  /// Changes an organization at Dooray!.
+  package func updateDoorayOrganization(
+    _ request: UpdateDoorayOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayOrganization {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateDoorayOrganization", request, options)
+  }
+
+  /// Removes an organization at Dooray! with its token and the agents' keys to it.
+  package func deleteDoorayOrganization(
+    _ request: DeleteDoorayOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteDoorayOrganization", request, options)
+  }
+
+  /// Lists the projects at Dooray! that a service escalates to.
+  package func listDoorayProjects(
+    _ request: ListDoorayProjectsRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayProjectsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListDoorayProjects", request, options)
+  }
+
+  /// Adds a project at Dooray!.
+  package func createDoorayProject(
+    _ request: CreateDoorayProjectRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayProject {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateDoorayProject", request, options)
+  }
+
+  /// Changes a project at Dooray!.
+  package func updateDoorayProject(
+    _ request: UpdateDoorayProjectRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayProject {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateDoorayProject", request, options)
+  }
+
+  /// Removes a project at Dooray!.
+  package func deleteDoorayProject(
+    _ request: DeleteDoorayProjectRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteDoorayProject", request, options)
+  }
+
+  /// Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
+  package func listDoorayUserKeys(
+    _ request: ListDoorayUserKeysRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayUserKeysResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListDoorayUserKeys", request, options)
+  }
+
+  /// Enters an agent's key to an organization at Dooray!. Agents enter their own, administrators anybody's.
+  package func setDoorayUserKey(
+    _ request: SetDoorayUserKeyRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayUserKey {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/SetDoorayUserKey", request, options)
+  }
+
+  /// Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
+  package func deleteDoorayUserKey(
+    _ request: DeleteDoorayUserKeyRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteDoorayUserKey", request, options)
+  }
+
+  /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work.
+  package func verifyDoorayConnection(
+    _ request: VerifyDoorayConnectionRequest,
+    _ options: CallOptions
+  ) async throws -> VerifyDoorayConnectionResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/VerifyDoorayConnection", request, options)
   }
 
   /// Takes a file in pieces. Over HTTP, the body is the file, and its name is in the query.

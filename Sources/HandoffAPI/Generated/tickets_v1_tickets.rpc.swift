@@ -323,6 +323,100 @@ package protocol TicketServiceProvider: Sendable {
     _ responses: ResponseWriter<DownloadAttachmentResponse>,
     _ call: CallContext
   ) async throws
+
+  /// Says whether the tickets of a service can be escalated to Dooray!.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  func getDooraySettings(_ request: GetDooraySettingsRequest, _ call: CallContext) async throws -> DooraySettings
+
+  /// Activates Dooray! for a service, or pauses it. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  func updateDooraySettings(_ request: UpdateDooraySettingsRequest, _ call: CallContext) async throws -> DooraySettings
+
+  /// Lists the organizations at Dooray! that a service works with.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  func listDoorayOrganizations(
+    _ request: ListDoorayOrganizationsRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayOrganizationsResponse
+
+  /// Adds an organization at Dooray!; masking seals its token. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, ALREADY_EXISTS, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED,
+  /// REQUEST_INVALID.
+  func createDoorayOrganization(
+    _ request: CreateDoorayOrganizationRequest,
+    _ call: CallContext
+  ) async throws -> DoorayOrganization
+
+  /// Changes an organization at Dooray!. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, STALE_VERSION, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
+  func updateDoorayOrganization(
+    _ request: UpdateDoorayOrganizationRequest,
+    _ call: CallContext
+  ) async throws -> DoorayOrganization
+
+  /// Removes an organization at Dooray! with its token and the agents' keys to it. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, IN_USE (it has projects), PERMISSION_DENIED.
+  func deleteDoorayOrganization(_ request: DeleteDoorayOrganizationRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the projects at Dooray! that a service escalates to.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  func listDoorayProjects(
+    _ request: ListDoorayProjectsRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayProjectsResponse
+
+  /// Adds a project at Dooray!. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, RESOURCE_NOT_FOUND (the organization), AGENT_NOT_FOUND, ALREADY_EXISTS,
+  /// LIMIT_REACHED,
+  /// PERMISSION_DENIED, REQUEST_INVALID.
+  func createDoorayProject(_ request: CreateDoorayProjectRequest, _ call: CallContext) async throws -> DoorayProject
+
+  /// Changes a project at Dooray!. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  func updateDoorayProject(_ request: UpdateDoorayProjectRequest, _ call: CallContext) async throws -> DoorayProject
+
+  /// Removes a project at Dooray!. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  func deleteDoorayProject(_ request: DeleteDoorayProjectRequest, _ call: CallContext) async throws -> Empty
+
+  /// Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  func listDoorayUserKeys(
+    _ request: ListDoorayUserKeysRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayUserKeysResponse
+
+  /// Enters an agent's key to an organization at Dooray!; masking seals it. Agents enter their own, administrators
+  /// anybody's.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED,
+  /// REQUEST_INVALID.
+  func setDoorayUserKey(_ request: SetDoorayUserKeyRequest, _ call: CallContext) async throws -> DoorayUserKey
+
+  /// Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  func deleteDoorayUserKey(_ request: DeleteDoorayUserKeyRequest, _ call: CallContext) async throws -> Empty
+
+  /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work. Administrators only.
+  ///
+  /// What is wrong is told in words and is no error. Errors: RESOURCE_NOT_FOUND, BACKEND_UNAVAILABLE (masking),
+  /// PERMISSION_DENIED.
+  func verifyDoorayConnection(
+    _ request: VerifyDoorayConnectionRequest,
+    _ call: CallContext
+  ) async throws -> VerifyDoorayConnectionResponse
 }
 
 extension TicketServiceProvider {
@@ -507,6 +601,48 @@ extension TicketServiceProvider {
         },
         .serverStreaming("DownloadAttachment", DownloadAttachmentRequest.self, DownloadAttachmentResponse.self) {
           try await self.downloadAttachment($0, $1, $2)
+        },
+        .unary("GetDooraySettings", GetDooraySettingsRequest.self, DooraySettings.self) {
+          try await self.getDooraySettings($0, $1)
+        },
+        .unary("UpdateDooraySettings", UpdateDooraySettingsRequest.self, DooraySettings.self) {
+          try await self.updateDooraySettings($0, $1)
+        },
+        .unary("ListDoorayOrganizations", ListDoorayOrganizationsRequest.self, ListDoorayOrganizationsResponse.self) {
+          try await self.listDoorayOrganizations($0, $1)
+        },
+        .unary("CreateDoorayOrganization", CreateDoorayOrganizationRequest.self, DoorayOrganization.self) {
+          try await self.createDoorayOrganization($0, $1)
+        },
+        .unary("UpdateDoorayOrganization", UpdateDoorayOrganizationRequest.self, DoorayOrganization.self) {
+          try await self.updateDoorayOrganization($0, $1)
+        },
+        .unary("DeleteDoorayOrganization", DeleteDoorayOrganizationRequest.self, Empty.self) {
+          try await self.deleteDoorayOrganization($0, $1)
+        },
+        .unary("ListDoorayProjects", ListDoorayProjectsRequest.self, ListDoorayProjectsResponse.self) {
+          try await self.listDoorayProjects($0, $1)
+        },
+        .unary("CreateDoorayProject", CreateDoorayProjectRequest.self, DoorayProject.self) {
+          try await self.createDoorayProject($0, $1)
+        },
+        .unary("UpdateDoorayProject", UpdateDoorayProjectRequest.self, DoorayProject.self) {
+          try await self.updateDoorayProject($0, $1)
+        },
+        .unary("DeleteDoorayProject", DeleteDoorayProjectRequest.self, Empty.self) {
+          try await self.deleteDoorayProject($0, $1)
+        },
+        .unary("ListDoorayUserKeys", ListDoorayUserKeysRequest.self, ListDoorayUserKeysResponse.self) {
+          try await self.listDoorayUserKeys($0, $1)
+        },
+        .unary("SetDoorayUserKey", SetDoorayUserKeyRequest.self, DoorayUserKey.self) {
+          try await self.setDoorayUserKey($0, $1)
+        },
+        .unary("DeleteDoorayUserKey", DeleteDoorayUserKeyRequest.self, Empty.self) {
+          try await self.deleteDoorayUserKey($0, $1)
+        },
+        .unary("VerifyDoorayConnection", VerifyDoorayConnectionRequest.self, VerifyDoorayConnectionResponse.self) {
+          try await self.verifyDoorayConnection($0, $1)
         },
       ])
   }
@@ -1002,5 +1138,151 @@ package struct TicketServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> ResponseStream<DownloadAttachmentResponse> {
     try await channel.serverStreaming("/handoff.tickets.v1.TicketService/DownloadAttachment", request, options)
+  }
+
+  /// Says whether the tickets of a service can be escalated to Dooray!.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  package func getDooraySettings(
+    _ request: GetDooraySettingsRequest,
+    _ options: CallOptions
+  ) async throws -> DooraySettings {
+    try await channel.unary("/handoff.tickets.v1.TicketService/GetDooraySettings", request, options)
+  }
+
+  /// Activates Dooray! for a service, or pauses it. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  package func updateDooraySettings(
+    _ request: UpdateDooraySettingsRequest,
+    _ options: CallOptions
+  ) async throws -> DooraySettings {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateDooraySettings", request, options)
+  }
+
+  /// Lists the organizations at Dooray! that a service works with.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  package func listDoorayOrganizations(
+    _ request: ListDoorayOrganizationsRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayOrganizationsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListDoorayOrganizations", request, options)
+  }
+
+  /// Adds an organization at Dooray!; masking seals its token. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, ALREADY_EXISTS, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED,
+  /// REQUEST_INVALID.
+  package func createDoorayOrganization(
+    _ request: CreateDoorayOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayOrganization {
+    try await channel.unary("/handoff.tickets.v1.TicketService/CreateDoorayOrganization", request, options)
+  }
+
+  /// Changes an organization at Dooray!. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, STALE_VERSION, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
+  package func updateDoorayOrganization(
+    _ request: UpdateDoorayOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayOrganization {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateDoorayOrganization", request, options)
+  }
+
+  /// Removes an organization at Dooray! with its token and the agents' keys to it. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, IN_USE (it has projects), PERMISSION_DENIED.
+  package func deleteDoorayOrganization(
+    _ request: DeleteDoorayOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.tickets.v1.TicketService/DeleteDoorayOrganization", request, options)
+  }
+
+  /// Lists the projects at Dooray! that a service escalates to.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
+  package func listDoorayProjects(
+    _ request: ListDoorayProjectsRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayProjectsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListDoorayProjects", request, options)
+  }
+
+  /// Adds a project at Dooray!. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, RESOURCE_NOT_FOUND (the organization), AGENT_NOT_FOUND, ALREADY_EXISTS,
+  /// LIMIT_REACHED,
+  /// PERMISSION_DENIED, REQUEST_INVALID.
+  package func createDoorayProject(
+    _ request: CreateDoorayProjectRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayProject {
+    try await channel.unary("/handoff.tickets.v1.TicketService/CreateDoorayProject", request, options)
+  }
+
+  /// Changes a project at Dooray!. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  package func updateDoorayProject(
+    _ request: UpdateDoorayProjectRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayProject {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateDoorayProject", request, options)
+  }
+
+  /// Removes a project at Dooray!. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  package func deleteDoorayProject(
+    _ request: DeleteDoorayProjectRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.tickets.v1.TicketService/DeleteDoorayProject", request, options)
+  }
+
+  /// Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  package func listDoorayUserKeys(
+    _ request: ListDoorayUserKeysRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayUserKeysResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListDoorayUserKeys", request, options)
+  }
+
+  /// Enters an agent's key to an organization at Dooray!; masking seals it. Agents enter their own, administrators
+  /// anybody's.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED,
+  /// REQUEST_INVALID.
+  package func setDoorayUserKey(
+    _ request: SetDoorayUserKeyRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayUserKey {
+    try await channel.unary("/handoff.tickets.v1.TicketService/SetDoorayUserKey", request, options)
+  }
+
+  /// Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  package func deleteDoorayUserKey(
+    _ request: DeleteDoorayUserKeyRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.tickets.v1.TicketService/DeleteDoorayUserKey", request, options)
+  }
+
+  /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work. Administrators only.
+  ///
+  /// What is wrong is told in words and is no error. Errors: RESOURCE_NOT_FOUND, BACKEND_UNAVAILABLE (masking),
+  /// PERMISSION_DENIED.
+  package func verifyDoorayConnection(
+    _ request: VerifyDoorayConnectionRequest,
+    _ options: CallOptions
+  ) async throws -> VerifyDoorayConnectionResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/VerifyDoorayConnection", request, options)
   }
 }

@@ -28,6 +28,10 @@ struct OperatorConfig: Sendable {
       "HANDOFF_CALLBACK_CA_FILE", ["assignment"],
       "A file with the authorities that receivers of callbacks are checked against in the place of the system's."
     ),
+    (
+      "HANDOFF_DOORAY_URL", ["tickets"],
+      "Where the API of Dooray! is; unset: https://api.dooray.com."
+    ),
     ("HANDOFF_SESSION_LIFETIME", ["gateway"], "How long a sign-in lasts, for example 8h."),
     (
       "HANDOFF_CALLS_PER_SECOND", ["gateway"],

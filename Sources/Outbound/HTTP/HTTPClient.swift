@@ -30,6 +30,20 @@ package struct HTTPReply: Sendable {
   package let body: [UInt8]
   /// Whether the body was longer than that.
   package var isCut = false
+  /// The answer's header lines, at most 100 of at most 1000 bytes.
+  package var headerLines: [String] = []
+
+  /// The value of a header; nil when there is none. Of several, the last.
+  ///
+  /// - Parameter name: in lower case.
+  package func header(_ name: String) -> String? {
+    for line in headerLines.reversed() {
+      guard let colon = line.firstIndex(of: ":"), line[..<colon].lowercased() == name else { continue }
+      let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+      return String(value.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+    }
+    return nil
+  }
 }
 
 /// Why there is no answer.
@@ -116,7 +130,9 @@ package final class HTTPClient: Sendable {
     let exchange = CurlExchange(
       upload: request.body, bodyBytesMax: limits.bodyBytesMax, policy: limits.policy, isCancelled: isCancelled)
     let (code, words) = handle.perform(exchange)
-    if code == CURLE_OK { return HTTPReply(status: handle.responseStatus, body: exchange.body) }
+    if code == CURLE_OK {
+      return HTTPReply(status: handle.responseStatus, body: exchange.body, headerLines: exchange.lines)
+    }
     if isCancelled.isSet { throw CancellationError() }
     if exchange.isBodyTooLong, limits.policy != nil {
       return HTTPReply(status: handle.responseStatus, body: exchange.body, isCut: true)

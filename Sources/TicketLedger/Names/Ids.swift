@@ -128,3 +128,19 @@ package struct TriggerID: LedgerID {
   /// Takes any number; whether table `trigger_rule` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
+
+/// An organization at Dooray! that a service works with.
+package struct DoorayOrganizationID: LedgerID {
+  /// The key in table `dooray_organization`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `dooray_organization` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
+/// A project at Dooray! that a service escalates to.
+package struct DoorayProjectID: LedgerID {
+  /// The key in table `dooray_project`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `dooray_project` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}

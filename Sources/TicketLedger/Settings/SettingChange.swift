@@ -14,6 +14,12 @@ package enum SettingSubject: Sendable {
   case template(TemplateID)
   /// A way by which mails come in, by its id.
   case mailAccount(Int64)
+  /// Whether a service uses Dooray!.
+  case dooray(ServiceID)
+  /// An organization at Dooray!.
+  case doorayOrganization(DoorayOrganizationID)
+  /// A project at Dooray!.
+  case doorayProject(DoorayProjectID)
 
   /// As `setting_change` names it.
   var text: String {
@@ -26,6 +32,9 @@ package enum SettingSubject: Sendable {
     case .systemField(let code): "system_field/\(code)"
     case .template(let id): "template/\(id)"
     case .mailAccount(let id): "mail_account/\(id)"
+    case .dooray(let id): "dooray/\(id)"
+    case .doorayOrganization(let id): "dooray_organization/\(id)"
+    case .doorayProject(let id): "dooray_project/\(id)"
     }
   }
 }

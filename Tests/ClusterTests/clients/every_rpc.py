@@ -240,6 +240,38 @@ class EveryRPC:
         equal(self.admin.ReplayCallback({"name": callback.name}).ticket, name)
         self.admin.DeactivateTrigger({"name": trigger.name})
 
+    def dooray(self):
+        """Dooray! is set up, looked at (whether it answers or not) and taken away again."""
+        settings = self.admin.GetDooraySettings({"name": f"{CARE}/dooraySettings"})
+        active = self.admin.UpdateDooraySettings({
+            "dooraySettings": {"name": settings.name, "state": "ACTIVE"}, "updateMask": "state",
+            "version": settings.version})
+        equal((active.state, active.version), (2, settings.version + 1))
+        digits = "".join(character for character in unique("") if character.isdigit())[:19] or "1"
+        organization = self.admin.CreateDoorayOrganization({"parent": CARE, "organization": {
+            "displayName": "본사", "doorayId": digits, "token": "not-a-token"}})
+        equal(organization.token, "")
+        organization = self.admin.UpdateDoorayOrganization({
+            "organization": {"name": organization.name, "displayName": "새 본사"}, "updateMask": "displayName",
+            "version": organization.version})
+        assert organization in self.agent.ListDoorayOrganizations({"parent": CARE}).organizations
+        key = f"{organization.name}/userKeys/{self.me.split('/')[1]}"
+        equal(self.agent.SetDoorayUserKey({"name": key, "key": "not-a-key"}).agent, self.me)
+        equal([one.name for one in self.admin.ListDoorayUserKeys({"parent": organization.name}).user_keys], [key])
+        project = self.admin.CreateDoorayProject({"parent": CARE, "project": {
+            "organization": organization.name, "displayName": "고객 지원", "doorayId": "1"}})
+        project = self.admin.UpdateDoorayProject({
+            "project": {"name": project.name, "representative": self.me}, "updateMask": "representative",
+            "version": project.version})
+        assert project in self.agent.ListDoorayProjects({"parent": CARE}).projects
+        found = self.admin.VerifyDoorayConnection({"name": organization.name})
+        equal((found.works, found.findings[0].resource), (False, organization.name))
+        self.admin.DeleteDoorayProject({"name": project.name})
+        self.agent.DeleteDoorayUserKey({"name": key})
+        self.admin.DeleteDoorayOrganization({"name": organization.name})
+        self.admin.UpdateDooraySettings({
+            "dooraySettings": {"name": settings.name, "state": "PAUSED"}, "updateMask": "state"})
+
     def settings(self):
         service = self.admin.GetService({"name": CARE})
         changed = self.admin.UpdateService({
@@ -527,7 +559,7 @@ def main():
     for step in (tour.sign_in, tour.access, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
-                 tour.mails, tour.wording, tour.settings, tour.batches, tour.live, tour.sign_out,
+                 tour.mails, tour.wording, tour.dooray, tour.settings, tour.batches, tour.live, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

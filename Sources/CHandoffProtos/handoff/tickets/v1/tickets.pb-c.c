@@ -3153,7 +3153,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[59] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[73] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3214,17 +3214,36 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "GetCallRecord", &handoff__tickets__v1__get_call_record_request__descriptor, &handoff__tickets__v1__call_record__descriptor },
   { "UploadAttachment", &handoff__tickets__v1__upload_attachment_request__descriptor, &handoff__tickets__v1__attachment__descriptor },
   { "DownloadAttachment", &handoff__tickets__v1__download_attachment_request__descriptor, &handoff__tickets__v1__download_attachment_response__descriptor },
+  { "GetDooraySettings", &handoff__tickets__v1__get_dooray_settings_request__descriptor, &handoff__tickets__v1__dooray_settings__descriptor },
+  { "UpdateDooraySettings", &handoff__tickets__v1__update_dooray_settings_request__descriptor, &handoff__tickets__v1__dooray_settings__descriptor },
+  { "ListDoorayOrganizations", &handoff__tickets__v1__list_dooray_organizations_request__descriptor, &handoff__tickets__v1__list_dooray_organizations_response__descriptor },
+  { "CreateDoorayOrganization", &handoff__tickets__v1__create_dooray_organization_request__descriptor, &handoff__tickets__v1__dooray_organization__descriptor },
+  { "UpdateDoorayOrganization", &handoff__tickets__v1__update_dooray_organization_request__descriptor, &handoff__tickets__v1__dooray_organization__descriptor },
+  { "DeleteDoorayOrganization", &handoff__tickets__v1__delete_dooray_organization_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListDoorayProjects", &handoff__tickets__v1__list_dooray_projects_request__descriptor, &handoff__tickets__v1__list_dooray_projects_response__descriptor },
+  { "CreateDoorayProject", &handoff__tickets__v1__create_dooray_project_request__descriptor, &handoff__tickets__v1__dooray_project__descriptor },
+  { "UpdateDoorayProject", &handoff__tickets__v1__update_dooray_project_request__descriptor, &handoff__tickets__v1__dooray_project__descriptor },
+  { "DeleteDoorayProject", &handoff__tickets__v1__delete_dooray_project_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListDoorayUserKeys", &handoff__tickets__v1__list_dooray_user_keys_request__descriptor, &handoff__tickets__v1__list_dooray_user_keys_response__descriptor },
+  { "SetDoorayUserKey", &handoff__tickets__v1__set_dooray_user_key_request__descriptor, &handoff__tickets__v1__dooray_user_key__descriptor },
+  { "DeleteDoorayUserKey", &handoff__tickets__v1__delete_dooray_user_key_request__descriptor, &google__protobuf__empty__descriptor },
+  { "VerifyDoorayConnection", &handoff__tickets__v1__verify_dooray_connection_request__descriptor, &handoff__tickets__v1__verify_dooray_connection_response__descriptor },
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
   15,        /* AppendInquiry */
   23,        /* CancelBatch */
   7,        /* CompleteTicket */
   20,        /* CreateBatch */
+  62,        /* CreateDoorayOrganization */
+  66,        /* CreateDoorayProject */
   39,        /* CreateField */
   35,        /* CreateProcessingType */
   32,        /* CreateSubmissionType */
   50,        /* CreateTemplate */
   0,        /* CreateTicket */
+  64,        /* DeleteDoorayOrganization */
+  68,        /* DeleteDoorayProject */
+  71,        /* DeleteDoorayUserKey */
   41,        /* DeleteField */
   37,        /* DeleteProcessingType */
   34,        /* DeleteSubmissionType */
@@ -3235,6 +3254,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   21,        /* GetBatch */
   56,        /* GetCallRecord */
   19,        /* GetCounters */
+  59,        /* GetDooraySettings */
   45,        /* GetForm */
   4,        /* GetSearchSettings */
   26,        /* GetService */
@@ -3245,6 +3265,9 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   24,        /* ListBatchResults */
   22,        /* ListBatches */
   54,        /* ListCustomerTickets */
+  61,        /* ListDoorayOrganizations */
+  65,        /* ListDoorayProjects */
+  69,        /* ListDoorayUserKeys */
   16,        /* ListEntries */
   28,        /* ListEscalationTargets */
   17,        /* ListEvents */
@@ -3261,8 +3284,12 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   44,        /* ResetSystemField */
   9,        /* RestoreTicket */
   3,        /* SearchTickets */
+  70,        /* SetDoorayUserKey */
   11,        /* StarTicket */
   12,        /* UnstarTicket */
+  63,        /* UpdateDoorayOrganization */
+  67,        /* UpdateDoorayProject */
+  60,        /* UpdateDooraySettings */
   40,        /* UpdateField */
   46,        /* UpdateForm */
   36,        /* UpdateProcessingType */
@@ -3273,6 +3300,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   51,        /* UpdateTemplate */
   8,        /* UpdateTicket */
   57,        /* UploadAttachment */
+  72,        /* VerifyDoorayConnection */
   18,        /* VerifyHistory */
   25         /* WatchTickets */
 };
@@ -3283,7 +3311,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  59,
+  73,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3758,6 +3786,118 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__get_dooray_settings(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
+                                                               Handoff__Tickets__V1__DooraySettings_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_dooray_settings(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
+                                                                  Handoff__Tickets__V1__DooraySettings_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_dooray_organizations(ProtobufCService *service,
+                                                                     const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
+                                                                     Handoff__Tickets__V1__ListDoorayOrganizationsResponse_Closure closure,
+                                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_dooray_organization(ProtobufCService *service,
+                                                                      const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
+                                                                      Handoff__Tickets__V1__DoorayOrganization_Closure closure,
+                                                                      void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_dooray_organization(ProtobufCService *service,
+                                                                      const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
+                                                                      Handoff__Tickets__V1__DoorayOrganization_Closure closure,
+                                                                      void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_dooray_organization(ProtobufCService *service,
+                                                                      const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
+                                                                      Google__Protobuf__Empty_Closure closure,
+                                                                      void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_dooray_projects(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
+                                                                Handoff__Tickets__V1__ListDoorayProjectsResponse_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_dooray_project(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
+                                                                 Handoff__Tickets__V1__DoorayProject_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_dooray_project(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
+                                                                 Handoff__Tickets__V1__DoorayProject_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_dooray_project(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
+                                                                 Google__Protobuf__Empty_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_dooray_user_keys(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
+                                                                 Handoff__Tickets__V1__ListDoorayUserKeysResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__set_dooray_user_key(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
+                                                               Handoff__Tickets__V1__DoorayUserKey_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCService *service,
+                                                                    const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
+                                                                    Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,
+                                                                    void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

@@ -21,6 +21,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/tickets/v1/batch.pb-c.h"
 #include "handoff/tickets/v1/counters.pb-c.h"
 #include "handoff/tickets/v1/directory.pb-c.h"
+#include "handoff/tickets/v1/dooray.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
 #include "handoff/tickets/v1/live.pb-c.h"
 #include "handoff/tickets/v1/search.pb-c.h"
@@ -1639,6 +1640,62 @@ struct Handoff__Tickets__V1__TicketService_Service
                               const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
                               Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
                               void *closure_data);
+  void (*get_dooray_settings)(Handoff__Tickets__V1__TicketService_Service *service,
+                              const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
+                              Handoff__Tickets__V1__DooraySettings_Closure closure,
+                              void *closure_data);
+  void (*update_dooray_settings)(Handoff__Tickets__V1__TicketService_Service *service,
+                                 const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
+                                 Handoff__Tickets__V1__DooraySettings_Closure closure,
+                                 void *closure_data);
+  void (*list_dooray_organizations)(Handoff__Tickets__V1__TicketService_Service *service,
+                                    const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
+                                    Handoff__Tickets__V1__ListDoorayOrganizationsResponse_Closure closure,
+                                    void *closure_data);
+  void (*create_dooray_organization)(Handoff__Tickets__V1__TicketService_Service *service,
+                                     const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
+                                     Handoff__Tickets__V1__DoorayOrganization_Closure closure,
+                                     void *closure_data);
+  void (*update_dooray_organization)(Handoff__Tickets__V1__TicketService_Service *service,
+                                     const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
+                                     Handoff__Tickets__V1__DoorayOrganization_Closure closure,
+                                     void *closure_data);
+  void (*delete_dooray_organization)(Handoff__Tickets__V1__TicketService_Service *service,
+                                     const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
+                                     Google__Protobuf__Empty_Closure closure,
+                                     void *closure_data);
+  void (*list_dooray_projects)(Handoff__Tickets__V1__TicketService_Service *service,
+                               const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
+                               Handoff__Tickets__V1__ListDoorayProjectsResponse_Closure closure,
+                               void *closure_data);
+  void (*create_dooray_project)(Handoff__Tickets__V1__TicketService_Service *service,
+                                const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
+                                Handoff__Tickets__V1__DoorayProject_Closure closure,
+                                void *closure_data);
+  void (*update_dooray_project)(Handoff__Tickets__V1__TicketService_Service *service,
+                                const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
+                                Handoff__Tickets__V1__DoorayProject_Closure closure,
+                                void *closure_data);
+  void (*delete_dooray_project)(Handoff__Tickets__V1__TicketService_Service *service,
+                                const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
+                                Google__Protobuf__Empty_Closure closure,
+                                void *closure_data);
+  void (*list_dooray_user_keys)(Handoff__Tickets__V1__TicketService_Service *service,
+                                const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
+                                Handoff__Tickets__V1__ListDoorayUserKeysResponse_Closure closure,
+                                void *closure_data);
+  void (*set_dooray_user_key)(Handoff__Tickets__V1__TicketService_Service *service,
+                              const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
+                              Handoff__Tickets__V1__DoorayUserKey_Closure closure,
+                              void *closure_data);
+  void (*delete_dooray_user_key)(Handoff__Tickets__V1__TicketService_Service *service,
+                                 const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
+                                 Google__Protobuf__Empty_Closure closure,
+                                 void *closure_data);
+  void (*verify_dooray_connection)(Handoff__Tickets__V1__TicketService_Service *service,
+                                   const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
+                                   Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,
+                                   void *closure_data);
 };
 typedef void (*Handoff__Tickets__V1__TicketService_ServiceDestroy)(Handoff__Tickets__V1__TicketService_Service *);
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
@@ -1705,7 +1762,21 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## list_transcript_lines,\
       function_prefix__ ## get_call_record,\
       function_prefix__ ## upload_attachment,\
-      function_prefix__ ## download_attachment  }
+      function_prefix__ ## download_attachment,\
+      function_prefix__ ## get_dooray_settings,\
+      function_prefix__ ## update_dooray_settings,\
+      function_prefix__ ## list_dooray_organizations,\
+      function_prefix__ ## create_dooray_organization,\
+      function_prefix__ ## update_dooray_organization,\
+      function_prefix__ ## delete_dooray_organization,\
+      function_prefix__ ## list_dooray_projects,\
+      function_prefix__ ## create_dooray_project,\
+      function_prefix__ ## update_dooray_project,\
+      function_prefix__ ## delete_dooray_project,\
+      function_prefix__ ## list_dooray_user_keys,\
+      function_prefix__ ## set_dooray_user_key,\
+      function_prefix__ ## delete_dooray_user_key,\
+      function_prefix__ ## verify_dooray_connection  }
 void handoff__tickets__v1__ticket_service__create_ticket(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateTicketRequest *input,
                                                          Handoff__Tickets__V1__Ticket_Closure closure,
@@ -1942,6 +2013,62 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
                                                                Handoff__Tickets__V1__DownloadAttachmentResponse_Closure closure,
                                                                void *closure_data);
+void handoff__tickets__v1__ticket_service__get_dooray_settings(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
+                                                               Handoff__Tickets__V1__DooraySettings_Closure closure,
+                                                               void *closure_data);
+void handoff__tickets__v1__ticket_service__update_dooray_settings(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
+                                                                  Handoff__Tickets__V1__DooraySettings_Closure closure,
+                                                                  void *closure_data);
+void handoff__tickets__v1__ticket_service__list_dooray_organizations(ProtobufCService *service,
+                                                                     const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
+                                                                     Handoff__Tickets__V1__ListDoorayOrganizationsResponse_Closure closure,
+                                                                     void *closure_data);
+void handoff__tickets__v1__ticket_service__create_dooray_organization(ProtobufCService *service,
+                                                                      const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
+                                                                      Handoff__Tickets__V1__DoorayOrganization_Closure closure,
+                                                                      void *closure_data);
+void handoff__tickets__v1__ticket_service__update_dooray_organization(ProtobufCService *service,
+                                                                      const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
+                                                                      Handoff__Tickets__V1__DoorayOrganization_Closure closure,
+                                                                      void *closure_data);
+void handoff__tickets__v1__ticket_service__delete_dooray_organization(ProtobufCService *service,
+                                                                      const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
+                                                                      Google__Protobuf__Empty_Closure closure,
+                                                                      void *closure_data);
+void handoff__tickets__v1__ticket_service__list_dooray_projects(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
+                                                                Handoff__Tickets__V1__ListDoorayProjectsResponse_Closure closure,
+                                                                void *closure_data);
+void handoff__tickets__v1__ticket_service__create_dooray_project(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
+                                                                 Handoff__Tickets__V1__DoorayProject_Closure closure,
+                                                                 void *closure_data);
+void handoff__tickets__v1__ticket_service__update_dooray_project(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
+                                                                 Handoff__Tickets__V1__DoorayProject_Closure closure,
+                                                                 void *closure_data);
+void handoff__tickets__v1__ticket_service__delete_dooray_project(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
+                                                                 Google__Protobuf__Empty_Closure closure,
+                                                                 void *closure_data);
+void handoff__tickets__v1__ticket_service__list_dooray_user_keys(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
+                                                                 Handoff__Tickets__V1__ListDoorayUserKeysResponse_Closure closure,
+                                                                 void *closure_data);
+void handoff__tickets__v1__ticket_service__set_dooray_user_key(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
+                                                               Handoff__Tickets__V1__DoorayUserKey_Closure closure,
+                                                               void *closure_data);
+void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data);
+void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCService *service,
+                                                                    const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
+                                                                    Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,
+                                                                    void *closure_data);
 
 /* --- descriptors --- */
 

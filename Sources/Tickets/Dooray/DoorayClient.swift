@@ -1,0 +1,141 @@
+import Crypto
+import EventLoop
+import MessageJSON
+import Outbound
+
+/// Why Dooray! did not do what it was asked.
+enum DoorayFailure: Error, Equatable, Sendable {
+  /// There was no answer, so it may have been done all the same. The words are libcurl's.
+  case unreachable(String)
+  /// 401: the token is not valid.
+  case tokenRefused
+  /// 403: the token's owner may not do that.
+  case notAllowed
+  /// 404: there is no such thing, or the token's owner may not see it.
+  case notFound
+  /// 429, several times: the rest of the wait that it asked for.
+  case tooManyRequests(wait: Duration)
+  /// Another status of 4xx, or an answer that says it was not successful.
+  case refused(status: Int)
+  /// 5xx, or a redirect.
+  case failing(status: Int)
+  /// The answer is not of the API's form.
+  case unreadable
+}
+
+/// Calls the API of Dooray!: JSON in an envelope over HTTPS, in the name of a token's owner.
+///
+/// Transfers run on threads of their own, so that a slow Dooray! holds up nothing but calls to Dooray!.
+package final class DoorayClient: Sendable {
+  /// How long one request may take.
+  private static let callTimeout: Duration = .seconds(10)
+  /// How often a request is sent while Dooray! says that there are too many.
+  private static let attemptsMax = 3
+  /// The longest wait between two attempts; who has to wait longer is told.
+  private static let waitMax: Duration = .seconds(5)
+  private static let threadsMax = 16
+  private static let bodyBytesMax = 4 << 20
+
+  private let address: DoorayAddress
+  private let pool: BlockingPool
+  private let http: HTTPClient
+
+  /// A client of the API at an address; opens no connection yet.
+  package init(address: DoorayAddress) {
+    self.address = address
+    pool = BlockingPool(name: "dooray", threads: Self.threadsMax, queueMax: 4 * Self.threadsMax)
+    http = HTTPClient(pool: pool, limits: HTTPLimits(bodyBytesMax: Self.bodyBytesMax))
+  }
+
+  /// Ends the threads; no call may follow.
+  package func shutdown() { pool.shutdown() }
+
+  /// What an answer holds beside its envelope.
+  struct Answer: Sendable {
+    let result: JSONValue
+    /// Of a list, how many there are on all pages.
+    let totalCount: Int?
+  }
+
+  /// Reads something.
+  ///
+  /// - Parameter path: path and query, already escaped.
+  /// - Throws: ``DoorayFailure``, `CancellationError`.
+  func get(_ path: String, as token: SecretBytes, deadline: Deadline) async throws -> Answer {
+    let authorization = token.withBytes { "authorization: dooray-api " + String(decoding: $0, as: UTF8.self) }
+    let request = HTTPRequest(
+      "GET", address.text + path, headers: [authorization, "accept: application/json", "user-agent: Handoff"])
+    var attempt = 1
+    while true {
+      let reply = try await send(request, deadline)
+      guard reply.status == 429 else { return try Self.answer(in: reply) }
+      let wait = Self.wait(reply)
+      guard attempt < Self.attemptsMax, wait <= Self.waitMax, wait < deadline.remaining else {
+        throw DoorayFailure.tooManyRequests(wait: wait)
+      }
+      try await EventLoop.pause(for: wait)
+      attempt += 1
+    }
+  }
+
+  private func send(_ request: HTTPRequest, _ deadline: Deadline) async throws -> HTTPReply {
+    do {
+      return try await http.send(request, deadline: min(deadline, .after(Self.callTimeout)))
+    } catch let failure as HTTPFailure {
+      throw DoorayFailure.unreachable(failure.description)
+    } catch is BlockingPool.Refusal {
+      throw DoorayFailure.tooManyRequests(wait: Self.waitMax)
+    }
+  }
+
+  private static func wait(_ reply: HTTPReply) -> Duration {
+    func number(_ name: String) -> Int? { reply.header("x-ratelimit-" + name).flatMap { Int($0) } }
+    return .milliseconds(
+      DoorayPatience.milliseconds(
+        remaining: number("remaining"), requested: number("requested-tokens"),
+        replenishRate: number("replenish-rate")))
+  }
+
+  /// Takes an answer out of its envelope; the words in it are not looked at, since they are for people.
+  private static func answer(in reply: HTTPReply) throws(DoorayFailure) -> Answer {
+    switch reply.status {
+    case 200..<300: break
+    case 401: throw .tokenRefused
+    case 403: throw .notAllowed
+    case 404: throw .notFound
+    case 400..<500: throw .refused(status: reply.status)
+    default: throw .failing(status: reply.status)
+    }
+    guard let body = try? JSONParser.parse(reply.body), let header = body["header"] else { throw .unreadable }
+    guard header["isSuccessful"] == .bool(true), header["resultCode"]?.integer == 0 else {
+      throw .refused(status: reply.status)
+    }
+    return Answer(result: body["result"] ?? .null, totalCount: body["totalCount"]?.integer)
+  }
+}
+
+extension JSONValue {
+  /// A member of an object; nil for any other value.
+  subscript(_ name: String) -> JSONValue? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.name == name }?.value
+  }
+
+  /// Nil for anything but a text.
+  var text: String? {
+    guard case .string(let text) = self else { return nil }
+    return text
+  }
+
+  /// Nil for anything but a number that is whole.
+  var integer: Int? {
+    guard case .number(let text) = self else { return nil }
+    return Int(text)
+  }
+
+  /// Nil for anything but a list.
+  var elements: [JSONValue]? {
+    guard case .array(let elements) = self else { return nil }
+    return elements
+  }
+}
