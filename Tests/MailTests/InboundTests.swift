@@ -320,6 +320,29 @@ struct InboundTests {
   }
 }
 
+@Suite("the list of mails that wait")
+struct InboundListTests {
+  @Test("a mail whose summary cannot be opened any more is listed without it, and the others with theirs")
+  func unopenable() async throws {
+    let world = try await InboundWorld()
+    let (ticket, _) = try await world.answered()
+    var ids: [Int64] = []
+    for name in ["one", "two", "three", "four"] {
+      ids.append(
+        try await world.take(.init(from: "\(name)@evil.example", subject: "Re: [#\(ticket)]")).id)
+    }
+    for (id, seal) in [(ids[1], "0104393939390000"), (ids[2], "0104303030310000")] {
+      _ = try await world.mail.database.pool.query(
+        "UPDATE inbound_mail SET sealed_summary = decode(\(seal), 'hex') WHERE id = \(id)",
+        deadline: TestDatabase.deadline)
+    }
+    let list = try await world.service.listInboundMails(
+      ListInboundMailsRequest(parent: "services/care"), world.mail.asAgent)
+    #expect(list.inboundMails.map(\.sender) == ["four@evil.example", "", "", "one@evil.example"])
+    #expect(list.inboundMails.allSatisfy { $0.reason == "UNKNOWN_SENDER" && $0.state == .quarantined })
+  }
+}
+
 @Suite("marks of tickets")
 struct ReplyTokenTests {
   let link = TicketLink(serviceID: ServiceID(3), ticketID: TicketID(123_456))

@@ -134,7 +134,7 @@ struct MailDeliveryTests {
         service: ticket.serviceID, ticket: ticket.id, entry: EntryID(1), eventSequence: order.eventSequence,
         ticketVersion: version, messageID: "a@example.org", recipient: "hong@example.com", subject: "s", text: "t",
         payload: [])
-      return try await world.store.begin(attempt, deadline: TestDatabase.deadline)
+      return try await world.store.begin(attempt, unlessBlocked: [], deadline: TestDatabase.deadline)
     }
     guard case .outdated = try await begin(now.version - 1) else { throw CancellationError() }
     #expect(try await world.messages(ticket).isEmpty)

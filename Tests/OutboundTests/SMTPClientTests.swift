@@ -68,10 +68,49 @@ struct SMTPClientTests {
     switch try await failure(client, mail(to: "a@example.com", recipient)) {
     case .permanent(let found): #expect(isPermanent && found == reply)
     case .transient(_, let found): #expect(!isPermanent && found == reply)
+    case .recipientRefused(let index, let found): #expect(index == 1 && found == reply)
     }
     // A refused mail does not spoil the next one.
     _ = try await client.send(mail(to: "a@example.com"), deadline: .after(.seconds(30)))
     #expect(try server.nextDelivered().recipients == ["a@example.com"])
+  }
+
+  @Test("which recipient was refused is known, on a new connection and on a kept one, in clear and signed in")
+  func refusedRecipient() async throws {
+    let certificate = try TestCertificate()
+    let plain = try SMTPTestServer()
+    let secured = try SMTPTestServer("--certificate", certificate.certificate, "--key", certificate.key, "--sign-in")
+    let clients = [
+      try client("smtp://127.0.0.1:\(plain.port)"),
+      try client(
+        "smtp://desk%40example.org@127.0.0.1:\(secured.port)?starttls=required", password: "s3cret word",
+        certificates: certificate),
+    ]
+    for client in clients {
+      for refused in [0, 3, 1] {
+        var recipients = ["a@example.com", "b@example.com", "c@example.com"]
+        recipients.insert(refused == 1 ? "busy@example.com" : "unknown@example.com", at: refused)
+        let message = try SMTPMessage(
+          sender: "desk@example.org", recipients: recipients, content: Array("Subject: x\r\n\r\nx\r\n".utf8))
+        guard case .recipientRefused(let index, let reply) = try await failure(client, message) else {
+          Issue.record("it is not known that a recipient was refused")
+          continue
+        }
+        #expect(index == refused && reply.code == (refused == 1 ? 450 : 550))
+        _ = try await client.send(mail(to: "a@example.com"), deadline: .after(.seconds(30)))
+      }
+    }
+  }
+
+  @Test(
+    "recipients are counted by the replies up to the refusal",
+    arguments: [
+      ([220, 250, 250], 0), ([220, 250, 250, 250, 251], 2), ([250], 0), ([250, 250], 1), ([250, 252, 250], 2),
+      ([220, 250, 220, 250, 334, 235, 250], 0), ([220, 250, 220, 250, 235, 250, 250], 1),
+      ([220, 502, 250, 250, 250], 1), ([], 0), ([220], 0),
+    ])
+  func countedRecipients(_ codes: [Int], _ count: Int) {
+    #expect(SMTPReply.recipientsAccepted(in: codes.map { SMTPReply(code: $0, text: "") }) == count)
   }
 
   @Test("STARTTLS and sign-in are done before the mail, and TLS from the first byte works too")

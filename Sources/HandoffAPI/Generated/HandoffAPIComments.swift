@@ -839,14 +839,14 @@ package enum HandoffAPIComments {
     handoff.mail.v1.MailMessage.ticket `services/{service}/tickets/{id}`.
     handoff.mail.v1.MailMessage.state Where it stands.
     handoff.mail.v1.MailMessage.message_id The Message-ID, without angle brackets.
-    handoff.mail.v1.MailMessage.recipient The recipient's address.
+    handoff.mail.v1.MailMessage.recipient The recipient's address; with several recipients, all of their addresses, the customer's first.
     handoff.mail.v1.MailMessage.subject The subject.
     handoff.mail.v1.MailMessage.text The plain text part. Masked spans are asterisks.
     handoff.mail.v1.MailMessage.attempt_count How often it was tried.
-    handoff.mail.v1.MailMessage.server_reply The mail server's last words.
+    handoff.mail.v1.MailMessage.server_reply The mail server's last words, or why it was not sent.
     handoff.mail.v1.MailMessage.create_time When it was queued.
     handoff.mail.v1.MailMessage.send_time When the server took it; absent before.
-    handoff.mail.v1.MailMessage.bounces What mail servers reported of it after the first one had taken it, oldest first; at most 20.
+    handoff.mail.v1.MailMessage.bounces What mail servers reported of it, oldest first; at most 20: those behind the first one, and of copies that the first one did not take, that one.
     handoff.mail.v1.MailMessage.resent Whether it was sent again, as a mail of its own.
     handoff.mail.v1.MailMessage.State Where it stands.
     handoff.mail.v1.MailMessage.State.STATE_UNSPECIFIED Never sent.

@@ -541,7 +541,7 @@ package struct MailMessage: Message {
   package var state: MailMessage.State = MailMessage.State()
   /// The Message-ID, without angle brackets.
   package var messageId: String = ""
-  /// The recipient's address.
+  /// The recipient's address; with several recipients, all of their addresses, the customer's first.
   package var recipient: String = ""
   /// The subject.
   package var subject: String = ""
@@ -549,13 +549,15 @@ package struct MailMessage: Message {
   package var text: String = ""
   /// How often it was tried.
   package var attemptCount: Int32 = 0
-  /// The mail server's last words.
+  /// The mail server's last words, or why it was not sent.
   package var serverReply: String = ""
   /// When it was queued.
   package var createTime: Timestamp?
   /// When the server took it; absent before.
   package var sendTime: Timestamp?
-  /// What mail servers reported of it after the first one had taken it, oldest first; at most 20.
+  /// What mail servers reported of it, oldest first; at most 20: those behind the first one, and of copies that the
+  /// first
+  /// one did not take, that one.
   package var bounces: [Bounce] = []
   /// Whether it was sent again, as a mail of its own.
   package var resent: Bool = false

@@ -31,9 +31,10 @@ extension MailDelivery {
       each: { item in
         let order = Order(
           service: item.serviceID, ticket: item.ticketID, eventSequence: item.eventSequence, payload: item.payload,
-          isLastAttempt: backoff.wait(afterAttempt: item.attempt, jitter: 0) == nil)
+          isLastAttempt: backoff.wait(afterAttempt: item.attempt, jitter: 0) == nil, item: item)
         switch try await carryOut(order, deadline: item.deadline) {
         case .done: return .done
+        case .removed: return .removed
         case .again(let words):
           log.info(
             "mail.deferred",

@@ -9,38 +9,37 @@ extension MailDelivery {
   /// Most agents of a group who get one.
   private static let membersMax = 100
 
-  /// Writes a trigger's mail from the ticket as it is now and sends it; nil when the ticket was changed in between.
+  /// Writes a trigger's mail from the ticket as it is now.
   ///
-  /// - Parameter key: what stands before the `@` of the Message-ID.
-  func attempt(_ order: Order, _ mail: TriggerMail, key: String, _ deadline: Deadline) async throws -> Verdict? {
-    let known = try await store.facts(
-      of: order.ticket, in: order.service, entry: nil, agent: nil, deadline: deadline)
-    guard let known else { return .givenUp("the ticket is gone") }
-    let actor = TriggerName(mail.trigger).map { LedgerActor.trigger($0) } ?? .system
-    let named = try await recipients(of: mail, order, known.facts, deadline)
-    let recipients = mail.recipient == .customer ? try await unblocked(named, order.service, deadline) : named
-    guard let first = recipients.first else {
-      let isCustomer = mail.recipient == .customer
-      let reason: SkipReason = !isCustomer ? .noRecipient : named.isEmpty ? .noAddress : .addressBlocked
-      return try await skip(order, reason: reason.rawValue, by: actor, deadline)
-    }
+  /// - Parameters:
+  ///   - key: what stands before the `@` of the Message-ID.
+  ///   - blocked: addresses to which no mail for the customer goes, by their hashes.
+  func writing(
+    _ order: Order, _ mail: TriggerMail, key: String, without blocked: Set<[UInt8]>, _ deadline: Deadline
+  ) async throws -> Writing {
+    let found = try await store.reading(
+      of: order.ticket, in: order.service, entry: nil, layout: nil, before: order.eventSequence, deadline: deadline)
+    guard let found else { return .gone }
+    let known = found.known
     let facts = known.facts
+    let actor = TriggerName(mail.trigger).map { LedgerActor.trigger($0) } ?? .system
+    let isForCustomer = mail.recipient == .customer
+    let recipients = try await recipients(of: mail, order, facts, deadline)
+    guard let first = recipients.first else { return .skipped(isForCustomer ? .noAddress : .noRecipient, by: actor) }
+    if isForCustomer, isBlocked(first, blocked) { return .skipped(.addressBlocked, by: actor) }
     let words = AnswerText(mail, known)
     let sender = senders.sender(name: facts.senderName, address: facts.senderAddress, serviceName: facts.serviceName)
-    // Only customers have read the answers before.
-    let thread =
-      mail.recipient == .customer
-      ? try await store.thread(of: order.ticket, in: order.service, before: order.eventSequence, deadline: deadline)
-      : []
-    let replyTo =
-      mail.recipient == .customer
-      ? tokens.replyAddress(sender, for: TicketLink(serviceID: order.service, ticketID: order.ticket)) : sender
+    let link = TicketLink(serviceID: order.service, ticketID: order.ticket)
+    // Only customers have read the answers before, and only they reply.
     var outgoing = OutgoingMail(
-      from: sender, replyTo: replyTo, to: first, cc: Array(recipients.dropFirst()), subject: words.subject,
-      text: words.text, html: words.html, messageID: "\(key)@\(sender.domain)", references: thread,
+      from: sender, replyTo: isForCustomer ? tokens.replyAddress(sender, for: link) : sender, to: first,
+      cc: Array(recipients.dropFirst()), subject: words.subject, text: words.text, html: words.html,
+      messageID: "\(key)@\(sender.domain)", references: isForCustomer ? found.thread : [],
       dateSeconds: known.answerSeconds, ticket: TicketName(service: facts.serviceCode, id: order.ticket).description)
     outgoing.isAutomatic = true
-    return try await send(outgoing, order, entry: nil, by: actor, known.ticketVersion, deadline)
+    return .written(
+      WrittenMail(
+        mail: outgoing, actor: actor, ticketVersion: known.ticketVersion, isForCustomer: isForCustomer))
   }
 
   private func recipients(

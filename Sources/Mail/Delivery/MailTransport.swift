@@ -7,7 +7,7 @@ package struct EnvelopedMail: Sendable {
   /// Where bounces go.
   package let sender: String
   /// Everybody who gets it.
-  package let recipients: [String]
+  package var recipients: [String]
   /// Header and body, lines ended by CRLF.
   package let content: [UInt8]
 
@@ -38,14 +38,17 @@ package struct DeliveryFailure: Error, Sendable, Equatable {
   package let replyCode: Int
   /// The server's words, or what kept us from hearing any.
   package let words: String
+  /// Of the envelope's recipients the one that was refused, so that nobody got the mail; nil: it is not about one.
+  package let recipient: String?
 
   /// Characters of ``words``; more are cut off.
   package static let wordsMax = 500
 
   /// Makes a failure, its words cut to their limit.
-  package init(isPermanent: Bool, replyCode: Int, words: String) {
+  package init(isPermanent: Bool, replyCode: Int, words: String, recipient: String? = nil) {
     self.isPermanent = isPermanent
     self.replyCode = replyCode
     self.words = String(words.prefix(Self.wordsMax))
+    self.recipient = recipient
   }
 }

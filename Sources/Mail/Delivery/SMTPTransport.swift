@@ -23,6 +23,10 @@ package struct SMTPTransport: MailTransport {
     }
     do {
       return try await client.send(message, deadline: deadline).description
+    } catch SMTPFailure.recipientRefused(let index, let reply) {
+      throw DeliveryFailure(
+        isPermanent: reply.code >= 500, replyCode: reply.code, words: reply.description,
+        recipient: message.recipients.indices.contains(index) ? message.recipients[index] : nil)
     } catch SMTPFailure.permanent(let reply) {
       throw DeliveryFailure(isPermanent: true, replyCode: reply.code, words: reply.description)
     } catch SMTPFailure.transient(let reason, let reply) {

@@ -212,10 +212,18 @@ package struct InboundMailProcessor: Sendable {
     return try await vault.seal(try summary.serialized(), named: Self.summaryName(mail), options)[0]
   }
 
-  /// What ``summary(of:_:_:)`` sealed; empty fields when there is none.
-  func summary(of mail: InboundRecord, _ options: CallOptions) async throws -> InboundMail {
+  /// What ``summary(of:_:_:)`` sealed; empty fields when there is none, or none that opens.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE and the like; the same may work later.
+  func openableSummary(of mail: InboundRecord, _ options: CallOptions) async throws -> InboundMail {
     guard let sealed = mail.sealedSummary else { return InboundMail() }
-    return try InboundMail(serialized: try await vault.open([sealed], named: Self.summaryName(mail), options))
+    do {
+      return try InboundMail(serialized: try await vault.open([sealed], named: Self.summaryName(mail), options))
+    } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
+      return InboundMail()
+    } catch is ProtobufError {
+      return InboundMail()
+    }
   }
 
   private static func sealName(_ service: ServiceID, _ hash: [UInt8]) -> String {

@@ -27,4 +27,14 @@ package enum SkipReason: String, CaseIterable, Sendable {
   case escalated = "ESCALATED"
   /// A trigger's mail is for an agent or a group with nobody in it.
   case noRecipient = "NO_RECIPIENT"
+
+  /// What stands in the place of a mail server's words.
+  package var words: String {
+    switch self {
+    case .noAddress: "not sent: the ticket has no address that a mail can be sent to"
+    case .addressBlocked: "not sent: mails to this address come back; enter another one, or unblock it first"
+    case .escalated: "not sent: a consultation ticket waits for the answer, and its agent tells the customer"
+    case .noRecipient: "not sent: there is nobody to get it"
+    }
+  }
 }

@@ -51,7 +51,8 @@ extension MailService {
     return taken.message(in: access.service)
   }
 
-  /// Lists mails that came in; whom they are from and what about is opened for the caller.
+  /// Lists mails that came in; whom they are from and what about is opened for the caller. What cannot be opened any
+  /// more, because its key is lost, is listed without.
   ///
   /// - Throws: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
   package func listInboundMails(
@@ -77,7 +78,7 @@ extension MailService {
     var mails: [InboundMail] = []
     for record in shown {
       var mail = record.message(in: access.service)
-      let summary = try await inbound.summary(of: record, call.onward())
+      let summary = try await inbound.openableSummary(of: record, call.onward())
       (mail.sender, mail.senderDisplayName) = (summary.sender, summary.senderDisplayName)
       (mail.subject, mail.fileNames) = (summary.subject, summary.fileNames)
       mails.append(mail)

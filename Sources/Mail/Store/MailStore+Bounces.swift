@@ -139,12 +139,18 @@ extension MailStore {
   func blocked(
     _ hashes: [[UInt8]], in organization: OrganizationID, deadline: Deadline
   ) async throws -> Set<[UInt8]> {
-    let rows = try await query(
-      """
-      SELECT address_hash FROM mail_address_block
-      WHERE organization_id = \(organization) AND address_hash = ANY(\(hashes)) AND end_time IS NULL
-      """, deadline: deadline)
+    let rows = try await query(Self.blocked(hashes, "\(organization)"), deadline: deadline)
     return Set(try rows.map { try $0.value(0) })
+  }
+
+  /// The hashes of blocked addresses among these.
+  ///
+  /// - Parameter organization: an expression.
+  static func blocked(_ hashes: [[UInt8]], _ organization: Query) -> Query {
+    """
+    SELECT k.address_hash FROM mail_address_block AS k
+    WHERE k.organization_id = \(fragment: organization) AND k.address_hash = ANY(\(hashes)) AND k.end_time IS NULL
+    """
   }
 
   /// Why an address is blocked.

@@ -27,30 +27,70 @@ extension MailStore {
   func facts(
     of ticket: TicketID, in service: ServiceID, entry: EntryID?, agent: AgentID?, deadline: Deadline
   ) async throws -> Facts? {
-    let statement: Query = """
-      SELECT t.title, t.language, s.code, coalesce(q.body, ''), coalesce(t.customer_id, 0),
-        t.customer_name, t.customer_email, t.customer_phone,
-        coalesce(st.display_name, ''), coalesce(pt.display_name, ''), coalesce(g.display_name, ''), s.display_name,
-        to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
-        s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),
-        to_char(coalesce(e.create_time, now()) AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
-        floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version, t.state
-      FROM ticket t
-      JOIN service s ON s.id = t.service_id
-      LEFT JOIN agent_group g ON g.service_id = t.service_id AND g.id = t.group_id
-      LEFT JOIN submission_type st ON st.service_id = t.service_id AND st.id = t.submission_type_id
-      LEFT JOIN processing_type pt ON pt.service_id = t.service_id AND pt.id = t.processing_type_id
-      LEFT JOIN ticket_entry e ON e.service_id = t.service_id AND e.ticket_id = t.id AND e.id = \(entry)
-      LEFT JOIN agent a ON a.id = coalesce(\(agent), CASE WHEN e.id IS NULL THEN t.agent_id
-        WHEN e.actor_kind = 'AGENT' THEN substring(e.actor_name FROM '([0-9]{1,18})$')::bigint END)
-      LEFT JOIN LATERAL (
-        SELECT i.body FROM ticket_entry i
-        WHERE i.service_id = t.service_id AND i.ticket_id = t.id AND i.kind = 'INQUIRY'
-          AND (e.create_time IS NULL OR i.create_time <= e.create_time)
-        ORDER BY i.create_time DESC, i.id DESC LIMIT 1) q ON true
-      WHERE t.service_id = \(service) AND t.id = \(ticket)
-      """
-    return try await query(statement, deadline: deadline).first.map { try Self.facts($0, ticket) }
+    let rows = try await query(Self.facts(of: ticket, in: service, entry: entry, agent: agent), deadline: deadline)
+    return try rows.first.map { try Self.facts($0, ticket) }
+  }
+
+  /// What an answer's mail is written from.
+  struct AnswerReading: Sendable {
+    let known: Facts
+    /// The version of the layout that was fixed with the act; nil: none, or it is gone.
+    let layout: LayoutVersion?
+    /// See ``thread(of:in:before:)``.
+    let thread: [String]
+    /// People whom the customer wrote to as well, in the order in which the customer named them.
+    let participants: [ParticipantDraft]
+  }
+
+  /// Reads all that a mail is written from in one round trip; nil when there is no such ticket.
+  ///
+  /// - Parameters:
+  ///   - entry: the answer in the ticket's history; nil for a mail that is none.
+  ///   - sequence: the event that asked for the mail.
+  func reading(
+    of ticket: TicketID, in service: ServiceID, entry: EntryID?, layout: Int64?, before sequence: Int32,
+    deadline: Deadline
+  ) async throws -> AnswerReading? {
+    let found = try await ServiceError.translating {
+      try await pool.lookUp(
+        [
+          Self.facts(of: ticket, in: service, entry: entry, agent: nil), Self.layout(layout, of: service),
+          Self.thread(of: ticket, in: service, before: sequence), Self.participants(of: ticket, in: service),
+        ], deadline: deadline)
+    }
+    return try found[0].first.map { row in
+      AnswerReading(
+        known: try Self.facts(row, ticket), layout: try found[1].first.map(LayoutVersion.init),
+        thread: try found[2].map { try $0.string(0) }, participants: try found[3].map(ParticipantDraft.init))
+    }
+  }
+
+  private static func facts(
+    of ticket: TicketID, in service: ServiceID, entry: EntryID?, agent: AgentID?
+  ) -> Query {
+    """
+    SELECT t.title, t.language, s.code, coalesce(q.body, ''), coalesce(t.customer_id, 0),
+      t.customer_name, t.customer_email, t.customer_phone,
+      coalesce(st.display_name, ''), coalesce(pt.display_name, ''), coalesce(g.display_name, ''), s.display_name,
+      to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
+      s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),
+      to_char(coalesce(e.create_time, now()) AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
+      floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version, t.state
+    FROM ticket t
+    JOIN service s ON s.id = t.service_id
+    LEFT JOIN agent_group g ON g.service_id = t.service_id AND g.id = t.group_id
+    LEFT JOIN submission_type st ON st.service_id = t.service_id AND st.id = t.submission_type_id
+    LEFT JOIN processing_type pt ON pt.service_id = t.service_id AND pt.id = t.processing_type_id
+    LEFT JOIN ticket_entry e ON e.service_id = t.service_id AND e.ticket_id = t.id AND e.id = \(entry)
+    LEFT JOIN agent a ON a.id = coalesce(\(agent), CASE WHEN e.id IS NULL THEN t.agent_id
+      WHEN e.actor_kind = 'AGENT' THEN substring(e.actor_name FROM '([0-9]{1,18})$')::bigint END)
+    LEFT JOIN LATERAL (
+      SELECT i.body FROM ticket_entry i
+      WHERE i.service_id = t.service_id AND i.ticket_id = t.id AND i.kind = 'INQUIRY'
+        AND (e.create_time IS NULL OR i.create_time <= e.create_time)
+      ORDER BY i.create_time DESC, i.id DESC LIMIT 1) q ON true
+    WHERE t.service_id = \(service) AND t.id = \(ticket)
+    """
   }
 
   private static func facts(_ row: Row, _ ticket: TicketID) throws -> Facts {

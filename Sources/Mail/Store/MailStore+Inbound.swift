@@ -86,6 +86,10 @@ struct ParticipantDraft: Sendable {
   let address: String
 }
 
+extension ParticipantDraft {
+  init(_ row: Row) throws(PostgresError) { (displayName, address) = (try row.string(0), try row.string(1)) }
+}
+
 extension MailStore {
   /// How long an attempt may take before another process takes the mail up.
   static let inboundLease: Duration = .seconds(90)

@@ -1,5 +1,6 @@
 import EventLoop
 import Postgres
+import ServiceKit
 import TicketLedger
 
 extension MailStore {
@@ -98,23 +99,19 @@ extension MailStore {
   }
 
   /// Message-IDs of the mails between a ticket and its customer before an event, both ways, oldest first.
-  func thread(
-    of ticket: TicketID, in service: ServiceID, before sequence: Int32, deadline: Deadline
-  ) async throws -> [String] {
-    let rows = try await query(
-      """
-      SELECT message_id FROM (
-        SELECT m.message_id, m.create_time AS time FROM mail_message AS m
-        WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.event_sequence < \(sequence)
-          AND m.state = 'SENT' AND m.entry_id IS NOT NULL
-        UNION ALL
-        SELECT i.message_id, i.receive_time FROM inbound_mail AS i
-        WHERE i.service_id = \(service) AND i.ticket_id = \(ticket) AND i.state IN ('TICKET', 'REPLY')
-          AND i.message_id <> '' AND i.receive_time < (SELECT e.create_time FROM ticket_event AS e
-            WHERE e.service_id = \(service) AND e.ticket_id = \(ticket) AND e.sequence = \(sequence))
-      ) AS thread ORDER BY time
-      """, deadline: deadline)
-    return try rows.map { try $0.string(0) }
+  static func thread(of ticket: TicketID, in service: ServiceID, before sequence: Int32) -> Query {
+    """
+    SELECT message_id FROM (
+      SELECT m.message_id, m.create_time AS time FROM mail_message AS m
+      WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.event_sequence < \(sequence)
+        AND m.state = 'SENT' AND m.entry_id IS NOT NULL
+      UNION ALL
+      SELECT i.message_id, i.receive_time FROM inbound_mail AS i
+      WHERE i.service_id = \(service) AND i.ticket_id = \(ticket) AND i.state IN ('TICKET', 'REPLY')
+        AND i.message_id <> '' AND i.receive_time < (SELECT e.create_time FROM ticket_event AS e
+          WHERE e.service_id = \(service) AND e.ticket_id = \(ticket) AND e.sequence = \(sequence))
+    ) AS thread ORDER BY time
+    """
   }
 
   /// A mail about to be sent.
@@ -140,6 +137,8 @@ extension MailStore {
     let id: Int64
     /// 1 for the first attempt.
     let attempt: Int32
+    /// As it was when the mail was written down.
+    let ticket: TicketRecord
   }
 
   /// What may follow from an attempt to send.
@@ -147,6 +146,8 @@ extension MailStore {
     case begun(Begun)
     /// It was sent already and must not be sent again.
     case sentBefore
+    /// Mails to these addresses, by their hashes, are not sent.
+    case blocked(Set<[UInt8]>)
     /// The ticket was changed since its words were read: they may have been masked.
     case outdated
   }
@@ -154,31 +155,55 @@ extension MailStore {
   /// Notes that a mail is about to be sent, once more if it was tried before.
   ///
   /// The ticket stays as it was read until the mail is written down, so no words are kept that a mask covers meanwhile.
-  func begin(_ attempt: Attempt, deadline: Deadline) async throws -> Beginning {
+  ///
+  /// - Parameter hashes: of addresses of which none may be blocked.
+  func begin(_ attempt: Attempt, unlessBlocked hashes: [[UInt8]], deadline: Deadline) async throws -> Beginning {
     let rows = try await query(
       """
       WITH current AS (
-        SELECT service_id, id FROM ticket
-        WHERE service_id = \(attempt.service) AND id = \(attempt.ticket) AND version = \(attempt.ticketVersion)
-        FOR SHARE)
-      INSERT INTO mail_message (service_id, ticket_id, entry_id, event_sequence, state, message_id, recipient, subject,
-        body, attempt_count, payload)
-      SELECT service_id, id, \(attempt.entry), \(attempt.eventSequence), 'QUEUED',
-        \(attempt.messageID), \(attempt.recipient), \(attempt.subject), \(attempt.text), 1, \(attempt.payload)
-      FROM current
-      ON CONFLICT ON CONSTRAINT mail_message_event_key DO UPDATE
-      SET state = 'QUEUED', attempt_count = mail_message.attempt_count + 1, recipient = excluded.recipient,
-        subject = excluded.subject, body = excluded.body
-      WHERE mail_message.state <> 'SENT'
-      RETURNING id, attempt_count
+        SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+        WHERE t.service_id = \(attempt.service) AND t.id = \(attempt.ticket) AND t.version = \(attempt.ticketVersion)
+        FOR SHARE
+      ), begun AS (
+        INSERT INTO mail_message (service_id, ticket_id, entry_id, event_sequence, state, message_id, recipient,
+          subject, body, attempt_count, payload)
+        SELECT c.service_id, c.id, \(attempt.entry), \(attempt.eventSequence), 'QUEUED',
+          \(attempt.messageID), \(attempt.recipient), \(attempt.subject), \(attempt.text), 1, \(attempt.payload)
+        FROM current AS c
+        WHERE NOT EXISTS (\(fragment: Self.blocked(hashes, "c.organization_id")))
+        ON CONFLICT ON CONSTRAINT mail_message_event_key DO UPDATE
+        SET state = 'QUEUED', attempt_count = mail_message.attempt_count + 1, message_id = excluded.message_id,
+          recipient = excluded.recipient, subject = excluded.subject, body = excluded.body
+        WHERE mail_message.state <> 'SENT'
+        RETURNING id, attempt_count
+      )
+      SELECT c.*, b.id, b.attempt_count FROM current AS c CROSS JOIN begun AS b
       """, deadline: deadline)
-    if let row = rows.first { return .begun(Begun(id: try row.int64(0), attempt: try row.int32(1))) }
-    let sent = try await query(
-      """
-      SELECT 1 FROM mail_message WHERE service_id = \(attempt.service) AND ticket_id = \(attempt.ticket)
-        AND event_sequence = \(attempt.eventSequence) AND state = 'SENT'
-      """, deadline: deadline)
-    return sent.isEmpty ? .outdated : .sentBefore
+    if let row = rows.first {
+      return .begun(
+        Begun(
+          id: try row.int64(TicketRecord.columnCount), attempt: try row.int32(TicketRecord.columnCount + 1),
+          ticket: try TicketRecord(row)))
+    }
+    return try await obstacle(to: attempt, hashes, deadline)
+  }
+
+  /// Why a mail is not begun.
+  private func obstacle(
+    to attempt: Attempt, _ hashes: [[UInt8]], _ deadline: Deadline
+  ) async throws -> Beginning {
+    let found = try await ServiceError.translating {
+      try await pool.lookUp(
+        [
+          """
+          SELECT 1 FROM mail_message WHERE service_id = \(attempt.service) AND ticket_id = \(attempt.ticket)
+            AND event_sequence = \(attempt.eventSequence) AND state = 'SENT'
+          """,
+          Self.blocked(hashes, "(SELECT s.organization_id FROM service AS s WHERE s.id = \(attempt.service))"),
+        ], deadline: deadline)
+    }
+    if !found[0].isEmpty { return .sentBefore }
+    return found[1].isEmpty ? .outdated : .blocked(Set(try found[1].map { try $0.value(0) }))
   }
 
   /// Keeps what the mail server said about an attempt that is to be repeated.
@@ -190,12 +215,28 @@ extension MailStore {
       """, deadline: deadline)
   }
 
-  /// Ends a mail; to be written in the transaction of the ticket's event.
-  static func end(_ id: Int64, in service: ServiceID, as state: MessageState, words: String) -> Query {
+  /// Ends a mail that was begun; an attachment of the ticket's change.
+  ///
+  /// - Parameter recipient: who got it, when it is not everybody whom it was begun for.
+  static func end(_ id: Int64, as state: MessageState, words: String, recipient: String?) -> Query {
     """
-    UPDATE mail_message SET state = \(state), server_reply = \(words),
-      send_time = CASE WHEN \(state == .sent) THEN clock_timestamp() END
-    WHERE service_id = \(service) AND id = \(id) AND state <> 'SENT'
+    UPDATE mail_message AS m SET state = \(state), server_reply = \(words),
+      send_time = CASE WHEN \(state == .sent) THEN clock_timestamp() END,
+      recipient = coalesce(\(recipient), m.recipient)
+    FROM changed AS c WHERE m.service_id = c.service_id AND m.id = \(id) AND m.state <> 'SENT'
+    """
+  }
+
+  /// Gives up the mail of an event that waits for another attempt, if there is one; an attachment of the ticket's
+  /// change.
+  ///
+  /// - Parameter words: why.
+  static func giveUp(eventSequence: Int32, words: String) -> Query {
+    """
+    UPDATE mail_message AS m SET state = 'FAILED', server_reply = \(words)
+    FROM changed AS c
+    WHERE m.service_id = c.service_id AND m.ticket_id = c.id AND m.event_sequence = \(eventSequence)
+      AND m.state = 'QUEUED'
     """
   }
 }

@@ -41,15 +41,11 @@ extension MailStore {
   }
 
   /// People whom a ticket's customer wrote to as well, in the order in which the customer named them.
-  func participants(
-    of ticket: TicketID, in service: ServiceID, deadline: Deadline
-  ) async throws -> [ParticipantDraft] {
-    try await query(
-      """
-      SELECT p.display_name, p.address FROM mail_participant AS p
-      WHERE p.service_id = \(service) AND p.ticket_id = \(ticket) ORDER BY p.id LIMIT 50
-      """, deadline: deadline
-    ).map { ParticipantDraft(displayName: try $0.string(0), address: try $0.string(1)) }
+  static func participants(of ticket: TicketID, in service: ServiceID) -> Query {
+    """
+    SELECT p.display_name, p.address FROM mail_participant AS p
+    WHERE p.service_id = \(service) AND p.ticket_id = \(ticket) ORDER BY p.id LIMIT 50
+    """
   }
 
   /// Whether one more mail of a sender, or for a ticket, is more than a person writes (``MailBudget``).

@@ -39,13 +39,9 @@ package struct MailStore: Sendable {
     return try rows.map(LayoutVersion.init)
   }
 
-  /// A layout as it was when a mail was prepared; nil when there is none of this id in the service.
-  func layout(_ id: Int64, of service: ServiceID, deadline: Deadline) async throws -> LayoutVersion? {
-    let rows = try await query(
-      """
-      SELECT id, kind, language, subject, body FROM mail_layout WHERE service_id = \(service) AND id = \(id)
-      """, deadline: deadline)
-    return try rows.first.map(LayoutVersion.init)
+  /// A layout as it was when a mail was prepared.
+  static func layout(_ id: Int64?, of service: ServiceID) -> Query {
+    "SELECT id, kind, language, subject, body FROM mail_layout WHERE service_id = \(service) AND id = \(id)"
   }
 
   /// The words that may not leave a service, at most ``bannedWordsMax``.

@@ -119,9 +119,12 @@ final class CurlHandle: @unchecked Sendable {
 /// What one transfer sends and receives.
 // @unchecked: only the thread that runs the transfer touches it, save the flag, which is atomic.
 final class CurlExchange: @unchecked Sendable {
+  /// A mail to as many recipients as one may have brings a line for each.
+  private static let linesMax = 200
+
   private let upload: [UInt8]
   private var sent = 0
-  /// Response lines or header lines, without line ends; at most 100 of at most 1000 bytes.
+  /// Response lines or header lines, without line ends; at most ``linesMax`` of at most 1000 bytes.
   private(set) var lines: [String] = []
   private let isCancelled: CancelFlag
 
@@ -157,7 +160,7 @@ final class CurlExchange: @unchecked Sendable {
   }
 
   fileprivate func take(line bytes: UnsafeRawBufferPointer) {
-    guard lines.count < 100 else { return }
+    guard lines.count < Self.linesMax else { return }
     // Control characters have no business in a line that ends up in logs and on screens.
     lines.append(String(decoding: bytes.prefix(1000).filter { $0 >= 0x20 && $0 != 0x7f }, as: UTF8.self))
   }

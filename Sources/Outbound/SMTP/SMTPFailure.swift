@@ -26,10 +26,26 @@ package struct SMTPReply: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
+extension SMTPReply {
+  /// How many recipients a server accepted, by its replies up to there.
+  ///
+  /// A run of 25x ends with them; before them it has that to MAIL. That to EHLO stands at its beginning unless there
+  /// was none, on a kept connection, or a sign-in came after it, which ends with 235.
+  static func recipientsAccepted(in replies: some BidirectionalCollection<SMTPReply>) -> Int {
+    let run = replies.reversed().prefix { (250...259).contains($0.code) }.count
+    let before = replies.dropLast(run).last
+    let others = before == nil || before?.code == 235 ? 1 : 2
+    return max(0, run - others)
+  }
+}
+
 /// Why a mail was not taken.
 package enum SMTPFailure: Error, Sendable, Equatable, CustomStringConvertible {
-  /// The server refuses this mail (5xx to MAIL, RCPT or the content): trying again is of no use.
+  /// The server refuses this mail (5xx to MAIL or the content): trying again is of no use.
   case permanent(SMTPReply)
+  /// The server refuses one of the recipients, for good (5xx) or for now (4xx), so nobody got the mail. `index` is the
+  /// recipient's place in the message. Without it the others may get theirs at once.
+  case recipientRefused(index: Int, SMTPReply)
   /// The same mail may be taken later: the server says so (4xx), cannot be reached, is too slow, or refuses our
   /// sign-in or certificates, which is the operator's to mend. `reason` is for logs and operators.
   ///
@@ -40,6 +56,7 @@ package enum SMTPFailure: Error, Sendable, Equatable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .permanent(let reply): "refused: \(reply)"
+    case .recipientRefused(let index, let reply): "recipient \(index + 1) refused: \(reply)"
     case .transient(let reason, let reply): reply.map { "\(reason): \($0)" } ?? reason
     }
   }
@@ -47,13 +64,19 @@ package enum SMTPFailure: Error, Sendable, Equatable, CustomStringConvertible {
   /// Reads the outcome of a failed transfer.
   init(_ code: CURLcode, words: String, exchange: CurlExchange) {
     // 221 is the answer to the QUIT by which libcurl takes leave after the failure.
-    let reply = SMTPReply.all(in: exchange.lines).last { $0.code != 221 }
-    let refusal = reply.flatMap { $0.code >= 400 ? $0 : nil }
+    let replies = SMTPReply.all(in: exchange.lines).filter { $0.code != 221 }
+    let refusal = replies.last.flatMap { $0.code >= 400 ? $0 : nil }
     // libcurl 7.88 ends with these two when MAIL, RCPT or DATA, or the content, was refused.
     let concernsMail = code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && exchange.hasBegunUpload)
-    if let refusal, refusal.code >= 500, concernsMail, !Self.concernsSignIn(refusal) {
-      self = .permanent(refusal)
-      return
+    if let refusal, concernsMail, !Self.concernsSignIn(refusal) {
+      if words.hasPrefix(Self.recipientRefusedWords), refusal.code != 421 {
+        self = .recipientRefused(index: SMTPReply.recipientsAccepted(in: replies.dropLast()), refusal)
+        return
+      }
+      if refusal.code >= 500 {
+        self = .permanent(refusal)
+        return
+      }
     }
     switch code {
     case CURLE_OPERATION_TIMEDOUT: self = .transient(reason: "the server did not answer in time", reply: nil)
@@ -67,6 +90,9 @@ package enum SMTPFailure: Error, Sendable, Equatable, CustomStringConvertible {
     default: self = .transient(reason: words, reply: refusal)
     }
   }
+
+  /// How libcurl begins when RCPT was refused.
+  private static let recipientRefusedWords = "RCPT failed"
 
   /// 530, 534, 535 and 538 speak of the sign-in (RFC 4954 §6), whatever command they answer.
   private static func concernsSignIn(_ reply: SMTPReply) -> Bool {

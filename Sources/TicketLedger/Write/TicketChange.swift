@@ -27,7 +27,8 @@ package struct TicketChange: Sendable {
   /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of
   /// the ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
   package var isSilent = false
-  /// When it happened; nil: when the ticket was read. For imports and demonstration data only.
+  /// When it happened; nil: when the ticket was read. For what was done since then, such as a mail's delivery, and for
+  /// imports and demonstration data.
   package var time: Instant?
 
   /// Makes a change of several events.

@@ -43,6 +43,19 @@ extension TicketLedger {
     throw ServiceError(.conflict)
   }
 
+  /// Performs an act on a ticket that was read a moment ago; it is read again only when it is not as it was, or the
+  /// request was carried out before. See ``perform(on:access:version:idempotency:deadline:decide:)``.
+  package func perform(
+    on ticket: TicketRecord, idempotency: IdempotencyClaim? = nil, deadline: Deadline,
+    decide: (TicketRecord) async throws -> TicketChange
+  ) async throws -> Written {
+    var change = try await decide(ticket)
+    change.idempotency = idempotency
+    if let written = try await attempt(change, on: ticket, deadline: deadline) { return written }
+    return try await perform(
+      on: ticket.id, of: ticket.serviceID, idempotency: idempotency, deadline: deadline, decide: decide)
+  }
+
   /// What the caller decides, once the version is the one that they saw; a stale one is told what has changed since.
   private func decided(
     on ticket: TicketRecord, _ version: Int64, _ deadline: Deadline,

@@ -360,7 +360,7 @@ struct  Handoff__Mail__V1__MailMessage
    */
   char *message_id;
   /*
-   * The recipient's address.
+   * The recipient's address; with several recipients, all of their addresses, the customer's first.
    */
   char *recipient;
   /*
@@ -376,7 +376,7 @@ struct  Handoff__Mail__V1__MailMessage
    */
   int32_t attempt_count;
   /*
-   * The mail server's last words.
+   * The mail server's last words, or why it was not sent.
    */
   char *server_reply;
   /*
@@ -388,7 +388,8 @@ struct  Handoff__Mail__V1__MailMessage
    */
   Google__Protobuf__Timestamp *send_time;
   /*
-   * What mail servers reported of it after the first one had taken it, oldest first; at most 20.
+   * What mail servers reported of it, oldest first; at most 20: those behind the first one, and of copies that the first
+   * one did not take, that one.
    */
   size_t n_bounces;
   Handoff__Mail__V1__Bounce **bounces;
