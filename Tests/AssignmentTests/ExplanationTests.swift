@@ -182,6 +182,19 @@ struct ExplanationTests {
     #expect(changes.last == CodeChange("held_back", "", high.name))
   }
 
+  @Test("where the first match ends the pass, only the first one would have run again, and is held back")
+  func firstHeldBack() async throws {
+    _ = try await office.service.updateTriggerSettings(
+      UpdateTriggerSettingsRequest(
+        triggerSettings: TriggerSettings(name: "services/care/triggerSettings", mode: .firstMatch)),
+      office.call("UpdateTriggerSettings", by: Desk.boss))
+    let urgent = TriggerCondition(target: .priority, operator: .in, values: ["URGENT"])
+    try await office.trigger([.isNew], .priority(.urgent))
+    let second = try await office.trigger([urgent], .priority(.high))
+    try await office.trigger([urgent], .priority(.low))
+    #expect(try await simulate(ticket: try await office.ticket()).tickets[0].heldBack == [second.name])
+  }
+
   @Test("who asks why a ticket is held hears of the triggers that were held back, ten of them by name")
   func heldBack() async throws {
     try await office.trigger([.isNew], .assign(.specific, [Desk.kim]))

@@ -128,7 +128,8 @@ struct TriggerPassPlan {
       context.set.program.compiled,
       on: reading.facts(
         of: ticket, content: context.content, fields: context.fields, cause: .changed, changes: changes))
-    return context.set.triggers.indices.filter { again.fires($0) }.map { context.set.triggers[$0] }
+    let all = context.set.triggers.indices.filter { again.fires($0) }.map { context.set.triggers[$0] }
+    return context.set.program.mode == .firstMatch ? Array(all.prefix(1)) : all
   }
 
   /// Gives a ticket that has waited for it to somebody who can take it now; false when there is nobody.
