@@ -29,23 +29,20 @@ extension MaskingService {
     var masked: [Mask] = []
     var titleAndCustomer: [String: String] = [:]
     let ids = try await newMaskIDs(spans.count, deadline: call.deadline)
+    let search = CopySearch(spans, of: link)
     let written = try await ledger.performLinked(
       on: name, access: access, version: request.version, idempotency: claim,
-      reading: [
-        MaskStore.entryTexts(spans.entries, of: link.ticketID, link.serviceID),
-        CopyStore.texts(of: [link], holding: spans, of: link), MaskStore.activePlaces(on: [link]),
-      ], deadline: call.deadline
+      reading: [search.query(link), MaskStore.activePlaces(on: [link])], deadline: call.deadline
     ) { tickets, rows, transaction in
-      let requested = try spans.read(from: tickets.own, entries: try rows[0].map { (try $0.value(0), try $0.value(1)) })
-      var (texts, places) = (Array(rows[1]), Array(rows[2]))
+      var texts = try rows[0].flatMap { try search.texts($0, of: link) }
+      var places = Array(rows[1])
+      let requested = try await read(spans, tickets.own, texts, transaction)
       // Few tickets are tied to others by an escalation; who they are is known now that all are locked.
       let others = tickets.others.map(\.link)
       if !others.isEmpty {
-        let found = try await transaction.batch([
-          CopyStore.texts(of: others, holding: spans, of: link), MaskStore.activePlaces(on: others),
-        ])
-        texts += found[0]
-        places += found[1]
+        let found = try await transaction.batch(others.map(search.query) + [MaskStore.activePlaces(on: others)])
+        for (other, rows) in zip(others, found) { texts += try rows.flatMap { try search.texts($0, of: other) } }
+        places += found[others.count]
       }
       let plan = try plan(requested, texts: texts, places: places)
       masked = masks(of: plan, ids, name, by: agent, at: tickets.own.readTime)
@@ -58,12 +55,31 @@ extension MaskingService {
     return CreateMasksResponse(masks: masked, ticket: try await ledger.message(for: ticket, deadline: call.deadline))
   }
 
+  /// Reads the words of the spans from what was found: a text in which a span lies holds its words.
+  private func read(
+    _ spans: RequestedSpans, _ ticket: TicketRecord, _ texts: [StoredText], _ transaction: PostgresTransaction
+  ) async throws -> [RequestedSpan] {
+    let wanted = Set(spans.entries)
+    var entries: [(EntryID, String)] = texts.compactMap { stored in
+      guard stored.address.field == "entry", let id = Int64(stored.address.row).map(EntryID.init(_:)),
+        wanted.contains(id)
+      else { return nil }
+      return (id, stored.text)
+    }
+    if entries.count < wanted.count {
+      // Something is wrong with a span; what it is stands in the entry.
+      entries = try await transaction.query(MaskStore.entryTexts(spans.entries, of: ticket.id, ticket.serviceID))
+        .map { (try $0.value(0), try $0.value(1)) }
+    }
+    return try spans.read(from: ticket, entries: entries)
+  }
+
   /// Works out what becomes of every copy of the spans' words, from the texts that hold them and the places of masks.
-  private func plan(_ requested: [RequestedSpan], texts: [Row], places: [Row]) throws -> MaskingPlan {
+  private func plan(_ requested: [RequestedSpan], texts: [StoredText], places: [Row]) throws -> MaskingPlan {
     let earlier = Dictionary(grouping: try places.compactMap(MaskPlace.init), by: \.address)
     var plan = MaskingPlan(requested)
     var records: Set<String> = []
-    for stored in try texts.compactMap(CopyStore.storedText) {
+    for stored in texts {
       // Two tickets of one customer lead to the same record.
       if stored.address.copy.relation == .record,
         !records.insert("\(stored.address.copy.name)/\(stored.address.row)").inserted

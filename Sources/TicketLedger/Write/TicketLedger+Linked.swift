@@ -26,6 +26,9 @@ package struct LinkedChange: Sendable {
 
 private struct LinksChanged: Error {}
 
+/// An escalation ties others to the ticket, which are to be locked in their order.
+private struct HasLinks: Error {}
+
 extension TicketLedger {
   /// Most tickets that are locked together.
   package static let linkedMax = 100
@@ -47,12 +50,17 @@ extension TicketLedger {
   ) async throws -> Written {
     guard name.service == access.service.code else { throw ServiceError(.ticketNotFound) }
     let service = access.service.id
-    for _ in 0..<Self.attemptsMax {
+    // Few tickets are tied to others, so the lock of one is tried first, which costs half as much.
+    var isAlone = true
+    for _ in 0...Self.attemptsMax {
       do {
         return try await pool.transaction(deadline: deadline) { transaction in
           let claimed = idempotency.map { [Self.claimed($0)] } ?? []
-          var rows = try await transaction.batch([Self.locking(name.id, service)] + claimed + reading)
-          let tickets = try rows.removeFirst().map { try TicketRecord($0) }
+          let locking = isAlone ? Self.lockingAlone(name.id, service) : Self.locking(name.id, service)
+          var rows = try await transaction.batch([locking] + claimed + reading)
+          let locked = rows.removeFirst()
+          let tickets = try locked.map { try TicketRecord($0) }
+          if isAlone, let row = locked.first, try row.bool(TicketRecord.columnCount) { throw HasLinks() }
           var earlier: IdempotencyRecord?
           if !claimed.isEmpty { earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) } }
           guard let own = tickets.first(where: { $0.id == name.id && $0.serviceID == service }), own.deleteTime == nil
@@ -70,6 +78,8 @@ extension TicketLedger {
           return try await write(
             try await decide(linked, rows, transaction), on: own, idempotency, transaction, deadline)
         }
+      } catch is HasLinks {
+        isAlone = false
       } catch is LinksChanged {
         continue
       } catch let error as ServiceError where error.reason == .staleVersion {
@@ -123,6 +133,15 @@ extension TicketLedger {
     ), family AS (
       SELECT service_id, id FROM related ORDER BY 2 LIMIT \(linkedMax)
     )
+    """
+  }
+
+  /// Locks one ticket, and says whether others are tied to it.
+  private static func lockingAlone(_ id: TicketID, _ service: ServiceID) -> Query {
+    """
+    SELECT \(fragment: TicketRecord.columns), t.source_ticket_id IS NOT NULL OR t.target_ticket_id IS NOT NULL
+      OR EXISTS (SELECT FROM ticket AS o WHERE o.source_service_id = t.service_id AND o.source_ticket_id = t.id)
+    FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(id) FOR NO KEY UPDATE OF t
     """
   }
 
