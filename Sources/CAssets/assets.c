@@ -79,6 +79,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0037_create_dooray.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0038_escalate_to_dooray.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

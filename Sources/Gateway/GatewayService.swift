@@ -115,7 +115,7 @@ package final class GatewayService: Sendable {
 
   /// Who was let in, and what is left of the budget.
   struct Admission {
-    /// Nil for the one method that is called to get a session.
+    /// Nil for methods that are called without a session.
     let caller: GatewayCaller?
     /// Of the caller, or else of the address; nil where there are no budgets.
     let budget: TokenBucket.Verdict?
@@ -154,11 +154,15 @@ package final class GatewayService: Sendable {
   func respond(
     to route: Route, _ request: [UInt8], _ admission: Admission, authorization: String?, _ call: CallContext
   ) async throws -> [UInt8] {
-    guard let caller = admission.caller else {
-      return try await signIn(request, call, admission.deadline).serialized()
-    }
     var options = call.onward()
     options.deadline = admission.deadline.shortened(by: CallContext.timeKeptPerHop)
+    guard let caller = admission.caller else {
+      guard let channel = backends.channel(to: route.backend) else {
+        return try await signIn(request, call, admission.deadline).serialized()
+      }
+      // Nobody is spoken for: the daemon finds out by the request itself whether it is to be believed.
+      return try await pass(request, to: route, over: channel, options)
+    }
     options.speak(for: caller.agent)
     guard let channel = backends.channel(to: route.backend) else {
       return try await own(route, request, caller, authorization: authorization, options, call)

@@ -29,6 +29,13 @@ await runService(description) { process in
   process.onShutdown("jobs", stopJobs)
   let runner = BatchRunner(service: service, log: process.log, metrics: process.metrics)
   process.onShutdown("batches", runner.start(on: process.group.next()))
+  let settler = DooraySettler(service: service, log: process.log)
+  process.onShutdown("dooray tasks", settler.start(on: process.group.next()))
+  let poller = DoorayPoller(
+    service: service, interval: process.config[DoorayKeys.pollInterval], log: process.log, metrics: process.metrics)
+  process.onShutdown("dooray looks", poller.start(on: process.group.next()))
+  let delivery = DoorayDelivery(service: service, log: process.log, metrics: process.metrics)
+  process.onShutdown("dooray sendings", delivery.start(on: process.group.next()))
   var parts = ServiceParts([service.rpcService], callers: TicketService.callerRules)
   // The gateway opens a stream for each of its clients that watches.
   parts.limits.streamsPerConnectionMax = 10_000

@@ -18,6 +18,9 @@ struct CoverageTests {
     for route in Route.all {
       let method = declared.first { $0.name == route.method }
       if case .field(let name) = route.body { #expect(method?.input.schema.field(named: name) != nil, "\(name)") }
+      if case .raw(let name) = route.body {
+        #expect(method?.input.schema.field(named: name)?.kind == .bytes, "\(name)")
+      }
       // The request of an upload is made of parts.
       if route.shape != .upload, let field = try? PathTemplate(route.path).variable?.field, let input = method?.input {
         #expect(Self.hasField(field, input), "\(route.path)")

@@ -36,7 +36,7 @@ struct ScopeTests {
     #expect(
       Route.all.filter(\.scopes.isEmpty).map(\.method) == [
         "SignIn", "SignOut", "ListSessions", "RevokeSession", "CreateApiKey", "ListApiKeys", "RevokeApiKey",
-        "ListAuditEvents", "CreateAgent", "SetPassword", "ChangePassword",
+        "ListAuditEvents", "ReceiveDoorayHook", "CreateAgent", "SetPassword", "ChangePassword",
       ])
   }
 

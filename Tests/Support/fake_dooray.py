@@ -54,7 +54,7 @@ class World:
                 {"id": self.new_id(), "name": f"{name} {project['code']}", "order": order,
                  "names": [{"locale": "ko_KR", "name": f"{name} {project['code']}"}], "class": kind}
                 for order, (kind, name) in enumerate(WORKFLOWS)]
-        self.posts, self.files, self.faults, self.calls = {}, {}, [], []
+        self.posts, self.files, self.faults, self.calls, self.payloads = {}, {}, [], [], []
         self.bucket = None
         self.hook_form = "documented"
         self.delivers_hooks = True
@@ -372,6 +372,10 @@ class Control:
     def posts(self, _):
         return list(self.world.posts.values())
 
+    def payloads(self, _):
+        """What hooks said so far, or would have said, the oldest first."""
+        return self.world.payloads
+
 
 class Server:
     def __init__(self, port):
@@ -387,11 +391,13 @@ class Server:
 
     def fire(self, project, post, event, member, by_api, log=None):
         """Tells the project's hooks, one after the other, in a thread of its own."""
+        body = self.payload(project, post, event, member, by_api, log)
+        self.world.payloads.append(body)
         if not self.world.delivers_hooks:
             return
         wanted = [hook["url"] for hook in project["hooks"] if event in hook["sendEvents"]]
         if wanted:
-            payload = json.dumps(self.payload(project, post, event, member, by_api, log)).encode()
+            payload = json.dumps(body).encode()
             threading.Thread(target=self.deliver, args=(wanted, payload), daemon=True).start()
 
     def payload(self, project, post, event, member, by_api, log):
@@ -515,8 +521,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind.startswith("multipart/form-data"):
             message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(
                 b"Content-Type: " + kind.encode() + b"\r\n\r\n" + raw)
-            return {part.get_param("name", header="content-disposition"):
-                    (part.get_filename() or "", part.get_payload(decode=True)) for part in message.iter_parts()}
+            # Names come as bytes of UTF-8, which the parser of mails does not expect.
+            names = [name.decode().replace("%22", '"') for name in re.findall(rb'filename="([^"]*)"', raw)]
+            return {part.get_param("name", header="content-disposition"): (name, part.get_payload(decode=True))
+                    for part, name in zip(message.iter_parts(), names)}
         if not kind.startswith("application/json"):
             raise Refusal(415, "application/json is expected")
         try:

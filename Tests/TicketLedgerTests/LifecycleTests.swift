@@ -132,6 +132,12 @@ import TicketLedger
       "a late answer of the issue service changes no state", .receiveEscalationAnswer, .consultation, .completed,
       by: .issueService, .success(.completed)),
     Case(
+      "while its task is open one can comment at Dooray!", .commentOnDooray, .issue, .doorayInProgress, by: .agent,
+      .success(.doorayInProgress)),
+    Case(
+      "on a task that is done nobody comments", .commentOnDooray, .consultation, .doorayAnswered, by: .administrator,
+      .failure(.stateNotAllowed)),
+    Case(
       "a task that is opened again moves the ticket back", .doorayRegistered, .issue, .doorayAnswered,
       by: .dooray, .success(.doorayEscalated)),
     Case(

@@ -45,6 +45,13 @@ import TicketLedger
     #expect(DoorayOrganizationName(organization)?.description == organization)
     #expect(DoorayUserKeyName(organization + "/userKeys/3")?.description == organization + "/userKeys/3")
     #expect(DoorayProjectName("services/care/doorayProjects/2")?.description == "services/care/doorayProjects/2")
+    let task = "services/care/tickets/2/doorayTasks/3"
+    #expect(DoorayTaskName(task)?.description == task)
+    let comment = "services/care/tickets/2/doorayComments/3"
+    #expect(DoorayCommentName(comment)?.description == comment)
+    let hook = "services/care/doorayHooks/0123456789abcdef0123456789abcdef"
+    #expect(DoorayHookName(hook)?.description == hook)
+    #expect(DoorayHookName(hook + "0") == nil && DoorayHookName(String(hook.dropLast())) == nil)
     #expect(GroupName("services/care/tickets/2") == nil)
   }
 

@@ -121,6 +121,7 @@ import TicketLedger
     "CancelBatch": "only leads one way; repeating it changes nothing", "ReplayCallback": "as CancelBatch",
     "RotateCallbackSecret": "replaces a secret that is shown once, and counts beside the one before it",
     "SetDoorayUserKey": "replaces a secret that nobody sees",
+    "ReceiveDoorayHook": "only says that something is to be looked at",
     "ReorderTriggers": "names all triggers in their order, and is refused when these are not they",
     "ActivateTrigger": "one switch, set by name", "DeactivateTrigger": "as ActivateTrigger",
     "ActivateAgent": "as ActivateTrigger", "DeactivateAgent": "as ActivateTrigger",

@@ -13,6 +13,7 @@ final class DoorayWorld {
   let world: TicketWorld
   let fake: FakeDooray
   let dooray: DoorayClient
+  let service: TicketService
   let client: TicketServiceClient
 
   /// - Parameter isMaskingReachable: false: masking's address is a socket that nobody listens on.
@@ -30,9 +31,9 @@ final class DoorayWorld {
       ? InProcessTransport(
         group: TestLoops.group, services: [masking.rpcService], interceptors: [CallsFrom(name: "tickets")])
       : TicketWorld.nowhere
-    client = TicketWorld.client(
-      TicketService(
-        ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere, masking: way, dooray: dooray))
+    service = TicketService(
+      ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere, masking: way, dooray: dooray)
+    client = TicketWorld.client(service)
   }
 
   deinit { dooray.shutdown() }

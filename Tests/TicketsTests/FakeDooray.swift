@@ -1,7 +1,10 @@
 import EventLoop
 import Foundation
 import HandoffTestKit
+import MessageJSON
 import Outbound
+
+@testable import Tickets
 
 /// A Dooray! as a child process (`fake_dooray.py`), called over real HTTP; ends with the object.
 final class FakeDooray {
@@ -27,6 +30,42 @@ final class FakeDooray {
     var code = "HELP"
     var organization = FakeDooray.organization
     var members: [String] = []
+    var tags: [Tag] = []
+    var templates: [Template] = []
+  }
+
+  struct Template: Encodable {
+    struct Body: Encodable { var content: String }
+    struct Tag: Encodable { var id: String }
+    struct ID: Encodable { var organizationMemberId: String }
+    struct Person: Encodable {
+      var type = "member"
+      var member: ID
+    }
+    struct People: Encodable {
+      var to: [Person]
+      var cc: [Person]
+    }
+
+    var id: String
+    var templateName: String
+    var subject: String
+    var body: Body
+    var tags: [Tag]
+    var users: People
+  }
+
+  struct Tag: Encodable {
+    var id: String
+    var name: String
+    var group: Group?
+  }
+
+  struct Group: Encodable {
+    var id: String
+    var name: String
+    var mandatory: Bool
+    var selectOne: Bool
   }
 
   struct World: Encodable {
@@ -48,6 +87,43 @@ final class FakeDooray {
     let method: String
     let path: String
     let authorization: String
+  }
+
+  /// A task as it is stored there.
+  struct Post: Decodable {
+    struct Body: Decodable {
+      let mimeType: String
+      let content: String
+    }
+    struct People: Decodable {
+      let to: [Person]
+      let cc: [Person]
+    }
+    struct Person: Decodable { let member: PersonID }
+    struct PersonID: Decodable { let organizationMemberId: String }
+
+    let id: String
+    let creator: String
+    let subject: String
+    let body: Body
+    let users: People
+    let tagIds: [String]
+    let logs: [Log]
+    let files: [File]
+    let workflow: Workflow
+
+    struct Workflow: Decodable { let `class`: String }
+    struct Log: Decodable {
+      let id: String
+      let body: Body
+      let creator: Creator
+    }
+    struct Creator: Decodable { let member: PersonID }
+    struct File: Decodable {
+      let id: String
+      let name: String
+      let size: Int
+    }
   }
 
   private struct Started: Decodable { let port: Int }
@@ -90,6 +166,30 @@ final class FakeDooray {
   func calls() async throws -> [Call] {
     try JSONDecoder().decode([Call].self, from: Data(try await control("calls", [String: String]())))
   }
+
+  /// The tasks there, the oldest first.
+  func posts() async throws -> [Post] {
+    try JSONDecoder().decode([Post].self, from: Data(try await control("posts", [String: String]())))
+  }
+
+  /// A person moves a task into a step of a class.
+  func move(_ task: String, to step: String, by member: String = "12") async throws {
+    try await control("move", ["post": task, "class": step, "member": member])
+  }
+
+  /// A person comments on a task.
+  func comment(_ text: String, on task: String, by member: String = "13") async throws {
+    try await control("comment", ["post": task, "member": member, "text": text])
+  }
+
+  /// What hooks said so far, the oldest first.
+  func payloads() async throws -> [[UInt8]] {
+    let list = try JSONParser.parse(try await control("payloads", [String: String]()))
+    return (list.elements ?? []).map { JSONWriter.bytes(of: $0) }
+  }
+
+  /// In which form hooks come: `documented`, or `observed`.
+  func useHooks(form: String) async throws { try await control("hooks", ["form": form]) }
 
   @discardableResult
   private func control(_ name: String, _ body: some Encodable) async throws -> [UInt8] {

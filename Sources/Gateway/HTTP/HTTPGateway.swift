@@ -190,7 +190,7 @@ package struct HTTPGateway: HTTPHandler {
   }
 
   private func fill(_ message: DynamicMessage, _ found: Found, _ exchange: HTTPExchange) throws {
-    if let pair = found.query.first, found.route.body == .whole {
+    if let pair = found.query.first, found.route.body.isEverything {
       throw ServiceError.invalid(pair.name, "must stand in the body, not in the query")
     }
     for pair in found.query { try put(pair.value, named: pair.name, into: message) }
@@ -202,6 +202,9 @@ package struct HTTPGateway: HTTPHandler {
     case .field(let name):
       guard let field = message.descriptor.schema.field(named: name) else { throw ServiceError(.internal) }
       try read(exchange, into: message.putMessage(in: field), path: name)
+    case .raw(let name):
+      guard let field = message.descriptor.schema.field(named: name) else { throw ServiceError(.internal) }
+      message.put(bytes: try exchange.body(bytesMax: Self.jsonBytesMax), in: field)
     }
   }
 

@@ -78,7 +78,7 @@ struct APIOperation {
         parameters.append(
           Parameter(name: field.jsonName, isInPath: false, field: field, fullName: "\(header.fullName).\(field.name)"))
       }
-    case (.download, _), (_, .whole): break
+    case (.download, _), (_, .whole), (_, .raw): break
     case (_, .field(let body)):
       parameters += Self.query(method.input, without: [body, pathField ?? ""], prefix: "", depth: 1)
     case (_, .none):

@@ -111,6 +111,8 @@ struct OpenAPIDocument {
     case .field(let name):
       guard let message = operation.method.input.schema.field(named: name)?.message else { return nil }
       return content("application/json", JSONSchema.reference(message), isRequired: false)
+    case .raw:
+      return content("application/json", .members([("type", .string("object"))]), isRequired: true)
     }
   }
 
@@ -149,7 +151,7 @@ struct OpenAPIDocument {
     let isPlain = operation.route.shape == .unary || operation.route.shape == .upload
     let output = isPlain ? [operation.method.output] : []
     switch operation.route.body {
-    case .none: return output
+    case .none, .raw: return output
     case .whole: return output + input.fields.compactMap(\.message)
     case .field(let name): return output + [input.field(named: name)?.message].compactMap { $0 }
     }

@@ -102,6 +102,7 @@ struct ReferencePage {
       raw("<p>The body is ")
       type(operation.method.input.schema.field(named: name))
       raw(".</p>")
+    case .raw: raw("<p>The body is passed on as it is.</p>")
     case .none: break
     }
     switch operation.route.shape {

@@ -35,6 +35,16 @@ package enum RouteBody: Equatable, Sendable {
   case whole
   /// One field of the request message.
   case field(String)
+  /// Bytes of any kind for one field of the request message.
+  case raw(String)
+
+  /// Whether nothing is left for the query.
+  package var isEverything: Bool {
+    switch self {
+    case .whole, .raw: true
+    case .none, .field: false
+    }
+  }
 }
 
 /// How the messages of a method go.
@@ -63,7 +73,8 @@ package struct Route: Sendable {
   package let body: RouteBody
   /// How its messages go.
   package let shape: RouteShape
-  /// False for the one method that is called to get a session.
+  /// False for the method that is called to get a session, and for those that other systems call with a secret in their
+  /// path.
   package let needsSession: Bool
   /// Path of the RPC at the daemon that serves it.
   let daemonPath: String
@@ -196,6 +207,15 @@ package struct Route: Sendable {
     .init(
       "SetDoorayUserKey", .tickets, .post, "/v1/{name=services/*/doorayOrganizations/*/userKeys/*}:set", body: .whole),
     .init("DeleteDoorayUserKey", .tickets, .delete, "/v1/{name=services/*/doorayOrganizations/*/userKeys/*}"),
+    .init("GetDoorayChoices", .tickets, .get, "/v1/{name=services/*/doorayProjects/*}:getChoices"),
+    .init("EscalateToDooray", .tickets, .post, "/v1/{name=services/*/tickets/*}:escalateToDooray", body: .whole),
+    .init(
+      "ReceiveDoorayHook", .tickets, .post, "/v1/{name=services/*/doorayHooks/*}", body: .raw("payload"),
+      needsSession: false),
+    .init("ListDoorayTasks", .tickets, .get, "/v1/{parent=services/*/tickets/*}/doorayTasks"),
+    .init(
+      "CreateDoorayComment", .tickets, .post, "/v1/{parent=services/*/tickets/*}/doorayComments", body: .whole),
+    .init("ListDoorayComments", .tickets, .get, "/v1/{parent=services/*/tickets/*}/doorayComments"),
     .init(
       "VerifyDoorayConnection", .tickets, .get, "/v1/{name=services/*/doorayOrganizations/*}:verifyConnection"),
 

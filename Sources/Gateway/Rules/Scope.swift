@@ -32,9 +32,9 @@ package enum Scope: String, CaseIterable, Sendable {
     }
   }
 
-  /// The scopes of which one suffices for a method; none: it is for sessions only.
+  /// The scopes of which one suffices for a method; none: it is for sessions only, or needs none.
   package static func sufficient(for route: Route) -> [Scope] {
-    if sessionsOnly.contains(route.method) { return [] }
+    if sessionsOnly.contains(route.method) || !route.needsSession { return [] }
     if route.backend == .gateway { return route.method == "GetMe" ? allCases : [] }
     return [usual(for: route)] + (inquiries.contains(route.method) ? [.inquiryWrite] : [])
   }
@@ -42,7 +42,7 @@ package enum Scope: String, CaseIterable, Sendable {
   /// Whether a call of a method is an administrative act, which is put on record.
   package static func isAdministrative(_ route: Route) -> Bool {
     switch usual(for: route) {
-    case .settingWrite, .accountWrite: route.backend != .gateway
+    case .settingWrite, .accountWrite: route.backend != .gateway && route.needsSession
     default: false
     }
   }

@@ -219,6 +219,23 @@ package enum HandoffAPI {
     DoorayProject.self,
     DoorayUserKey.self,
     DoorayFinding.self,
+    DoorayTask.self,
+    DoorayFile.self,
+    DoorayComment.self,
+    CreateDoorayCommentRequest.self,
+    ListDoorayCommentsRequest.self,
+    ListDoorayCommentsResponse.self,
+    DoorayWork.self,
+    DoorayTag.self,
+    DoorayTagGroup.self,
+    DoorayTemplate.self,
+    DoorayPerson.self,
+    GetDoorayChoicesRequest.self,
+    DoorayChoices.self,
+    EscalateToDoorayRequest.self,
+    ReceiveDoorayHookRequest.self,
+    ListDoorayTasksRequest.self,
+    ListDoorayTasksResponse.self,
     GetDooraySettingsRequest.self,
     UpdateDooraySettingsRequest.self,
     ListDoorayOrganizationsRequest.self,
@@ -1433,6 +1450,54 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "GetDoorayChoices",
+          input: GetDoorayChoicesRequest.descriptor,
+          output: DoorayChoices.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "EscalateToDooray",
+          input: EscalateToDoorayRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ReceiveDoorayHook",
+          input: ReceiveDoorayHookRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayTasks",
+          input: ListDoorayTasksRequest.descriptor,
+          output: ListDoorayTasksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateDoorayComment",
+          input: CreateDoorayCommentRequest.descriptor,
+          output: DoorayComment.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayComments",
+          input: ListDoorayCommentsRequest.descriptor,
+          output: ListDoorayCommentsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "VerifyDoorayConnection",
           input: VerifyDoorayConnectionRequest.descriptor,
           output: VerifyDoorayConnectionResponse.descriptor,
@@ -2068,6 +2133,54 @@ package enum HandoffAPI {
           name: "DeleteDoorayUserKey",
           input: DeleteDoorayUserKeyRequest.descriptor,
           output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetDoorayChoices",
+          input: GetDoorayChoicesRequest.descriptor,
+          output: DoorayChoices.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "EscalateToDooray",
+          input: EscalateToDoorayRequest.descriptor,
+          output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ReceiveDoorayHook",
+          input: ReceiveDoorayHookRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayTasks",
+          input: ListDoorayTasksRequest.descriptor,
+          output: ListDoorayTasksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateDoorayComment",
+          input: CreateDoorayCommentRequest.descriptor,
+          output: DoorayComment.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListDoorayComments",
+          input: ListDoorayCommentsRequest.descriptor,
+          output: ListDoorayCommentsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

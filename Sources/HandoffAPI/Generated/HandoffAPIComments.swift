@@ -1204,6 +1204,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.DooraySettings.name Resource name: `services/{service}/dooraySettings`.
     handoff.tickets.v1.DooraySettings.state How it stands.
     handoff.tickets.v1.DooraySettings.version Grows with every change.
+    handoff.tickets.v1.DooraySettings.hook_path The path, at the address of this API, of the hook that is to be entered in each project at Dooray!. Whoever knows it can have tasks looked at, and nothing else. Only administrators see it; empty until Dooray! is activated.
     handoff.tickets.v1.DooraySettings.State How it stands.
     handoff.tickets.v1.DooraySettings.State.STATE_UNSPECIFIED Never sent.
     handoff.tickets.v1.DooraySettings.State.INACTIVE Nobody has begun to use Dooray! here.
@@ -1246,6 +1247,103 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.DoorayFinding.Problem.NOT_A_MEMBER The representative is no member of the project.
     handoff.tickets.v1.DoorayFinding.Problem.OTHER_PERSON The key belongs to somebody with another mail address than the agent's.
     handoff.tickets.v1.DoorayFinding.Problem.SECRET_LOST What is stored of the token or key does not open.
+    handoff.tickets.v1.DoorayTask A task at Dooray! that a ticket was escalated to.
+    handoff.tickets.v1.DoorayTask.name Resource name: `services/{service}/tickets/{ticket}/doorayTasks/{id}`.
+    handoff.tickets.v1.DoorayTask.project The project: `services/{service}/doorayProjects/{id}`.
+    handoff.tickets.v1.DoorayTask.project_display_name The project's name.
+    handoff.tickets.v1.DoorayTask.dooray_id The task's id at Dooray!.
+    handoff.tickets.v1.DoorayTask.address Where people open it: an https URL; empty when the project has no address.
+    handoff.tickets.v1.DoorayTask.subject What it is about.
+    handoff.tickets.v1.DoorayTask.agent Who escalated: `agents/{id}`.
+    handoff.tickets.v1.DoorayTask.create_time When.
+    handoff.tickets.v1.DoorayTask.progress How far it was when it was last looked at.
+    handoff.tickets.v1.DoorayTask.text What was asked of the project.
+    handoff.tickets.v1.DoorayTask.files The files that go with it.
+    handoff.tickets.v1.DoorayTask.Progress How far a task is, whatever its project calls that.
+    handoff.tickets.v1.DoorayTask.Progress.PROGRESS_UNSPECIFIED Never sent.
+    handoff.tickets.v1.DoorayTask.Progress.REGISTERED It is to be done.
+    handoff.tickets.v1.DoorayTask.Progress.WORKING It is being worked on.
+    handoff.tickets.v1.DoorayTask.Progress.CLOSED It is done.
+    handoff.tickets.v1.DoorayFile A file of a ticket that goes to a task at Dooray!.
+    handoff.tickets.v1.DoorayFile.attachment `services/{service}/attachments/{id}`.
+    handoff.tickets.v1.DoorayFile.file_name The file's name.
+    handoff.tickets.v1.DoorayFile.state Where it stands.
+    handoff.tickets.v1.DoorayFile.failure When it was given up, why, in words.
+    handoff.tickets.v1.DoorayFile.State Where it stands.
+    handoff.tickets.v1.DoorayFile.State.STATE_UNSPECIFIED Never sent.
+    handoff.tickets.v1.DoorayFile.State.SENDING It is not known to be at Dooray! yet.
+    handoff.tickets.v1.DoorayFile.State.SENT It is at Dooray!.
+    handoff.tickets.v1.DoorayFile.State.FAILED It was given up.
+    handoff.tickets.v1.DoorayComment A comment on a task at Dooray!, of either side.
+    handoff.tickets.v1.DoorayComment.name Resource name: `services/{service}/tickets/{ticket}/doorayComments/{id}`.
+    handoff.tickets.v1.DoorayComment.task The task: `services/{service}/tickets/{ticket}/doorayTasks/{id}`.
+    handoff.tickets.v1.DoorayComment.state Where it stands.
+    handoff.tickets.v1.DoorayComment.agent Whose it is: `agents/{id}`; empty for what was written at Dooray!.
+    handoff.tickets.v1.DoorayComment.author_display_name The name of who wrote it; empty when Dooray! does not tell.
+    handoff.tickets.v1.DoorayComment.text What it says, as Markdown.
+    handoff.tickets.v1.DoorayComment.create_time When it was written; for what was written at Dooray!, when it was first seen here.
+    handoff.tickets.v1.DoorayComment.failure When it was given up, why, in words.
+    handoff.tickets.v1.DoorayComment.State Where it stands.
+    handoff.tickets.v1.DoorayComment.State.STATE_UNSPECIFIED Never sent.
+    handoff.tickets.v1.DoorayComment.State.SENDING An agent's; it is not known to be at Dooray! yet.
+    handoff.tickets.v1.DoorayComment.State.SENT An agent's; it is at Dooray!.
+    handoff.tickets.v1.DoorayComment.State.FAILED An agent's; it was given up.
+    handoff.tickets.v1.DoorayComment.State.RECEIVED Somebody wrote it at Dooray!.
+    handoff.tickets.v1.CreateDoorayCommentRequest Asks to comment on the task that a ticket waits for.
+    handoff.tickets.v1.CreateDoorayCommentRequest.parent `services/{service}/tickets/{id}`.
+    handoff.tickets.v1.CreateDoorayCommentRequest.text What to say, as Markdown: 1 to 20,000 characters.
+    handoff.tickets.v1.CreateDoorayCommentRequest.request_id Makes the request safe to repeat: at most 128 visible ASCII characters.
+    handoff.tickets.v1.ListDoorayCommentsRequest Asks for the comments on the tasks of a ticket.
+    handoff.tickets.v1.ListDoorayCommentsRequest.parent `services/{service}/tickets/{id}`.
+    handoff.tickets.v1.ListDoorayCommentsRequest.page_size How many at most; 0 = 50, more than 200 = 200.
+    handoff.tickets.v1.ListDoorayCommentsRequest.page_token `next_page_token` of the page before.
+    handoff.tickets.v1.ListDoorayCommentsResponse Comments on the tasks of a ticket.
+    handoff.tickets.v1.ListDoorayCommentsResponse.comments The newest first.
+    handoff.tickets.v1.ListDoorayCommentsResponse.next_page_token For the next page; empty on the last one.
+    handoff.tickets.v1.DoorayWork Work for Dooray! in the outbox; among daemons only.
+    handoff.tickets.v1.DoorayWork.comment A comment is to be sent: its id.
+    handoff.tickets.v1.DoorayWork.task_files The files of a task are to be sent: the task's id in Handoff.
+    handoff.tickets.v1.DoorayTag A tag of a project at Dooray!.
+    handoff.tickets.v1.DoorayTag.id Its id at Dooray!.
+    handoff.tickets.v1.DoorayTag.display_name Its name; of a tag in a group, `group:tag`.
+    handoff.tickets.v1.DoorayTag.group_id The id of its group; empty: it has none.
+    handoff.tickets.v1.DoorayTagGroup Tags of a project at Dooray! that belong together.
+    handoff.tickets.v1.DoorayTagGroup.id Its id at Dooray!.
+    handoff.tickets.v1.DoorayTagGroup.display_name Its name.
+    handoff.tickets.v1.DoorayTagGroup.mandatory Whether a task must have one of its tags.
+    handoff.tickets.v1.DoorayTagGroup.single_choice Whether a task can have only one of its tags.
+    handoff.tickets.v1.DoorayTemplate A template for the tasks of a project at Dooray!.
+    handoff.tickets.v1.DoorayTemplate.id Its id at Dooray!.
+    handoff.tickets.v1.DoorayTemplate.display_name Its name.
+    handoff.tickets.v1.DoorayPerson A member of a project at Dooray!.
+    handoff.tickets.v1.DoorayPerson.id Their id at Dooray!.
+    handoff.tickets.v1.DoorayPerson.display_name Their name; empty when Dooray! does not tell it.
+    handoff.tickets.v1.GetDoorayChoicesRequest Asks what can be chosen for a task of a project.
+    handoff.tickets.v1.GetDoorayChoicesRequest.name `services/{service}/doorayProjects/{id}`.
+    handoff.tickets.v1.DoorayChoices What can be chosen for a task of a project, as Dooray! has it now.
+    handoff.tickets.v1.DoorayChoices.tags The tags; at most 2,000.
+    handoff.tickets.v1.DoorayChoices.tag_groups The groups of the tags.
+    handoff.tickets.v1.DoorayChoices.templates The templates; at most 100.
+    handoff.tickets.v1.DoorayChoices.members The members; at most 100.
+    handoff.tickets.v1.EscalateToDoorayRequest Asks to escalate a ticket to a project at Dooray!.
+    handoff.tickets.v1.EscalateToDoorayRequest.name `services/{service}/tickets/{id}`.
+    handoff.tickets.v1.EscalateToDoorayRequest.project `services/{service}/doorayProjects/{id}`.
+    handoff.tickets.v1.EscalateToDoorayRequest.subject What the task is about: 1 to 200 characters; empty: what the template says.
+    handoff.tickets.v1.EscalateToDoorayRequest.text What is asked of the project, as Markdown: 1 to 20,000 characters; empty: what the template says.
+    handoff.tickets.v1.EscalateToDoorayRequest.tag_ids Ids of tags at Dooray!, at most 50; empty: the template's. What their groups demand is looked at before anything is created.
+    handoff.tickets.v1.EscalateToDoorayRequest.assignee_ids Ids of the members at Dooray! who are to do it, at most 50; empty: the template's.
+    handoff.tickets.v1.EscalateToDoorayRequest.cc_ids Ids of members at Dooray! who are told of it, at most 50; empty: the template's.
+    handoff.tickets.v1.EscalateToDoorayRequest.version The version that the caller saw; 0 = whatever it is now.
+    handoff.tickets.v1.EscalateToDoorayRequest.request_id Makes the request safe to repeat: at most 128 visible ASCII characters.
+    handoff.tickets.v1.EscalateToDoorayRequest.template_id The id of a template of the project at Dooray!, which fills in what is left empty here; empty: none.
+    handoff.tickets.v1.EscalateToDoorayRequest.attachments Files to go with the task, at most 5, uploaded before and used nowhere else: `services/{service}/attachments/{id}`.
+    handoff.tickets.v1.ReceiveDoorayHookRequest What Dooray! says when something has happened to a task.
+    handoff.tickets.v1.ReceiveDoorayHookRequest.name `services/{service}/doorayHooks/{key}`.
+    handoff.tickets.v1.ReceiveDoorayHookRequest.payload The hook's JSON, in the format "Dooray!"; at most 1 MB.
+    handoff.tickets.v1.ListDoorayTasksRequest Asks for the tasks of a ticket.
+    handoff.tickets.v1.ListDoorayTasksRequest.parent `services/{service}/tickets/{id}`.
+    handoff.tickets.v1.ListDoorayTasksResponse The tasks of a ticket.
+    handoff.tickets.v1.ListDoorayTasksResponse.tasks The newest first; at most the newest 100. The first is the one whose state the ticket follows.
     handoff.tickets.v1.GetDooraySettingsRequest Asks for the state of a service.
     handoff.tickets.v1.GetDooraySettingsRequest.name `services/{service}/dooraySettings`.
     handoff.tickets.v1.UpdateDooraySettingsRequest Asks to activate or pause.
@@ -1460,10 +1558,16 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.ListDoorayProjects Lists the projects at Dooray! that a service escalates to. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
     handoff.tickets.v1.TicketService.CreateDoorayProject Adds a project at Dooray!. Administrators only. \ Errors: SERVICE_NOT_FOUND, RESOURCE_NOT_FOUND (the organization), AGENT_NOT_FOUND, ALREADY_EXISTS, LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.UpdateDoorayProject Changes a project at Dooray!. Administrators only. \ Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
-    handoff.tickets.v1.TicketService.DeleteDoorayProject Removes a project at Dooray!. Administrators only. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.DeleteDoorayProject Removes a project at Dooray!. Administrators only. \ Errors: RESOURCE_NOT_FOUND, IN_USE (tickets were escalated to it), PERMISSION_DENIED.
     handoff.tickets.v1.TicketService.ListDoorayUserKeys Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
     handoff.tickets.v1.TicketService.SetDoorayUserKey Enters an agent's key to an organization at Dooray!; masking seals it. Agents enter their own, administrators anybody's. \ Errors: RESOURCE_NOT_FOUND, AGENT_NOT_FOUND, LIMIT_REACHED, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.DeleteDoorayUserKey Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.GetDoorayChoices Asks Dooray! for the tags, templates and members of a project, to choose from for a task. \ Errors: RESOURCE_NOT_FOUND, DOORAY_OFF, DOORAY_REFUSED, BACKEND_UNAVAILABLE, PERMISSION_DENIED.
+    handoff.tickets.v1.TicketService.EscalateToDooray Escalates a ticket to a project at Dooray!: a task is created there, once, and the ticket waits for it. \ The task is created in the acting agent's name, or in the representative's when the agent has no key or is no member. When Dooray! refuses, the ticket stays as it was. When its answer is lost, the ticket stays as it was until it is known whether the task exists; the same request sent again goes on where the first one stopped. Files follow when the task exists; how far they are stands in the task. Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (the project), TRANSITION_NOT_ALLOWED, STALE_VERSION, DOORAY_OFF, DOORAY_REFUSED, TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, CONFLICT (the ticket is being escalated), BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
+    handoff.tickets.v1.TicketService.ReceiveDoorayHook Takes a hook of Dooray!. It is believed no further than that its task is looked at; whoever knows its path needs no session. Hooks of tasks that nobody knows are dropped. \ Errors: RESOURCE_NOT_FOUND (the path), REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.ListDoorayTasks Lists the tasks at Dooray! that a ticket was escalated to, the newest first. Errors: TICKET_NOT_FOUND.
+    handoff.tickets.v1.TicketService.CreateDoorayComment Comments on the task that a ticket waits for, as long as the task is not done. \ The comment is kept and sent in the acting agent's name, or in the representative's; what becomes of it stands in its state. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, TEXT_REQUIRED, CONFLICT, PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
+    handoff.tickets.v1.TicketService.ListDoorayComments Lists the comments on the tasks of a ticket, of both sides, the newest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.VerifyDoorayConnection Looks at Dooray! whether an organization's token, its projects and the agents' keys work. Administrators only. \ What is wrong is told in words and is no error. Errors: RESOURCE_NOT_FOUND, BACKEND_UNAVAILABLE (masking), PERMISSION_DENIED.
     handoff.tickets.v1.CreateTicketRequest Asks for a new ticket.
     handoff.tickets.v1.CreateTicketRequest.parent The service: `services/{service}`.
@@ -1698,6 +1802,12 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.ListDoorayUserKeys Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
     handoff.gateway.v1.HandoffService.SetDoorayUserKey Enters an agent's key to an organization at Dooray!. Agents enter their own, administrators anybody's.
     handoff.gateway.v1.HandoffService.DeleteDoorayUserKey Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
+    handoff.gateway.v1.HandoffService.GetDoorayChoices Asks Dooray! for the tags, templates and members of a project, to choose from for a task.
+    handoff.gateway.v1.HandoffService.EscalateToDooray Escalates a ticket to a project at Dooray!.
+    handoff.gateway.v1.HandoffService.ReceiveDoorayHook Takes a hook of Dooray!.
+    handoff.gateway.v1.HandoffService.ListDoorayTasks Lists the tasks at Dooray! that a ticket was escalated to, the newest first.
+    handoff.gateway.v1.HandoffService.CreateDoorayComment Comments on the task that a ticket waits for.
+    handoff.gateway.v1.HandoffService.ListDoorayComments Lists the comments on the tasks of a ticket, of both sides, the newest first.
     handoff.gateway.v1.HandoffService.VerifyDoorayConnection Looks at Dooray! whether an organization's token, its projects and the agents' keys work.
     handoff.gateway.v1.HandoffService.UploadAttachment Takes a file in pieces. Over HTTP, the body is the file, and its name is in the query.
     handoff.gateway.v1.HandoffService.DownloadAttachment Sends a file in pieces. Over HTTP, the body is the file.

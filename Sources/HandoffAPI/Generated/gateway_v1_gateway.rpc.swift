@@ -405,6 +405,27 @@ package protocol HandoffServiceProvider: Sendable {
   /// Removes an agent's key to an organization at Dooray!. Agents remove their own, administrators anybody's.
   func deleteDoorayUserKey(_ request: DeleteDoorayUserKeyRequest, _ call: CallContext) async throws -> Empty
 
+  /// Asks Dooray! for the tags, templates and members of a project, to choose from for a task.
+  func getDoorayChoices(_ request: GetDoorayChoicesRequest, _ call: CallContext) async throws -> DoorayChoices
+
+  /// Escalates a ticket to a project at Dooray!.
+  func escalateToDooray(_ request: EscalateToDoorayRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Takes a hook of Dooray!.
+  func receiveDoorayHook(_ request: ReceiveDoorayHookRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the tasks at Dooray! that a ticket was escalated to, the newest first.
+  func listDoorayTasks(_ request: ListDoorayTasksRequest, _ call: CallContext) async throws -> ListDoorayTasksResponse
+
+  /// Comments on the task that a ticket waits for.
+  func createDoorayComment(_ request: CreateDoorayCommentRequest, _ call: CallContext) async throws -> DoorayComment
+
+  /// Lists the comments on the tasks of a ticket, of both sides, the newest first.
+  func listDoorayComments(
+    _ request: ListDoorayCommentsRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayCommentsResponse
+
   /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work.
   func verifyDoorayConnection(
     _ request: VerifyDoorayConnectionRequest,
@@ -850,6 +871,24 @@ extension HandoffServiceProvider {
         },
         .unary("DeleteDoorayUserKey", DeleteDoorayUserKeyRequest.self, Empty.self) {
           try await self.deleteDoorayUserKey($0, $1)
+        },
+        .unary("GetDoorayChoices", GetDoorayChoicesRequest.self, DoorayChoices.self) {
+          try await self.getDoorayChoices($0, $1)
+        },
+        .unary("EscalateToDooray", EscalateToDoorayRequest.self, Ticket.self) {
+          try await self.escalateToDooray($0, $1)
+        },
+        .unary("ReceiveDoorayHook", ReceiveDoorayHookRequest.self, Empty.self) {
+          try await self.receiveDoorayHook($0, $1)
+        },
+        .unary("ListDoorayTasks", ListDoorayTasksRequest.self, ListDoorayTasksResponse.self) {
+          try await self.listDoorayTasks($0, $1)
+        },
+        .unary("CreateDoorayComment", CreateDoorayCommentRequest.self, DoorayComment.self) {
+          try await self.createDoorayComment($0, $1)
+        },
+        .unary("ListDoorayComments", ListDoorayCommentsRequest.self, ListDoorayCommentsResponse.self) {
+          try await self.listDoorayComments($0, $1)
         },
         .unary("VerifyDoorayConnection", VerifyDoorayConnectionRequest.self, VerifyDoorayConnectionResponse.self) {
           try await self.verifyDoorayConnection($0, $1)
@@ -1507,6 +1546,48 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> Empty {
     try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteDoorayUserKey", request, options)
+  }
+
+  /// Asks Dooray! for the tags, templates and members of a project, to choose from for a task.
+  package func getDoorayChoices(
+    _ request: GetDoorayChoicesRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayChoices {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetDoorayChoices", request, options)
+  }
+
+  /// Escalates a ticket to a project at Dooray!.
+  package func escalateToDooray(_ request: EscalateToDoorayRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/EscalateToDooray", request, options)
+  }
+
+  /// Takes a hook of Dooray!.
+  package func receiveDoorayHook(_ request: ReceiveDoorayHookRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ReceiveDoorayHook", request, options)
+  }
+
+  /// Lists the tasks at Dooray! that a ticket was escalated to, the newest first.
+  package func listDoorayTasks(
+    _ request: ListDoorayTasksRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayTasksResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListDoorayTasks", request, options)
+  }
+
+  /// Comments on the task that a ticket waits for.
+  package func createDoorayComment(
+    _ request: CreateDoorayCommentRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayComment {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateDoorayComment", request, options)
+  }
+
+  /// Lists the comments on the tasks of a ticket, of both sides, the newest first.
+  package func listDoorayComments(
+    _ request: ListDoorayCommentsRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayCommentsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListDoorayComments", request, options)
   }
 
   /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work.

@@ -46,15 +46,25 @@ package struct DooraySettings: Message {
   package var state: DooraySettings.State = DooraySettings.State()
   /// Grows with every change.
   package var version: Int64 = 0
+  /// The path, at the address of this API, of the hook that is to be entered in each project at Dooray!. Whoever
+  /// knows it
+  /// can have tasks looked at, and nothing else. Only administrators see it; empty until Dooray! is activated.
+  package var hookPath: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(name: String = "", state: DooraySettings.State = DooraySettings.State(), version: Int64 = 0) {
+  package init(
+    name: String = "",
+    state: DooraySettings.State = DooraySettings.State(),
+    version: Int64 = 0,
+    hookPath: String = ""
+  ) {
     self.name = name
     self.state = state
     self.version = version
+    self.hookPath = hookPath
   }
 
   /// The type `handoff.tickets.v1.DooraySettings`.
@@ -70,6 +80,7 @@ package struct DooraySettings: Message {
     name = CFields.string(c.pointee.name)
     state = DooraySettings.State(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
     version = c.pointee.version
+    hookPath = CFields.string(c.pointee.hook_path)
   }
 
   /// Writes a `Handoff__Tickets__V1__DooraySettings` into the arena.
@@ -81,6 +92,9 @@ package struct DooraySettings: Message {
     }
     c.pointee.state = .init(rawValue: .init(truncatingIfNeeded: state.rawValue))
     c.pointee.version = version
+    if !hookPath.isEmpty {
+      c.pointee.hook_path = try arena.string(hookPath, "handoff.tickets.v1.DooraySettings.hook_path")
+    }
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -423,6 +437,1133 @@ package struct DoorayFinding: Message {
     c.pointee.problem = .init(rawValue: .init(truncatingIfNeeded: problem.rawValue))
     if !text.isEmpty {
       c.pointee.text = try arena.string(text, "handoff.tickets.v1.DoorayFinding.text")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A task at Dooray! that a ticket was escalated to.
+package struct DoorayTask: Message {
+  /// How far a task is, whatever its project calls that.
+  package struct Progress: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = Progress(rawValue: 0)
+    /// It is to be done.
+    package static let registered = Progress(rawValue: 1)
+    /// It is being worked on.
+    package static let working = Progress(rawValue: 2)
+    /// It is done.
+    package static let closed = Progress(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Progress] = [.unspecified, .registered, .working, .closed]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "PROGRESS_UNSPECIFIED"
+      case 1: "REGISTERED"
+      case 2: "WORKING"
+      case 3: "CLOSED"
+      default: nil
+      }
+    }
+  }
+
+  /// Resource name: `services/{service}/tickets/{ticket}/doorayTasks/{id}`.
+  package var name: String = ""
+  /// The project: `services/{service}/doorayProjects/{id}`.
+  package var project: String = ""
+  /// The project's name.
+  package var projectDisplayName: String = ""
+  /// The task's id at Dooray!.
+  package var doorayId: String = ""
+  /// Where people open it: an https URL; empty when the project has no address.
+  package var address: String = ""
+  /// What it is about.
+  package var subject: String = ""
+  /// Who escalated: `agents/{id}`.
+  package var agent: String = ""
+  /// When.
+  package var createTime: Timestamp?
+  /// How far it was when it was last looked at.
+  package var progress: DoorayTask.Progress = DoorayTask.Progress()
+  /// What was asked of the project.
+  package var text: String = ""
+  /// The files that go with it.
+  package var files: [DoorayFile] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    project: String = "",
+    projectDisplayName: String = "",
+    doorayId: String = "",
+    address: String = "",
+    subject: String = "",
+    agent: String = "",
+    createTime: Timestamp? = nil,
+    progress: DoorayTask.Progress = DoorayTask.Progress(),
+    text: String = "",
+    files: [DoorayFile] = []
+  ) {
+    self.name = name
+    self.project = project
+    self.projectDisplayName = projectDisplayName
+    self.doorayId = doorayId
+    self.address = address
+    self.subject = subject
+    self.agent = agent
+    self.createTime = createTime
+    self.progress = progress
+    self.text = text
+    self.files = files
+  }
+
+  /// The type `handoff.tickets.v1.DoorayTask`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayTask()
+    handoff__tickets__v1__dooray_task__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayTask`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayTask.self)
+    name = CFields.string(c.pointee.name)
+    project = CFields.string(c.pointee.project)
+    projectDisplayName = CFields.string(c.pointee.project_display_name)
+    doorayId = CFields.string(c.pointee.dooray_id)
+    address = CFields.string(c.pointee.address)
+    subject = CFields.string(c.pointee.subject)
+    agent = CFields.string(c.pointee.agent)
+    createTime = CFields.message(c.pointee.create_time)
+    progress = DoorayTask.Progress(rawValue: Int32(truncatingIfNeeded: c.pointee.progress.rawValue))
+    text = CFields.string(c.pointee.text)
+    files = CFields.messages(c.pointee.files, c.pointee.n_files)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayTask` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayTask.self)
+    handoff__tickets__v1__dooray_task__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.DoorayTask.name")
+    }
+    if !project.isEmpty {
+      c.pointee.project = try arena.string(project, "handoff.tickets.v1.DoorayTask.project")
+    }
+    if !projectDisplayName.isEmpty {
+      c.pointee.project_display_name = try arena.string(
+        projectDisplayName, "handoff.tickets.v1.DoorayTask.project_display_name")
+    }
+    if !doorayId.isEmpty {
+      c.pointee.dooray_id = try arena.string(doorayId, "handoff.tickets.v1.DoorayTask.dooray_id")
+    }
+    if !address.isEmpty {
+      c.pointee.address = try arena.string(address, "handoff.tickets.v1.DoorayTask.address")
+    }
+    if !subject.isEmpty {
+      c.pointee.subject = try arena.string(subject, "handoff.tickets.v1.DoorayTask.subject")
+    }
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.tickets.v1.DoorayTask.agent")
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    c.pointee.progress = .init(rawValue: .init(truncatingIfNeeded: progress.rawValue))
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.tickets.v1.DoorayTask.text")
+    }
+    if !files.isEmpty {
+      c.pointee.n_files = files.count
+      c.pointee.files = try arena.messages(files).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayFile>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A file of a ticket that goes to a task at Dooray!.
+package struct DoorayFile: Message {
+  /// Where it stands.
+  package struct State: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = State(rawValue: 0)
+    /// It is not known to be at Dooray! yet.
+    package static let sending = State(rawValue: 1)
+    /// It is at Dooray!.
+    package static let sent = State(rawValue: 2)
+    /// It was given up.
+    package static let failed = State(rawValue: 3)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [State] = [.unspecified, .sending, .sent, .failed]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "STATE_UNSPECIFIED"
+      case 1: "SENDING"
+      case 2: "SENT"
+      case 3: "FAILED"
+      default: nil
+      }
+    }
+  }
+
+  /// `services/{service}/attachments/{id}`.
+  package var attachment: String = ""
+  /// The file's name.
+  package var fileName: String = ""
+  /// Where it stands.
+  package var state: DoorayFile.State = DoorayFile.State()
+  /// When it was given up, why, in words.
+  package var failure: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    attachment: String = "",
+    fileName: String = "",
+    state: DoorayFile.State = DoorayFile.State(),
+    failure: String = ""
+  ) {
+    self.attachment = attachment
+    self.fileName = fileName
+    self.state = state
+    self.failure = failure
+  }
+
+  /// The type `handoff.tickets.v1.DoorayFile`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayFile()
+    handoff__tickets__v1__dooray_file__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayFile`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayFile.self)
+    attachment = CFields.string(c.pointee.attachment)
+    fileName = CFields.string(c.pointee.file_name)
+    state = DoorayFile.State(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
+    failure = CFields.string(c.pointee.failure)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayFile` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayFile.self)
+    handoff__tickets__v1__dooray_file__init(c)
+    if !attachment.isEmpty {
+      c.pointee.attachment = try arena.string(attachment, "handoff.tickets.v1.DoorayFile.attachment")
+    }
+    if !fileName.isEmpty {
+      c.pointee.file_name = try arena.string(fileName, "handoff.tickets.v1.DoorayFile.file_name")
+    }
+    c.pointee.state = .init(rawValue: .init(truncatingIfNeeded: state.rawValue))
+    if !failure.isEmpty {
+      c.pointee.failure = try arena.string(failure, "handoff.tickets.v1.DoorayFile.failure")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A comment on a task at Dooray!, of either side.
+package struct DoorayComment: Message {
+  /// Where it stands.
+  package struct State: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = State(rawValue: 0)
+    /// An agent's; it is not known to be at Dooray! yet.
+    package static let sending = State(rawValue: 1)
+    /// An agent's; it is at Dooray!.
+    package static let sent = State(rawValue: 2)
+    /// An agent's; it was given up.
+    package static let failed = State(rawValue: 3)
+    /// Somebody wrote it at Dooray!.
+    package static let received = State(rawValue: 4)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [State] = [.unspecified, .sending, .sent, .failed, .received]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "STATE_UNSPECIFIED"
+      case 1: "SENDING"
+      case 2: "SENT"
+      case 3: "FAILED"
+      case 4: "RECEIVED"
+      default: nil
+      }
+    }
+  }
+
+  /// Resource name: `services/{service}/tickets/{ticket}/doorayComments/{id}`.
+  package var name: String = ""
+  /// The task: `services/{service}/tickets/{ticket}/doorayTasks/{id}`.
+  package var task: String = ""
+  /// Where it stands.
+  package var state: DoorayComment.State = DoorayComment.State()
+  /// Whose it is: `agents/{id}`; empty for what was written at Dooray!.
+  package var agent: String = ""
+  /// The name of who wrote it; empty when Dooray! does not tell.
+  package var authorDisplayName: String = ""
+  /// What it says, as Markdown.
+  package var text: String = ""
+  /// When it was written; for what was written at Dooray!, when it was first seen here.
+  package var createTime: Timestamp?
+  /// When it was given up, why, in words.
+  package var failure: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    task: String = "",
+    state: DoorayComment.State = DoorayComment.State(),
+    agent: String = "",
+    authorDisplayName: String = "",
+    text: String = "",
+    createTime: Timestamp? = nil,
+    failure: String = ""
+  ) {
+    self.name = name
+    self.task = task
+    self.state = state
+    self.agent = agent
+    self.authorDisplayName = authorDisplayName
+    self.text = text
+    self.createTime = createTime
+    self.failure = failure
+  }
+
+  /// The type `handoff.tickets.v1.DoorayComment`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayComment()
+    handoff__tickets__v1__dooray_comment__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayComment`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayComment.self)
+    name = CFields.string(c.pointee.name)
+    task = CFields.string(c.pointee.task)
+    state = DoorayComment.State(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
+    agent = CFields.string(c.pointee.agent)
+    authorDisplayName = CFields.string(c.pointee.author_display_name)
+    text = CFields.string(c.pointee.text)
+    createTime = CFields.message(c.pointee.create_time)
+    failure = CFields.string(c.pointee.failure)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayComment` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayComment.self)
+    handoff__tickets__v1__dooray_comment__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.DoorayComment.name")
+    }
+    if !task.isEmpty {
+      c.pointee.task = try arena.string(task, "handoff.tickets.v1.DoorayComment.task")
+    }
+    c.pointee.state = .init(rawValue: .init(truncatingIfNeeded: state.rawValue))
+    if !agent.isEmpty {
+      c.pointee.agent = try arena.string(agent, "handoff.tickets.v1.DoorayComment.agent")
+    }
+    if !authorDisplayName.isEmpty {
+      c.pointee.author_display_name = try arena.string(
+        authorDisplayName, "handoff.tickets.v1.DoorayComment.author_display_name")
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.tickets.v1.DoorayComment.text")
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    if !failure.isEmpty {
+      c.pointee.failure = try arena.string(failure, "handoff.tickets.v1.DoorayComment.failure")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to comment on the task that a ticket waits for.
+package struct CreateDoorayCommentRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+  /// What to say, as Markdown: 1 to 20,000 characters.
+  package var text: String = ""
+  /// Makes the request safe to repeat: at most 128 visible ASCII characters.
+  package var requestId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", text: String = "", requestId: String = "") {
+    self.parent = parent
+    self.text = text
+    self.requestId = requestId
+  }
+
+  /// The type `handoff.tickets.v1.CreateDoorayCommentRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__CreateDoorayCommentRequest()
+    handoff__tickets__v1__create_dooray_comment_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__CreateDoorayCommentRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__CreateDoorayCommentRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    text = CFields.string(c.pointee.text)
+    requestId = CFields.string(c.pointee.request_id)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__CreateDoorayCommentRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__CreateDoorayCommentRequest.self)
+    handoff__tickets__v1__create_dooray_comment_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.CreateDoorayCommentRequest.parent")
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.tickets.v1.CreateDoorayCommentRequest.text")
+    }
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.CreateDoorayCommentRequest.request_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the comments on the tasks of a ticket.
+package struct ListDoorayCommentsRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+  /// How many at most; 0 = 50, more than 200 = 200.
+  package var pageSize: Int32 = 0
+  /// `next_page_token` of the page before.
+  package var pageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", pageSize: Int32 = 0, pageToken: String = "") {
+    self.parent = parent
+    self.pageSize = pageSize
+    self.pageToken = pageToken
+  }
+
+  /// The type `handoff.tickets.v1.ListDoorayCommentsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListDoorayCommentsRequest()
+    handoff__tickets__v1__list_dooray_comments_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListDoorayCommentsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListDoorayCommentsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    pageSize = c.pointee.page_size
+    pageToken = CFields.string(c.pointee.page_token)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListDoorayCommentsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListDoorayCommentsRequest.self)
+    handoff__tickets__v1__list_dooray_comments_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.ListDoorayCommentsRequest.parent")
+    }
+    c.pointee.page_size = pageSize
+    if !pageToken.isEmpty {
+      c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.ListDoorayCommentsRequest.page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Comments on the tasks of a ticket.
+package struct ListDoorayCommentsResponse: Message {
+  /// The newest first.
+  package var comments: [DoorayComment] = []
+  /// For the next page; empty on the last one.
+  package var nextPageToken: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(comments: [DoorayComment] = [], nextPageToken: String = "") {
+    self.comments = comments
+    self.nextPageToken = nextPageToken
+  }
+
+  /// The type `handoff.tickets.v1.ListDoorayCommentsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListDoorayCommentsResponse()
+    handoff__tickets__v1__list_dooray_comments_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListDoorayCommentsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListDoorayCommentsResponse.self)
+    comments = CFields.messages(c.pointee.comments, c.pointee.n_comments)
+    nextPageToken = CFields.string(c.pointee.next_page_token)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListDoorayCommentsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListDoorayCommentsResponse.self)
+    handoff__tickets__v1__list_dooray_comments_response__init(c)
+    if !comments.isEmpty {
+      c.pointee.n_comments = comments.count
+      c.pointee.comments = try arena.messages(comments).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayComment>?.self)
+    }
+    if !nextPageToken.isEmpty {
+      c.pointee.next_page_token = try arena.string(
+        nextPageToken, "handoff.tickets.v1.ListDoorayCommentsResponse.next_page_token")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Work for Dooray! in the outbox; among daemons only.
+package struct DoorayWork: Message {
+  /// What is to be done.
+  package enum Work: Equatable, Sendable {
+    /// A comment is to be sent: its id.
+    case comment(Int64)
+    /// The files of a task are to be sent: the task's id in Handoff.
+    case taskFiles(Int64)
+  }
+
+  /// What is to be done.
+  package var work: Work?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(work: Work? = nil) {
+    self.work = work
+  }
+
+  /// The type `handoff.tickets.v1.DoorayWork`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayWork()
+    handoff__tickets__v1__dooray_work__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayWork`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayWork.self)
+    switch c.pointee.work_case.rawValue {
+    case 1: work = .comment(c.pointee.comment)
+    case 2: work = .taskFiles(c.pointee.task_files)
+    default: break
+    }
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayWork` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayWork.self)
+    handoff__tickets__v1__dooray_work__init(c)
+    switch work {
+    case .comment(let value):
+      c.pointee.work_case = .init(rawValue: 1)
+      c.pointee.comment = value
+    case .taskFiles(let value):
+      c.pointee.work_case = .init(rawValue: 2)
+      c.pointee.task_files = value
+    case nil: break
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A tag of a project at Dooray!.
+package struct DoorayTag: Message {
+  /// Its id at Dooray!.
+  package var id: String = ""
+  /// Its name; of a tag in a group, `group:tag`.
+  package var displayName: String = ""
+  /// The id of its group; empty: it has none.
+  package var groupId: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(id: String = "", displayName: String = "", groupId: String = "") {
+    self.id = id
+    self.displayName = displayName
+    self.groupId = groupId
+  }
+
+  /// The type `handoff.tickets.v1.DoorayTag`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayTag()
+    handoff__tickets__v1__dooray_tag__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayTag`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayTag.self)
+    id = CFields.string(c.pointee.id)
+    displayName = CFields.string(c.pointee.display_name)
+    groupId = CFields.string(c.pointee.group_id)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayTag` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayTag.self)
+    handoff__tickets__v1__dooray_tag__init(c)
+    if !id.isEmpty {
+      c.pointee.id = try arena.string(id, "handoff.tickets.v1.DoorayTag.id")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.DoorayTag.display_name")
+    }
+    if !groupId.isEmpty {
+      c.pointee.group_id = try arena.string(groupId, "handoff.tickets.v1.DoorayTag.group_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Tags of a project at Dooray! that belong together.
+package struct DoorayTagGroup: Message {
+  /// Its id at Dooray!.
+  package var id: String = ""
+  /// Its name.
+  package var displayName: String = ""
+  /// Whether a task must have one of its tags.
+  package var mandatory: Bool = false
+  /// Whether a task can have only one of its tags.
+  package var singleChoice: Bool = false
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(id: String = "", displayName: String = "", mandatory: Bool = false, singleChoice: Bool = false) {
+    self.id = id
+    self.displayName = displayName
+    self.mandatory = mandatory
+    self.singleChoice = singleChoice
+  }
+
+  /// The type `handoff.tickets.v1.DoorayTagGroup`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayTagGroup()
+    handoff__tickets__v1__dooray_tag_group__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayTagGroup`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayTagGroup.self)
+    id = CFields.string(c.pointee.id)
+    displayName = CFields.string(c.pointee.display_name)
+    mandatory = c.pointee.mandatory != 0
+    singleChoice = c.pointee.single_choice != 0
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayTagGroup` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayTagGroup.self)
+    handoff__tickets__v1__dooray_tag_group__init(c)
+    if !id.isEmpty {
+      c.pointee.id = try arena.string(id, "handoff.tickets.v1.DoorayTagGroup.id")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.DoorayTagGroup.display_name")
+    }
+    c.pointee.mandatory = mandatory ? 1 : 0
+    c.pointee.single_choice = singleChoice ? 1 : 0
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A template for the tasks of a project at Dooray!.
+package struct DoorayTemplate: Message {
+  /// Its id at Dooray!.
+  package var id: String = ""
+  /// Its name.
+  package var displayName: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(id: String = "", displayName: String = "") {
+    self.id = id
+    self.displayName = displayName
+  }
+
+  /// The type `handoff.tickets.v1.DoorayTemplate`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayTemplate()
+    handoff__tickets__v1__dooray_template__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayTemplate`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayTemplate.self)
+    id = CFields.string(c.pointee.id)
+    displayName = CFields.string(c.pointee.display_name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayTemplate` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayTemplate.self)
+    handoff__tickets__v1__dooray_template__init(c)
+    if !id.isEmpty {
+      c.pointee.id = try arena.string(id, "handoff.tickets.v1.DoorayTemplate.id")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.DoorayTemplate.display_name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A member of a project at Dooray!.
+package struct DoorayPerson: Message {
+  /// Their id at Dooray!.
+  package var id: String = ""
+  /// Their name; empty when Dooray! does not tell it.
+  package var displayName: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(id: String = "", displayName: String = "") {
+    self.id = id
+    self.displayName = displayName
+  }
+
+  /// The type `handoff.tickets.v1.DoorayPerson`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayPerson()
+    handoff__tickets__v1__dooray_person__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayPerson`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayPerson.self)
+    id = CFields.string(c.pointee.id)
+    displayName = CFields.string(c.pointee.display_name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayPerson` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayPerson.self)
+    handoff__tickets__v1__dooray_person__init(c)
+    if !id.isEmpty {
+      c.pointee.id = try arena.string(id, "handoff.tickets.v1.DoorayPerson.id")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.DoorayPerson.display_name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks what can be chosen for a task of a project.
+package struct GetDoorayChoicesRequest: Message {
+  /// `services/{service}/doorayProjects/{id}`.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.tickets.v1.GetDoorayChoicesRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__GetDoorayChoicesRequest()
+    handoff__tickets__v1__get_dooray_choices_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__GetDoorayChoicesRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__GetDoorayChoicesRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__GetDoorayChoicesRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__GetDoorayChoicesRequest.self)
+    handoff__tickets__v1__get_dooray_choices_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.GetDoorayChoicesRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What can be chosen for a task of a project, as Dooray! has it now.
+package struct DoorayChoices: Message {
+  /// The tags; at most 2,000.
+  package var tags: [DoorayTag] = []
+  /// The groups of the tags.
+  package var tagGroups: [DoorayTagGroup] = []
+  /// The templates; at most 100.
+  package var templates: [DoorayTemplate] = []
+  /// The members; at most 100.
+  package var members: [DoorayPerson] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    tags: [DoorayTag] = [],
+    tagGroups: [DoorayTagGroup] = [],
+    templates: [DoorayTemplate] = [],
+    members: [DoorayPerson] = []
+  ) {
+    self.tags = tags
+    self.tagGroups = tagGroups
+    self.templates = templates
+    self.members = members
+  }
+
+  /// The type `handoff.tickets.v1.DoorayChoices`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__DoorayChoices()
+    handoff__tickets__v1__dooray_choices__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__DoorayChoices`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__DoorayChoices.self)
+    tags = CFields.messages(c.pointee.tags, c.pointee.n_tags)
+    tagGroups = CFields.messages(c.pointee.tag_groups, c.pointee.n_tag_groups)
+    templates = CFields.messages(c.pointee.templates, c.pointee.n_templates)
+    members = CFields.messages(c.pointee.members, c.pointee.n_members)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__DoorayChoices` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__DoorayChoices.self)
+    handoff__tickets__v1__dooray_choices__init(c)
+    if !tags.isEmpty {
+      c.pointee.n_tags = tags.count
+      c.pointee.tags = try arena.messages(tags).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayTag>?.self)
+    }
+    if !tagGroups.isEmpty {
+      c.pointee.n_tag_groups = tagGroups.count
+      c.pointee.tag_groups = try arena.messages(tagGroups).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayTagGroup>?.self)
+    }
+    if !templates.isEmpty {
+      c.pointee.n_templates = templates.count
+      c.pointee.templates = try arena.messages(templates).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayTemplate>?.self)
+    }
+    if !members.isEmpty {
+      c.pointee.n_members = members.count
+      c.pointee.members = try arena.messages(members).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayPerson>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to escalate a ticket to a project at Dooray!.
+package struct EscalateToDoorayRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var name: String = ""
+  /// `services/{service}/doorayProjects/{id}`.
+  package var project: String = ""
+  /// What the task is about: 1 to 200 characters; empty: what the template says.
+  package var subject: String = ""
+  /// What is asked of the project, as Markdown: 1 to 20,000 characters; empty: what the template says.
+  package var text: String = ""
+  /// Ids of tags at Dooray!, at most 50; empty: the template's. What their groups demand is looked at before anything
+  /// is
+  /// created.
+  package var tagIds: [String] = []
+  /// Ids of the members at Dooray! who are to do it, at most 50; empty: the template's.
+  package var assigneeIds: [String] = []
+  /// Ids of members at Dooray! who are told of it, at most 50; empty: the template's.
+  package var ccIds: [String] = []
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+  /// Makes the request safe to repeat: at most 128 visible ASCII characters.
+  package var requestId: String = ""
+  /// The id of a template of the project at Dooray!, which fills in what is left empty here; empty: none.
+  package var templateId: String = ""
+  /// Files to go with the task, at most 5, uploaded before and used nowhere else:
+  /// `services/{service}/attachments/{id}`.
+  package var attachments: [String] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(
+    name: String = "",
+    project: String = "",
+    subject: String = "",
+    text: String = "",
+    tagIds: [String] = [],
+    assigneeIds: [String] = [],
+    ccIds: [String] = [],
+    version: Int64 = 0,
+    requestId: String = "",
+    templateId: String = "",
+    attachments: [String] = []
+  ) {
+    self.name = name
+    self.project = project
+    self.subject = subject
+    self.text = text
+    self.tagIds = tagIds
+    self.assigneeIds = assigneeIds
+    self.ccIds = ccIds
+    self.version = version
+    self.requestId = requestId
+    self.templateId = templateId
+    self.attachments = attachments
+  }
+
+  /// The type `handoff.tickets.v1.EscalateToDoorayRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__EscalateToDoorayRequest()
+    handoff__tickets__v1__escalate_to_dooray_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__EscalateToDoorayRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__EscalateToDoorayRequest.self)
+    name = CFields.string(c.pointee.name)
+    project = CFields.string(c.pointee.project)
+    subject = CFields.string(c.pointee.subject)
+    text = CFields.string(c.pointee.text)
+    tagIds = CFields.strings(c.pointee.tag_ids, c.pointee.n_tag_ids)
+    assigneeIds = CFields.strings(c.pointee.assignee_ids, c.pointee.n_assignee_ids)
+    ccIds = CFields.strings(c.pointee.cc_ids, c.pointee.n_cc_ids)
+    version = c.pointee.version
+    requestId = CFields.string(c.pointee.request_id)
+    templateId = CFields.string(c.pointee.template_id)
+    attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__EscalateToDoorayRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__EscalateToDoorayRequest.self)
+    handoff__tickets__v1__escalate_to_dooray_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.EscalateToDoorayRequest.name")
+    }
+    if !project.isEmpty {
+      c.pointee.project = try arena.string(project, "handoff.tickets.v1.EscalateToDoorayRequest.project")
+    }
+    if !subject.isEmpty {
+      c.pointee.subject = try arena.string(subject, "handoff.tickets.v1.EscalateToDoorayRequest.subject")
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.tickets.v1.EscalateToDoorayRequest.text")
+    }
+    if !tagIds.isEmpty {
+      c.pointee.n_tag_ids = tagIds.count
+      c.pointee.tag_ids = try arena.strings(tagIds, "handoff.tickets.v1.EscalateToDoorayRequest.tag_ids")
+    }
+    if !assigneeIds.isEmpty {
+      c.pointee.n_assignee_ids = assigneeIds.count
+      c.pointee.assignee_ids = try arena.strings(assigneeIds, "handoff.tickets.v1.EscalateToDoorayRequest.assignee_ids")
+    }
+    if !ccIds.isEmpty {
+      c.pointee.n_cc_ids = ccIds.count
+      c.pointee.cc_ids = try arena.strings(ccIds, "handoff.tickets.v1.EscalateToDoorayRequest.cc_ids")
+    }
+    c.pointee.version = version
+    if !requestId.isEmpty {
+      c.pointee.request_id = try arena.string(requestId, "handoff.tickets.v1.EscalateToDoorayRequest.request_id")
+    }
+    if !templateId.isEmpty {
+      c.pointee.template_id = try arena.string(templateId, "handoff.tickets.v1.EscalateToDoorayRequest.template_id")
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.strings(attachments, "handoff.tickets.v1.EscalateToDoorayRequest.attachments")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What Dooray! says when something has happened to a task.
+package struct ReceiveDoorayHookRequest: Message {
+  /// `services/{service}/doorayHooks/{key}`.
+  package var name: String = ""
+  /// The hook's JSON, in the format "Dooray!"; at most 1 MB.
+  package var payload: [UInt8] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", payload: [UInt8] = []) {
+    self.name = name
+    self.payload = payload
+  }
+
+  /// The type `handoff.tickets.v1.ReceiveDoorayHookRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ReceiveDoorayHookRequest()
+    handoff__tickets__v1__receive_dooray_hook_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ReceiveDoorayHookRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ReceiveDoorayHookRequest.self)
+    name = CFields.string(c.pointee.name)
+    payload = CFields.bytes(c.pointee.payload)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ReceiveDoorayHookRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ReceiveDoorayHookRequest.self)
+    handoff__tickets__v1__receive_dooray_hook_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.ReceiveDoorayHookRequest.name")
+    }
+    c.pointee.payload = arena.bytes(payload)
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks for the tasks of a ticket.
+package struct ListDoorayTasksRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "") {
+    self.parent = parent
+  }
+
+  /// The type `handoff.tickets.v1.ListDoorayTasksRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListDoorayTasksRequest()
+    handoff__tickets__v1__list_dooray_tasks_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListDoorayTasksRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListDoorayTasksRequest.self)
+    parent = CFields.string(c.pointee.parent)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListDoorayTasksRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListDoorayTasksRequest.self)
+    handoff__tickets__v1__list_dooray_tasks_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.ListDoorayTasksRequest.parent")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// The tasks of a ticket.
+package struct ListDoorayTasksResponse: Message {
+  /// The newest first; at most the newest 100. The first is the one whose state the ticket follows.
+  package var tasks: [DoorayTask] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(tasks: [DoorayTask] = []) {
+    self.tasks = tasks
+  }
+
+  /// The type `handoff.tickets.v1.ListDoorayTasksResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListDoorayTasksResponse()
+    handoff__tickets__v1__list_dooray_tasks_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListDoorayTasksResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListDoorayTasksResponse.self)
+    tasks = CFields.messages(c.pointee.tasks, c.pointee.n_tasks)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListDoorayTasksResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListDoorayTasksResponse.self)
+    handoff__tickets__v1__list_dooray_tasks_response__init(c)
+    if !tasks.isEmpty {
+      c.pointee.n_tasks = tasks.count
+      c.pointee.tasks = try arena.messages(tasks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__DoorayTask>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }

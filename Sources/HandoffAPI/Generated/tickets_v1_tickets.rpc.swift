@@ -386,7 +386,7 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Removes a project at Dooray!. Administrators only.
   ///
-  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  /// Errors: RESOURCE_NOT_FOUND, IN_USE (tickets were escalated to it), PERMISSION_DENIED.
   func deleteDoorayProject(_ request: DeleteDoorayProjectRequest, _ call: CallContext) async throws -> Empty
 
   /// Tells whose keys to an organization at Dooray! there are: to administrators all, to others their own.
@@ -408,6 +408,51 @@ package protocol TicketServiceProvider: Sendable {
   ///
   /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
   func deleteDoorayUserKey(_ request: DeleteDoorayUserKeyRequest, _ call: CallContext) async throws -> Empty
+
+  /// Asks Dooray! for the tags, templates and members of a project, to choose from for a task.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, DOORAY_OFF, DOORAY_REFUSED, BACKEND_UNAVAILABLE, PERMISSION_DENIED.
+  func getDoorayChoices(_ request: GetDoorayChoicesRequest, _ call: CallContext) async throws -> DoorayChoices
+
+  /// Escalates a ticket to a project at Dooray!: a task is created there, once, and the ticket waits for it.
+  ///
+  /// The task is created in the acting agent's name, or in the representative's when the agent has no key or is no
+  /// member.
+  /// When Dooray! refuses, the ticket stays as it was. When its answer is lost, the ticket stays as it was until it
+  /// is
+  /// known whether the task exists; the same request sent again goes on where the first one stopped. Files follow
+  /// when the
+  /// task exists; how far they are stands in the task.
+  /// Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (the project), TRANSITION_NOT_ALLOWED, STALE_VERSION, DOORAY_OFF,
+  /// DOORAY_REFUSED, TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, CONFLICT (the ticket is being escalated),
+  /// BACKEND_UNAVAILABLE,
+  /// PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
+  func escalateToDooray(_ request: EscalateToDoorayRequest, _ call: CallContext) async throws -> Ticket
+
+  /// Takes a hook of Dooray!. It is believed no further than that its task is looked at; whoever knows its path needs
+  /// no
+  /// session. Hooks of tasks that nobody knows are dropped.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND (the path), REQUEST_INVALID.
+  func receiveDoorayHook(_ request: ReceiveDoorayHookRequest, _ call: CallContext) async throws -> Empty
+
+  /// Lists the tasks at Dooray! that a ticket was escalated to, the newest first. Errors: TICKET_NOT_FOUND.
+  func listDoorayTasks(_ request: ListDoorayTasksRequest, _ call: CallContext) async throws -> ListDoorayTasksResponse
+
+  /// Comments on the task that a ticket waits for, as long as the task is not done.
+  ///
+  /// The comment is kept and sent in the acting agent's name, or in the representative's; what becomes of it stands
+  /// in its
+  /// state. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, TEXT_REQUIRED, CONFLICT, PERMISSION_DENIED,
+  /// REQUEST_INVALID, REQUEST_ID_REUSED.
+  func createDoorayComment(_ request: CreateDoorayCommentRequest, _ call: CallContext) async throws -> DoorayComment
+
+  /// Lists the comments on the tasks of a ticket, of both sides, the newest first. Errors: TICKET_NOT_FOUND,
+  /// PAGE_TOKEN_INVALID.
+  func listDoorayComments(
+    _ request: ListDoorayCommentsRequest,
+    _ call: CallContext
+  ) async throws -> ListDoorayCommentsResponse
 
   /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work. Administrators only.
   ///
@@ -640,6 +685,24 @@ extension TicketServiceProvider {
         },
         .unary("DeleteDoorayUserKey", DeleteDoorayUserKeyRequest.self, Empty.self) {
           try await self.deleteDoorayUserKey($0, $1)
+        },
+        .unary("GetDoorayChoices", GetDoorayChoicesRequest.self, DoorayChoices.self) {
+          try await self.getDoorayChoices($0, $1)
+        },
+        .unary("EscalateToDooray", EscalateToDoorayRequest.self, Ticket.self) {
+          try await self.escalateToDooray($0, $1)
+        },
+        .unary("ReceiveDoorayHook", ReceiveDoorayHookRequest.self, Empty.self) {
+          try await self.receiveDoorayHook($0, $1)
+        },
+        .unary("ListDoorayTasks", ListDoorayTasksRequest.self, ListDoorayTasksResponse.self) {
+          try await self.listDoorayTasks($0, $1)
+        },
+        .unary("CreateDoorayComment", CreateDoorayCommentRequest.self, DoorayComment.self) {
+          try await self.createDoorayComment($0, $1)
+        },
+        .unary("ListDoorayComments", ListDoorayCommentsRequest.self, ListDoorayCommentsResponse.self) {
+          try await self.listDoorayComments($0, $1)
         },
         .unary("VerifyDoorayConnection", VerifyDoorayConnectionRequest.self, VerifyDoorayConnectionResponse.self) {
           try await self.verifyDoorayConnection($0, $1)
@@ -1235,7 +1298,7 @@ package struct TicketServiceClient: Sendable {
 
   /// Removes a project at Dooray!. Administrators only.
   ///
-  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED.
+  /// Errors: RESOURCE_NOT_FOUND, IN_USE (tickets were escalated to it), PERMISSION_DENIED.
   package func deleteDoorayProject(
     _ request: DeleteDoorayProjectRequest,
     _ options: CallOptions
@@ -1273,6 +1336,72 @@ package struct TicketServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> Empty {
     try await channel.unary("/handoff.tickets.v1.TicketService/DeleteDoorayUserKey", request, options)
+  }
+
+  /// Asks Dooray! for the tags, templates and members of a project, to choose from for a task.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, DOORAY_OFF, DOORAY_REFUSED, BACKEND_UNAVAILABLE, PERMISSION_DENIED.
+  package func getDoorayChoices(
+    _ request: GetDoorayChoicesRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayChoices {
+    try await channel.unary("/handoff.tickets.v1.TicketService/GetDoorayChoices", request, options)
+  }
+
+  /// Escalates a ticket to a project at Dooray!: a task is created there, once, and the ticket waits for it.
+  ///
+  /// The task is created in the acting agent's name, or in the representative's when the agent has no key or is no
+  /// member.
+  /// When Dooray! refuses, the ticket stays as it was. When its answer is lost, the ticket stays as it was until it
+  /// is
+  /// known whether the task exists; the same request sent again goes on where the first one stopped. Files follow
+  /// when the
+  /// task exists; how far they are stands in the task.
+  /// Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (the project), TRANSITION_NOT_ALLOWED, STALE_VERSION, DOORAY_OFF,
+  /// DOORAY_REFUSED, TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, CONFLICT (the ticket is being escalated),
+  /// BACKEND_UNAVAILABLE,
+  /// PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
+  package func escalateToDooray(_ request: EscalateToDoorayRequest, _ options: CallOptions) async throws -> Ticket {
+    try await channel.unary("/handoff.tickets.v1.TicketService/EscalateToDooray", request, options)
+  }
+
+  /// Takes a hook of Dooray!. It is believed no further than that its task is looked at; whoever knows its path needs
+  /// no
+  /// session. Hooks of tasks that nobody knows are dropped.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND (the path), REQUEST_INVALID.
+  package func receiveDoorayHook(_ request: ReceiveDoorayHookRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ReceiveDoorayHook", request, options)
+  }
+
+  /// Lists the tasks at Dooray! that a ticket was escalated to, the newest first. Errors: TICKET_NOT_FOUND.
+  package func listDoorayTasks(
+    _ request: ListDoorayTasksRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayTasksResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListDoorayTasks", request, options)
+  }
+
+  /// Comments on the task that a ticket waits for, as long as the task is not done.
+  ///
+  /// The comment is kept and sent in the acting agent's name, or in the representative's; what becomes of it stands
+  /// in its
+  /// state. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, TEXT_REQUIRED, CONFLICT, PERMISSION_DENIED,
+  /// REQUEST_INVALID, REQUEST_ID_REUSED.
+  package func createDoorayComment(
+    _ request: CreateDoorayCommentRequest,
+    _ options: CallOptions
+  ) async throws -> DoorayComment {
+    try await channel.unary("/handoff.tickets.v1.TicketService/CreateDoorayComment", request, options)
+  }
+
+  /// Lists the comments on the tasks of a ticket, of both sides, the newest first. Errors: TICKET_NOT_FOUND,
+  /// PAGE_TOKEN_INVALID.
+  package func listDoorayComments(
+    _ request: ListDoorayCommentsRequest,
+    _ options: CallOptions
+  ) async throws -> ListDoorayCommentsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListDoorayComments", request, options)
   }
 
   /// Looks at Dooray! whether an organization's token, its projects and the agents' keys work. Administrators only.

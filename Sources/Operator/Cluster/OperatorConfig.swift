@@ -32,6 +32,10 @@ struct OperatorConfig: Sendable {
       "HANDOFF_DOORAY_URL", ["tickets"],
       "Where the API of Dooray! is; unset: https://api.dooray.com."
     ),
+    (
+      "HANDOFF_DOORAY_POLL_INTERVAL", ["tickets"],
+      "After how long a task at Dooray! is looked at though no hook came, for example 1m."
+    ),
     ("HANDOFF_SESSION_LIFETIME", ["gateway"], "How long a sign-in lasts, for example 8h."),
     (
       "HANDOFF_CALLS_PER_SECOND", ["gateway"],

@@ -12,6 +12,9 @@ package struct HTTPRequest: Sendable {
   package var headers: [String]
   /// Sent when not empty.
   package var body: [UInt8]
+  /// Whether it may go over a connection that is open already. If that one turns out to be dead, libcurl may send the
+  /// request again, which is of harm when the first one was heard.
+  package var mayReuseConnection = true
 
   /// A request without headers and body of its own.
   package init(_ method: String, _ url: String, headers: [String] = [], body: [UInt8] = []) {
@@ -119,6 +122,7 @@ package final class HTTPClient: Sendable {
     if let file = limits.authoritiesFile { handle.set(CURLOPT_CAINFO, file) }
     handle.set(CURLOPT_URL, request.url)
     handle.set(CURLOPT_CUSTOMREQUEST, request.method)
+    if !request.mayReuseConnection { handle.set(CURLOPT_FRESH_CONNECT, 1) }
     if !request.body.isEmpty {
       handle.set(CURLOPT_UPLOAD, 1)
       handle.set(CURLOPT_INFILESIZE_LARGE, offset: Int64(request.body.count))

@@ -36,6 +36,8 @@ package enum Reason: String, Sendable, CaseIterable {
   case securityServiceOff = "SECURITY_SERVICE_OFF"
   case detectionOff = "DETECTION_OFF"
   case maskKeyLost = "MASK_KEY_LOST"
+  case doorayOff = "DOORAY_OFF"
+  case doorayRefused = "DOORAY_REFUSED"
   case inUse = "IN_USE"
   case limitReached = "LIMIT_REACHED"
 
@@ -145,6 +147,9 @@ extension Reason {
     case .maskKeyLost:
       .init(
         .failedPrecondition, 409, .no, "the key that sealed this is not there; ask the operator to put it back")
+    case .doorayOff:
+      .init(.failedPrecondition, 409, .no, "the service does not use Dooray! now; ask an administrator")
+    case .doorayRefused: .init(.failedPrecondition, 409, .no, "Dooray! refuses this; nothing was changed")
     case .inUse: .init(.failedPrecondition, 409, .no, "other resources use this one; change them first")
 
     case .limitReached:

@@ -144,3 +144,19 @@ package struct DoorayProjectID: LedgerID {
   /// Takes any number; whether table `dooray_project` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
+
+/// A task at Dooray! that a ticket was escalated to.
+package struct DoorayTaskID: LedgerID {
+  /// The key in table `dooray_task`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `dooray_task` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
+/// A comment on a task at Dooray!.
+package struct DoorayCommentID: LedgerID {
+  /// The key in table `dooray_comment`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `dooray_comment` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}

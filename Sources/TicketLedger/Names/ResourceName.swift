@@ -51,6 +51,16 @@ struct NameReader {
     return String(Substring(word))
   }
 
+  /// Takes so many lower-case hexadecimal digits.
+  mutating func hexadecimal(digits count: Int) -> String? {
+    let digits = rest.prefix(count)
+    guard digits.count == count,
+      digits.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+    else { return nil }
+    rest = rest[digits.endIndex...]
+    return String(Substring(digits))
+  }
+
   /// Reads `services/{service}`, the collection and an id, to the end.
   static func serviceChild(_ text: String, _ collection: StaticString) -> (service: String, id: Int64)? {
     var reader = NameReader(text)

@@ -147,6 +147,10 @@ package enum Lifecycle {
     .init(
       id: "B13", act: .escalateToDooray, kinds: both, from: workable, roles: agents, target: .state(.doorayEscalated),
       effects: [.opensDoorayTask, .runsTriggers]),
+    // To comment on a task that is done, one opens it again at Dooray!, or escalates anew.
+    .init(
+      id: "B23", act: .commentOnDooray, kinds: both, from: [.doorayEscalated, .doorayInProgress], roles: agents,
+      target: .unchanged),
     .init(
       id: "B14a", act: .doorayRegistered, kinds: both, from: dooray, roles: [.dooray],
       target: .state(.doorayEscalated), effects: [.runsTriggers]),
@@ -201,6 +205,7 @@ package enum Lifecycle {
     switch (standing.state, rule.act) {
     case (.completed, _): return .completed
     case (_, .keep): return .alreadyHeld
+    case (_, .commentOnDooray): return .stateNotAllowed
     case (.unassigned, _): return .notAssigned
     case (.escalating, _), (.doorayEscalated, _), (.doorayInProgress, _): return .escalationOpen
     default: return .stateNotAllowed

@@ -36,6 +36,8 @@ package enum LifecycleAct: String, CaseIterable, Sendable {
   case receiveEscalationAnswer = "RECEIVE_ESCALATION_ANSWER"
   /// It is escalated to Dooray!.
   case escalateToDooray = "ESCALATE_TO_DOORAY"
+  /// An agent comments on its task at Dooray!.
+  case commentOnDooray = "COMMENT_ON_DOORAY"
   /// The Dooray! task is to do.
   case doorayRegistered = "DOORAY_REGISTERED"
   /// The Dooray! task is being worked on.

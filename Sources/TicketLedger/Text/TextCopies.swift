@@ -95,7 +95,7 @@ package enum TextCopies {
       TextCopy(
         table: "ticket_event_value", column: "after_text", relation: .snapshot, rows: ["sequence", "field"],
         field: "field"),
-    ] + fields + mail + bounces + participants + callback + customer
+    ] + fields + mail + bounces + participants + callback + dooray + customer
 
   private static let fields: [TextCopy] = [
     TextCopy(
@@ -139,6 +139,17 @@ package enum TextCopies {
         """)
   }
 
+  // What stands at Dooray! cannot be called back. An attempt that failed may have been heard all the same.
+  private static let dooray: [TextCopy] =
+    ["subject", "body"].map { column in
+      TextCopy(
+        table: "dooray_task", column: column, relation: .quotation, rows: ["id"], places: everywhere, leftWhen: "true")
+    } + [
+      TextCopy(
+        table: "dooray_comment", column: "body", relation: .quotation, rows: ["id"], places: everywhere,
+        leftWhen: "x.dooray_id IS NOT NULL OR x.try_time IS NOT NULL")
+    ]
+
   private static let customer: [TextCopy] = ["display_name", "email", "phone"].map { column in
     TextCopy(
       table: "customer", column: column, relation: .record, keys: ["organization_id", "id"], rows: ["id"],
@@ -169,9 +180,14 @@ package enum TextCopies {
     "call_record": ["direction"],
     "callback": ["topic", "url", "destination"],
     "credential": ["password_hash"],
+    "dooray_comment": ["state", "author_name", "marker", "dooray_id", "failure"],
+    "dooray_file": ["dooray_id", "failure"],
     "dooray_organization": ["display_name", "dooray_id"],
     "dooray_project": ["display_name", "dooray_id", "address"],
-    "dooray_setting": ["state"],
+    "dooray_setting": ["state", "hook_key"],
+    "dooray_task": [
+      "request_id", "marker", "state", "tag_ids", "assignee_ids", "cc_ids", "dooray_id", "progress", "poll_holder",
+    ],
     "idempotency_key": ["caller", "method", "request_id"],
     "inbound_mail": ["state", "reason", "plan", "message_id"],
     "mail_bounce": ["kind", "status"],

@@ -123,6 +123,8 @@ package enum OutboxTopic: String, CaseIterable, Sendable, PostgresBindable, Post
   case triggers = "TRIGGERS"
   /// A trigger's callback is to be delivered; done by assignment.
   case callbacks = "CALLBACKS"
+  /// A comment or files are to be sent to Dooray!; done by tickets.
+  case dooray = "DOORAY"
 
   /// The channel on which new work is hinted at.
   package var channel: String {
@@ -130,12 +132,13 @@ package enum OutboxTopic: String, CaseIterable, Sendable, PostgresBindable, Post
     case .mail: "handoff_outbox_mail"
     case .triggers: "handoff_outbox_triggers"
     case .callbacks: "handoff_outbox_callbacks"
+    case .dooray: "handoff_outbox_dooray"
     }
   }
 
   /// Whether work of one ticket is done in the order of its events: a piece is claimed when no earlier one of the
   /// ticket is alive. Work that was given up holds nothing back.
-  package var isOrdered: Bool { self == .callbacks }
+  package var isOrdered: Bool { self == .callbacks || self == .dooray }
 }
 
 /// One row of the outbox to be.

@@ -5,6 +5,9 @@ package import ServiceKit
 package struct DoorayAddress: Sendable, Equatable {
   /// Scheme, host and port, without a slash at the end.
   package let text: String
+  private let host: String
+  private let isPlain: Bool
+  private static let loopback = ["localhost", "127.0.0.1", "::1"]
 
   /// Reads an `https` URL without a path; `http` is for this machine's loopback only, since tokens travel there.
   ///
@@ -16,10 +19,28 @@ package struct DoorayAddress: Sendable, Equatable {
     guard let url = HTTPSURL(isPlain ? "https://" + rest : base), !rest.contains("/"), !rest.contains("?") else {
       throw ConfigProblem("is no address of an API; it needs \(DoorayKeys.expectation)")
     }
-    guard !isPlain || ["localhost", "127.0.0.1", "::1"].contains(url.host) else {
+    guard !isPlain || Self.loopback.contains(url.host) else {
       throw ConfigProblem("would send tokens unencrypted; it needs \(DoorayKeys.expectation)")
     }
     self.text = base
+    self.isPlain = isPlain
+    host = url.host
+  }
+
+  /// Whether what is sent here may go on to another address, with its token: to this host, or to one beside it, such as
+  /// `file-api.dooray.com` for `api.dooray.com`.
+  func mayForward(to url: String) -> Bool {
+    if isPlain {
+      guard url.hasPrefix("http://"), let target = HTTPSURL("https://" + url.dropFirst("http://".count)) else {
+        return false
+      }
+      return Self.loopback.contains(target.host)
+    }
+    guard let target = HTTPSURL(url) else { return false }
+    guard target.host != host else { return true }
+    // A name of two parts, such as dooray.com, is beside all others.
+    guard let dot = host.firstIndex(of: "."), host[dot...].dropFirst().contains(".") else { return false }
+    return target.host.hasSuffix(host[dot...]) && target.port == 443
   }
 }
 
@@ -33,6 +54,11 @@ package enum DoorayKeys {
     doc: "Where the API of Dooray! is, for example https://api.gov-dooray.com; http: loopback only."
   ).mapped { text throws(ConfigProblem) in try DoorayAddress(text) }
 
+  /// How long a change at Dooray! can go unnoticed whose hook was lost.
+  package static let pollInterval = ConfigKey<Duration>.duration(
+    "HANDOFF_DOORAY_POLL_INTERVAL", default: "5m", range: .seconds(10) ... .seconds(86_400),
+    doc: "After how long a task at Dooray! that a ticket waits for is looked at though no hook came.")
+
   /// The key table's rows.
-  package static let all: [any AnyConfigKey] = [url]
+  package static let all: [any AnyConfigKey] = [url, pollInterval]
 }

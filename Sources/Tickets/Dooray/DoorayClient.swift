@@ -29,6 +29,10 @@ enum DoorayFailure: Error, Equatable, Sendable {
 package final class DoorayClient: Sendable {
   /// How long one request may take.
   private static let callTimeout: Duration = .seconds(10)
+  /// How long a file may take.
+  private static let uploadTimeout: Duration = .seconds(60)
+  /// Addresses that a file is sent to, one after the other.
+  private static let forwardsMax = 3
   /// How often a request is sent while Dooray! says that there are too many.
   private static let attemptsMax = 3
   /// The longest wait between two attempts; who has to wait longer is told.
@@ -62,13 +66,61 @@ package final class DoorayClient: Sendable {
   /// - Parameter path: path and query, already escaped.
   /// - Throws: ``DoorayFailure``, `CancellationError`.
   func get(_ path: String, as token: SecretBytes, deadline: Deadline) async throws -> Answer {
+    try await call(HTTPRequest("GET", address.text + path), as: token, deadline: deadline)
+  }
+
+  /// Makes something.
+  ///
+  /// - Parameter path: path and query, already escaped.
+  /// - Throws: ``DoorayFailure``, `CancellationError`.
+  func post(
+    _ path: String, _ body: JSONValue, as token: SecretBytes, deadline: Deadline
+  ) async throws -> Answer {
+    var request = HTTPRequest(
+      "POST", address.text + path, headers: ["content-type: application/json"], body: JSONWriter.bytes(of: body))
+    request.mayReuseConnection = false
+    return try await call(request, as: token, deadline: deadline)
+  }
+
+  /// Sends a file; where Dooray! wants it elsewhere (307), there.
+  ///
+  /// - Parameter path: of the files of a task.
+  /// - Returns: the file's id.
+  /// - Throws: ``DoorayFailure``, `CancellationError`.
+  func upload(
+    _ file: DoorayUpload, to path: String, as token: SecretBytes, deadline: Deadline
+  ) async throws -> String {
+    var url = address.text + path
+    for _ in 0..<Self.forwardsMax {
+      var request = HTTPRequest("POST", url, headers: [file.contentType], body: file.body)
+      request.mayReuseConnection = false
+      let reply = try await exchange(request, as: token, deadline: deadline, timeout: Self.uploadTimeout)
+      guard reply.status == 307, let location = reply.header("location") else {
+        guard let id = try Self.answer(in: reply).result["id"]?.text else { throw DoorayFailure.unreadable }
+        return id
+      }
+      // The token goes along, so not just anywhere.
+      guard address.mayForward(to: location) else { throw DoorayFailure.refused(status: reply.status) }
+      url = location
+    }
+    throw DoorayFailure.refused(status: 307)
+  }
+
+  private func call(_ request: HTTPRequest, as token: SecretBytes, deadline: Deadline) async throws -> Answer {
+    try Self.answer(in: try await exchange(request, as: token, deadline: deadline, timeout: Self.callTimeout))
+  }
+
+  /// Sends a request; again, when it was not looked at because it came too fast.
+  private func exchange(
+    _ request: HTTPRequest, as token: SecretBytes, deadline: Deadline, timeout: Duration
+  ) async throws -> HTTPReply {
     let authorization = token.withBytes { "authorization: dooray-api " + String(decoding: $0, as: UTF8.self) }
-    let request = HTTPRequest(
-      "GET", address.text + path, headers: [authorization, "accept: application/json", "user-agent: Handoff"])
+    var request = request
+    request.headers += [authorization, "accept: application/json", "user-agent: Handoff"]
     var attempt = 1
     while true {
-      let reply = try await send(request, deadline)
-      guard reply.status == 429 else { return try Self.answer(in: reply) }
+      let reply = try await send(request, min(deadline, .after(timeout)))
+      guard reply.status == 429 else { return reply }
       let wait = Self.wait(reply)
       guard attempt < Self.attemptsMax, wait <= Self.waitMax, wait < deadline.remaining else {
         throw DoorayFailure.tooManyRequests(wait: wait)
@@ -80,7 +132,7 @@ package final class DoorayClient: Sendable {
 
   private func send(_ request: HTTPRequest, _ deadline: Deadline) async throws -> HTTPReply {
     do {
-      return try await http.send(request, deadline: min(deadline, .after(Self.callTimeout)))
+      return try await http.send(request, deadline: deadline)
     } catch let failure as HTTPFailure {
       throw DoorayFailure.unreachable(failure.description)
     } catch is BlockingPool.Refusal {

@@ -178,10 +178,12 @@ extension DoorayStore {
 
   /// Removes a project.
   ///
-  /// - Throws: RESOURCE_NOT_FOUND.
+  /// - Throws: RESOURCE_NOT_FOUND, IN_USE.
   func deleteProject(_ id: DoorayProjectID, of service: ServiceID, deadline: Deadline) async throws {
-    let rows = try await query(
-      "DELETE FROM dooray_project WHERE service_id = \(service) AND id = \(id) RETURNING id", deadline)
+    let rows = try await Self.told {
+      try await pool.query(
+        "DELETE FROM dooray_project WHERE service_id = \(service) AND id = \(id) RETURNING id", deadline: deadline)
+    }
     if rows.isEmpty { throw ServiceError(.resourceNotFound) }
   }
 

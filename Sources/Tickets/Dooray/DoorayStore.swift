@@ -248,6 +248,9 @@ struct DoorayStore: Sendable {
       if error.violates("dooray_project_organization_fkey") {
         throw ServiceError(.inUse, "the organization has projects; remove them first")
       }
+      if error.violates("dooray_task_project_fkey") {
+        throw ServiceError(.inUse, "tickets were escalated to the project; it stays for their sake")
+      }
       throw ServiceError(postgres: error)
     }
   }

@@ -1,3 +1,4 @@
+import EventLoop
 package import HandoffAPI
 package import RPC
 package import RPCProtos
@@ -16,7 +17,17 @@ extension TicketService {
     let access = try await ledger.access(call, serviceCode: name.service)
     try access.require(.ticket)
     let (state, version) = try await dooray.store.state(of: access.service.id, deadline: call.deadline)
-    return DooraySettings(name: name.description, state: .init(rawValue: state.number), version: version)
+    return DooraySettings(
+      name: name.description, state: .init(rawValue: state.number), version: version,
+      hookPath: try await hookPath(for: access, call.deadline))
+  }
+
+  /// Where Dooray! sends its hooks; empty for who must not know, and until there are any.
+  private func hookPath(for access: Access, _ deadline: Deadline) async throws -> String {
+    guard access.member?.role == .administrator,
+      let key = try await dooray.store.hookKey(of: access.service.id, deadline: deadline)
+    else { return "" }
+    return "/v1/\(DoorayHookName(service: access.service.code, key: key))"
   }
 
   /// Activates Dooray! or pauses it.
@@ -37,7 +48,9 @@ extension TicketService {
     let access = try await administering(name.service, call)
     let change = try SettingChange(access, .dooray(access.service.id), paths, seen: request.version)
     let version = try await dooray.store.setState(state, change, deadline: call.deadline)
-    return DooraySettings(name: name.description, state: wanted.state, version: version)
+    return DooraySettings(
+      name: name.description, state: wanted.state, version: version,
+      hookPath: try await hookPath(for: access, call.deadline))
   }
 
   /// Lists the organizations at Dooray!; their tokens are not among what it answers.

@@ -65,7 +65,7 @@ extension TicketService {
 
   /// Removes a project.
   ///
-  /// - Throws: RESOURCE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  /// - Throws: RESOURCE_NOT_FOUND, IN_USE, PERMISSION_DENIED, REQUEST_INVALID.
   package func deleteDoorayProject(_ request: DeleteDoorayProjectRequest, _ call: CallContext) async throws -> Empty {
     let name = try DoorayProjectName(request.name, field: "name")
     let access = try await doorayAccess(name.service, call)

@@ -1,5 +1,6 @@
 """Calls every RPC of the public API with stock grpcio: every_rpc.py DIR ADDRESS-NAME (`gateway` or `edge`)."""
 
+import base64
 import http.client
 import json
 import os
@@ -247,6 +248,11 @@ class EveryRPC:
             "dooraySettings": {"name": settings.name, "state": "ACTIVE"}, "updateMask": "state",
             "version": settings.version})
         equal((active.state, active.version), (2, settings.version + 1))
+        equal(self.agent.GetDooraySettings({"name": settings.name}).hook_path, "")
+        hook = {"hookEventType": "postWorkflowChanged", "project": {"id": "1"}, "post": {"id": "2"}}
+        self.door.ReceiveDoorayHook({
+            "name": active.hook_path.removeprefix("/v1/"),
+            "payload": base64.b64encode(json.dumps(hook).encode()).decode()})
         digits = "".join(character for character in unique("") if character.isdigit())[:19] or "1"
         organization = self.admin.CreateDoorayOrganization({"parent": CARE, "organization": {
             "displayName": "본사", "doorayId": digits, "token": "not-a-token"}})
@@ -266,6 +272,21 @@ class EveryRPC:
         assert project in self.agent.ListDoorayProjects({"parent": CARE}).projects
         found = self.admin.VerifyDoorayConnection({"name": organization.name})
         equal((found.works, found.findings[0].resource), (False, organization.name))
+        ticket = self.agent.CreateTicket({
+            "parent": CARE, "title": "배송", "submissionType": self.types[0].name, "text": "문의", "agent": self.me}).name
+        try:
+            self.agent.EscalateToDooray({"name": ticket, "project": project.name, "subject": "확인", "text": "확인해 주세요."})
+        except Failure as failure:
+            assert failure.reason in ("BACKEND_UNAVAILABLE", "DOORAY_REFUSED"), failure.reason
+        else:
+            raise AssertionError("a task was created with what is no key")
+        try:
+            self.agent.GetDoorayChoices({"name": project.name})
+        except Failure as failure:
+            assert failure.reason in ("BACKEND_UNAVAILABLE", "DOORAY_REFUSED"), failure.reason
+        else:
+            raise AssertionError("choices were told for what is no key")
+        equal(list(self.agent.ListDoorayTasks({"parent": ticket}).tasks), [])
         self.admin.DeleteDoorayProject({"name": project.name})
         self.agent.DeleteDoorayUserKey({"name": key})
         self.admin.DeleteDoorayOrganization({"name": organization.name})

@@ -1999,7 +1999,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[132] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[138] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2070,6 +2070,12 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListDoorayUserKeys", &handoff__tickets__v1__list_dooray_user_keys_request__descriptor, &handoff__tickets__v1__list_dooray_user_keys_response__descriptor },
   { "SetDoorayUserKey", &handoff__tickets__v1__set_dooray_user_key_request__descriptor, &handoff__tickets__v1__dooray_user_key__descriptor },
   { "DeleteDoorayUserKey", &handoff__tickets__v1__delete_dooray_user_key_request__descriptor, &google__protobuf__empty__descriptor },
+  { "GetDoorayChoices", &handoff__tickets__v1__get_dooray_choices_request__descriptor, &handoff__tickets__v1__dooray_choices__descriptor },
+  { "EscalateToDooray", &handoff__tickets__v1__escalate_to_dooray_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "ReceiveDoorayHook", &handoff__tickets__v1__receive_dooray_hook_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListDoorayTasks", &handoff__tickets__v1__list_dooray_tasks_request__descriptor, &handoff__tickets__v1__list_dooray_tasks_response__descriptor },
+  { "CreateDoorayComment", &handoff__tickets__v1__create_dooray_comment_request__descriptor, &handoff__tickets__v1__dooray_comment__descriptor },
+  { "ListDoorayComments", &handoff__tickets__v1__list_dooray_comments_request__descriptor, &handoff__tickets__v1__list_dooray_comments_response__descriptor },
   { "VerifyDoorayConnection", &handoff__tickets__v1__verify_dooray_connection_request__descriptor, &handoff__tickets__v1__verify_dooray_connection_response__descriptor },
   { "UploadAttachment", &handoff__tickets__v1__upload_attachment_request__descriptor, &handoff__tickets__v1__attachment__descriptor },
   { "DownloadAttachment", &handoff__tickets__v1__download_attachment_request__descriptor, &handoff__tickets__v1__download_attachment_response__descriptor },
@@ -2135,88 +2141,93 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  121,        /* AcceptInboundMail */
-  81,        /* ActivateAgent */
-  95,        /* ActivateTrigger */
+  127,        /* AcceptInboundMail */
+  87,        /* ActivateAgent */
+  101,        /* ActivateTrigger */
   22,        /* CancelBatch */
-  117,        /* ChangeBannedWords */
-  83,        /* ChangePassword */
+  123,        /* ChangeBannedWords */
+  89,        /* ChangePassword */
   7,        /* CompleteTicket */
-  77,        /* CreateAgent */
+  83,        /* CreateAgent */
   19,        /* CreateBatch */
+  73,        /* CreateDoorayComment */
   59,        /* CreateDoorayOrganization */
   63,        /* CreateDoorayProject */
   38,        /* CreateField */
-  87,        /* CreateGroup */
-  114,        /* CreateLayout */
-  124,        /* CreateMasks */
-  84,        /* CreateMember */
+  93,        /* CreateGroup */
+  120,        /* CreateLayout */
+  130,        /* CreateMasks */
+  90,        /* CreateMember */
   34,        /* CreateProcessingType */
   31,        /* CreateSubmissionType */
   49,        /* CreateTemplate */
   0,        /* CreateTicket */
-  91,        /* CreateTrigger */
-  80,        /* DeactivateAgent */
-  96,        /* DeactivateTrigger */
+  97,        /* CreateTrigger */
+  86,        /* DeactivateAgent */
+  102,        /* DeactivateTrigger */
   61,        /* DeleteDoorayOrganization */
   65,        /* DeleteDoorayProject */
   68,        /* DeleteDoorayUserKey */
   40,        /* DeleteField */
-  89,        /* DeleteGroup */
-  115,        /* DeleteLayout */
-  86,        /* DeleteMember */
+  95,        /* DeleteGroup */
+  121,        /* DeleteLayout */
+  92,        /* DeleteMember */
   36,        /* DeleteProcessingType */
   33,        /* DeleteSubmissionType */
   51,        /* DeleteTemplate */
   10,        /* DeleteTicket */
-  97,        /* DeleteTrigger */
-  128,        /* DetectPersonalData */
-  71,        /* DownloadAttachment */
+  103,        /* DeleteTrigger */
+  134,        /* DetectPersonalData */
+  77,        /* DownloadAttachment */
   13,        /* EscalateTicket */
-  102,        /* ExplainAssignment */
-  73,        /* ForwardTicket */
-  74,        /* GetAgent */
+  70,        /* EscalateToDooray */
+  108,        /* ExplainAssignment */
+  79,        /* ForwardTicket */
+  80,        /* GetAgent */
   20,        /* GetBatch */
   55,        /* GetCallRecord */
-  104,        /* GetCallbackSettings */
+  110,        /* GetCallbackSettings */
   18,        /* GetCounters */
-  111,        /* GetCustomerAddress */
+  117,        /* GetCustomerAddress */
+  69,        /* GetDoorayChoices */
   56,        /* GetDooraySettings */
   44,        /* GetForm */
-  120,        /* GetInboundMail */
-  129,        /* GetMaskingSettings */
+  126,        /* GetInboundMail */
+  135,        /* GetMaskingSettings */
   4,        /* GetSearchSettings */
   25,        /* GetService */
   47,        /* GetTemplate */
   1,        /* GetTicket */
   46,        /* GetTicketForm */
-  92,        /* GetTrigger */
-  99,        /* GetTriggerSettings */
-  101,        /* GetTriggerVocabulary */
-  118,        /* IngestMessage */
+  98,        /* GetTrigger */
+  105,        /* GetTriggerSettings */
+  107,        /* GetTriggerVocabulary */
+  124,        /* IngestMessage */
   52,        /* InsertTemplate */
-  72,        /* KeepTicket */
-  78,        /* ListAgents */
-  116,        /* ListBannedWords */
+  78,        /* KeepTicket */
+  84,        /* ListAgents */
+  122,        /* ListBannedWords */
   23,        /* ListBatchResults */
   21,        /* ListBatches */
-  106,        /* ListCallbacks */
+  112,        /* ListCallbacks */
   53,        /* ListCustomerTickets */
+  74,        /* ListDoorayComments */
   58,        /* ListDoorayOrganizations */
   62,        /* ListDoorayProjects */
+  72,        /* ListDoorayTasks */
   66,        /* ListDoorayUserKeys */
   15,        /* ListEntries */
   27,        /* ListEscalationTargets */
   16,        /* ListEvents */
   37,        /* ListFields */
-  76,        /* ListGroups */
-  119,        /* ListInboundMails */
-  113,        /* ListLayouts */
-  109,        /* ListMailMessages */
-  131,        /* ListMaskingActs */
-  127,        /* ListMasks */
-  75,        /* ListMembers */
-  90,        /* ListPermissionChanges */
+  82,        /* ListGroups */
+  125,        /* ListInboundMails */
+  119,        /* ListLayouts */
+  115,        /* ListMailMessages */
+  137,        /* ListMaskingActs */
+  133,        /* ListMasks */
+  81,        /* ListMembers */
+  96,        /* ListPermissionChanges */
   30,        /* ListProcessingTypes */
   28,        /* ListServices */
   14,        /* ListSourceEntries */
@@ -2225,35 +2236,36 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   48,        /* ListTemplates */
   2,        /* ListTickets */
   54,        /* ListTranscriptLines */
-  93,        /* ListTriggers */
-  108,        /* PreviewAnswer */
+  99,        /* ListTriggers */
+  114,        /* PreviewAnswer */
   6,        /* ProcessTicket */
-  122,        /* RejectInboundMail */
-  98,        /* ReorderTriggers */
-  107,        /* ReplayCallback */
-  123,        /* RerunInboundMail */
-  110,        /* ResendMailMessage */
+  71,        /* ReceiveDoorayHook */
+  128,        /* RejectInboundMail */
+  104,        /* ReorderTriggers */
+  113,        /* ReplayCallback */
+  129,        /* RerunInboundMail */
+  116,        /* ResendMailMessage */
   43,        /* ResetSystemField */
   9,        /* RestoreTicket */
-  126,        /* RevealMask */
-  105,        /* RotateCallbackSecret */
+  132,        /* RevealMask */
+  111,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
   67,        /* SetDoorayUserKey */
-  82,        /* SetPassword */
-  103,        /* SimulateTriggers */
+  88,        /* SetPassword */
+  109,        /* SimulateTriggers */
   11,        /* StarTicket */
-  112,        /* UnblockCustomerAddress */
-  125,        /* UnmaskText */
+  118,        /* UnblockCustomerAddress */
+  131,        /* UnmaskText */
   12,        /* UnstarTicket */
-  79,        /* UpdateAgent */
+  85,        /* UpdateAgent */
   60,        /* UpdateDoorayOrganization */
   64,        /* UpdateDoorayProject */
   57,        /* UpdateDooraySettings */
   39,        /* UpdateField */
   45,        /* UpdateForm */
-  88,        /* UpdateGroup */
-  130,        /* UpdateMaskingSettings */
-  85,        /* UpdateMember */
+  94,        /* UpdateGroup */
+  136,        /* UpdateMaskingSettings */
+  91,        /* UpdateMember */
   35,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
   26,        /* UpdateService */
@@ -2261,10 +2273,10 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   42,        /* UpdateSystemField */
   50,        /* UpdateTemplate */
   8,        /* UpdateTicket */
-  94,        /* UpdateTrigger */
-  100,        /* UpdateTriggerSettings */
-  70,        /* UploadAttachment */
-  69,        /* VerifyDoorayConnection */
+  100,        /* UpdateTrigger */
+  106,        /* UpdateTriggerSettings */
+  76,        /* UploadAttachment */
+  75,        /* VerifyDoorayConnection */
   17,        /* VerifyHistory */
   24         /* WatchTickets */
 };
@@ -2275,7 +2287,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  132,
+  138,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -2831,13 +2843,61 @@ void handoff__gateway__v1__handoff_service__delete_dooray_user_key(ProtobufCServ
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__get_dooray_choices(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
+                                                               Handoff__Tickets__V1__DoorayChoices_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__escalate_to_dooray(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
+                                                               Handoff__Tickets__V1__Ticket_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__receive_dooray_hook(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
+                                                                Google__Protobuf__Empty_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_dooray_tasks(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
+                                                              Handoff__Tickets__V1__ListDoorayTasksResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_dooray_comment(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
+                                                                  Handoff__Tickets__V1__DoorayComment_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_dooray_comments(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
+                                                                 Handoff__Tickets__V1__ListDoorayCommentsResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__verify_dooray_connection(ProtobufCService *service,
                                                                      const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
                                                                      Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -2845,7 +2905,7 @@ void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -2853,7 +2913,7 @@ void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
@@ -2861,7 +2921,7 @@ void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ForwardTicketRequest *input,
@@ -2869,7 +2929,7 @@ void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -2877,7 +2937,7 @@ void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -2885,7 +2945,7 @@ void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -2893,7 +2953,7 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -2901,7 +2961,7 @@ void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -2909,7 +2969,7 @@ void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -2917,7 +2977,7 @@ void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -2925,7 +2985,7 @@ void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -2933,7 +2993,7 @@ void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -2941,7 +3001,7 @@ void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -2949,7 +3009,7 @@ void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -2957,7 +3017,7 @@ void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -2965,7 +3025,7 @@ void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -2973,7 +3033,7 @@ void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -2981,7 +3041,7 @@ void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -2989,7 +3049,7 @@ void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -2997,7 +3057,7 @@ void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -3005,7 +3065,7 @@ void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -3013,7 +3073,7 @@ void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -3021,7 +3081,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -3029,7 +3089,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__UpdateTriggerRequest *input,
@@ -3037,7 +3097,7 @@ void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ActivateTriggerRequest *input,
@@ -3045,7 +3105,7 @@ void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
@@ -3053,7 +3113,7 @@ void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__DeleteTriggerRequest *input,
@@ -3061,7 +3121,7 @@ void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ReorderTriggersRequest *input,
@@ -3069,7 +3129,7 @@ void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
@@ -3077,7 +3137,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
@@ -3085,7 +3145,7 @@ void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
@@ -3093,7 +3153,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
@@ -3101,7 +3161,7 @@ void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__SimulateTriggersRequest *input,
@@ -3109,7 +3169,7 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
@@ -3117,7 +3177,7 @@ void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
@@ -3125,7 +3185,7 @@ void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ListCallbacksRequest *input,
@@ -3133,7 +3193,7 @@ void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ReplayCallbackRequest *input,
@@ -3141,7 +3201,7 @@ void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -3149,7 +3209,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -3157,7 +3217,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ResendMailMessageRequest *input,
@@ -3165,7 +3225,7 @@ void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCService *service,
                                                                  const Handoff__Mail__V1__GetCustomerAddressRequest *input,
@@ -3173,7 +3233,7 @@ void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCService *service,
                                                                      const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
@@ -3181,7 +3241,7 @@ void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -3189,7 +3249,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__CreateLayoutRequest *input,
@@ -3197,7 +3257,7 @@ void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__DeleteLayoutRequest *input,
@@ -3205,7 +3265,7 @@ void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *service,
                                                               const Handoff__Mail__V1__ListBannedWordsRequest *input,
@@ -3213,7 +3273,7 @@ void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
@@ -3221,7 +3281,7 @@ void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -3229,7 +3289,7 @@ void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -3237,7 +3297,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -3245,7 +3305,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -3253,7 +3313,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -3261,7 +3321,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -3269,7 +3329,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -3277,7 +3337,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3285,7 +3345,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3293,7 +3353,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3301,7 +3361,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3309,7 +3369,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3317,7 +3377,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3325,7 +3385,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3333,7 +3393,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -232,6 +232,771 @@ void   handoff__tickets__v1__dooray_finding__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__dooray_finding__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__dooray_task__init
+                     (Handoff__Tickets__V1__DoorayTask         *message)
+{
+  static const Handoff__Tickets__V1__DoorayTask init_value = HANDOFF__TICKETS__V1__DOORAY_TASK__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_task__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTask *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_task__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_task__pack
+                     (const Handoff__Tickets__V1__DoorayTask *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_task__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_task__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTask *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_task__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayTask *
+       handoff__tickets__v1__dooray_task__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayTask *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_task__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_task__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTask *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_task__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_file__init
+                     (Handoff__Tickets__V1__DoorayFile         *message)
+{
+  static const Handoff__Tickets__V1__DoorayFile init_value = HANDOFF__TICKETS__V1__DOORAY_FILE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_file__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayFile *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_file__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_file__pack
+                     (const Handoff__Tickets__V1__DoorayFile *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_file__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_file__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayFile *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_file__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayFile *
+       handoff__tickets__v1__dooray_file__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayFile *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_file__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_file__free_unpacked
+                     (Handoff__Tickets__V1__DoorayFile *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_file__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_comment__init
+                     (Handoff__Tickets__V1__DoorayComment         *message)
+{
+  static const Handoff__Tickets__V1__DoorayComment init_value = HANDOFF__TICKETS__V1__DOORAY_COMMENT__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_comment__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayComment *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_comment__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_comment__pack
+                     (const Handoff__Tickets__V1__DoorayComment *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_comment__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_comment__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayComment *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_comment__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayComment *
+       handoff__tickets__v1__dooray_comment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayComment *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_comment__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_comment__free_unpacked
+                     (Handoff__Tickets__V1__DoorayComment *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_comment__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__create_dooray_comment_request__init
+                     (Handoff__Tickets__V1__CreateDoorayCommentRequest         *message)
+{
+  static const Handoff__Tickets__V1__CreateDoorayCommentRequest init_value = HANDOFF__TICKETS__V1__CREATE_DOORAY_COMMENT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__create_dooray_comment_request__get_packed_size
+                     (const Handoff__Tickets__V1__CreateDoorayCommentRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_dooray_comment_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__create_dooray_comment_request__pack
+                     (const Handoff__Tickets__V1__CreateDoorayCommentRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_dooray_comment_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__create_dooray_comment_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__CreateDoorayCommentRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_dooray_comment_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__CreateDoorayCommentRequest *
+       handoff__tickets__v1__create_dooray_comment_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__CreateDoorayCommentRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__create_dooray_comment_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__create_dooray_comment_request__free_unpacked
+                     (Handoff__Tickets__V1__CreateDoorayCommentRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__create_dooray_comment_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_dooray_comments_request__init
+                     (Handoff__Tickets__V1__ListDoorayCommentsRequest         *message)
+{
+  static const Handoff__Tickets__V1__ListDoorayCommentsRequest init_value = HANDOFF__TICKETS__V1__LIST_DOORAY_COMMENTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_dooray_comments_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayCommentsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_dooray_comments_request__pack
+                     (const Handoff__Tickets__V1__ListDoorayCommentsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_dooray_comments_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayCommentsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListDoorayCommentsRequest *
+       handoff__tickets__v1__list_dooray_comments_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListDoorayCommentsRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_dooray_comments_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_dooray_comments_request__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayCommentsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_dooray_comments_response__init
+                     (Handoff__Tickets__V1__ListDoorayCommentsResponse         *message)
+{
+  static const Handoff__Tickets__V1__ListDoorayCommentsResponse init_value = HANDOFF__TICKETS__V1__LIST_DOORAY_COMMENTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_dooray_comments_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayCommentsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_dooray_comments_response__pack
+                     (const Handoff__Tickets__V1__ListDoorayCommentsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_dooray_comments_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayCommentsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListDoorayCommentsResponse *
+       handoff__tickets__v1__list_dooray_comments_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListDoorayCommentsResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_dooray_comments_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_dooray_comments_response__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayCommentsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_comments_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_work__init
+                     (Handoff__Tickets__V1__DoorayWork         *message)
+{
+  static const Handoff__Tickets__V1__DoorayWork init_value = HANDOFF__TICKETS__V1__DOORAY_WORK__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_work__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayWork *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_work__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_work__pack
+                     (const Handoff__Tickets__V1__DoorayWork *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_work__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_work__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayWork *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_work__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayWork *
+       handoff__tickets__v1__dooray_work__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayWork *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_work__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_work__free_unpacked
+                     (Handoff__Tickets__V1__DoorayWork *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_work__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_tag__init
+                     (Handoff__Tickets__V1__DoorayTag         *message)
+{
+  static const Handoff__Tickets__V1__DoorayTag init_value = HANDOFF__TICKETS__V1__DOORAY_TAG__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_tag__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTag *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_tag__pack
+                     (const Handoff__Tickets__V1__DoorayTag *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_tag__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTag *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayTag *
+       handoff__tickets__v1__dooray_tag__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayTag *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_tag__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_tag__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTag *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_tag_group__init
+                     (Handoff__Tickets__V1__DoorayTagGroup         *message)
+{
+  static const Handoff__Tickets__V1__DoorayTagGroup init_value = HANDOFF__TICKETS__V1__DOORAY_TAG_GROUP__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_tag_group__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTagGroup *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag_group__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_tag_group__pack
+                     (const Handoff__Tickets__V1__DoorayTagGroup *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag_group__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_tag_group__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTagGroup *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag_group__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayTagGroup *
+       handoff__tickets__v1__dooray_tag_group__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayTagGroup *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_tag_group__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_tag_group__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTagGroup *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_tag_group__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_template__init
+                     (Handoff__Tickets__V1__DoorayTemplate         *message)
+{
+  static const Handoff__Tickets__V1__DoorayTemplate init_value = HANDOFF__TICKETS__V1__DOORAY_TEMPLATE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_template__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTemplate *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_template__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_template__pack
+                     (const Handoff__Tickets__V1__DoorayTemplate *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_template__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_template__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTemplate *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_template__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayTemplate *
+       handoff__tickets__v1__dooray_template__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayTemplate *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_template__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_template__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTemplate *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_template__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_person__init
+                     (Handoff__Tickets__V1__DoorayPerson         *message)
+{
+  static const Handoff__Tickets__V1__DoorayPerson init_value = HANDOFF__TICKETS__V1__DOORAY_PERSON__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_person__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayPerson *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_person__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_person__pack
+                     (const Handoff__Tickets__V1__DoorayPerson *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_person__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_person__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayPerson *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_person__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayPerson *
+       handoff__tickets__v1__dooray_person__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayPerson *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_person__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_person__free_unpacked
+                     (Handoff__Tickets__V1__DoorayPerson *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_person__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__get_dooray_choices_request__init
+                     (Handoff__Tickets__V1__GetDoorayChoicesRequest         *message)
+{
+  static const Handoff__Tickets__V1__GetDoorayChoicesRequest init_value = HANDOFF__TICKETS__V1__GET_DOORAY_CHOICES_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__get_dooray_choices_request__get_packed_size
+                     (const Handoff__Tickets__V1__GetDoorayChoicesRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__get_dooray_choices_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__get_dooray_choices_request__pack
+                     (const Handoff__Tickets__V1__GetDoorayChoicesRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__get_dooray_choices_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__get_dooray_choices_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__GetDoorayChoicesRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__get_dooray_choices_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__GetDoorayChoicesRequest *
+       handoff__tickets__v1__get_dooray_choices_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__GetDoorayChoicesRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__get_dooray_choices_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__get_dooray_choices_request__free_unpacked
+                     (Handoff__Tickets__V1__GetDoorayChoicesRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__get_dooray_choices_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__dooray_choices__init
+                     (Handoff__Tickets__V1__DoorayChoices         *message)
+{
+  static const Handoff__Tickets__V1__DoorayChoices init_value = HANDOFF__TICKETS__V1__DOORAY_CHOICES__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__dooray_choices__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayChoices *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_choices__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__dooray_choices__pack
+                     (const Handoff__Tickets__V1__DoorayChoices *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_choices__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__dooray_choices__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayChoices *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_choices__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__DoorayChoices *
+       handoff__tickets__v1__dooray_choices__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__DoorayChoices *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__dooray_choices__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__dooray_choices__free_unpacked
+                     (Handoff__Tickets__V1__DoorayChoices *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__dooray_choices__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__escalate_to_dooray_request__init
+                     (Handoff__Tickets__V1__EscalateToDoorayRequest         *message)
+{
+  static const Handoff__Tickets__V1__EscalateToDoorayRequest init_value = HANDOFF__TICKETS__V1__ESCALATE_TO_DOORAY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__escalate_to_dooray_request__get_packed_size
+                     (const Handoff__Tickets__V1__EscalateToDoorayRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_to_dooray_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__escalate_to_dooray_request__pack
+                     (const Handoff__Tickets__V1__EscalateToDoorayRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_to_dooray_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__escalate_to_dooray_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__EscalateToDoorayRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_to_dooray_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__EscalateToDoorayRequest *
+       handoff__tickets__v1__escalate_to_dooray_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__EscalateToDoorayRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__escalate_to_dooray_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__escalate_to_dooray_request__free_unpacked
+                     (Handoff__Tickets__V1__EscalateToDoorayRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__escalate_to_dooray_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__receive_dooray_hook_request__init
+                     (Handoff__Tickets__V1__ReceiveDoorayHookRequest         *message)
+{
+  static const Handoff__Tickets__V1__ReceiveDoorayHookRequest init_value = HANDOFF__TICKETS__V1__RECEIVE_DOORAY_HOOK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__receive_dooray_hook_request__get_packed_size
+                     (const Handoff__Tickets__V1__ReceiveDoorayHookRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__receive_dooray_hook_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__receive_dooray_hook_request__pack
+                     (const Handoff__Tickets__V1__ReceiveDoorayHookRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__receive_dooray_hook_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__receive_dooray_hook_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ReceiveDoorayHookRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__receive_dooray_hook_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ReceiveDoorayHookRequest *
+       handoff__tickets__v1__receive_dooray_hook_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ReceiveDoorayHookRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__receive_dooray_hook_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__receive_dooray_hook_request__free_unpacked
+                     (Handoff__Tickets__V1__ReceiveDoorayHookRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__receive_dooray_hook_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_dooray_tasks_request__init
+                     (Handoff__Tickets__V1__ListDoorayTasksRequest         *message)
+{
+  static const Handoff__Tickets__V1__ListDoorayTasksRequest init_value = HANDOFF__TICKETS__V1__LIST_DOORAY_TASKS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_dooray_tasks_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayTasksRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_dooray_tasks_request__pack
+                     (const Handoff__Tickets__V1__ListDoorayTasksRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_dooray_tasks_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayTasksRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListDoorayTasksRequest *
+       handoff__tickets__v1__list_dooray_tasks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListDoorayTasksRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_dooray_tasks_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_dooray_tasks_request__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayTasksRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_dooray_tasks_response__init
+                     (Handoff__Tickets__V1__ListDoorayTasksResponse         *message)
+{
+  static const Handoff__Tickets__V1__ListDoorayTasksResponse init_value = HANDOFF__TICKETS__V1__LIST_DOORAY_TASKS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_dooray_tasks_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayTasksResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_dooray_tasks_response__pack
+                     (const Handoff__Tickets__V1__ListDoorayTasksResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_dooray_tasks_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayTasksResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListDoorayTasksResponse *
+       handoff__tickets__v1__list_dooray_tasks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListDoorayTasksResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_dooray_tasks_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_dooray_tasks_response__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayTasksResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_dooray_tasks_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__get_dooray_settings_request__init
                      (Handoff__Tickets__V1__GetDooraySettingsRequest         *message)
 {
@@ -1074,7 +1839,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__dooray_settings__state__desc
   handoff__tickets__v1__dooray_settings__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_settings__field_descriptors[3] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_settings__field_descriptors[4] =
 {
   {
     "name",
@@ -1112,8 +1877,21 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_settings__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "hook_path",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DooraySettings, hook_path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__dooray_settings__field_indices_by_name[] = {
+  3,   /* field[3] = hook_path */
   0,   /* field[0] = name */
   1,   /* field[1] = state */
   2,   /* field[2] = version */
@@ -1121,7 +1899,7 @@ static const unsigned handoff__tickets__v1__dooray_settings__field_indices_by_na
 static const ProtobufCIntRange handoff__tickets__v1__dooray_settings__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_settings__descriptor =
 {
@@ -1131,7 +1909,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_settings__descript
   "Handoff__Tickets__V1__DooraySettings",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__DooraySettings),
-  3,
+  4,
   handoff__tickets__v1__dooray_settings__field_descriptors,
   handoff__tickets__v1__dooray_settings__field_indices_by_name,
   1,  handoff__tickets__v1__dooray_settings__number_ranges,
@@ -1544,6 +2322,1361 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_finding__descripto
   handoff__tickets__v1__dooray_finding__field_indices_by_name,
   1,  handoff__tickets__v1__dooray_finding__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__dooray_finding__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__tickets__v1__dooray_task__progress__enum_values_by_number[4] =
+{
+  { "PROGRESS_UNSPECIFIED", "HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__PROGRESS_UNSPECIFIED", 0 },
+  { "REGISTERED", "HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__REGISTERED", 1 },
+  { "WORKING", "HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__WORKING", 2 },
+  { "CLOSED", "HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__CLOSED", 3 },
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_task__progress__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__tickets__v1__dooray_task__progress__enum_values_by_name[4] =
+{
+  { "CLOSED", 3 },
+  { "PROGRESS_UNSPECIFIED", 0 },
+  { "REGISTERED", 1 },
+  { "WORKING", 2 },
+};
+const ProtobufCEnumDescriptor handoff__tickets__v1__dooray_task__progress__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayTask.Progress",
+  "Progress",
+  "Handoff__Tickets__V1__DoorayTask__Progress",
+  "handoff.tickets.v1",
+  4,
+  handoff__tickets__v1__dooray_task__progress__enum_values_by_number,
+  4,
+  handoff__tickets__v1__dooray_task__progress__enum_values_by_name,
+  1,
+  handoff__tickets__v1__dooray_task__progress__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_task__field_descriptors[11] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "project",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, project),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "project_display_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, project_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "dooray_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, dooray_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "address",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, subject),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "progress",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, progress),
+    &handoff__tickets__v1__dooray_task__progress__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTask, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "files",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__DoorayTask, n_files),
+    offsetof(Handoff__Tickets__V1__DoorayTask, files),
+    &handoff__tickets__v1__dooray_file__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_task__field_indices_by_name[] = {
+  4,   /* field[4] = address */
+  6,   /* field[6] = agent */
+  7,   /* field[7] = create_time */
+  3,   /* field[3] = dooray_id */
+  10,   /* field[10] = files */
+  0,   /* field[0] = name */
+  8,   /* field[8] = progress */
+  1,   /* field[1] = project */
+  2,   /* field[2] = project_display_name */
+  5,   /* field[5] = subject */
+  9,   /* field[9] = text */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_task__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 11 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_task__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayTask",
+  "DoorayTask",
+  "Handoff__Tickets__V1__DoorayTask",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayTask),
+  11,
+  handoff__tickets__v1__dooray_task__field_descriptors,
+  handoff__tickets__v1__dooray_task__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_task__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_task__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__tickets__v1__dooray_file__state__enum_values_by_number[4] =
+{
+  { "STATE_UNSPECIFIED", "HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__STATE_UNSPECIFIED", 0 },
+  { "SENDING", "HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__SENDING", 1 },
+  { "SENT", "HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__SENT", 2 },
+  { "FAILED", "HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__FAILED", 3 },
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_file__state__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex handoff__tickets__v1__dooray_file__state__enum_values_by_name[4] =
+{
+  { "FAILED", 3 },
+  { "SENDING", 1 },
+  { "SENT", 2 },
+  { "STATE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__tickets__v1__dooray_file__state__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayFile.State",
+  "State",
+  "Handoff__Tickets__V1__DoorayFile__State",
+  "handoff.tickets.v1",
+  4,
+  handoff__tickets__v1__dooray_file__state__enum_values_by_number,
+  4,
+  handoff__tickets__v1__dooray_file__state__enum_values_by_name,
+  1,
+  handoff__tickets__v1__dooray_file__state__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_file__field_descriptors[4] =
+{
+  {
+    "attachment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayFile, attachment),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "file_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayFile, file_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayFile, state),
+    &handoff__tickets__v1__dooray_file__state__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failure",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayFile, failure),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_file__field_indices_by_name[] = {
+  0,   /* field[0] = attachment */
+  3,   /* field[3] = failure */
+  1,   /* field[1] = file_name */
+  2,   /* field[2] = state */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_file__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_file__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayFile",
+  "DoorayFile",
+  "Handoff__Tickets__V1__DoorayFile",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayFile),
+  4,
+  handoff__tickets__v1__dooray_file__field_descriptors,
+  handoff__tickets__v1__dooray_file__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_file__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_file__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__tickets__v1__dooray_comment__state__enum_values_by_number[5] =
+{
+  { "STATE_UNSPECIFIED", "HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__STATE_UNSPECIFIED", 0 },
+  { "SENDING", "HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__SENDING", 1 },
+  { "SENT", "HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__SENT", 2 },
+  { "FAILED", "HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__FAILED", 3 },
+  { "RECEIVED", "HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__RECEIVED", 4 },
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_comment__state__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex handoff__tickets__v1__dooray_comment__state__enum_values_by_name[5] =
+{
+  { "FAILED", 3 },
+  { "RECEIVED", 4 },
+  { "SENDING", 1 },
+  { "SENT", 2 },
+  { "STATE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor handoff__tickets__v1__dooray_comment__state__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayComment.State",
+  "State",
+  "Handoff__Tickets__V1__DoorayComment__State",
+  "handoff.tickets.v1",
+  5,
+  handoff__tickets__v1__dooray_comment__state__enum_values_by_number,
+  5,
+  handoff__tickets__v1__dooray_comment__state__enum_values_by_name,
+  1,
+  handoff__tickets__v1__dooray_comment__state__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_comment__field_descriptors[8] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "task",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, task),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, state),
+    &handoff__tickets__v1__dooray_comment__state__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_display_name",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, author_display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failure",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayComment, failure),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_comment__field_indices_by_name[] = {
+  3,   /* field[3] = agent */
+  4,   /* field[4] = author_display_name */
+  6,   /* field[6] = create_time */
+  7,   /* field[7] = failure */
+  0,   /* field[0] = name */
+  2,   /* field[2] = state */
+  1,   /* field[1] = task */
+  5,   /* field[5] = text */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_comment__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_comment__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayComment",
+  "DoorayComment",
+  "Handoff__Tickets__V1__DoorayComment",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayComment),
+  8,
+  handoff__tickets__v1__dooray_comment__field_descriptors,
+  handoff__tickets__v1__dooray_comment__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_comment__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_comment__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_dooray_comment_request__field_descriptors[3] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateDoorayCommentRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateDoorayCommentRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateDoorayCommentRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__create_dooray_comment_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  2,   /* field[2] = request_id */
+  1,   /* field[1] = text */
+};
+static const ProtobufCIntRange handoff__tickets__v1__create_dooray_comment_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__create_dooray_comment_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.CreateDoorayCommentRequest",
+  "CreateDoorayCommentRequest",
+  "Handoff__Tickets__V1__CreateDoorayCommentRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__CreateDoorayCommentRequest),
+  3,
+  handoff__tickets__v1__create_dooray_comment_request__field_descriptors,
+  handoff__tickets__v1__create_dooray_comment_request__field_indices_by_name,
+  1,  handoff__tickets__v1__create_dooray_comment_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__create_dooray_comment_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_dooray_comments_request__field_descriptors[3] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListDoorayCommentsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListDoorayCommentsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListDoorayCommentsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_dooray_comments_request__field_indices_by_name[] = {
+  1,   /* field[1] = page_size */
+  2,   /* field[2] = page_token */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_dooray_comments_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_comments_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListDoorayCommentsRequest",
+  "ListDoorayCommentsRequest",
+  "Handoff__Tickets__V1__ListDoorayCommentsRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListDoorayCommentsRequest),
+  3,
+  handoff__tickets__v1__list_dooray_comments_request__field_descriptors,
+  handoff__tickets__v1__list_dooray_comments_request__field_indices_by_name,
+  1,  handoff__tickets__v1__list_dooray_comments_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_dooray_comments_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_dooray_comments_response__field_descriptors[2] =
+{
+  {
+    "comments",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__ListDoorayCommentsResponse, n_comments),
+    offsetof(Handoff__Tickets__V1__ListDoorayCommentsResponse, comments),
+    &handoff__tickets__v1__dooray_comment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListDoorayCommentsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_dooray_comments_response__field_indices_by_name[] = {
+  0,   /* field[0] = comments */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_dooray_comments_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_comments_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListDoorayCommentsResponse",
+  "ListDoorayCommentsResponse",
+  "Handoff__Tickets__V1__ListDoorayCommentsResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListDoorayCommentsResponse),
+  2,
+  handoff__tickets__v1__list_dooray_comments_response__field_descriptors,
+  handoff__tickets__v1__list_dooray_comments_response__field_indices_by_name,
+  1,  handoff__tickets__v1__list_dooray_comments_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_dooray_comments_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_work__field_descriptors[2] =
+{
+  {
+    "comment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Handoff__Tickets__V1__DoorayWork, work_case),
+    offsetof(Handoff__Tickets__V1__DoorayWork, comment),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "task_files",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Handoff__Tickets__V1__DoorayWork, work_case),
+    offsetof(Handoff__Tickets__V1__DoorayWork, task_files),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_work__field_indices_by_name[] = {
+  0,   /* field[0] = comment */
+  1,   /* field[1] = task_files */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_work__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_work__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayWork",
+  "DoorayWork",
+  "Handoff__Tickets__V1__DoorayWork",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayWork),
+  2,
+  handoff__tickets__v1__dooray_work__field_descriptors,
+  handoff__tickets__v1__dooray_work__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_work__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_work__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_tag__field_descriptors[3] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTag, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTag, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTag, group_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_tag__field_indices_by_name[] = {
+  1,   /* field[1] = display_name */
+  2,   /* field[2] = group_id */
+  0,   /* field[0] = id */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_tag__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_tag__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayTag",
+  "DoorayTag",
+  "Handoff__Tickets__V1__DoorayTag",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayTag),
+  3,
+  handoff__tickets__v1__dooray_tag__field_descriptors,
+  handoff__tickets__v1__dooray_tag__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_tag__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_tag__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_tag_group__field_descriptors[4] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTagGroup, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTagGroup, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mandatory",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTagGroup, mandatory),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "single_choice",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTagGroup, single_choice),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_tag_group__field_indices_by_name[] = {
+  1,   /* field[1] = display_name */
+  0,   /* field[0] = id */
+  2,   /* field[2] = mandatory */
+  3,   /* field[3] = single_choice */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_tag_group__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_tag_group__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayTagGroup",
+  "DoorayTagGroup",
+  "Handoff__Tickets__V1__DoorayTagGroup",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayTagGroup),
+  4,
+  handoff__tickets__v1__dooray_tag_group__field_descriptors,
+  handoff__tickets__v1__dooray_tag_group__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_tag_group__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_tag_group__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_template__field_descriptors[2] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTemplate, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayTemplate, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_template__field_indices_by_name[] = {
+  1,   /* field[1] = display_name */
+  0,   /* field[0] = id */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_template__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_template__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayTemplate",
+  "DoorayTemplate",
+  "Handoff__Tickets__V1__DoorayTemplate",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayTemplate),
+  2,
+  handoff__tickets__v1__dooray_template__field_descriptors,
+  handoff__tickets__v1__dooray_template__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_template__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_template__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_person__field_descriptors[2] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayPerson, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__DoorayPerson, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_person__field_indices_by_name[] = {
+  1,   /* field[1] = display_name */
+  0,   /* field[0] = id */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_person__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_person__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayPerson",
+  "DoorayPerson",
+  "Handoff__Tickets__V1__DoorayPerson",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayPerson),
+  2,
+  handoff__tickets__v1__dooray_person__field_descriptors,
+  handoff__tickets__v1__dooray_person__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_person__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_person__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__get_dooray_choices_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__GetDoorayChoicesRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__get_dooray_choices_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__tickets__v1__get_dooray_choices_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__get_dooray_choices_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.GetDoorayChoicesRequest",
+  "GetDoorayChoicesRequest",
+  "Handoff__Tickets__V1__GetDoorayChoicesRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__GetDoorayChoicesRequest),
+  1,
+  handoff__tickets__v1__get_dooray_choices_request__field_descriptors,
+  handoff__tickets__v1__get_dooray_choices_request__field_indices_by_name,
+  1,  handoff__tickets__v1__get_dooray_choices_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__get_dooray_choices_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__dooray_choices__field_descriptors[4] =
+{
+  {
+    "tags",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__DoorayChoices, n_tags),
+    offsetof(Handoff__Tickets__V1__DoorayChoices, tags),
+    &handoff__tickets__v1__dooray_tag__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tag_groups",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__DoorayChoices, n_tag_groups),
+    offsetof(Handoff__Tickets__V1__DoorayChoices, tag_groups),
+    &handoff__tickets__v1__dooray_tag_group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "templates",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__DoorayChoices, n_templates),
+    offsetof(Handoff__Tickets__V1__DoorayChoices, templates),
+    &handoff__tickets__v1__dooray_template__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "members",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__DoorayChoices, n_members),
+    offsetof(Handoff__Tickets__V1__DoorayChoices, members),
+    &handoff__tickets__v1__dooray_person__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__dooray_choices__field_indices_by_name[] = {
+  3,   /* field[3] = members */
+  1,   /* field[1] = tag_groups */
+  0,   /* field[0] = tags */
+  2,   /* field[2] = templates */
+};
+static const ProtobufCIntRange handoff__tickets__v1__dooray_choices__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_choices__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.DoorayChoices",
+  "DoorayChoices",
+  "Handoff__Tickets__V1__DoorayChoices",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__DoorayChoices),
+  4,
+  handoff__tickets__v1__dooray_choices__field_descriptors,
+  handoff__tickets__v1__dooray_choices__field_indices_by_name,
+  1,  handoff__tickets__v1__dooray_choices__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__dooray_choices__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__escalate_to_dooray_request__field_descriptors[11] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "project",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, project),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, subject),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tag_ids",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, n_tag_ids),
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, tag_ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "assignee_ids",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, n_assignee_ids),
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, assignee_ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cc_ids",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, n_cc_ids),
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, cc_ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "template_id",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, template_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attachments",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, n_attachments),
+    offsetof(Handoff__Tickets__V1__EscalateToDoorayRequest, attachments),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__escalate_to_dooray_request__field_indices_by_name[] = {
+  5,   /* field[5] = assignee_ids */
+  10,   /* field[10] = attachments */
+  6,   /* field[6] = cc_ids */
+  0,   /* field[0] = name */
+  1,   /* field[1] = project */
+  8,   /* field[8] = request_id */
+  2,   /* field[2] = subject */
+  4,   /* field[4] = tag_ids */
+  9,   /* field[9] = template_id */
+  3,   /* field[3] = text */
+  7,   /* field[7] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__escalate_to_dooray_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 11 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_to_dooray_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.EscalateToDoorayRequest",
+  "EscalateToDoorayRequest",
+  "Handoff__Tickets__V1__EscalateToDoorayRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__EscalateToDoorayRequest),
+  11,
+  handoff__tickets__v1__escalate_to_dooray_request__field_descriptors,
+  handoff__tickets__v1__escalate_to_dooray_request__field_indices_by_name,
+  1,  handoff__tickets__v1__escalate_to_dooray_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__escalate_to_dooray_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__receive_dooray_hook_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ReceiveDoorayHookRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "payload",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ReceiveDoorayHookRequest, payload),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__receive_dooray_hook_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = payload */
+};
+static const ProtobufCIntRange handoff__tickets__v1__receive_dooray_hook_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__receive_dooray_hook_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ReceiveDoorayHookRequest",
+  "ReceiveDoorayHookRequest",
+  "Handoff__Tickets__V1__ReceiveDoorayHookRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ReceiveDoorayHookRequest),
+  2,
+  handoff__tickets__v1__receive_dooray_hook_request__field_descriptors,
+  handoff__tickets__v1__receive_dooray_hook_request__field_indices_by_name,
+  1,  handoff__tickets__v1__receive_dooray_hook_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__receive_dooray_hook_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_dooray_tasks_request__field_descriptors[1] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListDoorayTasksRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_dooray_tasks_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_dooray_tasks_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_tasks_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListDoorayTasksRequest",
+  "ListDoorayTasksRequest",
+  "Handoff__Tickets__V1__ListDoorayTasksRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListDoorayTasksRequest),
+  1,
+  handoff__tickets__v1__list_dooray_tasks_request__field_descriptors,
+  handoff__tickets__v1__list_dooray_tasks_request__field_indices_by_name,
+  1,  handoff__tickets__v1__list_dooray_tasks_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_dooray_tasks_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_dooray_tasks_response__field_descriptors[1] =
+{
+  {
+    "tasks",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__ListDoorayTasksResponse, n_tasks),
+    offsetof(Handoff__Tickets__V1__ListDoorayTasksResponse, tasks),
+    &handoff__tickets__v1__dooray_task__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_dooray_tasks_response__field_indices_by_name[] = {
+  0,   /* field[0] = tasks */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_dooray_tasks_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_tasks_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListDoorayTasksResponse",
+  "ListDoorayTasksResponse",
+  "Handoff__Tickets__V1__ListDoorayTasksResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListDoorayTasksResponse),
+  1,
+  handoff__tickets__v1__list_dooray_tasks_response__field_descriptors,
+  handoff__tickets__v1__list_dooray_tasks_response__field_indices_by_name,
+  1,  handoff__tickets__v1__list_dooray_tasks_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_dooray_tasks_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__tickets__v1__get_dooray_settings_request__field_descriptors[1] =

@@ -3153,7 +3153,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[73] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[79] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3227,6 +3227,12 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "ListDoorayUserKeys", &handoff__tickets__v1__list_dooray_user_keys_request__descriptor, &handoff__tickets__v1__list_dooray_user_keys_response__descriptor },
   { "SetDoorayUserKey", &handoff__tickets__v1__set_dooray_user_key_request__descriptor, &handoff__tickets__v1__dooray_user_key__descriptor },
   { "DeleteDoorayUserKey", &handoff__tickets__v1__delete_dooray_user_key_request__descriptor, &google__protobuf__empty__descriptor },
+  { "GetDoorayChoices", &handoff__tickets__v1__get_dooray_choices_request__descriptor, &handoff__tickets__v1__dooray_choices__descriptor },
+  { "EscalateToDooray", &handoff__tickets__v1__escalate_to_dooray_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "ReceiveDoorayHook", &handoff__tickets__v1__receive_dooray_hook_request__descriptor, &google__protobuf__empty__descriptor },
+  { "ListDoorayTasks", &handoff__tickets__v1__list_dooray_tasks_request__descriptor, &handoff__tickets__v1__list_dooray_tasks_response__descriptor },
+  { "CreateDoorayComment", &handoff__tickets__v1__create_dooray_comment_request__descriptor, &handoff__tickets__v1__dooray_comment__descriptor },
+  { "ListDoorayComments", &handoff__tickets__v1__list_dooray_comments_request__descriptor, &handoff__tickets__v1__list_dooray_comments_response__descriptor },
   { "VerifyDoorayConnection", &handoff__tickets__v1__verify_dooray_connection_request__descriptor, &handoff__tickets__v1__verify_dooray_connection_response__descriptor },
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
@@ -3234,6 +3240,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   23,        /* CancelBatch */
   7,        /* CompleteTicket */
   20,        /* CreateBatch */
+  76,        /* CreateDoorayComment */
   62,        /* CreateDoorayOrganization */
   66,        /* CreateDoorayProject */
   39,        /* CreateField */
@@ -3251,9 +3258,11 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   10,        /* DeleteTicket */
   58,        /* DownloadAttachment */
   13,        /* EscalateTicket */
+  73,        /* EscalateToDooray */
   21,        /* GetBatch */
   56,        /* GetCallRecord */
   19,        /* GetCounters */
+  72,        /* GetDoorayChoices */
   59,        /* GetDooraySettings */
   45,        /* GetForm */
   4,        /* GetSearchSettings */
@@ -3265,8 +3274,10 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   24,        /* ListBatchResults */
   22,        /* ListBatches */
   54,        /* ListCustomerTickets */
+  77,        /* ListDoorayComments */
   61,        /* ListDoorayOrganizations */
   65,        /* ListDoorayProjects */
+  75,        /* ListDoorayTasks */
   69,        /* ListDoorayUserKeys */
   16,        /* ListEntries */
   28,        /* ListEscalationTargets */
@@ -3281,6 +3292,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   2,        /* ListTickets */
   55,        /* ListTranscriptLines */
   6,        /* ProcessTicket */
+  74,        /* ReceiveDoorayHook */
   44,        /* ResetSystemField */
   9,        /* RestoreTicket */
   3,        /* SearchTickets */
@@ -3300,7 +3312,7 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   51,        /* UpdateTemplate */
   8,        /* UpdateTicket */
   57,        /* UploadAttachment */
-  72,        /* VerifyDoorayConnection */
+  78,        /* VerifyDoorayConnection */
   18,        /* VerifyHistory */
   25         /* WatchTickets */
 };
@@ -3311,7 +3323,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  73,
+  79,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3891,13 +3903,61 @@ void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCServi
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__get_dooray_choices(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
+                                                              Handoff__Tickets__V1__DoorayChoices_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__escalate_to_dooray(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
+                                                              Handoff__Tickets__V1__Ticket_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__receive_dooray_hook(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
+                                                               Google__Protobuf__Empty_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_dooray_tasks(ProtobufCService *service,
+                                                             const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
+                                                             Handoff__Tickets__V1__ListDoorayTasksResponse_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_dooray_comment(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
+                                                                 Handoff__Tickets__V1__DoorayComment_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__list_dooray_comments(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
+                                                                Handoff__Tickets__V1__ListDoorayCommentsResponse_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
                                                                     Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

@@ -1263,6 +1263,30 @@ struct Handoff__Gateway__V1__HandoffService_Service
                                  const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
                                  Google__Protobuf__Empty_Closure closure,
                                  void *closure_data);
+  void (*get_dooray_choices)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
+                             Handoff__Tickets__V1__DoorayChoices_Closure closure,
+                             void *closure_data);
+  void (*escalate_to_dooray)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
+                             Handoff__Tickets__V1__Ticket_Closure closure,
+                             void *closure_data);
+  void (*receive_dooray_hook)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
+                              Google__Protobuf__Empty_Closure closure,
+                              void *closure_data);
+  void (*list_dooray_tasks)(Handoff__Gateway__V1__HandoffService_Service *service,
+                            const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
+                            Handoff__Tickets__V1__ListDoorayTasksResponse_Closure closure,
+                            void *closure_data);
+  void (*create_dooray_comment)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
+                                Handoff__Tickets__V1__DoorayComment_Closure closure,
+                                void *closure_data);
+  void (*list_dooray_comments)(Handoff__Gateway__V1__HandoffService_Service *service,
+                               const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
+                               Handoff__Tickets__V1__ListDoorayCommentsResponse_Closure closure,
+                               void *closure_data);
   void (*verify_dooray_connection)(Handoff__Gateway__V1__HandoffService_Service *service,
                                    const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
                                    Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,
@@ -1592,6 +1616,12 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## list_dooray_user_keys,\
       function_prefix__ ## set_dooray_user_key,\
       function_prefix__ ## delete_dooray_user_key,\
+      function_prefix__ ## get_dooray_choices,\
+      function_prefix__ ## escalate_to_dooray,\
+      function_prefix__ ## receive_dooray_hook,\
+      function_prefix__ ## list_dooray_tasks,\
+      function_prefix__ ## create_dooray_comment,\
+      function_prefix__ ## list_dooray_comments,\
       function_prefix__ ## verify_dooray_connection,\
       function_prefix__ ## upload_attachment,\
       function_prefix__ ## download_attachment,\
@@ -1931,6 +1961,30 @@ void handoff__gateway__v1__handoff_service__delete_dooray_user_key(ProtobufCServ
                                                                    const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
                                                                    Google__Protobuf__Empty_Closure closure,
                                                                    void *closure_data);
+void handoff__gateway__v1__handoff_service__get_dooray_choices(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
+                                                               Handoff__Tickets__V1__DoorayChoices_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__escalate_to_dooray(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
+                                                               Handoff__Tickets__V1__Ticket_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__receive_dooray_hook(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
+                                                                Google__Protobuf__Empty_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__list_dooray_tasks(ProtobufCService *service,
+                                                              const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
+                                                              Handoff__Tickets__V1__ListDoorayTasksResponse_Closure closure,
+                                                              void *closure_data);
+void handoff__gateway__v1__handoff_service__create_dooray_comment(ProtobufCService *service,
+                                                                  const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
+                                                                  Handoff__Tickets__V1__DoorayComment_Closure closure,
+                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__list_dooray_comments(ProtobufCService *service,
+                                                                 const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
+                                                                 Handoff__Tickets__V1__ListDoorayCommentsResponse_Closure closure,
+                                                                 void *closure_data);
 void handoff__gateway__v1__handoff_service__verify_dooray_connection(ProtobufCService *service,
                                                                      const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
                                                                      Handoff__Tickets__V1__VerifyDoorayConnectionResponse_Closure closure,

@@ -22,6 +22,23 @@ typedef struct Handoff__Tickets__V1__DoorayOrganization Handoff__Tickets__V1__Do
 typedef struct Handoff__Tickets__V1__DoorayProject Handoff__Tickets__V1__DoorayProject;
 typedef struct Handoff__Tickets__V1__DoorayUserKey Handoff__Tickets__V1__DoorayUserKey;
 typedef struct Handoff__Tickets__V1__DoorayFinding Handoff__Tickets__V1__DoorayFinding;
+typedef struct Handoff__Tickets__V1__DoorayTask Handoff__Tickets__V1__DoorayTask;
+typedef struct Handoff__Tickets__V1__DoorayFile Handoff__Tickets__V1__DoorayFile;
+typedef struct Handoff__Tickets__V1__DoorayComment Handoff__Tickets__V1__DoorayComment;
+typedef struct Handoff__Tickets__V1__CreateDoorayCommentRequest Handoff__Tickets__V1__CreateDoorayCommentRequest;
+typedef struct Handoff__Tickets__V1__ListDoorayCommentsRequest Handoff__Tickets__V1__ListDoorayCommentsRequest;
+typedef struct Handoff__Tickets__V1__ListDoorayCommentsResponse Handoff__Tickets__V1__ListDoorayCommentsResponse;
+typedef struct Handoff__Tickets__V1__DoorayWork Handoff__Tickets__V1__DoorayWork;
+typedef struct Handoff__Tickets__V1__DoorayTag Handoff__Tickets__V1__DoorayTag;
+typedef struct Handoff__Tickets__V1__DoorayTagGroup Handoff__Tickets__V1__DoorayTagGroup;
+typedef struct Handoff__Tickets__V1__DoorayTemplate Handoff__Tickets__V1__DoorayTemplate;
+typedef struct Handoff__Tickets__V1__DoorayPerson Handoff__Tickets__V1__DoorayPerson;
+typedef struct Handoff__Tickets__V1__GetDoorayChoicesRequest Handoff__Tickets__V1__GetDoorayChoicesRequest;
+typedef struct Handoff__Tickets__V1__DoorayChoices Handoff__Tickets__V1__DoorayChoices;
+typedef struct Handoff__Tickets__V1__EscalateToDoorayRequest Handoff__Tickets__V1__EscalateToDoorayRequest;
+typedef struct Handoff__Tickets__V1__ReceiveDoorayHookRequest Handoff__Tickets__V1__ReceiveDoorayHookRequest;
+typedef struct Handoff__Tickets__V1__ListDoorayTasksRequest Handoff__Tickets__V1__ListDoorayTasksRequest;
+typedef struct Handoff__Tickets__V1__ListDoorayTasksResponse Handoff__Tickets__V1__ListDoorayTasksResponse;
 typedef struct Handoff__Tickets__V1__GetDooraySettingsRequest Handoff__Tickets__V1__GetDooraySettingsRequest;
 typedef struct Handoff__Tickets__V1__UpdateDooraySettingsRequest Handoff__Tickets__V1__UpdateDooraySettingsRequest;
 typedef struct Handoff__Tickets__V1__ListDoorayOrganizationsRequest Handoff__Tickets__V1__ListDoorayOrganizationsRequest;
@@ -120,6 +137,76 @@ typedef enum _Handoff__Tickets__V1__DoorayFinding__Problem {
   HANDOFF__TICKETS__V1__DOORAY_FINDING__PROBLEM__SECRET_LOST = 11
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__DOORAY_FINDING__PROBLEM)
 } Handoff__Tickets__V1__DoorayFinding__Problem;
+/*
+ * How far a task is, whatever its project calls that.
+ */
+typedef enum _Handoff__Tickets__V1__DoorayTask__Progress {
+  /*
+   * Never sent.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__PROGRESS_UNSPECIFIED = 0,
+  /*
+   * It is to be done.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__REGISTERED = 1,
+  /*
+   * It is being worked on.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__WORKING = 2,
+  /*
+   * It is done.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__CLOSED = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS)
+} Handoff__Tickets__V1__DoorayTask__Progress;
+/*
+ * Where it stands.
+ */
+typedef enum _Handoff__Tickets__V1__DoorayFile__State {
+  /*
+   * Never sent.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__STATE_UNSPECIFIED = 0,
+  /*
+   * It is not known to be at Dooray! yet.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__SENDING = 1,
+  /*
+   * It is at Dooray!.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__SENT = 2,
+  /*
+   * It was given up.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__FAILED = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__DOORAY_FILE__STATE)
+} Handoff__Tickets__V1__DoorayFile__State;
+/*
+ * Where it stands.
+ */
+typedef enum _Handoff__Tickets__V1__DoorayComment__State {
+  /*
+   * Never sent.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__STATE_UNSPECIFIED = 0,
+  /*
+   * An agent's; it is not known to be at Dooray! yet.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__SENDING = 1,
+  /*
+   * An agent's; it is at Dooray!.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__SENT = 2,
+  /*
+   * An agent's; it was given up.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__FAILED = 3,
+  /*
+   * Somebody wrote it at Dooray!.
+   */
+  HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__RECEIVED = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE)
+} Handoff__Tickets__V1__DoorayComment__State;
 
 /* --- messages --- */
 
@@ -141,10 +228,15 @@ struct  Handoff__Tickets__V1__DooraySettings
    * Grows with every change.
    */
   int64_t version;
+  /*
+   * The path, at the address of this API, of the hook that is to be entered in each project at Dooray!. Whoever knows it
+   * can have tasks looked at, and nothing else. Only administrators see it; empty until Dooray! is activated.
+   */
+  char *hook_path;
 };
 #define HANDOFF__TICKETS__V1__DOORAY_SETTINGS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_settings__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__DOORAY_SETTINGS__STATE__STATE_UNSPECIFIED, 0 }
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__DOORAY_SETTINGS__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -274,6 +366,488 @@ struct  Handoff__Tickets__V1__DoorayFinding
 #define HANDOFF__TICKETS__V1__DOORAY_FINDING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_finding__descriptor) \
     , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__DOORAY_FINDING__PROBLEM__PROBLEM_UNSPECIFIED, (char *)protobuf_c_empty_string }
+
+
+/*
+ * A task at Dooray! that a ticket was escalated to.
+ */
+struct  Handoff__Tickets__V1__DoorayTask
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `services/{service}/tickets/{ticket}/doorayTasks/{id}`.
+   */
+  char *name;
+  /*
+   * The project: `services/{service}/doorayProjects/{id}`.
+   */
+  char *project;
+  /*
+   * The project's name.
+   */
+  char *project_display_name;
+  /*
+   * The task's id at Dooray!.
+   */
+  char *dooray_id;
+  /*
+   * Where people open it: an https URL; empty when the project has no address.
+   */
+  char *address;
+  /*
+   * What it is about.
+   */
+  char *subject;
+  /*
+   * Who escalated: `agents/{id}`.
+   */
+  char *agent;
+  /*
+   * When.
+   */
+  Google__Protobuf__Timestamp *create_time;
+  /*
+   * How far it was when it was last looked at.
+   */
+  Handoff__Tickets__V1__DoorayTask__Progress progress;
+  /*
+   * What was asked of the project.
+   */
+  char *text;
+  /*
+   * The files that go with it.
+   */
+  size_t n_files;
+  Handoff__Tickets__V1__DoorayFile **files;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_TASK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_task__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, HANDOFF__TICKETS__V1__DOORAY_TASK__PROGRESS__PROGRESS_UNSPECIFIED, (char *)protobuf_c_empty_string, 0,NULL }
+
+
+/*
+ * A file of a ticket that goes to a task at Dooray!.
+ */
+struct  Handoff__Tickets__V1__DoorayFile
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/attachments/{id}`.
+   */
+  char *attachment;
+  /*
+   * The file's name.
+   */
+  char *file_name;
+  /*
+   * Where it stands.
+   */
+  Handoff__Tickets__V1__DoorayFile__State state;
+  /*
+   * When it was given up, why, in words.
+   */
+  char *failure;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_FILE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_file__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__DOORAY_FILE__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string }
+
+
+/*
+ * A comment on a task at Dooray!, of either side.
+ */
+struct  Handoff__Tickets__V1__DoorayComment
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `services/{service}/tickets/{ticket}/doorayComments/{id}`.
+   */
+  char *name;
+  /*
+   * The task: `services/{service}/tickets/{ticket}/doorayTasks/{id}`.
+   */
+  char *task;
+  /*
+   * Where it stands.
+   */
+  Handoff__Tickets__V1__DoorayComment__State state;
+  /*
+   * Whose it is: `agents/{id}`; empty for what was written at Dooray!.
+   */
+  char *agent;
+  /*
+   * The name of who wrote it; empty when Dooray! does not tell.
+   */
+  char *author_display_name;
+  /*
+   * What it says, as Markdown.
+   */
+  char *text;
+  /*
+   * When it was written; for what was written at Dooray!, when it was first seen here.
+   */
+  Google__Protobuf__Timestamp *create_time;
+  /*
+   * When it was given up, why, in words.
+   */
+  char *failure;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_COMMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_comment__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__DOORAY_COMMENT__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks to comment on the task that a ticket waits for.
+ */
+struct  Handoff__Tickets__V1__CreateDoorayCommentRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *parent;
+  /*
+   * What to say, as Markdown: 1 to 20,000 characters.
+   */
+  char *text;
+  /*
+   * Makes the request safe to repeat: at most 128 visible ASCII characters.
+   */
+  char *request_id;
+};
+#define HANDOFF__TICKETS__V1__CREATE_DOORAY_COMMENT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__create_dooray_comment_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks for the comments on the tasks of a ticket.
+ */
+struct  Handoff__Tickets__V1__ListDoorayCommentsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *parent;
+  /*
+   * How many at most; 0 = 50, more than 200 = 200.
+   */
+  int32_t page_size;
+  /*
+   * `next_page_token` of the page before.
+   */
+  char *page_token;
+};
+#define HANDOFF__TICKETS__V1__LIST_DOORAY_COMMENTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_dooray_comments_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Comments on the tasks of a ticket.
+ */
+struct  Handoff__Tickets__V1__ListDoorayCommentsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The newest first.
+   */
+  size_t n_comments;
+  Handoff__Tickets__V1__DoorayComment **comments;
+  /*
+   * For the next page; empty on the last one.
+   */
+  char *next_page_token;
+};
+#define HANDOFF__TICKETS__V1__LIST_DOORAY_COMMENTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_dooray_comments_response__descriptor) \
+    , 0,NULL, (char *)protobuf_c_empty_string }
+
+
+typedef enum {
+  HANDOFF__TICKETS__V1__DOORAY_WORK__WORK__NOT_SET = 0,
+  HANDOFF__TICKETS__V1__DOORAY_WORK__WORK_COMMENT = 1,
+  HANDOFF__TICKETS__V1__DOORAY_WORK__WORK_TASK_FILES = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__DOORAY_WORK__WORK__CASE)
+} Handoff__Tickets__V1__DoorayWork__WorkCase;
+
+/*
+ * Work for Dooray! in the outbox; among daemons only.
+ */
+struct  Handoff__Tickets__V1__DoorayWork
+{
+  ProtobufCMessage base;
+  Handoff__Tickets__V1__DoorayWork__WorkCase work_case;
+  union {
+    /*
+     * A comment is to be sent: its id.
+     */
+    int64_t comment;
+    /*
+     * The files of a task are to be sent: the task's id in Handoff.
+     */
+    int64_t task_files;
+  };
+};
+#define HANDOFF__TICKETS__V1__DOORAY_WORK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_work__descriptor) \
+    , HANDOFF__TICKETS__V1__DOORAY_WORK__WORK__NOT_SET, {0} }
+
+
+/*
+ * A tag of a project at Dooray!.
+ */
+struct  Handoff__Tickets__V1__DoorayTag
+{
+  ProtobufCMessage base;
+  /*
+   * Its id at Dooray!.
+   */
+  char *id;
+  /*
+   * Its name; of a tag in a group, `group:tag`.
+   */
+  char *display_name;
+  /*
+   * The id of its group; empty: it has none.
+   */
+  char *group_id;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_TAG__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_tag__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Tags of a project at Dooray! that belong together.
+ */
+struct  Handoff__Tickets__V1__DoorayTagGroup
+{
+  ProtobufCMessage base;
+  /*
+   * Its id at Dooray!.
+   */
+  char *id;
+  /*
+   * Its name.
+   */
+  char *display_name;
+  /*
+   * Whether a task must have one of its tags.
+   */
+  protobuf_c_boolean mandatory;
+  /*
+   * Whether a task can have only one of its tags.
+   */
+  protobuf_c_boolean single_choice;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_TAG_GROUP__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_tag_group__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0 }
+
+
+/*
+ * A template for the tasks of a project at Dooray!.
+ */
+struct  Handoff__Tickets__V1__DoorayTemplate
+{
+  ProtobufCMessage base;
+  /*
+   * Its id at Dooray!.
+   */
+  char *id;
+  /*
+   * Its name.
+   */
+  char *display_name;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_TEMPLATE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_template__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * A member of a project at Dooray!.
+ */
+struct  Handoff__Tickets__V1__DoorayPerson
+{
+  ProtobufCMessage base;
+  /*
+   * Their id at Dooray!.
+   */
+  char *id;
+  /*
+   * Their name; empty when Dooray! does not tell it.
+   */
+  char *display_name;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_PERSON__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_person__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks what can be chosen for a task of a project.
+ */
+struct  Handoff__Tickets__V1__GetDoorayChoicesRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/doorayProjects/{id}`.
+   */
+  char *name;
+};
+#define HANDOFF__TICKETS__V1__GET_DOORAY_CHOICES_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__get_dooray_choices_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * What can be chosen for a task of a project, as Dooray! has it now.
+ */
+struct  Handoff__Tickets__V1__DoorayChoices
+{
+  ProtobufCMessage base;
+  /*
+   * The tags; at most 2,000.
+   */
+  size_t n_tags;
+  Handoff__Tickets__V1__DoorayTag **tags;
+  /*
+   * The groups of the tags.
+   */
+  size_t n_tag_groups;
+  Handoff__Tickets__V1__DoorayTagGroup **tag_groups;
+  /*
+   * The templates; at most 100.
+   */
+  size_t n_templates;
+  Handoff__Tickets__V1__DoorayTemplate **templates;
+  /*
+   * The members; at most 100.
+   */
+  size_t n_members;
+  Handoff__Tickets__V1__DoorayPerson **members;
+};
+#define HANDOFF__TICKETS__V1__DOORAY_CHOICES__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__dooray_choices__descriptor) \
+    , 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+
+
+/*
+ * Asks to escalate a ticket to a project at Dooray!.
+ */
+struct  Handoff__Tickets__V1__EscalateToDoorayRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *name;
+  /*
+   * `services/{service}/doorayProjects/{id}`.
+   */
+  char *project;
+  /*
+   * What the task is about: 1 to 200 characters; empty: what the template says.
+   */
+  char *subject;
+  /*
+   * What is asked of the project, as Markdown: 1 to 20,000 characters; empty: what the template says.
+   */
+  char *text;
+  /*
+   * Ids of tags at Dooray!, at most 50; empty: the template's. What their groups demand is looked at before anything is
+   * created.
+   */
+  size_t n_tag_ids;
+  char **tag_ids;
+  /*
+   * Ids of the members at Dooray! who are to do it, at most 50; empty: the template's.
+   */
+  size_t n_assignee_ids;
+  char **assignee_ids;
+  /*
+   * Ids of members at Dooray! who are told of it, at most 50; empty: the template's.
+   */
+  size_t n_cc_ids;
+  char **cc_ids;
+  /*
+   * The version that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
+  /*
+   * Makes the request safe to repeat: at most 128 visible ASCII characters.
+   */
+  char *request_id;
+  /*
+   * The id of a template of the project at Dooray!, which fills in what is left empty here; empty: none.
+   */
+  char *template_id;
+  /*
+   * Files to go with the task, at most 5, uploaded before and used nowhere else: `services/{service}/attachments/{id}`.
+   */
+  size_t n_attachments;
+  char **attachments;
+};
+#define HANDOFF__TICKETS__V1__ESCALATE_TO_DOORAY_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__escalate_to_dooray_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL }
+
+
+/*
+ * What Dooray! says when something has happened to a task.
+ */
+struct  Handoff__Tickets__V1__ReceiveDoorayHookRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/doorayHooks/{key}`.
+   */
+  char *name;
+  /*
+   * The hook's JSON, in the format "Dooray!"; at most 1 MB.
+   */
+  ProtobufCBinaryData payload;
+};
+#define HANDOFF__TICKETS__V1__RECEIVE_DOORAY_HOOK_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__receive_dooray_hook_request__descriptor) \
+    , (char *)protobuf_c_empty_string, {0,NULL} }
+
+
+/*
+ * Asks for the tasks of a ticket.
+ */
+struct  Handoff__Tickets__V1__ListDoorayTasksRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *parent;
+};
+#define HANDOFF__TICKETS__V1__LIST_DOORAY_TASKS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_dooray_tasks_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * The tasks of a ticket.
+ */
+struct  Handoff__Tickets__V1__ListDoorayTasksResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The newest first; at most the newest 100. The first is the one whose state the ticket follows.
+   */
+  size_t n_tasks;
+  Handoff__Tickets__V1__DoorayTask **tasks;
+};
+#define HANDOFF__TICKETS__V1__LIST_DOORAY_TASKS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_dooray_tasks_response__descriptor) \
+    , 0,NULL }
 
 
 /*
@@ -704,6 +1278,329 @@ Handoff__Tickets__V1__DoorayFinding *
 void   handoff__tickets__v1__dooray_finding__free_unpacked
                      (Handoff__Tickets__V1__DoorayFinding *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayTask methods */
+void   handoff__tickets__v1__dooray_task__init
+                     (Handoff__Tickets__V1__DoorayTask         *message);
+size_t handoff__tickets__v1__dooray_task__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTask   *message);
+size_t handoff__tickets__v1__dooray_task__pack
+                     (const Handoff__Tickets__V1__DoorayTask   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_task__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTask   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayTask *
+       handoff__tickets__v1__dooray_task__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_task__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTask *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayFile methods */
+void   handoff__tickets__v1__dooray_file__init
+                     (Handoff__Tickets__V1__DoorayFile         *message);
+size_t handoff__tickets__v1__dooray_file__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayFile   *message);
+size_t handoff__tickets__v1__dooray_file__pack
+                     (const Handoff__Tickets__V1__DoorayFile   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_file__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayFile   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayFile *
+       handoff__tickets__v1__dooray_file__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_file__free_unpacked
+                     (Handoff__Tickets__V1__DoorayFile *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayComment methods */
+void   handoff__tickets__v1__dooray_comment__init
+                     (Handoff__Tickets__V1__DoorayComment         *message);
+size_t handoff__tickets__v1__dooray_comment__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayComment   *message);
+size_t handoff__tickets__v1__dooray_comment__pack
+                     (const Handoff__Tickets__V1__DoorayComment   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_comment__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayComment   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayComment *
+       handoff__tickets__v1__dooray_comment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_comment__free_unpacked
+                     (Handoff__Tickets__V1__DoorayComment *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__CreateDoorayCommentRequest methods */
+void   handoff__tickets__v1__create_dooray_comment_request__init
+                     (Handoff__Tickets__V1__CreateDoorayCommentRequest         *message);
+size_t handoff__tickets__v1__create_dooray_comment_request__get_packed_size
+                     (const Handoff__Tickets__V1__CreateDoorayCommentRequest   *message);
+size_t handoff__tickets__v1__create_dooray_comment_request__pack
+                     (const Handoff__Tickets__V1__CreateDoorayCommentRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__create_dooray_comment_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__CreateDoorayCommentRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__CreateDoorayCommentRequest *
+       handoff__tickets__v1__create_dooray_comment_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__create_dooray_comment_request__free_unpacked
+                     (Handoff__Tickets__V1__CreateDoorayCommentRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListDoorayCommentsRequest methods */
+void   handoff__tickets__v1__list_dooray_comments_request__init
+                     (Handoff__Tickets__V1__ListDoorayCommentsRequest         *message);
+size_t handoff__tickets__v1__list_dooray_comments_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayCommentsRequest   *message);
+size_t handoff__tickets__v1__list_dooray_comments_request__pack
+                     (const Handoff__Tickets__V1__ListDoorayCommentsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_dooray_comments_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayCommentsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListDoorayCommentsRequest *
+       handoff__tickets__v1__list_dooray_comments_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_dooray_comments_request__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayCommentsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListDoorayCommentsResponse methods */
+void   handoff__tickets__v1__list_dooray_comments_response__init
+                     (Handoff__Tickets__V1__ListDoorayCommentsResponse         *message);
+size_t handoff__tickets__v1__list_dooray_comments_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayCommentsResponse   *message);
+size_t handoff__tickets__v1__list_dooray_comments_response__pack
+                     (const Handoff__Tickets__V1__ListDoorayCommentsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_dooray_comments_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayCommentsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListDoorayCommentsResponse *
+       handoff__tickets__v1__list_dooray_comments_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_dooray_comments_response__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayCommentsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayWork methods */
+void   handoff__tickets__v1__dooray_work__init
+                     (Handoff__Tickets__V1__DoorayWork         *message);
+size_t handoff__tickets__v1__dooray_work__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayWork   *message);
+size_t handoff__tickets__v1__dooray_work__pack
+                     (const Handoff__Tickets__V1__DoorayWork   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_work__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayWork   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayWork *
+       handoff__tickets__v1__dooray_work__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_work__free_unpacked
+                     (Handoff__Tickets__V1__DoorayWork *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayTag methods */
+void   handoff__tickets__v1__dooray_tag__init
+                     (Handoff__Tickets__V1__DoorayTag         *message);
+size_t handoff__tickets__v1__dooray_tag__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTag   *message);
+size_t handoff__tickets__v1__dooray_tag__pack
+                     (const Handoff__Tickets__V1__DoorayTag   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_tag__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTag   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayTag *
+       handoff__tickets__v1__dooray_tag__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_tag__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTag *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayTagGroup methods */
+void   handoff__tickets__v1__dooray_tag_group__init
+                     (Handoff__Tickets__V1__DoorayTagGroup         *message);
+size_t handoff__tickets__v1__dooray_tag_group__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTagGroup   *message);
+size_t handoff__tickets__v1__dooray_tag_group__pack
+                     (const Handoff__Tickets__V1__DoorayTagGroup   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_tag_group__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTagGroup   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayTagGroup *
+       handoff__tickets__v1__dooray_tag_group__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_tag_group__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTagGroup *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayTemplate methods */
+void   handoff__tickets__v1__dooray_template__init
+                     (Handoff__Tickets__V1__DoorayTemplate         *message);
+size_t handoff__tickets__v1__dooray_template__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayTemplate   *message);
+size_t handoff__tickets__v1__dooray_template__pack
+                     (const Handoff__Tickets__V1__DoorayTemplate   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_template__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayTemplate   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayTemplate *
+       handoff__tickets__v1__dooray_template__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_template__free_unpacked
+                     (Handoff__Tickets__V1__DoorayTemplate *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayPerson methods */
+void   handoff__tickets__v1__dooray_person__init
+                     (Handoff__Tickets__V1__DoorayPerson         *message);
+size_t handoff__tickets__v1__dooray_person__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayPerson   *message);
+size_t handoff__tickets__v1__dooray_person__pack
+                     (const Handoff__Tickets__V1__DoorayPerson   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_person__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayPerson   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayPerson *
+       handoff__tickets__v1__dooray_person__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_person__free_unpacked
+                     (Handoff__Tickets__V1__DoorayPerson *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__GetDoorayChoicesRequest methods */
+void   handoff__tickets__v1__get_dooray_choices_request__init
+                     (Handoff__Tickets__V1__GetDoorayChoicesRequest         *message);
+size_t handoff__tickets__v1__get_dooray_choices_request__get_packed_size
+                     (const Handoff__Tickets__V1__GetDoorayChoicesRequest   *message);
+size_t handoff__tickets__v1__get_dooray_choices_request__pack
+                     (const Handoff__Tickets__V1__GetDoorayChoicesRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__get_dooray_choices_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__GetDoorayChoicesRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__GetDoorayChoicesRequest *
+       handoff__tickets__v1__get_dooray_choices_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__get_dooray_choices_request__free_unpacked
+                     (Handoff__Tickets__V1__GetDoorayChoicesRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__DoorayChoices methods */
+void   handoff__tickets__v1__dooray_choices__init
+                     (Handoff__Tickets__V1__DoorayChoices         *message);
+size_t handoff__tickets__v1__dooray_choices__get_packed_size
+                     (const Handoff__Tickets__V1__DoorayChoices   *message);
+size_t handoff__tickets__v1__dooray_choices__pack
+                     (const Handoff__Tickets__V1__DoorayChoices   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__dooray_choices__pack_to_buffer
+                     (const Handoff__Tickets__V1__DoorayChoices   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__DoorayChoices *
+       handoff__tickets__v1__dooray_choices__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__dooray_choices__free_unpacked
+                     (Handoff__Tickets__V1__DoorayChoices *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__EscalateToDoorayRequest methods */
+void   handoff__tickets__v1__escalate_to_dooray_request__init
+                     (Handoff__Tickets__V1__EscalateToDoorayRequest         *message);
+size_t handoff__tickets__v1__escalate_to_dooray_request__get_packed_size
+                     (const Handoff__Tickets__V1__EscalateToDoorayRequest   *message);
+size_t handoff__tickets__v1__escalate_to_dooray_request__pack
+                     (const Handoff__Tickets__V1__EscalateToDoorayRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__escalate_to_dooray_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__EscalateToDoorayRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__EscalateToDoorayRequest *
+       handoff__tickets__v1__escalate_to_dooray_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__escalate_to_dooray_request__free_unpacked
+                     (Handoff__Tickets__V1__EscalateToDoorayRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ReceiveDoorayHookRequest methods */
+void   handoff__tickets__v1__receive_dooray_hook_request__init
+                     (Handoff__Tickets__V1__ReceiveDoorayHookRequest         *message);
+size_t handoff__tickets__v1__receive_dooray_hook_request__get_packed_size
+                     (const Handoff__Tickets__V1__ReceiveDoorayHookRequest   *message);
+size_t handoff__tickets__v1__receive_dooray_hook_request__pack
+                     (const Handoff__Tickets__V1__ReceiveDoorayHookRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__receive_dooray_hook_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ReceiveDoorayHookRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ReceiveDoorayHookRequest *
+       handoff__tickets__v1__receive_dooray_hook_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__receive_dooray_hook_request__free_unpacked
+                     (Handoff__Tickets__V1__ReceiveDoorayHookRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListDoorayTasksRequest methods */
+void   handoff__tickets__v1__list_dooray_tasks_request__init
+                     (Handoff__Tickets__V1__ListDoorayTasksRequest         *message);
+size_t handoff__tickets__v1__list_dooray_tasks_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayTasksRequest   *message);
+size_t handoff__tickets__v1__list_dooray_tasks_request__pack
+                     (const Handoff__Tickets__V1__ListDoorayTasksRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_dooray_tasks_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayTasksRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListDoorayTasksRequest *
+       handoff__tickets__v1__list_dooray_tasks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_dooray_tasks_request__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayTasksRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListDoorayTasksResponse methods */
+void   handoff__tickets__v1__list_dooray_tasks_response__init
+                     (Handoff__Tickets__V1__ListDoorayTasksResponse         *message);
+size_t handoff__tickets__v1__list_dooray_tasks_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListDoorayTasksResponse   *message);
+size_t handoff__tickets__v1__list_dooray_tasks_response__pack
+                     (const Handoff__Tickets__V1__ListDoorayTasksResponse   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_dooray_tasks_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListDoorayTasksResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListDoorayTasksResponse *
+       handoff__tickets__v1__list_dooray_tasks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_dooray_tasks_response__free_unpacked
+                     (Handoff__Tickets__V1__ListDoorayTasksResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__GetDooraySettingsRequest methods */
 void   handoff__tickets__v1__get_dooray_settings_request__init
                      (Handoff__Tickets__V1__GetDooraySettingsRequest         *message);
@@ -1063,6 +1960,57 @@ typedef void (*Handoff__Tickets__V1__DoorayUserKey_Closure)
 typedef void (*Handoff__Tickets__V1__DoorayFinding_Closure)
                  (const Handoff__Tickets__V1__DoorayFinding *message,
                   void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayTask_Closure)
+                 (const Handoff__Tickets__V1__DoorayTask *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayFile_Closure)
+                 (const Handoff__Tickets__V1__DoorayFile *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayComment_Closure)
+                 (const Handoff__Tickets__V1__DoorayComment *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__CreateDoorayCommentRequest_Closure)
+                 (const Handoff__Tickets__V1__CreateDoorayCommentRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListDoorayCommentsRequest_Closure)
+                 (const Handoff__Tickets__V1__ListDoorayCommentsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListDoorayCommentsResponse_Closure)
+                 (const Handoff__Tickets__V1__ListDoorayCommentsResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayWork_Closure)
+                 (const Handoff__Tickets__V1__DoorayWork *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayTag_Closure)
+                 (const Handoff__Tickets__V1__DoorayTag *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayTagGroup_Closure)
+                 (const Handoff__Tickets__V1__DoorayTagGroup *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayTemplate_Closure)
+                 (const Handoff__Tickets__V1__DoorayTemplate *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayPerson_Closure)
+                 (const Handoff__Tickets__V1__DoorayPerson *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__GetDoorayChoicesRequest_Closure)
+                 (const Handoff__Tickets__V1__GetDoorayChoicesRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__DoorayChoices_Closure)
+                 (const Handoff__Tickets__V1__DoorayChoices *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__EscalateToDoorayRequest_Closure)
+                 (const Handoff__Tickets__V1__EscalateToDoorayRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ReceiveDoorayHookRequest_Closure)
+                 (const Handoff__Tickets__V1__ReceiveDoorayHookRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListDoorayTasksRequest_Closure)
+                 (const Handoff__Tickets__V1__ListDoorayTasksRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListDoorayTasksResponse_Closure)
+                 (const Handoff__Tickets__V1__ListDoorayTasksResponse *message,
+                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__GetDooraySettingsRequest_Closure)
                  (const Handoff__Tickets__V1__GetDooraySettingsRequest *message,
                   void *closure_data);
@@ -1130,6 +2078,26 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_project__de
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_user_key__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_finding__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__dooray_finding__problem__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_task__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__tickets__v1__dooray_task__progress__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_file__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__tickets__v1__dooray_file__state__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_comment__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__tickets__v1__dooray_comment__state__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__create_dooray_comment_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_comments_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_comments_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_work__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_tag__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_tag_group__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_template__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_person__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_dooray_choices_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__dooray_choices__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_to_dooray_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__receive_dooray_hook_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_tasks_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_tasks_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_dooray_settings_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_dooray_settings_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_dooray_organizations_request__descriptor;

@@ -1,0 +1,111 @@
+import Crypto
+import EventLoop
+import MessageJSON
+
+/// A task to be created.
+struct DoorayTaskDraft: Sendable {
+  /// The project's id at Dooray!.
+  let project: String
+  let subject: String
+  /// Markdown; HTML is not honoured.
+  let body: String
+  let tags: [String]
+  let assignees: [String]
+  let cc: [String]
+
+  var json: JSONValue {
+    func people(_ ids: [String]) -> JSONValue {
+      .array(
+        ids.map { id in
+          .object([
+            .init("type", .string("member")), .init("member", .object([.init("organizationMemberId", .string(id))])),
+          ])
+        })
+    }
+    return .object([
+      .init("users", .object([.init("to", people(assignees)), .init("cc", people(cc))])),
+      .init("subject", .string(subject)),
+      .init("body", .object([.init("mimeType", .string("text/x-markdown")), .init("content", .string(body))])),
+      .init("dueDateFlag", .bool(true)), .init("tagIds", .array(tags.map { .string($0) })),
+    ])
+  }
+}
+
+extension JSONMember {
+  fileprivate init(_ name: String, _ value: JSONValue) { self.init(name: name, value: value) }
+}
+
+extension DoorayFailure {
+  /// Whether what was asked may have been done all the same.
+  var isUnsure: Bool {
+    switch self {
+    case .unreachable, .failing, .unreadable: true
+    case .tokenRefused, .notAllowed, .notFound, .tooManyRequests, .refused: false
+    }
+  }
+}
+
+/// Tasks at Dooray!. All throw ``DoorayFailure`` and `CancellationError`.
+extension DoorayClient {
+  private static let pageSize = 100
+  /// Tasks beyond these are older than any whose creation is in doubt.
+  private static let searchPagesMax = 3
+  private static let newestMax = 20
+
+  /// Creates a task and returns its id.
+  func create(_ draft: DoorayTaskDraft, as token: SecretBytes, deadline: Deadline) async throws -> String {
+    let path = "/project/v1/projects/\(draft.project)/posts"
+    let answer = try await post(path, draft.json, as: token, deadline: deadline)
+    guard let id = answer.result["id"]?.text else { throw DoorayFailure.unreadable }
+    return id
+  }
+
+  /// The id of the task that has a marker in its text, looked for among the newest; nil when there is none.
+  ///
+  /// - Parameter subject: as it is stored here: parts of it may have been masked since it was sent.
+  func task(
+    marked marker: String, subject: String, inProject project: String, as token: SecretBytes, deadline: Deadline
+  ) async throws -> String? {
+    for page in 0..<Self.searchPagesMax {
+      let path = "/project/v1/projects/\(project)/posts?page=\(page)&size=\(Self.pageSize)&order=-createdAt"
+      guard let found = try await get(path, as: token, deadline: deadline).result.elements else {
+        throw DoorayFailure.unreadable
+      }
+      // The newest ones are looked into whatever their subject is: Dooray! may have changed spaces in it.
+      let candidates = found.enumerated().filter { index, task in
+        page == 0 && index < Self.newestMax || DoorayMarker.mayBe(task["subject"]?.text ?? "", storedAs: subject)
+      }
+      for id in candidates.compactMap({ $0.element["id"]?.text }) {
+        guard DoorayMarker.isID(id) else { throw DoorayFailure.unreadable }
+        let task = try await get("/project/v1/projects/\(project)/posts/\(id)", as: token, deadline: deadline)
+        if task.result["body"]?["content"]?.text?.contains(marker) == true { return id }
+      }
+      if found.count < Self.pageSize { break }
+    }
+    return nil
+  }
+}
+
+extension DoorayClient {
+  /// How far a task is; nil when that is said in a word that is not known.
+  func progress(
+    ofTask id: String, inProject project: String, as token: SecretBytes, deadline: Deadline
+  ) async throws -> DoorayProgress? {
+    let task = try await get("/project/v1/projects/\(project)/posts/\(id)", as: token, deadline: deadline).result
+    guard task["id"]?.text == id else { throw DoorayFailure.unreadable }
+    return task["workflowClass"]?.text.flatMap { DoorayProgress(workflowClass: $0) }
+  }
+}
+
+extension DoorayClient {
+  /// Ids and names of the files of a task.
+  func files(
+    ofTask id: String, inProject project: String, as token: SecretBytes, deadline: Deadline
+  ) async throws -> [(id: String, name: String)] {
+    let task = try await get("/project/v1/projects/\(project)/posts/\(id)", as: token, deadline: deadline).result
+    guard task["id"]?.text == id else { throw DoorayFailure.unreadable }
+    return (task["files"]?.elements ?? []).compactMap { file in
+      file["id"]?.text.map { ($0, file["name"]?.text ?? "") }
+    }
+  }
+}

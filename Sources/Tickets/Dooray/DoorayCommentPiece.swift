@@ -1,0 +1,53 @@
+import EventLoop
+import ServiceKit
+import TicketLedger
+
+/// A comment that is to be sent.
+struct DoorayCommentPiece: DoorayPiece {
+  let task: DoorayTaskRecord
+  let agent: AgentID
+  private let comment: DoorayCommentRecord
+  private let store: DoorayStore
+
+  /// Reads the comment; nil when nothing is left to do for it.
+  init?(_ id: DoorayCommentID, _ item: OutboxItem, _ store: DoorayStore) async throws {
+    guard let comment = try await store.comment(id, of: item.serviceID, deadline: item.deadline),
+      comment.state == .sending, let agent = comment.agentID,
+      let task = try await store.task(comment.taskID, of: item.serviceID, deadline: item.deadline)
+    else { return nil }
+    self.comment = comment
+    self.agent = agent
+    self.task = task
+    self.store = store
+  }
+
+  func send(with keyring: DoorayKeyring, _ deadline: Deadline) async throws {
+    let (client, project) = (keyring.client, keyring.project.doorayID)
+    if let since = comment.sinceTry {
+      let known = try await keyring.inTurn { token in
+        try await client.comment(
+          marked: comment.marker, onTask: task.doorayID, inProject: project, as: token, deadline: deadline)
+      }
+      if let known {
+        _ = try await store.found(comment.marker, as: known, on: task, deadline: deadline)
+        return
+      }
+      if since < DoorayDelivery.settleTime { throw DoorayUnsettled(wait: DoorayDelivery.settleTime - since) }
+    }
+    guard try await store.beginSending(comment, of: task.serviceID, deadline: deadline) else { return }
+    let text = DoorayMarker.marked(comment.body, comment.marker)
+    do {
+      let id = try await keyring.inTurn { token in
+        try await client.comment(text, onTask: task.doorayID, inProject: project, as: token, deadline: deadline)
+      }
+      _ = try await store.found(comment.marker, as: id, on: task, deadline: deadline)
+    } catch let failure as DoorayFailure where !failure.isUnsure {
+      try await store.takeBack(comment, of: task.serviceID, deadline: deadline)
+      throw failure
+    }
+  }
+
+  func fail(_ reason: String, _ deadline: Deadline) async throws {
+    try await store.fail(comment, reason, of: task.serviceID, deadline: deadline)
+  }
+}

@@ -1,0 +1,162 @@
+import EventLoop
+import HandoffAPI
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// A file that goes with a task, as far as it is known.
+struct DoorayFileRecord: Sendable {
+  let taskID: DoorayTaskID
+  let attachmentID: AttachmentID
+  let fileName: String
+  let contentType: String
+  let contentID: Int64
+  let sizeBytes: Int64
+  /// Empty while it is not known to be there.
+  let doorayID: String
+  let failure: String
+  /// How long ago it was sent without an answer; nil: never.
+  let sinceTry: Duration?
+
+  init(_ row: Row) throws(PostgresError) {
+    taskID = try row.value(0)
+    attachmentID = try row.value(1)
+    fileName = try row.value(2)
+    contentType = try row.value(3)
+    contentID = try row.value(4)
+    sizeBytes = try row.value(5)
+    doorayID = try row.value(6)
+    failure = try row.value(7)
+    sinceTry = try row.optionalInt64(8).map { .milliseconds($0) }
+  }
+
+  func message(in service: String) -> DoorayFile {
+    DoorayFile(
+      attachment: AttachmentName(service: service, id: attachmentID).description, fileName: fileName,
+      state: !doorayID.isEmpty ? .sent : failure.isEmpty ? .sending : .failed, failure: failure)
+  }
+}
+
+extension DoorayStore {
+  /// The files that go with tasks, in the order in which they were uploaded.
+  func files(
+    of tasks: [DoorayTaskID], in service: ServiceID, deadline: Deadline
+  ) async throws -> [DoorayFileRecord] {
+    guard !tasks.isEmpty else { return [] }
+    return try await query(
+      """
+      SELECT f.task_id, f.attachment_id, a.file_name, a.content_type, a.content_id, k.size_bytes,
+        coalesce(f.dooray_id, ''), f.failure, (extract(epoch FROM clock_timestamp() - f.try_time) * 1000)::bigint
+      FROM dooray_file AS f JOIN attachment AS a ON a.service_id = f.service_id AND a.id = f.attachment_id
+      JOIN attachment_content AS k ON k.service_id = a.service_id AND k.id = a.content_id
+      WHERE f.service_id = \(service) AND f.task_id = ANY(\(tasks)) ORDER BY f.task_id, f.attachment_id
+      """, deadline
+    ).map { try DoorayFileRecord($0) }
+  }
+
+  /// The statement that notes the files of a task, as a part of the change that opens it.
+  static func adding(_ files: [AttachmentID], to task: DoorayTaskRecord) -> Query {
+    """
+    INSERT INTO dooray_file (service_id, task_id, attachment_id)
+    SELECT c.service_id, \(task.id), f.id FROM changed AS c, unnest(\(files)) AS f (id)
+    """
+  }
+
+  /// Notes what is known of a file: that it is going to be sent, its id at Dooray!, or why it was given up.
+  func note(
+    _ file: DoorayFileRecord, of service: ServiceID, isTried: Bool = false, doorayID: String? = nil,
+    failure: String = "", deadline: Deadline
+  ) async throws {
+    _ = try await query(
+      """
+      UPDATE dooray_file SET try_time = CASE WHEN \(isTried) THEN clock_timestamp() END, dooray_id = \(doorayID),
+        failure = \(failure)
+      WHERE service_id = \(service) AND task_id = \(file.taskID) AND attachment_id = \(file.attachmentID)
+        AND dooray_id IS NULL
+      """, deadline)
+  }
+}
+
+/// The files of a task that are to be sent.
+struct DoorayFilesPiece: DoorayPiece {
+  let task: DoorayTaskRecord
+  private let service: TicketService
+
+  var agent: AgentID { task.agentID }
+  private var store: DoorayStore { service.dooray.store }
+
+  /// Reads the task; nil when there is none.
+  init?(_ id: DoorayTaskID, _ item: OutboxItem, _ service: TicketService) async throws {
+    guard let task = try await service.dooray.store.task(id, of: item.serviceID, deadline: item.deadline) else {
+      return nil
+    }
+    self.task = task
+    self.service = service
+  }
+
+  func send(with keyring: DoorayKeyring, _ deadline: Deadline) async throws {
+    let files = try await store.files(of: [task.id], in: task.serviceID, deadline: deadline)
+    var taken = Set(files.map(\.doorayID))
+    for file in files where file.doorayID.isEmpty && file.failure.isEmpty {
+      if let since = file.sinceTry {
+        if let known = try await known(file, except: taken, keyring, deadline) {
+          taken.insert(known)
+          try await store.note(file, of: task.serviceID, doorayID: known, deadline: deadline)
+          continue
+        }
+        if since < DoorayDelivery.settleTime { throw DoorayUnsettled(wait: DoorayDelivery.settleTime - since) }
+      }
+      taken.insert(try await upload(file, keyring, deadline))
+    }
+  }
+
+  /// The id of a file that was sent before without an answer; nil when it is not there.
+  private func known(
+    _ file: DoorayFileRecord, except taken: Set<String>, _ keyring: DoorayKeyring, _ deadline: Deadline
+  ) async throws -> String? {
+    let names = [file.fileName, DoorayUpload.escaped(file.fileName)]
+    return try await keyring.inTurn { token in
+      try await keyring.client.files(
+        ofTask: task.doorayID, inProject: keyring.project.doorayID, as: token, deadline: deadline)
+    }.first { names.contains($0.name) && !taken.contains($0.id) }?.id
+  }
+
+  private func upload(
+    _ file: DoorayFileRecord, _ keyring: DoorayKeyring, _ deadline: Deadline
+  ) async throws -> String {
+    let form = DoorayUpload(
+      fileName: file.fileName, type: file.contentType, content: try await content(of: file, deadline))
+    let path = "/project/v1/projects/\(keyring.project.doorayID)/posts/\(task.doorayID)/files"
+    try await store.note(file, of: task.serviceID, isTried: true, deadline: deadline)
+    do {
+      let id = try await keyring.inTurn { token in
+        try await keyring.client.upload(form, to: path, as: token, deadline: deadline)
+      }
+      try await store.note(file, of: task.serviceID, doorayID: id, deadline: deadline)
+      return id
+    } catch let failure as DoorayFailure where !failure.isUnsure {
+      try await store.note(file, of: task.serviceID, deadline: deadline)
+      throw failure
+    }
+  }
+
+  private func content(of file: DoorayFileRecord, _ deadline: Deadline) async throws -> [UInt8] {
+    var content: [UInt8] = []
+    content.reserveCapacity(Int(file.sizeBytes))
+    var number: Int32 = 1
+    while let bytes = try await service.store.chunk(
+      number, of: file.contentID, in: task.serviceID, deadline: deadline)
+    {
+      content += bytes
+      number += 1
+    }
+    return content
+  }
+
+  func fail(_ reason: String, _ deadline: Deadline) async throws {
+    for file in try await store.files(of: [task.id], in: task.serviceID, deadline: deadline)
+    where file.doorayID.isEmpty {
+      try await store.note(file, of: task.serviceID, failure: reason, deadline: deadline)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Crypto
+import EventLoop
+import ServiceKit
+import TicketLedger
+
+/// In whose names something is asked of a project at Dooray!: where one key has no access, the next one is tried.
+struct DoorayKeyring: Sendable {
+  let client: DoorayClient
+  let project: DoorayProjectRecord
+  /// At least one.
+  private let keys: [SecretBytes]
+  private let passesRefusedKeys: Bool
+
+  /// The keys with which an agent acts: the agent's own, then that of the project's representative.
+  ///
+  /// - Throws: DOORAY_REFUSED when there is none; BACKEND_UNAVAILABLE when masking cannot be reached.
+  static func acting(
+    _ agent: AgentID, _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord,
+    of service: ServiceRecord, deadline: Deadline
+  ) async throws -> DoorayKeyring {
+    let organization = try await dooray.store.organization(
+      project.organizationID, of: service.id, deadline: deadline)
+    var keys: [SecretBytes] = []
+    for owner in [agent] + [project.representative].compactMap(\.self).filter({ $0 != agent }) {
+      keys += try await Self.keys(of: owner, dooray, organization, service, deadline)
+    }
+    guard !keys.isEmpty else {
+      throw ServiceError(
+        .doorayRefused, "neither you nor the project's representative has a key to Dooray!; enter one, then try again")
+    }
+    return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: false)
+  }
+
+  /// The keys with which tasks are looked at: the organization's token, then the key of the project's representative.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
+  static func watching(
+    _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord, of service: ServiceRecord,
+    deadline: Deadline
+  ) async throws -> DoorayKeyring {
+    let organization = try await dooray.store.organization(
+      project.organizationID, of: service.id, deadline: deadline)
+    var keys = [try await dooray.token(of: organization, in: service, deadline: deadline)]
+    if let representative = project.representative {
+      keys += try await Self.keys(of: representative, dooray, organization, service, deadline)
+    }
+    return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: true)
+  }
+
+  private static func keys(
+    of agent: AgentID, _ dooray: DoorayLink, _ organization: DoorayOrganizationRecord, _ service: ServiceRecord,
+    _ deadline: Deadline
+  ) async throws -> [SecretBytes] {
+    let records = try await dooray.store.userKeys(
+      to: organization.id, of: service.id, agent: agent, deadline: deadline)
+    guard let record = records.first else { return [] }
+    return [try await dooray.token(of: record, to: organization, in: service, deadline: deadline)]
+  }
+
+  /// Does something with the first key that has access.
+  ///
+  /// - Throws: what `work` throws with the last key that was tried.
+  func inTurn<Value>(_ work: (SecretBytes) async throws -> Value) async throws -> Value {
+    for key in keys.dropLast() {
+      do {
+        return try await work(key)
+      } catch let failure as DoorayFailure
+        where failure == .notAllowed || failure == .notFound || failure == .tokenRefused && passesRefusedKeys
+      {
+        continue
+      }
+    }
+    return try await work(keys[keys.count - 1])
+  }
+}

@@ -1,0 +1,170 @@
+import Crypto
+import EventLoop
+package import HandoffAPI
+import Postgres
+import Protobuf
+package import RPC
+import ServiceKit
+import TicketLedger
+
+extension TicketService {
+  /// Escalates a ticket to a project at Dooray!.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, DOORAY_OFF, DOORAY_REFUSED,
+  ///   TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, CONFLICT, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID,
+  ///   REQUEST_ID_REUSED.
+  package func escalateToDooray(_ request: EscalateToDoorayRequest, _ call: CallContext) async throws -> Ticket {
+    let escalation = try DoorayEscalation(request)
+    let access = try await ledger.access(call, ticket: escalation.name)
+    try access.require(.ticket)
+    let agent = try access.agent().agentID
+    let claim = try claim(of: request, request.requestId, call, access)
+    let ticket: TicketRecord
+    do {
+      let written = try await ledger.perform(
+        on: escalation.name, access: access, version: escalation.version, idempotency: claim, deadline: call.deadline
+      ) { ticket in
+        _ = try access.outcome(of: .escalateToDooray, on: ticket)
+        throw NotEscalatedYet(ticket: ticket)
+      }
+      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    } catch let yet as NotEscalatedYet {
+      ticket = yet.ticket
+    } catch let error as ServiceError where error.reason == .transitionNotAllowed {
+      // The first answer to this request was lost, and the task was found meanwhile.
+      guard
+        try await dooray.store.isOpen(
+          escalation.requestID, by: agent, on: escalation.name, deadline: call.deadline)
+      else { throw error }
+      return try await getTicket(GetTicketRequest(name: request.name), call)
+    }
+    let deadline = min(call.deadline, .after(Self.doorayPatience))
+    let (escalator, project) = try await escalator(escalation.project, agent, access.service, deadline)
+    let (task, isNew) = try await task(of: escalation, on: ticket, escalator, access, deadline)
+    let doorayID = try await escalator.create(task, isNew: isNew, deadline: deadline)
+    return try await ledger.message(
+      for: try await open(task, as: doorayID, in: project, access, claim, call.deadline), deadline: call.deadline)
+  }
+
+  /// Longest time that a request works on a task; shorter than its lease.
+  private static let doorayPatience: Duration = .seconds(45)
+
+  /// Lists the tasks of a ticket, the newest first.
+  ///
+  /// - Throws: TICKET_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
+  package func listDoorayTasks(
+    _ request: ListDoorayTasksRequest, _ call: CallContext
+  ) async throws -> ListDoorayTasksResponse {
+    let (access, ticket) = try await reading(try TicketName(request.parent, field: "parent"), call)
+    return ListDoorayTasksResponse(
+      tasks: try await dooray.store.tasks(of: ticket, in: access.service, deadline: call.deadline))
+  }
+
+  /// What can be chosen for a task of a project.
+  ///
+  /// - Throws: RESOURCE_NOT_FOUND, DOORAY_OFF, DOORAY_REFUSED, BACKEND_UNAVAILABLE, PERMISSION_DENIED, REQUEST_INVALID.
+  package func getDoorayChoices(_ request: GetDoorayChoicesRequest, _ call: CallContext) async throws -> DoorayChoices {
+    let name = try DoorayProjectName(request.name, field: "name")
+    let access = try await doorayAccess(name.service, call)
+    try access.require(.ticket)
+    let (escalator, _) = try await escalator(name, try access.agent().agentID, access.service, call.deadline)
+    do {
+      return try await escalator.choices(call.deadline)
+    } catch let failure as DoorayFailure {
+      throw DoorayEscalator.beforehand(failure)
+    }
+  }
+
+  private func escalator(
+    _ name: DoorayProjectName, _ agent: AgentID, _ service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> (DoorayEscalator, DoorayProjectRecord) {
+    guard try await dooray.store.state(of: service.id, deadline: deadline).state == .active,
+      let client = dooray.client
+    else { throw ServiceError(.doorayOff) }
+    let project = try await dooray.store.project(name.id, of: service.id, deadline: deadline)
+    return (
+      try await DoorayEscalator(dooray, client, agent, project, of: service, deadline: deadline), project
+    )
+  }
+
+  /// The row of the task that is to be created: that of the same request, or a new one once its tags are in order.
+  private func task(
+    of escalation: DoorayEscalation, on ticket: TicketRecord, _ escalator: DoorayEscalator, _ access: Access,
+    _ deadline: Deadline
+  ) async throws -> (DoorayTaskRecord, isNew: Bool) {
+    let agent = try access.agent().agentID
+    if let known = try await dooray.store.sending(of: ticket, deadline: deadline) {
+      guard !escalation.requestID.isEmpty, known.requestID == escalation.requestID, known.agentID == agent,
+        known.projectID == escalation.project.id,
+        let resumed = try await dooray.store.resume(known, deadline: deadline)
+      else { throw DoorayStore.underway }
+      return (resumed, false)
+    }
+    try await requireUnused(escalation.attachments, access, deadline)
+    let escalation = try await escalator.prepared(escalation, deadline)
+    let marker = "Handoff \(escalation.name) \(Hex.encode(SecureRandom.bytes(16)))"
+    let begun = try await dooray.store.begin(escalation, by: agent, on: ticket, marker: marker, deadline: deadline)
+    return (begun, true)
+  }
+
+  /// Makes the ticket wait for a task that exists now.
+  ///
+  /// - Throws: TRANSITION_NOT_ALLOWED when the ticket has moved on meanwhile; the task is kept as a stray one.
+  func open(
+    _ task: DoorayTaskRecord, as doorayID: String, in project: DoorayProjectRecord, _ access: Access,
+    _ claim: IdempotencyClaim?, _ deadline: Deadline
+  ) async throws -> TicketRecord {
+    let name = TicketName(service: access.service.code, id: task.ticketID)
+    do {
+      return try await ledger.perform(on: name, access: access, idempotency: claim, deadline: deadline) { ticket in
+        try await opening(task, as: doorayID, in: project.id, ticket, access, deadline)
+      }.ticket
+    } catch let error as ServiceError where error.reason == .transitionNotAllowed {
+      // Whoever opened it meanwhile has made this of it; it is kept then.
+      try await dooray.store.stray(task, as: doorayID, deadline: deadline)
+      throw error
+    }
+  }
+
+  /// The change that makes a ticket wait for its task.
+  private func opening(
+    _ task: DoorayTaskRecord, as doorayID: String, in project: DoorayProjectID, _ ticket: TicketRecord,
+    _ access: Access, _ deadline: Deadline
+  ) async throws -> TicketChange {
+    let outcome = try access.outcome(of: .escalateToDooray, on: ticket)
+    var event = EventDraft(.doorayEscalated, by: access.ledgerActor, outcome: outcome, on: ticket)
+    event.notes = [
+      CodeChange("dooray_project", "", project.description), CodeChange("dooray_task", "", doorayID),
+    ]
+    if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.escalated)] }
+    // What was used elsewhere meanwhile does not go along.
+    let files =
+      task.attachments.isEmpty
+      ? []
+      : try await store.attachments(task.attachments, of: task.serviceID, deadline: deadline)
+        .filter { $0.ticketID == nil }.map(\.id)
+    var entryID: EntryID?
+    var statements = [DoorayStore.opening(task, as: doorayID)]
+    var companions: [Query] = []
+    if !files.isEmpty {
+      let id = try await ledger.newEntryID(deadline: deadline)
+      entryID = id
+      event.notes += files.map { CodeChange("attachment", "", $0.description) }
+      event.outbox.append(
+        OutboxDraft(.dooray, payload: try DoorayWork(work: .taskFiles(task.id.rawValue)).serialized()))
+      statements.append(DoorayStore.adding(files, to: task))
+      companions = [TicketStore.attach(files, to: id, of: ticket.id, in: ticket.serviceID)]
+    }
+    event.entries = [EntryDraft(.escalation, .escalate, body: task.body, id: entryID)]
+    var change = TicketChange(event)
+    change.guards = [DoorayStore.isSending(task)]
+    change.attachments = statements
+    change.companions = companions
+    return change
+  }
+}
+
+/// Nobody has carried this request out before, and the ticket can be escalated.
+private struct NotEscalatedYet: Error {
+  let ticket: TicketRecord
+}

@@ -1,0 +1,301 @@
+import Crypto
+import HandoffAPI
+import Postgres
+import RPC
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Tickets
+
+@Suite("Conversations with Dooray!", .timeLimit(.minutes(10)))
+struct DoorayConversationTests {
+  private func escalated(
+    _ world: EscalatingWorld, by agent: AgentID = TicketWorld.kim
+  ) async throws -> (ticket: TicketRecord, task: String) {
+    let ticket = try await world.base.world.ticket()
+    _ = try await world.escalate(ticket, by: agent)
+    try await world.poll()
+    return (ticket, try #require(try await world.tasks(ticket).first).doorayId)
+  }
+
+  private func logs(_ world: EscalatingWorld) async throws -> [FakeDooray.Post.Log] {
+    try await world.base.fake.posts().flatMap(\.logs)
+  }
+
+  @Test("an agent's comment is sent in the agent's name, and does not come back")
+  func sent() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    let made = try await world.comment("언제 도착하나요?", on: ticket, requestID: "one")
+    #expect(made.state == .sending && made.agent == "agents/1" && made.authorDisplayName == "김상담")
+    #expect(try await world.comment("언제 도착하나요?", on: ticket, requestID: "one").name == made.name)
+    try await world.send()
+    let log = try #require(try await logs(world).first)
+    #expect(log.body.content.hasPrefix("언제 도착하나요?\n\n---\nHandoff ") && log.creator.member.organizationMemberId == "12")
+    for payload in try await world.base.fake.payloads() { try await world.receive(payload) }
+    try await world.poll()
+    let conversation = try await world.conversation(ticket)
+    #expect(conversation.map(\.state) == [.sent] && conversation[0].text == "언제 도착하나요?")
+    #expect(try await logs(world).count == 1)
+    let codes = try await world.base.world.eventCodes(world.base.world.name(ticket))
+    #expect(codes.count { $0 == "DOORAY_COMMENT_SENT" } == 1 && !codes.contains("DOORAY_COMMENT_RECEIVED"))
+  }
+
+  @Test("who is no member of the project comments in the representative's name")
+  func representative() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    try await world.comment("확인 부탁드립니다.", on: ticket, by: TicketWorld.lee)
+    let organization = DoorayOrganization(name: world.project.organization)
+    try await world.base.setKey("lees-key", of: TicketWorld.lee, in: organization)
+    try await world.comment("다시 부탁드립니다.", on: ticket, by: TicketWorld.lee)
+    try await world.send()
+    #expect(try await logs(world).map(\.creator.member.organizationMemberId) == ["13", "13"])
+    #expect(try await world.conversation(ticket).map(\.authorDisplayName) == ["이상담", "이상담"])
+  }
+
+  @Test(
+    "a comment at Dooray! appears once, however often its hook comes, in either form",
+    arguments: ["documented", "observed"])
+  func received(form: String) async throws {
+    let world = try await EscalatingWorld()
+    try await world.base.fake.useHooks(form: form)
+    let (ticket, task) = try await escalated(world)
+    try await world.base.fake.comment("내일 **도착**합니다.", on: task)
+    let payload = try #require(try await world.base.fake.payloads().last)
+    for _ in 0..<3 {
+      try await world.receive(payload)
+      try await world.poll()
+    }
+    let conversation = try await world.conversation(ticket)
+    #expect(conversation.map(\.text) == ["내일 **도착**합니다."] && conversation.map(\.state) == [.received])
+    #expect(conversation.map(\.authorDisplayName) == ["Member"] && conversation[0].agent.isEmpty)
+    let events = try await world.base.client.listEvents(
+      ListEventsRequest(parent: world.base.world.name(ticket)), world.base.boss
+    ).events.filter { $0.code == "DOORAY_COMMENT_RECEIVED" }
+    #expect(events.count == 1)
+  }
+
+  @Test("while the task is done, no comment is taken; nor from who may not, nor without a text")
+  func refused() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await escalated(world)
+    #expect(await refusal { try await world.comment(" \n", on: ticket) }?.reason == .textRequired)
+    #expect(
+      await refusal { try await world.comment("a", on: ticket, by: TicketWorld.guest) }?.reason == .permissionDenied)
+    #expect(
+      await refusal { try await world.comment("a", on: ticket, by: TicketWorld.stranger) }?.reason == .ticketNotFound)
+    try await world.base.fake.move(task, to: "working")
+    try await world.passInterval()
+    try await world.poll()
+    try await world.comment("아직인가요?", on: ticket)
+    try await world.base.fake.move(task, to: "closed")
+    try await world.passInterval()
+    try await world.poll()
+    let error = await refusal { try await world.comment("a", on: ticket) }
+    #expect(error?.reason == .transitionNotAllowed && error?.reason.entry.httpStatus == 409)
+    let other = try await world.base.world.ticket()
+    #expect(await refusal { try await world.comment("a", on: other) }?.reason == .transitionNotAllowed)
+    let bare = try await world.base.world.ticket(.doorayEscalated)
+    #expect(await refusal { try await world.comment("a", on: bare) }?.reason == .transitionNotAllowed, "it has no task")
+  }
+
+  @Test("a comment whose answer is lost is found by its marker, and is sent once")
+  func lostAnswer() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "lost"))
+    try await world.comment("한 번만", on: ticket)
+    try await world.send()
+    #expect(try await world.conversation(ticket).map(\.state) == [.sending])
+    try await world.hurry()
+    try await world.send()
+    #expect(try await world.conversation(ticket).map(\.state) == [.sent])
+    #expect(try await logs(world).count == 1)
+  }
+
+  @Test("a hook that is faster than the answer says what became of a comment, too")
+  func fasterHook() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "lost"))
+    try await world.comment("한 번만", on: ticket)
+    try await world.send()
+    try await world.receive(try #require(try await world.base.fake.payloads().last))
+    try await world.poll()
+    #expect(try await world.conversation(ticket).map(\.state) == [.sent])
+    try await world.passSettling()
+    try await world.send()
+    #expect(try await logs(world).count == 1)
+    #expect(try await world.base.world.count("SELECT count(*) FROM outbox WHERE topic = 'DOORAY'") == 0)
+  }
+
+  @Test("what was never heard is sent again, but not before it is certain; later ones wait their turn")
+  func neverHeard() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "close"))
+    try await world.comment("첫째", on: ticket)
+    try await world.comment("둘째", on: ticket)
+    try await world.send()
+    try await world.hurry()
+    try await world.send()
+    #expect(try await world.conversation(ticket).map(\.state) == [.sending, .sending])
+    try await world.passSettling()
+    try await world.send()
+    try await world.hurry()
+    try await world.send()
+    #expect(try await world.conversation(ticket).map(\.state) == [.sent, .sent])
+    #expect(try await logs(world).map { $0.body.content.prefix(2) } == ["첫째", "둘째"])
+  }
+
+  @Test("what Dooray! refuses is given up with the reason, and what comes too fast is sent later")
+  func failures() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    for status in [400, 401, 404] {
+      try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "status", times: 9, status: status))
+      try await world.comment("\(status)", on: ticket)
+      try await world.send()
+      let last = try #require(try await world.conversation(ticket).last)
+      #expect(last.state == .failed && !last.failure.isEmpty, "\(status)")
+    }
+    try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "status", times: 3, status: 429))
+    try await world.comment("429", on: ticket)
+    try await world.send()
+    #expect(try await world.conversation(ticket).last?.state == .sending)
+    try await world.hurry()
+    try await world.send()
+    #expect(try await world.conversation(ticket).last?.state == .sent)
+    #expect(try await logs(world).count == 1)
+  }
+
+  @Test("comments on an older task and on that of a resolved ticket are kept")
+  func olderTask() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await escalated(world)
+    try await world.base.fake.move(task, to: "closed")
+    try await world.passInterval()
+    try await world.poll()
+    _ = try await world.base.client.processTicket(
+      ProcessTicketRequest(name: world.base.world.name(ticket), act: .resolveInternally, internalReason: .others),
+      world.base.world.by(TicketWorld.kim))
+    try await world.base.fake.comment("추가로 알려 드립니다.", on: task)
+    try await world.receive(try #require(try await world.base.fake.payloads().last))
+    try await world.poll()
+    #expect(try await world.conversation(ticket).map(\.text) == ["추가로 알려 드립니다."])
+    #expect(try await world.state(ticket) == .resolved)
+  }
+
+  @Test("a hundred comments are caught up with in their order")
+  func many() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await escalated(world)
+    for number in 1...130 { try await world.base.fake.comment("\(number)", on: task) }
+    try await world.passInterval()
+    try await world.poll()
+    #expect(try await world.conversation(ticket).map(\.text) == (1...130).map(String.init))
+    let page = try await world.base.client.listDoorayComments(
+      ListDoorayCommentsRequest(parent: world.base.world.name(ticket), pageSize: 100), world.base.boss)
+    #expect(page.comments.count == 100 && page.comments.first?.text == "130")
+    let rest = try await world.base.client.listDoorayComments(
+      ListDoorayCommentsRequest(
+        parent: world.base.world.name(ticket), pageSize: 100, pageToken: page.nextPageToken), world.base.boss)
+    #expect(rest.comments.count == 30 && rest.nextPageToken.isEmpty)
+  }
+
+  @Test("somebody who copies a marker is not taken for Handoff")
+  func copiedMarker() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await escalated(world)
+    try await world.comment("원본", on: ticket)
+    try await world.send()
+    let content = try #require(try await logs(world).first).body.content
+    try await world.base.fake.comment("인용: \(content)", on: task)
+    try await world.passInterval()
+    try await world.poll()
+    #expect(try await world.conversation(ticket).map(\.state) == [.sent, .received])
+  }
+
+  private func uploaded(_ world: EscalatingWorld, _ name: String, _ content: String) async throws -> String {
+    try await world.base.client.uploadAttachment(world.base.world.by(TicketWorld.kim)) { writer in
+      try await writer.send(UploadAttachmentRequest(part: .header(.init(parent: "services/care", fileName: name))))
+      try await writer.send(UploadAttachmentRequest(part: .chunk(Array(content.utf8))))
+    }.name
+  }
+
+  private func escalate(
+    _ ticket: TicketRecord, with files: [String], _ world: EscalatingWorld
+  ) async throws -> Ticket {
+    try await world.base.client.escalateToDooray(
+      EscalateToDoorayRequest(
+        name: world.base.world.name(ticket), project: world.project.name, subject: "확인", text: "파일을 봐 주세요.",
+        attachments: files), world.base.world.by(TicketWorld.kim))
+  }
+
+  @Test("files follow the task over the address that Dooray! sends them to, and stand on the escalation's entry")
+  func files() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    let files = [try await uploaded(world, "주문 \"1\".txt", "송장 번호"), try await uploaded(world, "b.txt", "둘")]
+    let answer = try await escalate(ticket, with: files, world)
+    #expect(try await world.tasks(ticket).first?.files.map(\.state) == [.sending, .sending])
+    try await world.send()
+    let post = try #require(try await world.base.fake.posts().first)
+    #expect(post.files.map(\.size) == [13, 3] && post.files.last?.name == "b.txt")
+    #expect(try await world.tasks(ticket).first?.files.map(\.state) == [.sent, .sent])
+    #expect(try await world.base.fake.calls().count { $0.path.contains("/uploads/") } == 2)
+    let entry = try #require(
+      try await world.base.client.listEntries(
+        ListEntriesRequest(parent: answer.name), world.base.boss
+      ).entries.last)
+    #expect(entry.attachments.map(\.name) == files)
+    let other = try await world.base.world.ticket()
+    #expect(await refusal { try await escalate(other, with: files, world) }?.reason == .attachmentNotFound)
+    #expect(try await world.base.fake.posts().count == 1)
+  }
+
+  @Test("a file whose answer is lost is found and sent once")
+  func lostFile() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    _ = try await escalate(ticket, with: [try await uploaded(world, "a.txt", "하나")], world)
+    try await world.base.fake.fail(.init(method: "POST", path: "/uploads/", kind: "lost"))
+    try await world.send()
+    #expect(try await world.tasks(ticket).first?.files.map(\.state) == [.sending])
+    try await world.hurry()
+    try await world.send()
+    #expect(try await world.tasks(ticket).first?.files.map(\.state) == [.sent])
+    #expect(try await world.base.fake.posts().first?.files.count == 1)
+  }
+
+  @Test("a file that Dooray! refuses is given up with the reason; the ticket waits for its task all the same")
+  func refusedFile() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    try await world.base.fake.fail(.init(method: "POST", path: "/files$", kind: "status", times: 9, status: 400))
+    _ = try await escalate(ticket, with: [try await uploaded(world, "a.txt", "하나")], world)
+    try await world.send()
+    let file = try #require(try await world.tasks(ticket).first?.files.first)
+    #expect(file.state == .failed && !file.failure.isEmpty && file.fileName == "a.txt")
+    #expect(try await world.state(ticket) == .doorayEscalated)
+  }
+
+  @Test(
+    "tokens go on only to addresses of the same owner",
+    arguments: [
+      ("https://api.dooray.com", "https://file-api.dooray.com/uploads/1", true),
+      ("https://api.dooray.com", "https://api.dooray.com/x", true),
+      ("https://api.dooray.com", "https://dooray.com.example.com/x", false),
+      ("https://api.dooray.com", "https://evildooray.com/x", false),
+      ("https://api.dooray.com", "http://file-api.dooray.com/x", false),
+      ("https://api.dooray.com", "https://file-api.dooray.com:8443/x", false),
+      ("https://api.dooray.com", "https://user@file-api.dooray.com/x", false),
+      ("https://dooray.com", "https://example.com/x", false),
+      ("http://127.0.0.1:1", "http://127.0.0.1:2/x", true), ("http://127.0.0.1:1", "http://10.0.0.1/x", false),
+    ])
+  func forwarding(from: String, to: String, isAllowed: Bool) throws {
+    #expect(try DoorayAddress(from).mayForward(to: to) == isAllowed)
+  }
+}
