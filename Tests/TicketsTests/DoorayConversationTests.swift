@@ -218,6 +218,40 @@ struct DoorayConversationTests {
     #expect(try await world.conversation(ticket).map(\.state) == [.sent, .received])
   }
 
+  @Test(
+    "a mask made later reaches the task and the comments of both sides here, and what has not left yet leaves masked")
+  func masked() async throws {
+    let world = try await EscalatingWorld()
+    let number = "010-0000-1234"
+    let ticket = try await world.base.world.ticket(.init(title: "환불", text: "\(number)로 전화 주세요."))
+    let name = world.base.world.name(ticket)
+    _ = try await world.base.client.escalateToDooray(
+      EscalateToDoorayRequest(
+        name: name, project: world.project.name, subject: "전화 \(number)", text: "\(number)에 전화해 주세요."),
+      world.base.world.by(TicketWorld.kim))
+    let task = try #require(try await world.tasks(ticket).first).doorayId
+    try await world.base.fake.comment("\(number)는 받지 않습니다.", on: task)
+    try await world.passInterval()
+    try await world.poll()
+    try await world.comment("\(number) 다시 걸어 주세요.", on: ticket)
+    let entry = try #require(
+      try await world.base.client.listEntries(ListEntriesRequest(parent: name), world.base.boss).entries.first)
+    _ = try await world.base.masking.createMasks(
+      CreateMasksRequest(parent: name, spans: [TextSpan(entry: entry.name, start: 0, length: 13)]),
+      world.base.world.by(TicketWorld.kim))
+    let stars = String(repeating: "*", count: 13)
+    #expect(
+      try await world.conversation(ticket).map(\.text) == ["\(stars)는 받지 않습니다.", "\(stars) 다시 걸어 주세요."])
+    let shown = try #require(try await world.tasks(ticket).first)
+    #expect(shown.subject == "전화 \(stars)" && shown.text == "\(stars)에 전화해 주세요.")
+    try await world.send()
+    let logs = try await logs(world)
+    #expect(logs.last?.body.content.hasPrefix("\(stars) 다시 걸어 주세요.") == true)
+    try await world.passInterval()
+    try await world.poll()
+    #expect(try await world.conversation(ticket).count == 2)
+  }
+
   private func uploaded(_ world: EscalatingWorld, _ name: String, _ content: String) async throws -> String {
     try await world.base.client.uploadAttachment(world.base.world.by(TicketWorld.kim)) { writer in
       try await writer.send(UploadAttachmentRequest(part: .header(.init(parent: "services/care", fileName: name))))

@@ -15,6 +15,8 @@ final class DoorayWorld {
   let dooray: DoorayClient
   let service: TicketService
   let client: TicketServiceClient
+  /// Masking as agents call it, through the gateway.
+  let masking: MaskingServiceClient
 
   /// - Parameter isMaskingReachable: false: masking's address is a socket that nobody listens on.
   init(isMaskingReachable: Bool = true) async throws {
@@ -26,6 +28,9 @@ final class DoorayWorld {
       ledger: try TicketWorld.ledger(world.database, role: "handoff_masking"),
       keys: try VaultKeys(directory: directory, metrics: Metrics()))
     try FileManager.default.removeItem(atPath: directory)
+    self.masking = MaskingServiceClient(
+      InProcessTransport(
+        group: TestLoops.group, services: [masking.rpcService], interceptors: [CallsFrom(name: "gateway")]))
     let way: any RPCTransport =
       isMaskingReachable
       ? InProcessTransport(
