@@ -84,6 +84,15 @@ class Postgres:
         return _run([f"{self._programs}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.socket, "-U", "handoff",
                      "-d", database, "-c", statement])
 
+    def settle(self):
+        """What loading leaves to do is done before anything is measured."""
+        self.sql("CHECKPOINT")
+        until = time.monotonic() + 300
+        while int(self.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'")):
+            if time.monotonic() > until:
+                raise Failed("autovacuum was still at work five minutes after the loading")
+            time.sleep(1)
+
     def bench(self, script, clients, seconds, database):
         """Whole scripts a second, and the CPU of one in microseconds: pgbench's own and the server's."""
         before, own = self.cpu_seconds(), _children_seconds()

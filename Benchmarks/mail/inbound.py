@@ -36,6 +36,8 @@ def measure(place, count, rounds):
     each = count // rounds
     token = cluster.sign_in()
     for turn in range(rounds):
+        postgres.sql("VACUUM ANALYZE")
+        postgres.settle()
         before, database = cluster.cpu(), postgres.cpu_seconds()
         received = int(postgres.sql(OURS))
         run = Run([sys.executable, os.path.join(HERE, "hand_over.py"), cluster.addresses["edge"], token, str(each),

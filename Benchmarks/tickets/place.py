@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 
 from cluster.installation import Cluster, Postgres
 from lib.processes import Failed
@@ -42,21 +41,11 @@ class Place:
         try:
             self.postgres = Postgres(self.place)
             self.cluster = Seeded(self._programs, self.postgres, self.place, self._count)
-            self._settle()
+            self.postgres.settle()
         except BaseException:
             self.__exit__()
             raise
         return self
-
-    def _settle(self):
-        """What loading leaves PostgreSQL to do is done before anything is measured."""
-        self.postgres.sql("CHECKPOINT")
-        until = time.monotonic() + 300
-        while int(self.postgres.sql(
-                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'")):
-            if time.monotonic() > until:
-                raise Failed("autovacuum was still at work five minutes after the tickets were loaded")
-            time.sleep(1)
 
     @property
     def loaded(self):
