@@ -287,6 +287,13 @@ class EveryRPC:
         else:
             raise AssertionError("choices were told for what is no key")
         equal(list(self.agent.ListDoorayTasks({"parent": ticket}).tasks), [])
+        try:
+            self.agent.CreateDoorayComment({"parent": ticket, "text": "확인했나요?"})
+        except Failure as failure:
+            equal(failure.reason, "TRANSITION_NOT_ALLOWED")
+        else:
+            raise AssertionError("a comment was taken for a ticket without a task")
+        equal(list(self.agent.ListDoorayComments({"parent": ticket}).comments), [])
         self.admin.DeleteDoorayProject({"name": project.name})
         self.agent.DeleteDoorayUserKey({"name": key})
         self.admin.DeleteDoorayOrganization({"name": organization.name})
