@@ -183,6 +183,20 @@ extension ClusterTests {
       #expect(cluster.processes == before)
     }
 
+    @Test(
+      "schemathesis makes up requests from the OpenAPI document, and no answer is outside of it",
+      .enabled(if: TestScale.isAll, "a long proof: scripts/test --all"))
+    func schema() async throws {
+      let cluster = try TestCluster()
+      _ = try await cluster.up()
+      let before = cluster.processes
+      let report = try await PythonClient.report("\(Place.clients)/schema_check.py", cluster, ["300"], within: 1_200)
+      PythonClient.record(report.rows)
+      print(report.output)
+      #expect(cluster.processes == before)
+      #expect(try await cluster.program.end().code == 0)
+    }
+
     @Test("pages sign in with cookies, programs call with keys, and the audit log tells of both")
     func access() async throws {
       try await PythonClient.expect("access", try await .shared(), rows: 5)
