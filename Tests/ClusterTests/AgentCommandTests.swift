@@ -17,6 +17,10 @@ extension ClusterTests {
       }
 
       func handoff(_ words: String..., input: String = "") async throws -> Ended {
+        try await handoff(words, input: input)
+      }
+
+      func handoff(_ words: [String], input: String = "") async throws -> Ended {
         let quoted = (words + ["--session", session]).map { "'\($0.replacing("'", with: "'\\''"))'" }
         return try await bash(
           "printf %s '\(input.replacing("'", with: "'\\''"))' | '\(Place.handoff)' \(quoted.joined(separator: " "))",
@@ -73,6 +77,32 @@ extension ClusterTests {
 
       let out = try await person.handoff("logout")
       #expect(out.code == 0 && !FileManager.default.fileExists(atPath: person.session), "\(out.output)")
+    }
+
+    @Test("a ticket is forwarded to an agent of a group by who may, and to nobody by who may not")
+    func forward() async throws {
+      let cluster = try await TestCluster.shared()
+      let (sender, other) = (Person(cluster), Person(cluster))
+      _ = try await sender.signIn("junho.lee")
+      _ = try await other.signIn("minjae.jung")
+      let groups = try await sender.handoff("call", "ListGroups", #"{"parent": "services/care"}"#)
+      let row = try #require(
+        groups.output.firstMatch(
+          of: #/services/care/groups/([0-9]+)","displayName":"English desk","agents":\["agents/([0-9]+)"/#),
+        "\(groups.output)")
+      let created = try await sender.handoff("create", "--title", "An order", "--text", "Who speaks English?")
+      let ticket = String(created.output.dropFirst("services/".count).replacing("/tickets/", with: "/").dropLast())
+      let target = ["--group", String(row.1), "--agent", String(row.2)]
+      let denied = try await other.handoff(["forward", ticket] + target)
+      #expect(denied.code == 77 && denied.output.contains("PERMISSION_DENIED"), "\(denied.output)")
+      let half = try await sender.handoff("forward", ticket, "--group", String(row.1))
+      #expect(half.code == 64 && half.output.contains("--group and --agent"), "\(half.output)")
+      let stale = try await sender.handoff(["forward", ticket, "--version", "99"] + target)
+      #expect(stale.code == 75 && stale.output.contains("STALE_VERSION"), "\(stale.output)")
+      // Another service is meant by default; the ticket's own is where its group is.
+      let forwarded = try await sender.handoff(["forward", ticket, "--service", "tech", "--json"] + target)
+      #expect(forwarded.code == 0 && forwarded.output.contains(#""agent":"agents/\#(row.2)""#), "\(forwarded.output)")
+      #expect(forwarded.output.contains(#""group":"services/care/groups/\#(row.1)""#), "\(forwarded.output)")
     }
 
     @Test("a batch tells what was done and what was not, and any method can be called with JSON")

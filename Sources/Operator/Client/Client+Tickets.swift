@@ -115,12 +115,24 @@ extension Client {
   }
 
   func keep() async throws {
-    let request = KeepTicketRequest(
-      name: try ticket(arguments.words[0]),
-      group: try arguments.number(.group, 1 ... .max).map { "\(service)/groups/\($0)" } ?? "",
-      requestId: Self.requestID())
+    let name = try ticket(arguments.words[0])
+    let request = KeepTicketRequest(name: name, group: try group(for: name) ?? "", requestId: Self.requestID())
     let kept = try await connection.api.keepTicket(request, connection.options())
     if arguments.isJSON { try print(json: kept) } else { show(kept) }
+  }
+
+  func forward() async throws {
+    let name = try ticket(arguments.words[0])
+    guard let group = try group(for: name), let agent = try arguments.number(.agent, 1 ... .max) else {
+      throw OperatorError.usage(
+        "--group and --agent say who is to have the ticket",
+        advice: "Both are numbers; see: handoff forward --help")
+    }
+    let request = ForwardTicketRequest(
+      name: name, group: group, agent: "agents/\(agent)", version: try arguments.number(.version, 0 ... .max) ?? 0,
+      requestId: Self.requestID())
+    let forwarded = try await connection.api.forwardTicket(request, connection.options())
+    if arguments.isJSON { try print(json: forwarded) } else { show(forwarded) }
   }
 
   func process() async throws {
@@ -139,9 +151,7 @@ extension Client {
   func watch() async throws {
     var request = WatchTicketsRequest(
       parent: service, ticket: try arguments.words.first.map { word throws(OperatorError) in try ticket(word) } ?? "")
-    if !request.ticket.isEmpty {
-      request.parent = request.ticket.split(separator: "/").prefix(2).joined(separator: "/")
-    }
+    if !request.ticket.isEmpty { request.parent = Self.service(of: request.ticket) }
     while true {
       do {
         for try await piece in try await connection.api.watchTickets(request, connection.options(limit: nil)) {
@@ -179,6 +189,16 @@ extension Client {
       ("received", Self.time(ticket.createTime)), ("changed", Self.time(ticket.updateTime)),
       ("version", String(ticket.version)),
     ])
+  }
+
+  /// The group that `--group` names in the service of a ticket; nil when it is left out.
+  private func group(for ticket: String) throws(OperatorError) -> String? {
+    try arguments.number(.group, 1 ... .max).map { "\(Self.service(of: ticket))/groups/\($0)" }
+  }
+
+  /// The service that a ticket's resource name begins with.
+  private static func service(of ticket: String) -> String {
+    ticket.split(separator: "/").prefix(2).joined(separator: "/")
   }
 
   /// The id at the end of a resource name.

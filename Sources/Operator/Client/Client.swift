@@ -56,6 +56,7 @@ struct Client: Sendable {
     case .get: try await get()
     case .create: try await create()
     case .keep: try await keep()
+    case .forward: try await forward()
     case .process: try await process()
     case .batch: return try await batch()
     case .watch: try await watch()

@@ -1,6 +1,6 @@
 /// A command of `handoff` that uses a cluster as its agents do, through the public API.
 enum ClientCommand: String, CaseIterable, Sendable {
-  case login, logout, me, services, list, get, create, keep, process, batch, watch, call, completion
+  case login, logout, me, services, list, get, create, keep, forward, process, batch, watch, call, completion
 
   /// One line of `handoff --help`.
   var summary: String {
@@ -13,6 +13,7 @@ enum ClientCommand: String, CaseIterable, Sendable {
     case .get: "show a ticket with its history"
     case .create: "create a ticket, and print its name"
     case .keep: "take a ticket that nobody holds"
+    case .forward: "hand a ticket to an agent of a group"
     case .process: "resolve, hold, comment on or close a ticket"
     case .batch: "do the same to many tickets, and watch how far it is"
     case .watch: "print what changes, as it happens"
@@ -25,7 +26,7 @@ enum ClientCommand: String, CaseIterable, Sendable {
   var words: String {
     switch self {
     case .login, .logout, .me, .services, .list, .create: ""
-    case .get, .keep, .process: "TICKET"
+    case .get, .keep, .forward, .process: "TICKET"
     case .batch: "[TICKET...]"
     case .watch: "[TICKET]"
     case .call: "[METHOD [JSON]]"
@@ -37,7 +38,7 @@ enum ClientCommand: String, CaseIterable, Sendable {
   var wordCount: ClosedRange<Int> {
     switch self {
     case .login, .logout, .me, .services, .list, .create: 0...0
-    case .get, .keep, .process, .completion: 1...1
+    case .get, .keep, .forward, .process, .completion: 1...1
     case .watch: 0...1
     case .call: 0...2
     case .batch: 0...10_000
@@ -57,6 +58,7 @@ enum ClientCommand: String, CaseIterable, Sendable {
         .service, .title, .text, .type, .priority, .channel, .customer, .customerEmail, .customerPhone, .agent, .json,
       ]
     case .keep: [.service, .group, .json]
+    case .forward: [.service, .group, .agent, .version, .json]
     case .process: [.service, .act, .text, .reason, .version, .json]
     case .batch: [.service, .act, .text, .reason, .json]
     case .watch: [.service, .json]
@@ -72,6 +74,14 @@ enum ClientCommand: String, CaseIterable, Sendable {
       """
     case .get, .keep, .process, .watch:
       "TICKET is a number of the service, care/42, or services/care/tickets/42.\n\(Self.codes)"
+    case .forward:
+      """
+      TICKET is a number of the service, care/42, or services/care/tickets/42. Groups and agents have numbers, too:
+
+        handoff call ListGroups '{"parent": "services/care"}'
+
+      \(Self.codes)
+      """
     case .list: Self.codes
     case .create: "The text is read from standard input when --text is left out or -.\n\(Self.codes)"
     case .batch:
@@ -162,7 +172,7 @@ enum ClientOption: String, CaseIterable, Sendable {
     case .customer: "the customer's name"
     case .customerEmail: "where the answer goes"
     case .customerPhone: "the customer's phone"
-    case .agent: "the number of the agent who is to hold it (default: triggers decide)"
+    case .agent: "the number of the agent who is to hold it (left out when creating: triggers decide)"
     case .group: "the number of the group in charge"
     case .act: "resolve, hold, comment or resolve_internally"
     case .reason: "why, when resolving internally: spam, duplicate, and so on"
