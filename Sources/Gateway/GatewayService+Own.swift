@@ -129,7 +129,8 @@ extension GatewayService {
     return text.isEmpty || text.utf8.count > 200 ? nil : text
   }
 
-  private static let methods: [String: MethodDescriptor] = Dictionary(
+  /// The methods of the API by their simple names.
+  static let methods: [String: MethodDescriptor] = Dictionary(
     HandoffAPI.services.filter { $0.fullName.hasPrefix("handoff.gateway.") }.flatMap(\.methods).map { ($0.name, $0) },
     uniquingKeysWith: { first, _ in first })
 

@@ -167,6 +167,10 @@ package final class GatewayService: Sendable {
     guard let channel = backends.channel(to: route.backend) else {
       return try await own(route, request, caller, authorization: authorization, options, call)
     }
+    if let limit = caller.limit(of: route), let method = Self.methods[route.method] {
+      try limit.check(request, as: method.input, of: route)
+      return try limit.shown(try await pass(request, to: route, over: channel, options), as: method.output)
+    }
     guard route.isAdministrative else { return try await pass(request, to: route, over: channel, options) }
     let outcome: Result<[UInt8], any Error>
     do {

@@ -82,6 +82,24 @@ extension DynamicMessage {
     return message
   }
 
+  /// The message with these fields alone, named as in the proto file; to be read only. It shares what they point to.
+  package func keeping(only names: Set<String>) -> DynamicMessage {
+    let kept = DynamicMessage(descriptor, in: arena)
+    for field in descriptor.schema.fields where names.contains(field.name) {
+      guard field.isRepeated || field.isInOneof else {
+        (kept.base + field.offset).copyMemory(from: base + field.offset, byteCount: field.elementBytes)
+        continue
+      }
+      if field.isInOneof, oneofCase(field) != field.number { continue }
+      // Of a list, the struct has the address and the count.
+      let valueBytes = field.isRepeated ? MemoryLayout<UnsafeRawPointer>.size : field.elementBytes
+      let quantifierBytes = field.isRepeated ? MemoryLayout<Int>.size : MemoryLayout<UInt32>.size
+      (kept.base + field.offset).copyMemory(from: base + field.offset, byteCount: valueBytes)
+      (kept.base + field.quantifierOffset).copyMemory(from: base + field.quantifierOffset, byteCount: quantifierBytes)
+    }
+    return DynamicMessage(descriptor, kept.base, arena, isBuilt: false)
+  }
+
   private func store<Value>(
     _ value: Value?, _ field: FieldSchema, else reason: ProtobufError.Reason = .outOfRange
   ) throws(ProtobufError) {

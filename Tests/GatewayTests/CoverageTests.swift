@@ -72,7 +72,8 @@ struct CoverageTests {
     return try String(contentsOf: project.appending(path: "docs/api.md"), encoding: .utf8)
   }
 
-  private static func hasField(_ path: String, _ message: MessageDescriptor) -> Bool {
+  /// Whether a message type has a field, which is named by a dotted path.
+  static func hasField(_ path: String, _ message: MessageDescriptor) -> Bool {
     var message: MessageDescriptor? = message
     for name in path.split(separator: ".") {
       guard let field = message?.schema.field(named: String(name)) else { return false }

@@ -1,5 +1,10 @@
-import Gateway
+import HandoffAPI
+import Protobuf
+import RPCProtos
+import ServiceKit
 import Testing
+
+@testable import Gateway
 
 @Suite("What a key may call")
 struct ScopeTests {
@@ -51,6 +56,56 @@ struct ScopeTests {
     ] {
       #expect(!acts.contains(method), "\(method)")
     }
+  }
+
+  @Test("a key for inquiries has a part of what keys of tickets have, and the whole table of that is known")
+  func limits() throws {
+    #expect(
+      Scope.limits == [
+        "CreateTicket": ScopeLimit(
+          fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"])
+      ])
+    for (method, limit) in Scope.limits {
+      let route = try #require(Route.all.first { $0.method == method })
+      let type = try #require(GatewayService.methods[method])
+      for name in limit.fieldsShown { #expect(type.output.schema.field(named: name) != nil, "\(name)") }
+      for path in limit.fieldsRefused { #expect(CoverageTests.hasField(path, type.input), "\(path)") }
+      #expect(Scope.limit(of: route, for: [.inquiryWrite, .ticketRead, .settingWrite]) == limit)
+      #expect(Scope.limit(of: route, for: [.inquiryWrite, .ticketWrite]) == nil)
+      #expect(GatewayCaller(agent: AgentID(1), credential: .session(1)).limit(of: route) == nil)
+    }
+  }
+
+  @Test("a limited request that names a customer by number, a group or an agent is refused with the fields")
+  func refusedFields() throws {
+    let route = try #require(Route.all.first { $0.method == "CreateTicket" })
+    let type = try #require(GatewayService.methods["CreateTicket"])
+    let limit = try #require(Scope.limit(of: route, for: [.inquiryWrite]))
+    var request = CreateTicketRequest(
+      parent: "services/care", title: "?", text: "?", customer: TicketCustomer(displayName: "Kim", email: "k@e.org"))
+    try limit.check(request.serialized(), as: type.input, of: route)
+    request.customer?.number = 7
+    request.agent = "agents/3"
+    do {
+      try limit.check(request.serialized(), as: type.input, of: route)
+      Issue.record("it was taken")
+    } catch let error as ServiceError {
+      #expect(error.reason == .permissionDenied && error.metadata["scopes"] == "ticket.write")
+      #expect(error.violations.map(\.field) == ["customer.number", "agent"])
+    }
+    let error = #expect(throws: ServiceError.self) { try limit.check([0xFF], as: type.input, of: route) }
+    #expect(error?.reason == .requestInvalid)
+  }
+
+  @Test("of a limited answer nothing is left but what is shown")
+  func shownFields() throws {
+    let type = try #require(GatewayService.methods["CreateTicket"])
+    let limit = try #require(Scope.limits["CreateTicket"])
+    let ticket = Ticket(
+      name: "services/care/tickets/7", title: "?", state: .processing, version: 3, agent: "agents/3",
+      customer: TicketCustomer(number: 7, displayName: "Kim", email: "k@e.org"), createTime: Timestamp(seconds: 5))
+    let shown = try Ticket(serialized: limit.shown(ticket.serialized(), as: type.output))
+    #expect(shown == Ticket(name: "services/care/tickets/7", createTime: Timestamp(seconds: 5)))
   }
 
   @Test("the documents describe every scope")

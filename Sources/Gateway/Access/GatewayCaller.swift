@@ -38,4 +38,9 @@ package struct GatewayCaller: Sendable, Equatable {
       .permissionDenied, "this API key lacks the scope \(names); make one that has it",
       metadata: ["scopes": sufficient.map(\.rawValue).joined(separator: ",")])
   }
+  /// What holds for the caller in a method that is open to it in part; nil: all of it is.
+  func limit(of route: Route) -> ScopeLimit? {
+    guard case .key(_, let scopes) = credential else { return nil }
+    return Scope.limit(of: route, for: scopes)
+  }
 }

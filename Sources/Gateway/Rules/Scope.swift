@@ -63,7 +63,8 @@ package enum Scope: String, CaseIterable, Sendable {
   ]
   private static let accountCollections: Set<String> = ["agents", "permissionChanges", "members", "groups"]
 
-  private static func usual(for route: Route) -> Scope {
+  /// The scope of a method's own.
+  static func usual(for route: Route) -> Scope {
     if originals.contains(route.method) { return .originalRead }
     let isRead = route.verb == .get || reads.contains(route.method)
     switch collection(route.path) {

@@ -1733,7 +1733,7 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.SessionService.RevokeApiKey Ends a key, within a second everywhere: one's own, or for an administrator any of the organization. Errors: RESOURCE_NOT_FOUND.
     handoff.gateway.v1.SessionService.ListAuditEvents Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they are kept for a year. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
     handoff.gateway.v1.HandoffService The one ticket API: everything that the cluster offers to agents, administrators and other systems. \ Each method is described, with its errors, in the area that serves it. All of them may also answer CREDENTIAL_MISSING, SESSION_EXPIRED, PERMISSION_DENIED, BACKEND_UNAVAILABLE and DEADLINE_EXCEEDED.
-    handoff.gateway.v1.HandoffService.CreateTicket Creates a ticket.
+    handoff.gateway.v1.HandoffService.CreateTicket Creates a ticket. An API key with `inquiry.write` and without `ticket.write` may say no `customer.number`, `group` or `agent`, and is answered with `name` and `create_time` alone.
     handoff.gateway.v1.HandoffService.GetTicket Returns a ticket.
     handoff.gateway.v1.HandoffService.ListTickets Lists tickets of one menu, newest first.
     handoff.gateway.v1.HandoffService.SearchTickets Finds the tickets that meet every condition, the newest first.

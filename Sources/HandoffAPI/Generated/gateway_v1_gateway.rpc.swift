@@ -158,7 +158,9 @@ package struct SessionServiceClient: Sendable {
 /// Each method is described, with its errors, in the area that serves it. All of them may also answer
 /// CREDENTIAL_MISSING, SESSION_EXPIRED, PERMISSION_DENIED, BACKEND_UNAVAILABLE and DEADLINE_EXCEEDED.
 package protocol HandoffServiceProvider: Sendable {
-  /// Creates a ticket.
+  /// Creates a ticket. An API key with `inquiry.write` and without `ticket.write` may say no `customer.number`,
+  /// `group` or
+  /// `agent`, and is answered with `name` and `create_time` alone.
   func createTicket(_ request: CreateTicketRequest, _ call: CallContext) async throws -> Ticket
 
   /// Returns a ticket.
@@ -1092,7 +1094,9 @@ package struct HandoffServiceClient: Sendable {
     self.channel = channel
   }
 
-  /// Creates a ticket.
+  /// Creates a ticket. An API key with `inquiry.write` and without `ticket.write` may say no `customer.number`,
+  /// `group` or
+  /// `agent`, and is answered with `name` and `create_time` alone.
   package func createTicket(_ request: CreateTicketRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.gateway.v1.HandoffService/CreateTicket", request, options)
   }

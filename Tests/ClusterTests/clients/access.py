@@ -116,6 +116,7 @@ class Access:
         key = JSON(self.cluster.edge, made["token"])
         kind = key.call("GET", f"/v1/{CARE}/submissionTypes")["submissionTypes"][0]["name"]
         ticket = key.call("POST", f"/v1/{CARE}/tickets", {"title": "문의", "text": "어디에 있나요?", "submissionType": kind})
+        equal(set(ticket), {"name", "createTime"}, "what a key for inquiries is told of its ticket")
         assert int(key.headers["ratelimit-remaining"]) < int(key.headers["ratelimit-limit"]), key.headers
         for verb, path, body in (("GET", f"/v1/{ticket['name']}", None), ("GET", f"/v1/{CARE}/members", None),
                                  ("POST", f"/v1/{ticket['name']}:process", {"act": "COMMENT", "text": "x"}),
@@ -125,10 +126,35 @@ class Access:
                 raise AssertionError(f"{verb} {path} was answered")
             except Failure as failure:
                 equal((failure.status, failure.reason), (403, "PERMISSION_DENIED"))
+        self.spied(key, made["token"], kind)
         listed = token.call("GET", "/v1/apiKeys")["apiKeys"][0]
         equal((listed["name"], listed["hint"]), (made["apiKey"]["name"], made["token"][:8]), "the key in the list")
         assert "token" not in json.dumps(listed)
         token.call("POST", f"/v1/{listed['name']}:revoke", {})
+
+    def spied(self, key, token, kind):
+        """What belongs to a customer whom the organization knows is not to be had for a number or an address."""
+        known = self.admin.CreateTicket({"parent": CARE, "title": "?", "text": "?", "submissionType": kind, "customer": {
+            "displayName": "김하늘", "email": f"{unique('haneul')}@example.com", "phone": "010-0000-1234"}}).customer
+        inquiry = {"parent": CARE, "title": "문의", "text": "어디에 있나요?", "submissionType": kind, "requestId": unique("spy")}
+        path = f"/v1/{CARE}/tickets"
+        body = {name: value for name, value in inquiry.items() if name != "parent"}
+        for refused in ({"customer": {"number": str(known.number)}}, {"agent": "agents/1"}, {"group": f"{CARE}/groups/1"}):
+            for call in (lambda: key.call("POST", path, dict(body, **refused)),
+                         lambda: self.door.signed_in(token).CreateTicket(dict(inquiry, **refused))):
+                try:
+                    call()
+                    raise AssertionError(f"{refused} was taken")
+                except Failure as failure:
+                    equal((failure.status in (403, "PERMISSION_DENIED"), failure.reason), (True, "PERMISSION_DENIED"))
+                    assert "ticket.write" in failure.text, failure.text
+        body["customer"] = {"email": known.email}
+        first = key.call("POST", path, body)
+        self.admin.UpdateTicket({"ticket": {"name": first["name"], "title": "a secret"}, "updateMask": "title"})
+        equal(key.call("POST", path, body), first, "the same request again")
+        answer = self.door.signed_in(token).CreateTicket(dict(inquiry, customer=body["customer"], requestId=""))
+        equal({field.name for field, _ in answer.ListFields()}, {"name", "create_time"})
+        equal(self.admin.GetTicket({"name": answer.name}).customer.number, known.number, "whose ticket it is")
 
     def record(self):
         """Settings are changed, tried to be changed, and read; the log has the first two."""
