@@ -38,9 +38,12 @@ await runService(description) { process in
     Double(gateway.streams.count)
   }
   process.onDrain { gateway.streams.shutDown() }
+  let counting = audit.recordCountsRegularly(on: process.group.next())
   process.onShutdown("sessions") {
     cleaning.cancel()
     watching.cancel()
+    counting.cancel()
+    await audit.recordCounts()
   }
   let http = try HTTPGateway(gateway, crossOrigin: config[GatewayKeys.crossOrigins])
   process.onShutdown("reference") { http.shutDown() }

@@ -179,6 +179,71 @@ struct AccessTests {
     #expect(try await events(ListAuditEventsRequest()).count == 2)
   }
 
+  @Test("who is refused again and again has a hundred lines an hour in the log and a number; what is done stays")
+  func refusedActs() async throws {
+    let log = AuditLog(pool: pool) { entry, error in Issue.record("\(entry): \(error)") }
+    func refused(_ agent: AgentID, _ number: Int, _ outcome: String = "PERMISSION_DENIED") -> AuditEntry {
+      AuditEntry(
+        subject: .agent(agent), kind: .administration, method: "UpdateField",
+        resource: "services/care/fields/\(number)", outcome: outcome, requestID: "request-\(number)")
+    }
+    /// Lines of their own, and all calls.
+    func numbers(_ agent: AgentID) async throws -> [Int64] {
+      let rows = try await desk.database.pool.query(
+        """
+        SELECT count(*) FILTER (WHERE count_time IS NULL), sum(call_count)::bigint FROM audit_event
+        WHERE agent_id = \(agent.rawValue) AND outcome <> 'OK'
+        """, deadline: desk.deadline)
+      return [try rows[0].int64(0), try rows[0].int64(1)]
+    }
+    // Within a minute.
+    for number in 0..<150 { await log.record(refused(Desk.kim, number)) }
+    #expect(try await numbers(Desk.kim) == [100, 100])
+    await log.recordCounts()
+    #expect(try await numbers(Desk.kim) == [100, 150])
+    // Within an hour.
+    for _ in 0..<2 {
+      for number in 0..<100 { await log.record(refused(Desk.kim, number)) }
+      await log.recordCounts()
+    }
+    #expect(try await numbers(Desk.kim) == [100, 350])
+    await log.record(refused(Desk.lee, 1, "STALE_VERSION"))
+    await log.record(refused(Desk.kim, 1, "OK"))
+    #expect(try await numbers(Desk.lee) == [1, 1])
+    let events = try await access.listAuditEvents(
+      ListAuditEventsRequest(agent: "agents/1", pageSize: 200), caller(Desk.boss), desk.deadline
+    ).auditEvents
+    #expect(events.filter { !$0.method.isEmpty }.map(\.callCount) == Array(repeating: 1, count: 101))
+    #expect(events[0].outcome == "OK")
+    // One event, or two when an hour has ended meanwhile.
+    let further = events.filter(\.method.isEmpty)
+    #expect(further.map(\.callCount).reduce(0, +) == 250 && further.count <= 2)
+    #expect(further.last?.requestId == "request-100" && further.last?.outcome == "PERMISSION_DENIED")
+    // An hour later.
+    _ = try await desk.database.pool.query(
+      """
+      UPDATE audit_event SET create_time = create_time - interval '61 minutes',
+        count_time = count_time - interval '61 minutes'
+      """, deadline: desk.deadline)
+    for number in 0..<120 { await log.record(refused(Desk.kim, number)) }
+    await log.recordCounts()
+    #expect(try await numbers(Desk.kim) == [200, 470])
+  }
+
+  @Test("what is counted and cannot be stored is counted again")
+  func countsAreKept() async throws {
+    let counts = RefusalCount()
+    for _ in 0..<RefusalCount.admittedMax { #expect(counts.admits(Desk.kim)) }
+    #expect(!counts.admits(Desk.kim) && counts.admits(Desk.lee))
+    let entry = AuditEntry(subject: .agent(Desk.kim), kind: .administration, outcome: "PERMISSION_DENIED")
+    for _ in 0..<3 { counts.count(entry, of: Desk.kim) }
+    let taken = counts.take()
+    #expect(taken.map(\.calls) == [3] && counts.take().isEmpty && counts.admits(Desk.kim))
+    counts.putBack(taken)
+    counts.count(entry, of: Desk.kim)
+    #expect(counts.take().map(\.calls) == [4])
+  }
+
   @Test("a daemon that does not answer is named, and what a daemon says of another one stays")
   func failingService() throws {
     let unreachable = GatewayService.outward(RPCError(.unavailable, "connection refused"), .mail)

@@ -122,7 +122,7 @@ struct AccessStore: Sendable {
     let agentID = agent?.rawValue ?? 0
     return try await store.query(
       """
-      SELECT id, create_time, kind, agent_id, credential, address, method, resource, outcome, request_id
+      SELECT id, create_time, kind, agent_id, credential, address, method, resource, outcome, request_id, call_count
       FROM audit_event
       WHERE organization_id = \(organization) AND (\(agentID) = 0 OR agent_id = \(agentID))
         AND (\(kind) = '' OR kind = \(kind)) AND (\(after) = 0 OR id < \(after))
@@ -136,25 +136,61 @@ struct AccessStore: Sendable {
           name: "auditEvents/\(id)", createTime: Timestamp(try row.instant(1)),
           kind: AuditEvent.Kind(protoName: try row.value(2)) ?? .unspecified, agent: "agents/\(try row.int64(3))",
           credential: try row.value(4), address: try row.value(5), method: try row.value(6), resource: try row.value(7),
-          outcome: try row.value(8), requestId: try row.value(9))
+          outcome: try row.value(8), requestId: try row.value(9), callCount: try row.int64(10))
       )
     }
   }
 
   /// Stores an audit event of an agent, found by its id or by its e-mail address; nothing for somebody unknown.
-  func insert(_ entry: AuditEntry, deadline: Deadline) async throws {
+  ///
+  /// - Parameter refusedHourMax: store it only when the agent has fewer refused acts on record within an hour; nil: in
+  ///   any case.
+  /// - Returns: whether it was stored.
+  @discardableResult
+  func insert(_ entry: AuditEntry, refusedHourMax: Int64? = nil, deadline: Deadline) async throws -> Bool {
     let who: Query =
       switch entry.subject {
-      case .agent(let agent): "id = \(agent.rawValue)"
-      case .email(let email): "lower(email) = lower(\(email))"
+      case .agent(let agent): "a.id = \(agent.rawValue)"
+      case .email(let email): "lower(a.email) = lower(\(email))"
       }
-    _ = try await store.query(
+    let room: Query =
+      if let refusedHourMax {
+        """
+        (SELECT count(*) FROM (
+          SELECT FROM audit_event AS e
+          WHERE e.organization_id = a.organization_id AND e.agent_id = a.id AND e.kind = 'ADMINISTRATION'
+            AND e.outcome <> 'OK' AND e.count_time IS NULL AND e.create_time > now() - interval '1 hour'
+          LIMIT \(refusedHourMax)) AS refused) < \(refusedHourMax)
+        """
+      } else {
+        "true"
+      }
+    return try await store.query(
       """
       INSERT INTO audit_event (organization_id, kind, agent_id, credential, address, method, resource, outcome,
         request_id)
-      SELECT organization_id, \(entry.kind.protoName ?? ""), id, \(entry.credential), \(entry.address), \(entry.method),
-        \(entry.resource), \(entry.outcome), \(entry.requestID)
-      FROM agent WHERE \(fragment: who)
+      SELECT a.organization_id, \(entry.kind.protoName ?? ""), a.id, \(entry.credential), \(entry.address),
+        \(entry.method), \(entry.resource), \(entry.outcome), \(entry.requestID)
+      FROM agent AS a WHERE \(fragment: who) AND \(fragment: room)
+      """, deadline: deadline
+    ).affected > 0
+  }
+
+  /// Adds to the numbers of refused acts that have no event of their own: one event an agent and hour, which says of
+  /// the first of them where it came from and why it was refused.
+  func add(_ counts: [RefusalCount.Uncounted], deadline: Deadline) async throws {
+    _ = try await store.query(
+      """
+      INSERT INTO audit_event AS known (organization_id, kind, agent_id, credential, address, outcome, request_id,
+        call_count, count_time)
+      SELECT a.organization_id, 'ADMINISTRATION', a.id, c.credential, c.address, c.outcome, c.request_id, c.call_count,
+        date_trunc('hour', now())
+      FROM unnest(\(counts.map(\.agent.rawValue)), \(counts.map(\.first.credential)), \(counts.map(\.first.address)),
+        \(counts.map(\.first.outcome)), \(counts.map(\.first.requestID)), \(counts.map(\.calls)))
+        AS c (agent_id, credential, address, outcome, request_id, call_count) JOIN agent AS a ON a.id = c.agent_id
+      ORDER BY a.id
+      ON CONFLICT (organization_id, agent_id, count_time) WHERE count_time IS NOT NULL
+      DO UPDATE SET call_count = known.call_count + excluded.call_count
       """, deadline: deadline)
   }
 

@@ -1731,7 +1731,7 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.SessionService.CreateApiKey Makes a key for a program, and shows its token, this once. \ It acts as its agent: the caller, or for an administrator of the organization any agent of it. Errors: REQUEST_INVALID, AGENT_NOT_FOUND, PERMISSION_DENIED, LIMIT_REACHED (50 keys an agent).
     handoff.gateway.v1.SessionService.ListApiKeys Lists keys, the newest first: the caller's own, or for an administrator of the organization also others'. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
     handoff.gateway.v1.SessionService.RevokeApiKey Ends a key, within a second everywhere: one's own, or for an administrator any of the organization. Errors: RESOURCE_NOT_FOUND.
-    handoff.gateway.v1.SessionService.ListAuditEvents Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they are kept for a year. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+    handoff.gateway.v1.SessionService.ListAuditEvents Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they are kept for a year. Of an agent whose acts are refused again and again, 100 an hour are listed, and the others are counted within a minute. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
     handoff.gateway.v1.HandoffService The one ticket API: everything that the cluster offers to agents, administrators and other systems. \ Each method is described, with its errors, in the area that serves it. All of them may also answer CREDENTIAL_MISSING, SESSION_EXPIRED, PERMISSION_DENIED, BACKEND_UNAVAILABLE and DEADLINE_EXCEEDED.
     handoff.gateway.v1.HandoffService.CreateTicket Creates a ticket. An API key with `inquiry.write` and without `ticket.write` may say no `customer.number`, `group` or `agent`, and is answered with `name` and `create_time` alone.
     handoff.gateway.v1.HandoffService.GetTicket Returns a ticket.
@@ -1931,6 +1931,7 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.AuditEvent.resource What it was done to, such as `services/care/fields/3`; empty when there is nothing to name.
     handoff.gateway.v1.AuditEvent.outcome What came of it: `OK`, or the reason of the error.
     handoff.gateway.v1.AuditEvent.request_id The id of the request, under which the daemons logged it.
+    handoff.gateway.v1.AuditEvent.call_count How many calls it stands for: 1, or more in an event without a method, which counts what an agent was refused within an hour beyond 100 acts of ADMINISTRATION; address, credential, outcome and request are those of one of them.
     handoff.gateway.v1.AuditEvent.Kind What happened.
     handoff.gateway.v1.AuditEvent.Kind.KIND_UNSPECIFIED Never sent.
     handoff.gateway.v1.AuditEvent.Kind.SIGNED_IN A password was right.

@@ -755,6 +755,10 @@ package struct AuditEvent: Message {
   package var outcome: String = ""
   /// The id of the request, under which the daemons logged it.
   package var requestId: String = ""
+  /// How many calls it stands for: 1, or more in an event without a method, which counts what an agent was refused
+  /// within an hour beyond 100 acts of ADMINISTRATION; address, credential, outcome and request are those of one of
+  /// them.
+  package var callCount: Int64 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -770,7 +774,8 @@ package struct AuditEvent: Message {
     method: String = "",
     resource: String = "",
     outcome: String = "",
-    requestId: String = ""
+    requestId: String = "",
+    callCount: Int64 = 0
   ) {
     self.name = name
     self.createTime = createTime
@@ -782,6 +787,7 @@ package struct AuditEvent: Message {
     self.resource = resource
     self.outcome = outcome
     self.requestId = requestId
+    self.callCount = callCount
   }
 
   /// The type `handoff.gateway.v1.AuditEvent`.
@@ -804,6 +810,7 @@ package struct AuditEvent: Message {
     resource = CFields.string(c.pointee.resource)
     outcome = CFields.string(c.pointee.outcome)
     requestId = CFields.string(c.pointee.request_id)
+    callCount = c.pointee.call_count
   }
 
   /// Writes a `Handoff__Gateway__V1__AuditEvent` into the arena.
@@ -839,6 +846,7 @@ package struct AuditEvent: Message {
     if !requestId.isEmpty {
       c.pointee.request_id = try arena.string(requestId, "handoff.gateway.v1.AuditEvent.request_id")
     }
+    c.pointee.call_count = callCount
     return UnsafeMutableRawPointer(c)
   }
 }

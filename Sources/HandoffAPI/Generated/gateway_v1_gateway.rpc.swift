@@ -41,7 +41,8 @@ package protocol SessionServiceProvider: Sendable {
 
   /// Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they
   /// are
-  /// kept for a year. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  /// kept for a year. Of an agent whose acts are refused again and again, 100 an hour are listed, and the others are
+  /// counted within a minute. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   func listAuditEvents(_ request: ListAuditEventsRequest, _ call: CallContext) async throws -> ListAuditEventsResponse
 }
 
@@ -144,7 +145,8 @@ package struct SessionServiceClient: Sendable {
 
   /// Lists sign-ins, keys and administrative acts of the organization, the newest first. For its administrators; they
   /// are
-  /// kept for a year. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  /// kept for a year. Of an agent whose acts are refused again and again, 100 an hour are listed, and the others are
+  /// counted within a minute. Errors: PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   package func listAuditEvents(
     _ request: ListAuditEventsRequest,
     _ options: CallOptions

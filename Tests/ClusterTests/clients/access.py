@@ -156,16 +156,32 @@ class Access:
         equal({field.name for field, _ in answer.ListFields()}, {"name", "create_time"})
         equal(self.admin.GetTicket({"name": answer.name}).customer.number, known.number, "whose ticket it is")
 
+    def new_administrator(self, email):
+        """Somebody who was never refused anything: of whom that happens often, the log has a part and a number."""
+        agent = self.admin.CreateAgent({"agent": {"displayName": "새 관리자", "email": email}, "password": "first-password"})
+        self.admin.CreateMember({"parent": CARE, "member": {"agent": agent.name, "role": "ADMINISTRATOR"}})
+        boss, _ = self.door.sign_in((email, "first-password"))
+
+        def known():
+            try:
+                return boss.ListTemplates({"parent": CARE})
+            except Failure as failure:
+                equal(failure.reason, "SERVICE_NOT_FOUND", "before everybody knows of the member")
+
+        eventually("the right", known)
+        return boss
+
     def record(self):
         """Settings are changed, tried to be changed, and read; the log has the first two."""
         word = unique("audit")
-        made = self.admin.CreateTemplate({"parent": CARE, "template": {"title": word, "content": word}})
+        boss = self.new_administrator(f"{word}@example.com")
+        made = boss.CreateTemplate({"parent": CARE, "template": {"title": word, "content": word}})
         try:
-            self.admin.DeleteTemplate({"name": made.name + "9999"})
+            boss.DeleteTemplate({"name": made.name + "9999"})
         except Failure as failure:
             equal(failure.reason, "TEMPLATE_NOT_FOUND")
-        self.admin.GetTemplate({"name": made.name})
-        self.admin.DeleteTemplate({"name": made.name})
+        boss.GetTemplate({"name": made.name})
+        boss.DeleteTemplate({"name": made.name})
         try:
             self.door.sign_in((self.account[0], "guess"))
         except Failure as failure:

@@ -1603,7 +1603,7 @@ const ProtobufCEnumDescriptor handoff__gateway__v1__audit_event__kind__descripto
   handoff__gateway__v1__audit_event__kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__gateway__v1__audit_event__field_descriptors[10] =
+static const ProtobufCFieldDescriptor handoff__gateway__v1__audit_event__field_descriptors[11] =
 {
   {
     "name",
@@ -1725,10 +1725,23 @@ static const ProtobufCFieldDescriptor handoff__gateway__v1__audit_event__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "call_count",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Gateway__V1__AuditEvent, call_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__gateway__v1__audit_event__field_indices_by_name[] = {
   5,   /* field[5] = address */
   3,   /* field[3] = agent */
+  10,   /* field[10] = call_count */
   1,   /* field[1] = create_time */
   4,   /* field[4] = credential */
   2,   /* field[2] = kind */
@@ -1741,7 +1754,7 @@ static const unsigned handoff__gateway__v1__audit_event__field_indices_by_name[]
 static const ProtobufCIntRange handoff__gateway__v1__audit_event__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor handoff__gateway__v1__audit_event__descriptor =
 {
@@ -1751,7 +1764,7 @@ const ProtobufCMessageDescriptor handoff__gateway__v1__audit_event__descriptor =
   "Handoff__Gateway__V1__AuditEvent",
   "handoff.gateway.v1",
   sizeof(Handoff__Gateway__V1__AuditEvent),
-  10,
+  11,
   handoff__gateway__v1__audit_event__field_descriptors,
   handoff__gateway__v1__audit_event__field_indices_by_name,
   1,  handoff__gateway__v1__audit_event__number_ranges,

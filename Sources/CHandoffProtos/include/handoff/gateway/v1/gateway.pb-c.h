@@ -456,10 +456,15 @@ struct  Handoff__Gateway__V1__AuditEvent
    * The id of the request, under which the daemons logged it.
    */
   char *request_id;
+  /*
+   * How many calls it stands for: 1, or more in an event without a method, which counts what an agent was refused
+   * within an hour beyond 100 acts of ADMINISTRATION; address, credential, outcome and request are those of one of them.
+   */
+  int64_t call_count;
 };
 #define HANDOFF__GATEWAY__V1__AUDIT_EVENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__gateway__v1__audit_event__descriptor) \
-    , (char *)protobuf_c_empty_string, NULL, HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, NULL, HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
 
 
 /*
