@@ -83,6 +83,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Gateway/Migrations/0039_count_refused_acts.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0040_version_organizations.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

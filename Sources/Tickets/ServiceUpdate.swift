@@ -6,9 +6,12 @@ import TicketLedger
 /// unchanged.
 struct ServiceUpdate: Sendable {
   /// The settings that can be changed.
-  static let paths: [String] = [
-    "display_name", "language", "time_zone", "auto_complete_days", "assignee_only", "reply_policy", "reopen_days",
-  ]
+  static let paths: [String] =
+    [
+      "display_name", "language", "time_zone", "auto_complete_days", "assignee_only", "reply_policy", "reopen_days",
+    ] + organizationPaths
+  /// Those of them that administrators of the organization change: what a service may use at all.
+  static let organizationPaths = ["security_enabled"]
   private static let daysMax: Int32 = 3_650
 
   let name: ServiceName
@@ -22,6 +25,7 @@ struct ServiceUpdate: Sendable {
   private(set) var isAssigneeOnly: Bool?
   private(set) var replyPolicy: ReplyPolicy?
   private(set) var reopenDays: Int32?
+  private(set) var hasSecurity: Bool?
 
   /// Reads a request.
   ///
@@ -60,6 +64,7 @@ struct ServiceUpdate: Sendable {
     case "reply_policy":
       replyPolicy = check.choice(service.replyPolicy.rawValue, field, unspecified: nil)
       check.require(service.replyPolicy.rawValue != 0, field, "is required when the mask names it")
+    case "security_enabled": hasSecurity = service.securityEnabled
     default:
       check.require((0...Self.daysMax).contains(service.reopenDays), field, "must be 0 to \(Self.daysMax)")
       reopenDays = service.reopenDays

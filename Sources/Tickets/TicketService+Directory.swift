@@ -16,25 +16,28 @@ extension TicketService {
     return Counters(counters)
   }
 
-  /// Returns a service.
+  /// Returns a service to its members, and to administrators of its organization.
   ///
   /// - Throws: SERVICE_NOT_FOUND, REQUEST_INVALID.
   package func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service {
-    let name = try ServiceName(request.name, field: "name")
-    return Service(try await ledger.access(call, serviceCode: name.code).service)
+    Service(try await standing(in: try ServiceName(request.name, field: "name"), call).service)
   }
 
-  /// Lists the services that the calling agent belongs to, in the order of their names; a daemon that acts for itself
-  /// sees all of them.
+  /// Lists the services that the calling agent belongs to, or all of the organization that they administer, in the
+  /// order of their names; a daemon that acts for itself sees all there are.
   ///
-  /// - Throws: PAGE_TOKEN_INVALID, REQUEST_INVALID.
+  /// - Throws: RESOURCE_NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   package func listServices(_ request: ListServicesRequest, _ call: CallContext) async throws -> ListServicesResponse {
-    let agent = try call.actor().agentID
+    let set: TicketStore.ServiceSet
+    if let name = try OrganizationName.optional(request.organization, field: "organization") {
+      set = .ofOrganization(try await administeredOrganization(name, call).id)
+    } else {
+      set = try call.actor().agentID.map { .ofMember($0) } ?? .all
+    }
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50,
-      scope: "ListServices \(agent.map { $0.description } ?? "")")
+      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListServices \(set)")
     let found = try await store.services(
-      of: agent, after: ServiceID(page.after), limit: page.size + 1, deadline: call.deadline)
+      set, after: ServiceID(page.after), limit: page.size + 1, deadline: call.deadline)
     var services: [Service] = []
     for entry in found.prefix(page.size) {
       services.append(Service(try await ledger.directory.service(code: entry.code, deadline: call.deadline)))

@@ -9,10 +9,12 @@ extension TicketService {
   /// - Throws: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   package func updateService(_ request: UpdateServiceRequest, _ call: CallContext) async throws -> Service {
     let update = try ServiceUpdate(request)
-    let access = try await ledger.access(call, serviceCode: update.name.code)
-    try access.require(.administrator)
-    let change = try SettingChange(
-      access, .service(access.service.id), update.paths, seen: update.version)
+    let ofOrganization = update.paths.intersection(ServiceUpdate.organizationPaths)
+    let standing = try await standing(in: update.name, asksOrganization: !ofOrganization.isEmpty, call)
+    if !ofOrganization.isEmpty { try standing.requireOrganizationAdministrator() }
+    if update.paths != ofOrganization { try standing.requireAdministrator() }
+    let change = SettingChange(
+      of: standing.service.id, by: try call.agent(), .service(standing.service.id), update.paths, seen: update.version)
     return Service(try await store.update(update, change, deadline: call.deadline))
   }
 }

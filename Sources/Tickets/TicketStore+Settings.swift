@@ -21,6 +21,7 @@ extension TicketStore {
             time_zone = coalesce(\(update.timeZone), s.time_zone),
             auto_complete_days = coalesce(\(update.autoCompleteDays), s.auto_complete_days),
             assignee_only = coalesce(\(update.isAssigneeOnly), s.assignee_only),
+            has_security = coalesce(\(update.hasSecurity), s.has_security),
             reply_policy = coalesce(\(update.replyPolicy), s.reply_policy),
             reopen_days = CASE WHEN coalesce(\(update.replyPolicy), s.reply_policy) = 'REOPEN_WITHIN_DAYS'
               THEN coalesce(\(update.reopenDays), s.reopen_days) ELSE 0 END
@@ -42,7 +43,10 @@ extension TicketStore {
     }
   }
 
-  private func requireTimeZone(_ name: String, _ deadline: Deadline) async throws {
+  /// Checks that the database knows a time zone.
+  ///
+  /// - Throws: REQUEST_INVALID.
+  func requireTimeZone(_ name: String, _ deadline: Deadline) async throws {
     let isKnown =
       try await ServiceError.translating {
         try await pool.query(

@@ -75,21 +75,36 @@ struct TicketStore: Sendable {
       """, deadline)
   }
 
-  /// Ids and codes of the services that an agent is an active member of, by code; of all services when nobody is named.
+  /// Which services are listed.
+  enum ServiceSet: Sendable {
+    /// Those that an agent is an active member of.
+    case ofMember(AgentID)
+    case ofOrganization(OrganizationID)
+    case all
+  }
+
+  /// Ids and codes of services, by code.
   ///
   /// - Parameter after: the last service of the page before; 0: from the first.
   func services(
-    of agent: AgentID?, after: ServiceID, limit: Int, deadline: Deadline
+    _ set: ServiceSet, after: ServiceID, limit: Int, deadline: Deadline
   ) async throws -> [(id: ServiceID, code: String)] {
-    let agentID = agent?.rawValue ?? 0
+    let condition: Query =
+      switch set {
+      case .ofMember(let agent):
+        """
+        EXISTS (SELECT 1 FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
+          WHERE m.service_id = s.id AND m.agent_id = \(agent) AND a.is_active)
+        """
+      case .ofOrganization(let organization): "s.organization_id = \(organization)"
+      case .all: "true"
+      }
     return try await ServiceError.translating {
       let rows = try await pool.query(
         """
         SELECT s.id, s.code FROM service AS s
         WHERE (\(after) = 0 OR s.code > (SELECT l.code FROM service AS l WHERE l.id = \(after)))
-          AND (\(agentID) = 0 OR EXISTS (
-            SELECT 1 FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
-            WHERE m.service_id = s.id AND m.agent_id = \(agentID) AND a.is_active))
+          AND \(fragment: condition)
         ORDER BY s.code LIMIT \(limit)
         """, deadline: deadline)
       return try rows.map { row in (id: try row.value(0), code: try row.value(1)) }

@@ -22,6 +22,9 @@ struct RouteTableTests {
       ("POST", "/v1/services/care/tickets", "CreateTicket parent=services/care"),
       ("DELETE", "/v1/services/care/tickets", "allowed: POST, GET"),
       ("GET", "/v1/services", "ListServices -="),
+      ("POST", "/v1/services", "CreateService -="),
+      ("GET", "/v1/organizations/-", "GetOrganization name=organizations/-"),
+      ("PATCH", "/v1/organizations/aram", "UpdateOrganization organization.name=organizations/aram"),
       ("GET", "/v1/services/care", "GetService name=services/care"),
       ("GET", "/v1/services/%EC%83%81%EB%8B%B4", "GetService name=services/상담"),
       ("POST", "/v1/session:signIn", "SignIn -="),
@@ -48,7 +51,7 @@ struct RouteTableTests {
     "a path that is not there is answered with those that differ from it by a slip",
     arguments: [
       ("/v1/services/care/ticket", "GET /v1/services/*/tickets, POST /v1/services/*/tickets"),
-      ("/v1/service", "GET /v1/services"),
+      ("/v1/service", "GET /v1/services, POST /v1/services"),
       ("/v1/services/care/tickets/42:kep", "POST /v1/services/*/tickets/*:keep"),
       ("/v1/services/care/ticket/42:keep", "POST /v1/services/*/tickets/*:keep"),
       ("/v1/services/care/dropTickets", ""),

@@ -22,6 +22,7 @@ struct ScopeTests {
       ("RevealMask", [.originalRead]), ("CreateTicket", [.ticketWrite, .inquiryWrite]),
       ("UploadAttachment", [.ticketWrite, .inquiryWrite]), ("GetForm", [.settingRead, .inquiryWrite]),
       ("ListFields", [.settingRead]), ("InsertTemplate", [.settingRead]), ("UpdateService", [.settingWrite]),
+      ("GetOrganization", [.settingRead]), ("UpdateOrganization", [.settingWrite]), ("CreateService", [.settingWrite]),
       ("CreateTrigger", [.settingWrite]), ("RotateCallbackSecret", [.settingWrite]), ("ListMembers", [.accountRead]),
       ("UpdateAgent", [.accountWrite]), ("CreateAgent", []), ("DeleteGroup", [.accountWrite]), ("SetPassword", []),
       ("ChangePassword", []), ("CreateApiKey", []), ("ListAuditEvents", []), ("SignOut", []),
@@ -48,7 +49,10 @@ struct ScopeTests {
   @Test("an act of administration is what changes settings or accounts")
   func administration() throws {
     let acts = Set(Route.all.filter(\.isAdministrative).map(\.method))
-    for method in ["UpdateService", "CreateField", "DeleteTrigger", "CreateAgent", "UpdateMember", "SetPassword"] {
+    for method in [
+      "UpdateService", "CreateService", "UpdateOrganization", "CreateField", "DeleteTrigger", "CreateAgent",
+      "UpdateMember", "SetPassword",
+    ] {
       #expect(acts.contains(method), "\(method)")
     }
     for method in [

@@ -140,6 +140,10 @@ package struct Route: Sendable {
     .init("CancelBatch", .tickets, .post, "/v1/{name=services/*/batches/*}:cancel", body: .whole),
     .init("ListBatchResults", .tickets, .get, "/v1/{parent=services/*/batches/*}/results"),
     .init("WatchTickets", .tickets, .get, "/v1/{parent=services/*}/tickets:watch", shape: .live),
+    .init("GetOrganization", .tickets, .get, "/v1/{name=organizations/*}"),
+    .init(
+      "UpdateOrganization", .tickets, .patch, "/v1/{organization.name=organizations/*}", body: .field("organization")),
+    .init("CreateService", .tickets, .post, "/v1/services", body: .field("service")),
     .init("GetService", .tickets, .get, "/v1/{name=services/*}"),
     .init("UpdateService", .tickets, .patch, "/v1/{service.name=services/*}", body: .field("service")),
     .init("ListEscalationTargets", .tickets, .get, "/v1/{parent=services/*}/escalationTargets"),

@@ -194,6 +194,7 @@ package enum HandoffAPI {
     ListBatchResultsResponse.self,
     Counters.self,
     StateCount.self,
+    Organization.self,
     Service.self,
     TypeNode.self,
     LocalizedName.self,
@@ -203,6 +204,9 @@ package enum HandoffAPI {
     CreateProcessingTypeRequest.self,
     UpdateProcessingTypeRequest.self,
     DeleteProcessingTypeRequest.self,
+    GetOrganizationRequest.self,
+    UpdateOrganizationRequest.self,
+    CreateServiceRequest.self,
     GetServiceRequest.self,
     UpdateServiceRequest.self,
     ListEscalationTargetsRequest.self,
@@ -1082,6 +1086,30 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "GetOrganization",
+          input: GetOrganizationRequest.descriptor,
+          output: Organization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateOrganization",
+          input: UpdateOrganizationRequest.descriptor,
+          output: Organization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateService",
+          input: CreateServiceRequest.descriptor,
+          output: Service.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "GetService",
           input: GetServiceRequest.descriptor,
           output: Service.descriptor,
@@ -1783,6 +1811,30 @@ package enum HandoffAPI {
           output: WatchTicketsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: true,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetOrganization",
+          input: GetOrganizationRequest.descriptor,
+          output: Organization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateOrganization",
+          input: UpdateOrganizationRequest.descriptor,
+          output: Organization.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateService",
+          input: CreateServiceRequest.descriptor,
+          output: Service.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
           isInternal: false
         ),
         MethodDescriptor(

@@ -1119,6 +1119,11 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.StateCount How many tickets are in a state.
     handoff.tickets.v1.StateCount.state The state.
     handoff.tickets.v1.StateCount.count How many.
+    handoff.tickets.v1.Organization An organization: it owns services, agents and customers.
+    handoff.tickets.v1.Organization.name Resource name: `organizations/{organization}`.
+    handoff.tickets.v1.Organization.display_name The name people know, 1 to 200 characters.
+    handoff.tickets.v1.Organization.create_time When it was made. Set by Handoff.
+    handoff.tickets.v1.Organization.version Grows with every change. Set by Handoff.
     handoff.tickets.v1.Service A service of the organization: a help desk of its own, with its own tickets and agents.
     handoff.tickets.v1.Service.name Resource name: `services/{service}`.
     handoff.tickets.v1.Service.display_name The name people know.
@@ -1172,11 +1177,20 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.DeleteProcessingTypeRequest Asks to delete a processing type with everything below it.
     handoff.tickets.v1.DeleteProcessingTypeRequest.name `services/{service}/processingTypes/{id}`.
     handoff.tickets.v1.DeleteProcessingTypeRequest.deactivate_if_used Deactivates what tickets, templates or running batches use, in place of refusing.
+    handoff.tickets.v1.GetOrganizationRequest Asks for an organization.
+    handoff.tickets.v1.GetOrganizationRequest.name `organizations/{organization}`; `organizations/-`: the caller's own.
+    handoff.tickets.v1.UpdateOrganizationRequest Asks to change an organization.
+    handoff.tickets.v1.UpdateOrganizationRequest.organization The organization with its new values; `name` says which, as in GetOrganizationRequest.
+    handoff.tickets.v1.UpdateOrganizationRequest.update_mask What to change: `display_name`.
+    handoff.tickets.v1.UpdateOrganizationRequest.version The version that the caller saw; 0 = whatever it is now.
+    handoff.tickets.v1.CreateServiceRequest Asks to add a service to the caller's organization.
+    handoff.tickets.v1.CreateServiceRequest.service_id What stands for it in every resource name and path: 2 to 40 lower-case letters that no other service has. It is never changed.
+    handoff.tickets.v1.CreateServiceRequest.service The service to be: `display_name` and `kind` are required; `language` is `ko` and `time_zone` `Asia/Seoul` when they are left out. Every other setting begins with its usual value, and is changed by UpdateService.
     handoff.tickets.v1.GetServiceRequest Asks for one service.
     handoff.tickets.v1.GetServiceRequest.name `services/{service}`.
     handoff.tickets.v1.UpdateServiceRequest Asks to change the settings of a service.
     handoff.tickets.v1.UpdateServiceRequest.service The service with its new settings; `name` says which.
-    handoff.tickets.v1.UpdateServiceRequest.update_mask Which settings to change: `display_name`, `language`, `time_zone`, `auto_complete_days`, `assignee_only`, `reply_policy`, `reopen_days`.
+    handoff.tickets.v1.UpdateServiceRequest.update_mask Which settings to change: `display_name`, `language`, `time_zone`, `auto_complete_days`, `assignee_only`, `reply_policy`, `reopen_days`; and `security_enabled`, which is for administrators of the organization.
     handoff.tickets.v1.UpdateServiceRequest.version The version that the caller saw; 0 = whatever it is now.
     handoff.tickets.v1.ListEscalationTargetsRequest Asks where tickets of a service can be escalated to.
     handoff.tickets.v1.ListEscalationTargetsRequest.parent The consultation service: `services/{service}`.
@@ -1186,9 +1200,10 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.EscalationTarget.service `services/{service}`.
     handoff.tickets.v1.EscalationTarget.display_name The name people know.
     handoff.tickets.v1.EscalationTarget.submission_types Its submission types, parents before their children.
-    handoff.tickets.v1.ListServicesRequest Asks for the caller's services.
+    handoff.tickets.v1.ListServicesRequest Asks for the caller's services, or for all of an organization.
     handoff.tickets.v1.ListServicesRequest.page_size 1 to 200; 0 = 50.
     handoff.tickets.v1.ListServicesRequest.page_token From the page before.
+    handoff.tickets.v1.ListServicesRequest.organization For administrators of the organization: all its services, `organizations/{organization}` or `organizations/-`; left out: those that the caller belongs to.
     handoff.tickets.v1.ListServicesResponse A page of services.
     handoff.tickets.v1.ListServicesResponse.services In the order of their names.
     handoff.tickets.v1.ListServicesResponse.next_page_token Empty on the last page.
@@ -1516,10 +1531,13 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.CancelBatch Cancels a batch: nothing more is begun. One that has ended stays as it is. Errors: BATCH_NOT_FOUND.
     handoff.tickets.v1.TicketService.ListBatchResults Lists what became of a batch's tickets. Errors: BATCH_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.WatchTickets Tells what changes in a service, as it happens: an ordered stream that can be resumed without missing or repeating a change, at any copy of this service. \ It goes on until the caller leaves. After about an hour it ends with OK, and is to be resumed. Changes are kept for a day; of a service, at most the newest 200,000. Errors: SERVICE_NOT_FOUND (also when the caller leaves the service), TICKET_NOT_FOUND, PERMISSION_DENIED (also when the right is lost), CHANGES_NOT_KEPT (what follows `resume_after` is gone: load anew), READER_TOO_SLOW (resume), BACKEND_UNAVAILABLE (this copy is ending: resume), REQUEST_INVALID.
-    handoff.tickets.v1.TicketService.GetService Returns a service. Errors: SERVICE_NOT_FOUND.
-    handoff.tickets.v1.TicketService.UpdateService Changes the settings of a service. Administrators only. \ Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.GetOrganization Returns an organization to its agents. Errors: RESOURCE_NOT_FOUND, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.UpdateOrganization Changes an organization. For its administrators. \ Errors: RESOURCE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.CreateService Adds a service to the caller's organization. For administrators of the organization. \ It has no members, types, triggers and layouts yet: make somebody its administrator with CreateMember next. Errors: ALREADY_EXISTS (the id is taken), LIMIT_REACHED (200 services), PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.tickets.v1.TicketService.GetService Returns a service to its members, and to administrators of the organization. Errors: SERVICE_NOT_FOUND.
+    handoff.tickets.v1.TicketService.UpdateService Changes the settings of a service. For its administrators; whether personal data can be masked (`security_enabled`) is for administrators of the organization. \ Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.ListEscalationTargets Lists the issue services to which tickets of a service can be escalated. Errors: SERVICE_NOT_FOUND.
-    handoff.tickets.v1.TicketService.ListServices Lists the services that the caller belongs to. Errors: PAGE_TOKEN_INVALID.
+    handoff.tickets.v1.TicketService.ListServices Lists the services that the caller belongs to, or all of an organization to its administrators. \ Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.ListSubmissionTypes Lists the submission types of a service as a tree, parents first. Errors: SERVICE_NOT_FOUND.
     handoff.tickets.v1.TicketService.ListProcessingTypes Lists the processing types of a service as a tree, parents first. Errors: SERVICE_NOT_FOUND.
     handoff.tickets.v1.TicketService.CreateSubmissionType Adds a submission type. Administrators only. \ A name is taken once on each level of the tree. Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND (the parent), ALREADY_EXISTS, LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID.
@@ -1758,10 +1776,13 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.CancelBatch Cancels a batch.
     handoff.gateway.v1.HandoffService.ListBatchResults Lists what became of a batch's tickets.
     handoff.gateway.v1.HandoffService.WatchTickets Tells what changes in a service, as it happens. Over HTTP, the answer is a stream of server-sent events.
+    handoff.gateway.v1.HandoffService.GetOrganization Returns an organization to its agents.
+    handoff.gateway.v1.HandoffService.UpdateOrganization Changes an organization.
+    handoff.gateway.v1.HandoffService.CreateService Adds a service to the caller's organization.
     handoff.gateway.v1.HandoffService.GetService Returns a service.
     handoff.gateway.v1.HandoffService.UpdateService Changes the settings of a service.
     handoff.gateway.v1.HandoffService.ListEscalationTargets Lists the issue services to which tickets of a service can be escalated.
-    handoff.gateway.v1.HandoffService.ListServices Lists the services that the caller belongs to.
+    handoff.gateway.v1.HandoffService.ListServices Lists the services that the caller belongs to, or all of the organization.
     handoff.gateway.v1.HandoffService.ListSubmissionTypes Lists the submission types of a service.
     handoff.gateway.v1.HandoffService.ListProcessingTypes Lists the processing types of a service.
     handoff.gateway.v1.HandoffService.CreateSubmissionType Adds a submission type.

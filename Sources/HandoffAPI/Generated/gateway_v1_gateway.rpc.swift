@@ -244,6 +244,15 @@ package protocol HandoffServiceProvider: Sendable {
     _ call: CallContext
   ) async throws
 
+  /// Returns an organization to its agents.
+  func getOrganization(_ request: GetOrganizationRequest, _ call: CallContext) async throws -> Organization
+
+  /// Changes an organization.
+  func updateOrganization(_ request: UpdateOrganizationRequest, _ call: CallContext) async throws -> Organization
+
+  /// Adds a service to the caller's organization.
+  func createService(_ request: CreateServiceRequest, _ call: CallContext) async throws -> Service
+
   /// Returns a service.
   func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service
 
@@ -256,7 +265,7 @@ package protocol HandoffServiceProvider: Sendable {
     _ call: CallContext
   ) async throws -> ListEscalationTargetsResponse
 
-  /// Lists the services that the caller belongs to.
+  /// Lists the services that the caller belongs to, or all of the organization.
   func listServices(_ request: ListServicesRequest, _ call: CallContext) async throws -> ListServicesResponse
 
   /// Lists the submission types of a service.
@@ -743,6 +752,15 @@ extension HandoffServiceProvider {
         },
         .serverStreaming("WatchTickets", WatchTicketsRequest.self, WatchTicketsResponse.self) {
           try await self.watchTickets($0, $1, $2)
+        },
+        .unary("GetOrganization", GetOrganizationRequest.self, Organization.self) {
+          try await self.getOrganization($0, $1)
+        },
+        .unary("UpdateOrganization", UpdateOrganizationRequest.self, Organization.self) {
+          try await self.updateOrganization($0, $1)
+        },
+        .unary("CreateService", CreateServiceRequest.self, Service.self) {
+          try await self.createService($0, $1)
         },
         .unary("GetService", GetServiceRequest.self, Service.self) {
           try await self.getService($0, $1)
@@ -1244,6 +1262,24 @@ package struct HandoffServiceClient: Sendable {
     try await channel.serverStreaming("/handoff.gateway.v1.HandoffService/WatchTickets", request, options)
   }
 
+  /// Returns an organization to its agents.
+  package func getOrganization(_ request: GetOrganizationRequest, _ options: CallOptions) async throws -> Organization {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetOrganization", request, options)
+  }
+
+  /// Changes an organization.
+  package func updateOrganization(
+    _ request: UpdateOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> Organization {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateOrganization", request, options)
+  }
+
+  /// Adds a service to the caller's organization.
+  package func createService(_ request: CreateServiceRequest, _ options: CallOptions) async throws -> Service {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateService", request, options)
+  }
+
   /// Returns a service.
   package func getService(_ request: GetServiceRequest, _ options: CallOptions) async throws -> Service {
     try await channel.unary("/handoff.gateway.v1.HandoffService/GetService", request, options)
@@ -1262,7 +1298,7 @@ package struct HandoffServiceClient: Sendable {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListEscalationTargets", request, options)
   }
 
-  /// Lists the services that the caller belongs to.
+  /// Lists the services that the caller belongs to, or all of the organization.
   package func listServices(
     _ request: ListServicesRequest,
     _ options: CallOptions

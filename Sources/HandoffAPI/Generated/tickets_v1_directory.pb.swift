@@ -4,6 +4,63 @@ import CHandoffProtos
 package import Protobuf
 package import RPCProtos
 
+/// An organization: it owns services, agents and customers.
+package struct Organization: Message {
+  /// Resource name: `organizations/{organization}`.
+  package var name: String = ""
+  /// The name people know, 1 to 200 characters.
+  package var displayName: String = ""
+  /// When it was made. Set by Handoff.
+  package var createTime: Timestamp?
+  /// Grows with every change. Set by Handoff.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", displayName: String = "", createTime: Timestamp? = nil, version: Int64 = 0) {
+    self.name = name
+    self.displayName = displayName
+    self.createTime = createTime
+    self.version = version
+  }
+
+  /// The type `handoff.tickets.v1.Organization`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__Organization()
+    handoff__tickets__v1__organization__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__Organization`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__Organization.self)
+    name = CFields.string(c.pointee.name)
+    displayName = CFields.string(c.pointee.display_name)
+    createTime = CFields.message(c.pointee.create_time)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Tickets__V1__Organization` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__Organization.self)
+    handoff__tickets__v1__organization__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.Organization.name")
+    }
+    if !displayName.isEmpty {
+      c.pointee.display_name = try arena.string(displayName, "handoff.tickets.v1.Organization.display_name")
+    }
+    if let createTime {
+      c.pointee.create_time = try createTime.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__Timestamp.self)
+    }
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// A service of the organization: a help desk of its own, with its own tickets and agents.
 package struct Service: Message {
   /// What a service is for.
@@ -585,6 +642,141 @@ package struct DeleteProcessingTypeRequest: Message {
   }
 }
 
+/// Asks for an organization.
+package struct GetOrganizationRequest: Message {
+  /// `organizations/{organization}`; `organizations/-`: the caller's own.
+  package var name: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "") {
+    self.name = name
+  }
+
+  /// The type `handoff.tickets.v1.GetOrganizationRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__GetOrganizationRequest()
+    handoff__tickets__v1__get_organization_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__GetOrganizationRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__GetOrganizationRequest.self)
+    name = CFields.string(c.pointee.name)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__GetOrganizationRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__GetOrganizationRequest.self)
+    handoff__tickets__v1__get_organization_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.tickets.v1.GetOrganizationRequest.name")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to change an organization.
+package struct UpdateOrganizationRequest: Message {
+  /// The organization with its new values; `name` says which, as in GetOrganizationRequest.
+  package var organization: Organization?
+  /// What to change: `display_name`.
+  package var updateMask: FieldMask?
+  /// The version that the caller saw; 0 = whatever it is now.
+  package var version: Int64 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(organization: Organization? = nil, updateMask: FieldMask? = nil, version: Int64 = 0) {
+    self.organization = organization
+    self.updateMask = updateMask
+    self.version = version
+  }
+
+  /// The type `handoff.tickets.v1.UpdateOrganizationRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__UpdateOrganizationRequest()
+    handoff__tickets__v1__update_organization_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__UpdateOrganizationRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__UpdateOrganizationRequest.self)
+    organization = CFields.message(c.pointee.organization)
+    updateMask = CFields.message(c.pointee.update_mask)
+    version = c.pointee.version
+  }
+
+  /// Writes a `Handoff__Tickets__V1__UpdateOrganizationRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__UpdateOrganizationRequest.self)
+    handoff__tickets__v1__update_organization_request__init(c)
+    if let organization {
+      c.pointee.organization = try organization.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Tickets__V1__Organization.self)
+    }
+    if let updateMask {
+      c.pointee.update_mask = try updateMask.makeCMessage(arena).assumingMemoryBound(
+        to: Google__Protobuf__FieldMask.self)
+    }
+    c.pointee.version = version
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to add a service to the caller's organization.
+package struct CreateServiceRequest: Message {
+  /// What stands for it in every resource name and path: 2 to 40 lower-case letters that no other service has. It is
+  /// never changed.
+  package var serviceId: String = ""
+  /// The service to be: `display_name` and `kind` are required; `language` is `ko` and `time_zone` `Asia/Seoul` when
+  /// they
+  /// are left out. Every other setting begins with its usual value, and is changed by UpdateService.
+  package var service: Service?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(serviceId: String = "", service: Service? = nil) {
+    self.serviceId = serviceId
+    self.service = service
+  }
+
+  /// The type `handoff.tickets.v1.CreateServiceRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__CreateServiceRequest()
+    handoff__tickets__v1__create_service_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__CreateServiceRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__CreateServiceRequest.self)
+    serviceId = CFields.string(c.pointee.service_id)
+    service = CFields.message(c.pointee.service)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__CreateServiceRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__CreateServiceRequest.self)
+    handoff__tickets__v1__create_service_request__init(c)
+    if !serviceId.isEmpty {
+      c.pointee.service_id = try arena.string(serviceId, "handoff.tickets.v1.CreateServiceRequest.service_id")
+    }
+    if let service {
+      c.pointee.service = try service.makeCMessage(arena).assumingMemoryBound(to: Handoff__Tickets__V1__Service.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// Asks for one service.
 package struct GetServiceRequest: Message {
   /// `services/{service}`.
@@ -627,7 +819,7 @@ package struct UpdateServiceRequest: Message {
   /// The service with its new settings; `name` says which.
   package var service: Service?
   /// Which settings to change: `display_name`, `language`, `time_zone`, `auto_complete_days`, `assignee_only`,
-  /// `reply_policy`, `reopen_days`.
+  /// `reply_policy`, `reopen_days`; and `security_enabled`, which is for administrators of the organization.
   package var updateMask: FieldMask?
   /// The version that the caller saw; 0 = whatever it is now.
   package var version: Int64 = 0
@@ -802,20 +994,25 @@ package struct EscalationTarget: Message {
   }
 }
 
-/// Asks for the caller's services.
+/// Asks for the caller's services, or for all of an organization.
 package struct ListServicesRequest: Message {
   /// 1 to 200; 0 = 50.
   package var pageSize: Int32 = 0
   /// From the page before.
   package var pageToken: String = ""
+  /// For administrators of the organization: all its services, `organizations/{organization}` or `organizations/-`;
+  /// left
+  /// out: those that the caller belongs to.
+  package var organization: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(pageSize: Int32 = 0, pageToken: String = "") {
+  package init(pageSize: Int32 = 0, pageToken: String = "", organization: String = "") {
     self.pageSize = pageSize
     self.pageToken = pageToken
+    self.organization = organization
   }
 
   /// The type `handoff.tickets.v1.ListServicesRequest`.
@@ -830,6 +1027,7 @@ package struct ListServicesRequest: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListServicesRequest.self)
     pageSize = c.pointee.page_size
     pageToken = CFields.string(c.pointee.page_token)
+    organization = CFields.string(c.pointee.organization)
   }
 
   /// Writes a `Handoff__Tickets__V1__ListServicesRequest` into the arena.
@@ -839,6 +1037,9 @@ package struct ListServicesRequest: Message {
     c.pointee.page_size = pageSize
     if !pageToken.isEmpty {
       c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.ListServicesRequest.page_token")
+    }
+    if !organization.isEmpty {
+      c.pointee.organization = try arena.string(organization, "handoff.tickets.v1.ListServicesRequest.organization")
     }
     return UnsafeMutableRawPointer(c)
   }

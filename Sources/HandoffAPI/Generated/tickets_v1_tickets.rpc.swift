@@ -153,10 +153,25 @@ package protocol TicketServiceProvider: Sendable {
     _ call: CallContext
   ) async throws
 
-  /// Returns a service. Errors: SERVICE_NOT_FOUND.
+  /// Returns an organization to its agents. Errors: RESOURCE_NOT_FOUND, REQUEST_INVALID.
+  func getOrganization(_ request: GetOrganizationRequest, _ call: CallContext) async throws -> Organization
+
+  /// Changes an organization. For its administrators.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  func updateOrganization(_ request: UpdateOrganizationRequest, _ call: CallContext) async throws -> Organization
+
+  /// Adds a service to the caller's organization. For administrators of the organization.
+  ///
+  /// It has no members, types, triggers and layouts yet: make somebody its administrator with CreateMember next.
+  /// Errors: ALREADY_EXISTS (the id is taken), LIMIT_REACHED (200 services), PERMISSION_DENIED, REQUEST_INVALID.
+  func createService(_ request: CreateServiceRequest, _ call: CallContext) async throws -> Service
+
+  /// Returns a service to its members, and to administrators of the organization. Errors: SERVICE_NOT_FOUND.
   func getService(_ request: GetServiceRequest, _ call: CallContext) async throws -> Service
 
-  /// Changes the settings of a service. Administrators only.
+  /// Changes the settings of a service. For its administrators; whether personal data can be masked
+  /// (`security_enabled`) is for administrators of the organization.
   ///
   /// Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   func updateService(_ request: UpdateServiceRequest, _ call: CallContext) async throws -> Service
@@ -167,7 +182,9 @@ package protocol TicketServiceProvider: Sendable {
     _ call: CallContext
   ) async throws -> ListEscalationTargetsResponse
 
-  /// Lists the services that the caller belongs to. Errors: PAGE_TOKEN_INVALID.
+  /// Lists the services that the caller belongs to, or all of an organization to its administrators.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   func listServices(_ request: ListServicesRequest, _ call: CallContext) async throws -> ListServicesResponse
 
   /// Lists the submission types of a service as a tree, parents first. Errors: SERVICE_NOT_FOUND.
@@ -547,6 +564,15 @@ extension TicketServiceProvider {
         },
         .serverStreaming("WatchTickets", WatchTicketsRequest.self, WatchTicketsResponse.self) {
           try await self.watchTickets($0, $1, $2)
+        },
+        .unary("GetOrganization", GetOrganizationRequest.self, Organization.self) {
+          try await self.getOrganization($0, $1)
+        },
+        .unary("UpdateOrganization", UpdateOrganizationRequest.self, Organization.self) {
+          try await self.updateOrganization($0, $1)
+        },
+        .unary("CreateService", CreateServiceRequest.self, Service.self) {
+          try await self.createService($0, $1)
         },
         .unary("GetService", GetServiceRequest.self, Service.self) {
           try await self.getService($0, $1)
@@ -934,12 +960,36 @@ package struct TicketServiceClient: Sendable {
     try await channel.serverStreaming("/handoff.tickets.v1.TicketService/WatchTickets", request, options)
   }
 
-  /// Returns a service. Errors: SERVICE_NOT_FOUND.
+  /// Returns an organization to its agents. Errors: RESOURCE_NOT_FOUND, REQUEST_INVALID.
+  package func getOrganization(_ request: GetOrganizationRequest, _ options: CallOptions) async throws -> Organization {
+    try await channel.unary("/handoff.tickets.v1.TicketService/GetOrganization", request, options)
+  }
+
+  /// Changes an organization. For its administrators.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
+  package func updateOrganization(
+    _ request: UpdateOrganizationRequest,
+    _ options: CallOptions
+  ) async throws -> Organization {
+    try await channel.unary("/handoff.tickets.v1.TicketService/UpdateOrganization", request, options)
+  }
+
+  /// Adds a service to the caller's organization. For administrators of the organization.
+  ///
+  /// It has no members, types, triggers and layouts yet: make somebody its administrator with CreateMember next.
+  /// Errors: ALREADY_EXISTS (the id is taken), LIMIT_REACHED (200 services), PERMISSION_DENIED, REQUEST_INVALID.
+  package func createService(_ request: CreateServiceRequest, _ options: CallOptions) async throws -> Service {
+    try await channel.unary("/handoff.tickets.v1.TicketService/CreateService", request, options)
+  }
+
+  /// Returns a service to its members, and to administrators of the organization. Errors: SERVICE_NOT_FOUND.
   package func getService(_ request: GetServiceRequest, _ options: CallOptions) async throws -> Service {
     try await channel.unary("/handoff.tickets.v1.TicketService/GetService", request, options)
   }
 
-  /// Changes the settings of a service. Administrators only.
+  /// Changes the settings of a service. For its administrators; whether personal data can be masked
+  /// (`security_enabled`) is for administrators of the organization.
   ///
   /// Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
   package func updateService(_ request: UpdateServiceRequest, _ options: CallOptions) async throws -> Service {
@@ -954,7 +1004,9 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListEscalationTargets", request, options)
   }
 
-  /// Lists the services that the caller belongs to. Errors: PAGE_TOKEN_INVALID.
+  /// Lists the services that the caller belongs to, or all of an organization to its administrators.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID, REQUEST_INVALID.
   package func listServices(
     _ request: ListServicesRequest,
     _ options: CallOptions

@@ -43,6 +43,14 @@ struct NameReader {
     return value
   }
 
+  /// Takes a lower-case letter and up to 62 more and hyphens.
+  mutating func organizationCode() -> String? {
+    let code = rest.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") || $0 == UInt8(ascii: "-") }
+    guard (1...63).contains(code.count), code.first != UInt8(ascii: "-") else { return nil }
+    rest = rest[code.endIndex...]
+    return String(Substring(code))
+  }
+
   /// Takes 1 to 40 lower-case letters and underscores.
   mutating func word() -> String? {
     let word = rest.prefix { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") || $0 == UInt8(ascii: "_") }
@@ -87,6 +95,28 @@ struct NameReader {
     else { return nil }
     return (TicketName(service: service, id: TicketID(ticket)), id)
   }
+}
+
+/// `organizations/{organization}`, or `organizations/-` for the caller's own.
+package struct OrganizationName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "organizations/{organization} or organizations/-"
+  /// The organization's code; nil: the caller's own.
+  package let code: String?
+  /// Names the organization with a code.
+  package init(code: String) { self.code = code }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    if text == "organizations/-" {
+      code = nil
+      return
+    }
+    var reader = NameReader(text)
+    guard reader.take("organizations/"), let code = reader.organizationCode(), reader.isAtEnd else { return nil }
+    self.code = code
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String { "organizations/\(code ?? "-")" }
 }
 
 /// `services/{service}`.

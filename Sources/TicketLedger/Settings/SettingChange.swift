@@ -60,10 +60,17 @@ package struct SettingChange: Sendable {
   package init(
     _ access: Access, _ subject: SettingSubject, _ fields: some Sequence<String>, seen: Int64 = 0
   ) throws(ServiceError) {
-    service = access.service.id
+    self.init(of: access.service.id, by: try access.agent().agentID, subject, fields, seen: seen)
+  }
+
+  /// Describes a change by an agent who need be no member of the service.
+  package init(
+    of service: ServiceID, by agent: AgentID, _ subject: SettingSubject, _ fields: some Sequence<String>, seen: Int64
+  ) {
+    self.service = service
     self.subject = subject
     self.fields = fields.sorted()
-    agent = try access.agent().agentID
+    self.agent = agent
     self.seen = seen
   }
 

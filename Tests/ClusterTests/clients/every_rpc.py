@@ -109,6 +109,45 @@ class EveryRPC:
                   if change.agent == agent.name}
         assert {"active", "email", "member", "forward_right", "group", "password"} <= fields, fields
 
+    def organization(self):
+        """The organization's administrator adds a service and gives it an administrator, who opens it for business."""
+        own = self.agent.GetOrganization({"name": "organizations/-"})
+        owner = self.admin
+        renamed = owner.UpdateOrganization({
+            "organization": {"name": own.name, "displayName": own.display_name}, "updateMask": "displayName"})
+        equal((renamed.display_name, renamed.version > own.version), (own.display_name, True))
+        code = "desk" + "".join(chr(ord("a") + int(digit, 16)) for digit in unique("x").split("-")[1])
+        made = owner.CreateService({"serviceId": code, "service": {
+            "displayName": "새 창구", "kind": "CONSULTATION", "language": "en"}})
+        equal((made.name, made.language, made.auto_complete_days), (f"services/{code}", "en", 14))
+        equal(owner.GetService({"name": made.name}), made)
+        listed = owner.ListServices({"organization": own.name, "pageSize": 200}).services
+        assert {CARE, made.name} <= {service.name for service in listed}, listed
+        assert made.name not in [service.name for service in owner.ListServices().services]
+        session = owner.GetMe()
+        owner.CreateMember({"parent": made.name, "member": {
+            "agent": session.name, "role": "ADMINISTRATOR", "ticketRight": True, "assignable": True}})
+
+        def known():
+            try:
+                return owner.ListMembers({"parent": made.name}).members and [
+                    owner.ListSubmissionTypes({"parent": made.name})]
+            except Failure as failure:
+                equal(failure.reason, "SERVICE_NOT_FOUND", "before everybody knows of the member")
+
+        eventually("the right", known)
+        kind = owner.CreateSubmissionType({"parent": made.name, "submissionType": {"displayName": "Question"}})
+        address = f"{unique('alice')}@example.com"
+        ticket = owner.CreateTicket({
+            "parent": made.name, "title": "Where is it?", "text": "?", "submissionType": kind.name, "agent": session.name,
+            "customer": {"displayName": "Alice", "email": address}})
+        owner.ProcessTicket({"name": ticket.name, "act": "RESOLVE", "text": "On its way."})
+        mail, = eventually("the mail of a service without layouts", lambda: self.cluster.mails_to(address))
+        assert "On its way." in mail.get_body(("plain",)).get_content()
+        off = owner.UpdateService({
+            "service": {"name": made.name, "securityEnabled": False}, "updateMask": "securityEnabled"})
+        equal(off.security_enabled, False)
+
     def triggers(self):
         word = unique("nobody-writes-this")
         condition = {"target": "TITLE", "operator": "CONTAINS", "values": [word]}
@@ -584,7 +623,8 @@ def main():
     address = {"gateway": cluster.addresses["gateway"], "edge": cluster.edge}[sys.argv[2]]
     tour = EveryRPC(cluster, address)
     report = Report()
-    for step in (tour.sign_in, tour.access, tour.directory, tour.people, tour.triggers, tour.trigger_settings, tour.callbacks,
+    for step in (tour.sign_in, tour.access, tour.directory, tour.people, tour.organization,
+                 tour.triggers, tour.trigger_settings, tour.callbacks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
                  tour.mails, tour.wording, tour.dooray, tour.settings, tour.batches, tour.live, tour.sign_out,

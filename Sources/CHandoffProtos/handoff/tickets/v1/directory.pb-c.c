@@ -7,6 +7,51 @@
 #endif
 
 #include "handoff/tickets/v1/directory.pb-c.h"
+void   handoff__tickets__v1__organization__init
+                     (Handoff__Tickets__V1__Organization         *message)
+{
+  static const Handoff__Tickets__V1__Organization init_value = HANDOFF__TICKETS__V1__ORGANIZATION__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__organization__get_packed_size
+                     (const Handoff__Tickets__V1__Organization *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__organization__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__organization__pack
+                     (const Handoff__Tickets__V1__Organization *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__organization__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__organization__pack_to_buffer
+                     (const Handoff__Tickets__V1__Organization *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__organization__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__Organization *
+       handoff__tickets__v1__organization__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__Organization *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__organization__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__organization__free_unpacked
+                     (Handoff__Tickets__V1__Organization *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__organization__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__service__init
                      (Handoff__Tickets__V1__Service         *message)
 {
@@ -410,6 +455,141 @@ void   handoff__tickets__v1__delete_processing_type_request__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &handoff__tickets__v1__delete_processing_type_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__get_organization_request__init
+                     (Handoff__Tickets__V1__GetOrganizationRequest         *message)
+{
+  static const Handoff__Tickets__V1__GetOrganizationRequest init_value = HANDOFF__TICKETS__V1__GET_ORGANIZATION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__get_organization_request__get_packed_size
+                     (const Handoff__Tickets__V1__GetOrganizationRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__get_organization_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__get_organization_request__pack
+                     (const Handoff__Tickets__V1__GetOrganizationRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__get_organization_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__get_organization_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__GetOrganizationRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__get_organization_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__GetOrganizationRequest *
+       handoff__tickets__v1__get_organization_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__GetOrganizationRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__get_organization_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__get_organization_request__free_unpacked
+                     (Handoff__Tickets__V1__GetOrganizationRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__get_organization_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__update_organization_request__init
+                     (Handoff__Tickets__V1__UpdateOrganizationRequest         *message)
+{
+  static const Handoff__Tickets__V1__UpdateOrganizationRequest init_value = HANDOFF__TICKETS__V1__UPDATE_ORGANIZATION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__update_organization_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateOrganizationRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_organization_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__update_organization_request__pack
+                     (const Handoff__Tickets__V1__UpdateOrganizationRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_organization_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__update_organization_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateOrganizationRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__update_organization_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__UpdateOrganizationRequest *
+       handoff__tickets__v1__update_organization_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__UpdateOrganizationRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__update_organization_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__update_organization_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateOrganizationRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__update_organization_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__create_service_request__init
+                     (Handoff__Tickets__V1__CreateServiceRequest         *message)
+{
+  static const Handoff__Tickets__V1__CreateServiceRequest init_value = HANDOFF__TICKETS__V1__CREATE_SERVICE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__create_service_request__get_packed_size
+                     (const Handoff__Tickets__V1__CreateServiceRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_service_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__create_service_request__pack
+                     (const Handoff__Tickets__V1__CreateServiceRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_service_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__create_service_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__CreateServiceRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__create_service_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__CreateServiceRequest *
+       handoff__tickets__v1__create_service_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__CreateServiceRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__create_service_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__create_service_request__free_unpacked
+                     (Handoff__Tickets__V1__CreateServiceRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__create_service_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   handoff__tickets__v1__get_service_request__init
@@ -907,6 +1087,83 @@ void   handoff__tickets__v1__list_processing_types_response__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__list_processing_types_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+static const ProtobufCFieldDescriptor handoff__tickets__v1__organization__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Organization, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Organization, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Organization, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Organization, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__organization__field_indices_by_name[] = {
+  2,   /* field[2] = create_time */
+  1,   /* field[1] = display_name */
+  0,   /* field[0] = name */
+  3,   /* field[3] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__organization__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__organization__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.Organization",
+  "Organization",
+  "Handoff__Tickets__V1__Organization",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__Organization),
+  4,
+  handoff__tickets__v1__organization__field_descriptors,
+  handoff__tickets__v1__organization__field_indices_by_name,
+  1,  handoff__tickets__v1__organization__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__organization__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue handoff__tickets__v1__service__kind__enum_values_by_number[3] =
 {
   { "KIND_UNSPECIFIED", "HANDOFF__TICKETS__V1__SERVICE__KIND__KIND_UNSPECIFIED", 0 },
@@ -1649,6 +1906,159 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__delete_processing_type_re
   (ProtobufCMessageInit) handoff__tickets__v1__delete_processing_type_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor handoff__tickets__v1__get_organization_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__GetOrganizationRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__get_organization_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange handoff__tickets__v1__get_organization_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__get_organization_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.GetOrganizationRequest",
+  "GetOrganizationRequest",
+  "Handoff__Tickets__V1__GetOrganizationRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__GetOrganizationRequest),
+  1,
+  handoff__tickets__v1__get_organization_request__field_descriptors,
+  handoff__tickets__v1__get_organization_request__field_indices_by_name,
+  1,  handoff__tickets__v1__get_organization_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__get_organization_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__update_organization_request__field_descriptors[3] =
+{
+  {
+    "organization",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateOrganizationRequest, organization),
+    &handoff__tickets__v1__organization__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateOrganizationRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__UpdateOrganizationRequest, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__update_organization_request__field_indices_by_name[] = {
+  0,   /* field[0] = organization */
+  1,   /* field[1] = update_mask */
+  2,   /* field[2] = version */
+};
+static const ProtobufCIntRange handoff__tickets__v1__update_organization_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__update_organization_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.UpdateOrganizationRequest",
+  "UpdateOrganizationRequest",
+  "Handoff__Tickets__V1__UpdateOrganizationRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__UpdateOrganizationRequest),
+  3,
+  handoff__tickets__v1__update_organization_request__field_descriptors,
+  handoff__tickets__v1__update_organization_request__field_indices_by_name,
+  1,  handoff__tickets__v1__update_organization_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__update_organization_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_service_request__field_descriptors[2] =
+{
+  {
+    "service_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateServiceRequest, service_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "service",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateServiceRequest, service),
+    &handoff__tickets__v1__service__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__create_service_request__field_indices_by_name[] = {
+  1,   /* field[1] = service */
+  0,   /* field[0] = service_id */
+};
+static const ProtobufCIntRange handoff__tickets__v1__create_service_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__create_service_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.CreateServiceRequest",
+  "CreateServiceRequest",
+  "Handoff__Tickets__V1__CreateServiceRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__CreateServiceRequest),
+  2,
+  handoff__tickets__v1__create_service_request__field_descriptors,
+  handoff__tickets__v1__create_service_request__field_indices_by_name,
+  1,  handoff__tickets__v1__create_service_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__create_service_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor handoff__tickets__v1__get_service_request__field_descriptors[1] =
 {
   {
@@ -1891,7 +2301,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__escalation_target__descri
   (ProtobufCMessageInit) handoff__tickets__v1__escalation_target__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__list_services_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_services_request__field_descriptors[3] =
 {
   {
     "page_size",
@@ -1917,15 +2327,28 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__list_services_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "organization",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListServicesRequest, organization),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__list_services_request__field_indices_by_name[] = {
+  2,   /* field[2] = organization */
   0,   /* field[0] = page_size */
   1,   /* field[1] = page_token */
 };
 static const ProtobufCIntRange handoff__tickets__v1__list_services_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__list_services_request__descriptor =
 {
@@ -1935,7 +2358,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_services_request__de
   "Handoff__Tickets__V1__ListServicesRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__ListServicesRequest),
-  2,
+  3,
   handoff__tickets__v1__list_services_request__field_descriptors,
   handoff__tickets__v1__list_services_request__field_indices_by_name,
   1,  handoff__tickets__v1__list_services_request__number_ranges,

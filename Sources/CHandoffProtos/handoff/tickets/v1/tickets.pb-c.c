@@ -3153,7 +3153,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[79] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[82] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3181,6 +3181,9 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "CancelBatch", &handoff__tickets__v1__cancel_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
   { "ListBatchResults", &handoff__tickets__v1__list_batch_results_request__descriptor, &handoff__tickets__v1__list_batch_results_response__descriptor },
   { "WatchTickets", &handoff__tickets__v1__watch_tickets_request__descriptor, &handoff__tickets__v1__watch_tickets_response__descriptor },
+  { "GetOrganization", &handoff__tickets__v1__get_organization_request__descriptor, &handoff__tickets__v1__organization__descriptor },
+  { "UpdateOrganization", &handoff__tickets__v1__update_organization_request__descriptor, &handoff__tickets__v1__organization__descriptor },
+  { "CreateService", &handoff__tickets__v1__create_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "GetService", &handoff__tickets__v1__get_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "UpdateService", &handoff__tickets__v1__update_service_request__descriptor, &handoff__tickets__v1__service__descriptor },
   { "ListEscalationTargets", &handoff__tickets__v1__list_escalation_targets_request__descriptor, &handoff__tickets__v1__list_escalation_targets_response__descriptor },
@@ -3240,79 +3243,82 @@ const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = 
   23,        /* CancelBatch */
   7,        /* CompleteTicket */
   20,        /* CreateBatch */
-  76,        /* CreateDoorayComment */
-  62,        /* CreateDoorayOrganization */
-  66,        /* CreateDoorayProject */
-  39,        /* CreateField */
-  35,        /* CreateProcessingType */
-  32,        /* CreateSubmissionType */
-  50,        /* CreateTemplate */
+  79,        /* CreateDoorayComment */
+  65,        /* CreateDoorayOrganization */
+  69,        /* CreateDoorayProject */
+  42,        /* CreateField */
+  38,        /* CreateProcessingType */
+  28,        /* CreateService */
+  35,        /* CreateSubmissionType */
+  53,        /* CreateTemplate */
   0,        /* CreateTicket */
-  64,        /* DeleteDoorayOrganization */
-  68,        /* DeleteDoorayProject */
-  71,        /* DeleteDoorayUserKey */
-  41,        /* DeleteField */
-  37,        /* DeleteProcessingType */
-  34,        /* DeleteSubmissionType */
-  52,        /* DeleteTemplate */
+  67,        /* DeleteDoorayOrganization */
+  71,        /* DeleteDoorayProject */
+  74,        /* DeleteDoorayUserKey */
+  44,        /* DeleteField */
+  40,        /* DeleteProcessingType */
+  37,        /* DeleteSubmissionType */
+  55,        /* DeleteTemplate */
   10,        /* DeleteTicket */
-  58,        /* DownloadAttachment */
+  61,        /* DownloadAttachment */
   13,        /* EscalateTicket */
-  73,        /* EscalateToDooray */
+  76,        /* EscalateToDooray */
   21,        /* GetBatch */
-  56,        /* GetCallRecord */
+  59,        /* GetCallRecord */
   19,        /* GetCounters */
-  72,        /* GetDoorayChoices */
-  59,        /* GetDooraySettings */
-  45,        /* GetForm */
+  75,        /* GetDoorayChoices */
+  62,        /* GetDooraySettings */
+  48,        /* GetForm */
+  26,        /* GetOrganization */
   4,        /* GetSearchSettings */
-  26,        /* GetService */
-  48,        /* GetTemplate */
+  29,        /* GetService */
+  51,        /* GetTemplate */
   1,        /* GetTicket */
-  47,        /* GetTicketForm */
-  53,        /* InsertTemplate */
+  50,        /* GetTicketForm */
+  56,        /* InsertTemplate */
   24,        /* ListBatchResults */
   22,        /* ListBatches */
-  54,        /* ListCustomerTickets */
-  77,        /* ListDoorayComments */
-  61,        /* ListDoorayOrganizations */
-  65,        /* ListDoorayProjects */
-  75,        /* ListDoorayTasks */
-  69,        /* ListDoorayUserKeys */
+  57,        /* ListCustomerTickets */
+  80,        /* ListDoorayComments */
+  64,        /* ListDoorayOrganizations */
+  68,        /* ListDoorayProjects */
+  78,        /* ListDoorayTasks */
+  72,        /* ListDoorayUserKeys */
   16,        /* ListEntries */
-  28,        /* ListEscalationTargets */
+  31,        /* ListEscalationTargets */
   17,        /* ListEvents */
-  38,        /* ListFields */
-  31,        /* ListProcessingTypes */
-  29,        /* ListServices */
+  41,        /* ListFields */
+  34,        /* ListProcessingTypes */
+  32,        /* ListServices */
   14,        /* ListSourceEntries */
-  30,        /* ListSubmissionTypes */
-  42,        /* ListSystemFields */
-  49,        /* ListTemplates */
+  33,        /* ListSubmissionTypes */
+  45,        /* ListSystemFields */
+  52,        /* ListTemplates */
   2,        /* ListTickets */
-  55,        /* ListTranscriptLines */
+  58,        /* ListTranscriptLines */
   6,        /* ProcessTicket */
-  74,        /* ReceiveDoorayHook */
-  44,        /* ResetSystemField */
+  77,        /* ReceiveDoorayHook */
+  47,        /* ResetSystemField */
   9,        /* RestoreTicket */
   3,        /* SearchTickets */
-  70,        /* SetDoorayUserKey */
+  73,        /* SetDoorayUserKey */
   11,        /* StarTicket */
   12,        /* UnstarTicket */
-  63,        /* UpdateDoorayOrganization */
-  67,        /* UpdateDoorayProject */
-  60,        /* UpdateDooraySettings */
-  40,        /* UpdateField */
-  46,        /* UpdateForm */
-  36,        /* UpdateProcessingType */
+  66,        /* UpdateDoorayOrganization */
+  70,        /* UpdateDoorayProject */
+  63,        /* UpdateDooraySettings */
+  43,        /* UpdateField */
+  49,        /* UpdateForm */
+  27,        /* UpdateOrganization */
+  39,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
-  27,        /* UpdateService */
-  33,        /* UpdateSubmissionType */
-  43,        /* UpdateSystemField */
-  51,        /* UpdateTemplate */
+  30,        /* UpdateService */
+  36,        /* UpdateSubmissionType */
+  46,        /* UpdateSystemField */
+  54,        /* UpdateTemplate */
   8,        /* UpdateTicket */
-  57,        /* UploadAttachment */
-  78,        /* VerifyDoorayConnection */
+  60,        /* UploadAttachment */
+  81,        /* VerifyDoorayConnection */
   18,        /* VerifyHistory */
   25         /* WatchTickets */
 };
@@ -3323,7 +3329,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  79,
+  82,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3535,13 +3541,37 @@ void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *servi
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__get_organization(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__GetOrganizationRequest *input,
+                                                            Handoff__Tickets__V1__Organization_Closure closure,
+                                                            void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__update_organization(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
+                                                               Handoff__Tickets__V1__Organization_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__tickets__v1__ticket_service__create_service(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__CreateServiceRequest *input,
+                                                          Handoff__Tickets__V1__Service_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
                                                        Handoff__Tickets__V1__Service_Closure closure,
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -3549,7 +3579,7 @@ void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -3557,7 +3587,7 @@ void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -3565,7 +3595,7 @@ void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -3573,7 +3603,7 @@ void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -3581,7 +3611,7 @@ void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -3589,7 +3619,7 @@ void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -3597,7 +3627,7 @@ void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -3605,7 +3635,7 @@ void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -3613,7 +3643,7 @@ void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -3621,7 +3651,7 @@ void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -3629,7 +3659,7 @@ void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -3637,7 +3667,7 @@ void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -3645,7 +3675,7 @@ void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -3653,7 +3683,7 @@ void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -3661,7 +3691,7 @@ void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_system_fields(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
@@ -3669,7 +3699,7 @@ void handoff__tickets__v1__ticket_service__list_system_fields(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_system_field(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
@@ -3677,7 +3707,7 @@ void handoff__tickets__v1__ticket_service__update_system_field(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__reset_system_field(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
@@ -3685,7 +3715,7 @@ void handoff__tickets__v1__ticket_service__reset_system_field(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     const Handoff__Tickets__V1__GetFormRequest *input,
@@ -3693,7 +3723,7 @@ void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -3701,7 +3731,7 @@ void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -3709,7 +3739,7 @@ void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -3717,7 +3747,7 @@ void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -3725,7 +3755,7 @@ void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -3733,7 +3763,7 @@ void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -3741,7 +3771,7 @@ void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -3749,7 +3779,7 @@ void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -3757,7 +3787,7 @@ void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -3765,7 +3795,7 @@ void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -3773,7 +3803,7 @@ void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -3781,7 +3811,7 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -3789,7 +3819,7 @@ void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -3797,7 +3827,7 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_dooray_settings(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
@@ -3805,7 +3835,7 @@ void handoff__tickets__v1__ticket_service__get_dooray_settings(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_dooray_settings(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
@@ -3813,7 +3843,7 @@ void handoff__tickets__v1__ticket_service__update_dooray_settings(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_organizations(ProtobufCService *service,
                                                                      const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
@@ -3821,7 +3851,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_organizations(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_dooray_organization(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
@@ -3829,7 +3859,7 @@ void handoff__tickets__v1__ticket_service__create_dooray_organization(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_dooray_organization(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
@@ -3837,7 +3867,7 @@ void handoff__tickets__v1__ticket_service__update_dooray_organization(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_dooray_organization(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
@@ -3845,7 +3875,7 @@ void handoff__tickets__v1__ticket_service__delete_dooray_organization(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_projects(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
@@ -3853,7 +3883,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_projects(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_dooray_project(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
@@ -3861,7 +3891,7 @@ void handoff__tickets__v1__ticket_service__create_dooray_project(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_dooray_project(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
@@ -3869,7 +3899,7 @@ void handoff__tickets__v1__ticket_service__update_dooray_project(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_dooray_project(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
@@ -3877,7 +3907,7 @@ void handoff__tickets__v1__ticket_service__delete_dooray_project(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_user_keys(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
@@ -3885,7 +3915,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_user_keys(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__set_dooray_user_key(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
@@ -3893,7 +3923,7 @@ void handoff__tickets__v1__ticket_service__set_dooray_user_key(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
@@ -3901,7 +3931,7 @@ void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_dooray_choices(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
@@ -3909,7 +3939,7 @@ void handoff__tickets__v1__ticket_service__get_dooray_choices(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__escalate_to_dooray(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
@@ -3917,7 +3947,7 @@ void handoff__tickets__v1__ticket_service__escalate_to_dooray(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__receive_dooray_hook(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
@@ -3925,7 +3955,7 @@ void handoff__tickets__v1__ticket_service__receive_dooray_hook(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_tasks(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
@@ -3933,7 +3963,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_tasks(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_dooray_comment(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
@@ -3941,7 +3971,7 @@ void handoff__tickets__v1__ticket_service__create_dooray_comment(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_comments(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
@@ -3949,7 +3979,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_comments(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
@@ -3957,7 +3987,7 @@ void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

@@ -1092,6 +1092,18 @@ struct Handoff__Gateway__V1__HandoffService_Service
                         const Handoff__Tickets__V1__WatchTicketsRequest *input,
                         Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
                         void *closure_data);
+  void (*get_organization)(Handoff__Gateway__V1__HandoffService_Service *service,
+                           const Handoff__Tickets__V1__GetOrganizationRequest *input,
+                           Handoff__Tickets__V1__Organization_Closure closure,
+                           void *closure_data);
+  void (*update_organization)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
+                              Handoff__Tickets__V1__Organization_Closure closure,
+                              void *closure_data);
+  void (*create_service)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__CreateServiceRequest *input,
+                         Handoff__Tickets__V1__Service_Closure closure,
+                         void *closure_data);
   void (*get_service)(Handoff__Gateway__V1__HandoffService_Service *service,
                       const Handoff__Tickets__V1__GetServiceRequest *input,
                       Handoff__Tickets__V1__Service_Closure closure,
@@ -1577,6 +1589,9 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## cancel_batch,\
       function_prefix__ ## list_batch_results,\
       function_prefix__ ## watch_tickets,\
+      function_prefix__ ## get_organization,\
+      function_prefix__ ## update_organization,\
+      function_prefix__ ## create_service,\
       function_prefix__ ## get_service,\
       function_prefix__ ## update_service,\
       function_prefix__ ## list_escalation_targets,\
@@ -1790,6 +1805,18 @@ void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *serv
                                                           const Handoff__Tickets__V1__WatchTicketsRequest *input,
                                                           Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__get_organization(ProtobufCService *service,
+                                                             const Handoff__Tickets__V1__GetOrganizationRequest *input,
+                                                             Handoff__Tickets__V1__Organization_Closure closure,
+                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__update_organization(ProtobufCService *service,
+                                                                const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
+                                                                Handoff__Tickets__V1__Organization_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__create_service(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__CreateServiceRequest *input,
+                                                           Handoff__Tickets__V1__Service_Closure closure,
+                                                           void *closure_data);
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
                                                         Handoff__Tickets__V1__Service_Closure closure,

@@ -15,7 +15,9 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/field_mask.pb-c.h"
+#include "google/protobuf/timestamp.pb-c.h"
 
+typedef struct Handoff__Tickets__V1__Organization Handoff__Tickets__V1__Organization;
 typedef struct Handoff__Tickets__V1__Service Handoff__Tickets__V1__Service;
 typedef struct Handoff__Tickets__V1__TypeNode Handoff__Tickets__V1__TypeNode;
 typedef struct Handoff__Tickets__V1__LocalizedName Handoff__Tickets__V1__LocalizedName;
@@ -25,6 +27,9 @@ typedef struct Handoff__Tickets__V1__DeleteSubmissionTypeRequest Handoff__Ticket
 typedef struct Handoff__Tickets__V1__CreateProcessingTypeRequest Handoff__Tickets__V1__CreateProcessingTypeRequest;
 typedef struct Handoff__Tickets__V1__UpdateProcessingTypeRequest Handoff__Tickets__V1__UpdateProcessingTypeRequest;
 typedef struct Handoff__Tickets__V1__DeleteProcessingTypeRequest Handoff__Tickets__V1__DeleteProcessingTypeRequest;
+typedef struct Handoff__Tickets__V1__GetOrganizationRequest Handoff__Tickets__V1__GetOrganizationRequest;
+typedef struct Handoff__Tickets__V1__UpdateOrganizationRequest Handoff__Tickets__V1__UpdateOrganizationRequest;
+typedef struct Handoff__Tickets__V1__CreateServiceRequest Handoff__Tickets__V1__CreateServiceRequest;
 typedef struct Handoff__Tickets__V1__GetServiceRequest Handoff__Tickets__V1__GetServiceRequest;
 typedef struct Handoff__Tickets__V1__UpdateServiceRequest Handoff__Tickets__V1__UpdateServiceRequest;
 typedef struct Handoff__Tickets__V1__ListEscalationTargetsRequest Handoff__Tickets__V1__ListEscalationTargetsRequest;
@@ -83,6 +88,34 @@ typedef enum _Handoff__Tickets__V1__Service__ReplyPolicy {
 } Handoff__Tickets__V1__Service__ReplyPolicy;
 
 /* --- messages --- */
+
+/*
+ * An organization: it owns services, agents and customers.
+ */
+struct  Handoff__Tickets__V1__Organization
+{
+  ProtobufCMessage base;
+  /*
+   * Resource name: `organizations/{organization}`.
+   */
+  char *name;
+  /*
+   * The name people know, 1 to 200 characters.
+   */
+  char *display_name;
+  /*
+   * When it was made. Set by Handoff.
+   */
+  Google__Protobuf__Timestamp *create_time;
+  /*
+   * Grows with every change. Set by Handoff.
+   */
+  int64_t version;
+};
+#define HANDOFF__TICKETS__V1__ORGANIZATION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__organization__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0 }
+
 
 /*
  * A service of the organization: a help desk of its own, with its own tickets and agents.
@@ -334,6 +367,68 @@ struct  Handoff__Tickets__V1__DeleteProcessingTypeRequest
 
 
 /*
+ * Asks for an organization.
+ */
+struct  Handoff__Tickets__V1__GetOrganizationRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `organizations/{organization}`; `organizations/-`: the caller's own.
+   */
+  char *name;
+};
+#define HANDOFF__TICKETS__V1__GET_ORGANIZATION_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__get_organization_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks to change an organization.
+ */
+struct  Handoff__Tickets__V1__UpdateOrganizationRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The organization with its new values; `name` says which, as in GetOrganizationRequest.
+   */
+  Handoff__Tickets__V1__Organization *organization;
+  /*
+   * What to change: `display_name`.
+   */
+  Google__Protobuf__FieldMask *update_mask;
+  /*
+   * The version that the caller saw; 0 = whatever it is now.
+   */
+  int64_t version;
+};
+#define HANDOFF__TICKETS__V1__UPDATE_ORGANIZATION_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__update_organization_request__descriptor) \
+    , NULL, NULL, 0 }
+
+
+/*
+ * Asks to add a service to the caller's organization.
+ */
+struct  Handoff__Tickets__V1__CreateServiceRequest
+{
+  ProtobufCMessage base;
+  /*
+   * What stands for it in every resource name and path: 2 to 40 lower-case letters that no other service has. It is
+   * never changed.
+   */
+  char *service_id;
+  /*
+   * The service to be: `display_name` and `kind` are required; `language` is `ko` and `time_zone` `Asia/Seoul` when they
+   * are left out. Every other setting begins with its usual value, and is changed by UpdateService.
+   */
+  Handoff__Tickets__V1__Service *service;
+};
+#define HANDOFF__TICKETS__V1__CREATE_SERVICE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__create_service_request__descriptor) \
+    , (char *)protobuf_c_empty_string, NULL }
+
+
+/*
  * Asks for one service.
  */
 struct  Handoff__Tickets__V1__GetServiceRequest
@@ -361,7 +456,7 @@ struct  Handoff__Tickets__V1__UpdateServiceRequest
   Handoff__Tickets__V1__Service *service;
   /*
    * Which settings to change: `display_name`, `language`, `time_zone`, `auto_complete_days`, `assignee_only`,
-   * `reply_policy`, `reopen_days`.
+   * `reply_policy`, `reopen_days`; and `security_enabled`, which is for administrators of the organization.
    */
   Google__Protobuf__FieldMask *update_mask;
   /*
@@ -433,7 +528,7 @@ struct  Handoff__Tickets__V1__EscalationTarget
 
 
 /*
- * Asks for the caller's services.
+ * Asks for the caller's services, or for all of an organization.
  */
 struct  Handoff__Tickets__V1__ListServicesRequest
 {
@@ -446,10 +541,15 @@ struct  Handoff__Tickets__V1__ListServicesRequest
    * From the page before.
    */
   char *page_token;
+  /*
+   * For administrators of the organization: all its services, `organizations/{organization}` or `organizations/-`; left
+   * out: those that the caller belongs to.
+   */
+  char *organization;
 };
 #define HANDOFF__TICKETS__V1__LIST_SERVICES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_services_request__descriptor) \
-    , 0, (char *)protobuf_c_empty_string }
+    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -539,6 +639,25 @@ struct  Handoff__Tickets__V1__ListProcessingTypesResponse
     , 0,NULL }
 
 
+/* Handoff__Tickets__V1__Organization methods */
+void   handoff__tickets__v1__organization__init
+                     (Handoff__Tickets__V1__Organization         *message);
+size_t handoff__tickets__v1__organization__get_packed_size
+                     (const Handoff__Tickets__V1__Organization   *message);
+size_t handoff__tickets__v1__organization__pack
+                     (const Handoff__Tickets__V1__Organization   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__organization__pack_to_buffer
+                     (const Handoff__Tickets__V1__Organization   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__Organization *
+       handoff__tickets__v1__organization__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__organization__free_unpacked
+                     (Handoff__Tickets__V1__Organization *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__Service methods */
 void   handoff__tickets__v1__service__init
                      (Handoff__Tickets__V1__Service         *message);
@@ -709,6 +828,63 @@ Handoff__Tickets__V1__DeleteProcessingTypeRequest *
                       const uint8_t       *data);
 void   handoff__tickets__v1__delete_processing_type_request__free_unpacked
                      (Handoff__Tickets__V1__DeleteProcessingTypeRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__GetOrganizationRequest methods */
+void   handoff__tickets__v1__get_organization_request__init
+                     (Handoff__Tickets__V1__GetOrganizationRequest         *message);
+size_t handoff__tickets__v1__get_organization_request__get_packed_size
+                     (const Handoff__Tickets__V1__GetOrganizationRequest   *message);
+size_t handoff__tickets__v1__get_organization_request__pack
+                     (const Handoff__Tickets__V1__GetOrganizationRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__get_organization_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__GetOrganizationRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__GetOrganizationRequest *
+       handoff__tickets__v1__get_organization_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__get_organization_request__free_unpacked
+                     (Handoff__Tickets__V1__GetOrganizationRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__UpdateOrganizationRequest methods */
+void   handoff__tickets__v1__update_organization_request__init
+                     (Handoff__Tickets__V1__UpdateOrganizationRequest         *message);
+size_t handoff__tickets__v1__update_organization_request__get_packed_size
+                     (const Handoff__Tickets__V1__UpdateOrganizationRequest   *message);
+size_t handoff__tickets__v1__update_organization_request__pack
+                     (const Handoff__Tickets__V1__UpdateOrganizationRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__update_organization_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__UpdateOrganizationRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__UpdateOrganizationRequest *
+       handoff__tickets__v1__update_organization_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__update_organization_request__free_unpacked
+                     (Handoff__Tickets__V1__UpdateOrganizationRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__CreateServiceRequest methods */
+void   handoff__tickets__v1__create_service_request__init
+                     (Handoff__Tickets__V1__CreateServiceRequest         *message);
+size_t handoff__tickets__v1__create_service_request__get_packed_size
+                     (const Handoff__Tickets__V1__CreateServiceRequest   *message);
+size_t handoff__tickets__v1__create_service_request__pack
+                     (const Handoff__Tickets__V1__CreateServiceRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__create_service_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__CreateServiceRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__CreateServiceRequest *
+       handoff__tickets__v1__create_service_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__create_service_request__free_unpacked
+                     (Handoff__Tickets__V1__CreateServiceRequest *message,
                       ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__GetServiceRequest methods */
 void   handoff__tickets__v1__get_service_request__init
@@ -921,6 +1097,9 @@ void   handoff__tickets__v1__list_processing_types_response__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Handoff__Tickets__V1__Organization_Closure)
+                 (const Handoff__Tickets__V1__Organization *message,
+                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__Service_Closure)
                  (const Handoff__Tickets__V1__Service *message,
                   void *closure_data);
@@ -947,6 +1126,15 @@ typedef void (*Handoff__Tickets__V1__UpdateProcessingTypeRequest_Closure)
                   void *closure_data);
 typedef void (*Handoff__Tickets__V1__DeleteProcessingTypeRequest_Closure)
                  (const Handoff__Tickets__V1__DeleteProcessingTypeRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__GetOrganizationRequest_Closure)
+                 (const Handoff__Tickets__V1__GetOrganizationRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__UpdateOrganizationRequest_Closure)
+                 (const Handoff__Tickets__V1__UpdateOrganizationRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__CreateServiceRequest_Closure)
+                 (const Handoff__Tickets__V1__CreateServiceRequest *message,
                   void *closure_data);
 typedef void (*Handoff__Tickets__V1__GetServiceRequest_Closure)
                  (const Handoff__Tickets__V1__GetServiceRequest *message,
@@ -987,6 +1175,7 @@ typedef void (*Handoff__Tickets__V1__ListProcessingTypesResponse_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__organization__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__service__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__service__kind__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__service__reply_policy__descriptor;
@@ -998,6 +1187,9 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__delete_submission_
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__create_processing_type_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_processing_type_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__delete_processing_type_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_organization_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_organization_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__create_service_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__get_service_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__update_service_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_escalation_targets_request__descriptor;

@@ -1508,6 +1508,18 @@ struct Handoff__Tickets__V1__TicketService_Service
                         const Handoff__Tickets__V1__WatchTicketsRequest *input,
                         Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
                         void *closure_data);
+  void (*get_organization)(Handoff__Tickets__V1__TicketService_Service *service,
+                           const Handoff__Tickets__V1__GetOrganizationRequest *input,
+                           Handoff__Tickets__V1__Organization_Closure closure,
+                           void *closure_data);
+  void (*update_organization)(Handoff__Tickets__V1__TicketService_Service *service,
+                              const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
+                              Handoff__Tickets__V1__Organization_Closure closure,
+                              void *closure_data);
+  void (*create_service)(Handoff__Tickets__V1__TicketService_Service *service,
+                         const Handoff__Tickets__V1__CreateServiceRequest *input,
+                         Handoff__Tickets__V1__Service_Closure closure,
+                         void *closure_data);
   void (*get_service)(Handoff__Tickets__V1__TicketService_Service *service,
                       const Handoff__Tickets__V1__GetServiceRequest *input,
                       Handoff__Tickets__V1__Service_Closure closure,
@@ -1754,6 +1766,9 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## cancel_batch,\
       function_prefix__ ## list_batch_results,\
       function_prefix__ ## watch_tickets,\
+      function_prefix__ ## get_organization,\
+      function_prefix__ ## update_organization,\
+      function_prefix__ ## create_service,\
       function_prefix__ ## get_service,\
       function_prefix__ ## update_service,\
       function_prefix__ ## list_escalation_targets,\
@@ -1911,6 +1926,18 @@ void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *servi
                                                          const Handoff__Tickets__V1__WatchTicketsRequest *input,
                                                          Handoff__Tickets__V1__WatchTicketsResponse_Closure closure,
                                                          void *closure_data);
+void handoff__tickets__v1__ticket_service__get_organization(ProtobufCService *service,
+                                                            const Handoff__Tickets__V1__GetOrganizationRequest *input,
+                                                            Handoff__Tickets__V1__Organization_Closure closure,
+                                                            void *closure_data);
+void handoff__tickets__v1__ticket_service__update_organization(ProtobufCService *service,
+                                                               const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
+                                                               Handoff__Tickets__V1__Organization_Closure closure,
+                                                               void *closure_data);
+void handoff__tickets__v1__ticket_service__create_service(ProtobufCService *service,
+                                                          const Handoff__Tickets__V1__CreateServiceRequest *input,
+                                                          Handoff__Tickets__V1__Service_Closure closure,
+                                                          void *closure_data);
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
                                                        Handoff__Tickets__V1__Service_Closure closure,
