@@ -85,6 +85,10 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0040_version_organizations.sql"
 #include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0041_create_mail_accounts.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0042_plan_within_budgets.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

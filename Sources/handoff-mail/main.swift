@@ -16,6 +16,7 @@ await runService(description) { process in
   let blocking = BlockingPool(name: "mail", threads: 8, queueMax: 64)
   let senders = try process.config.mailSenders()
   let transport = try process.config.mailTransport(pool: blocking)
+  let rules = try process.config.mailboxRules()
 
   let pool = try await process.openDatabase()
   let ledger = TicketLedger(process, pool: pool)
@@ -26,9 +27,9 @@ await runService(description) { process in
     metrics: process.metrics)
   delivery.start(in: process, pool: pool)
 
+  let masking = process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress])
   let inbound = InboundMailProcessor(
-    ledger: ledger, store: store,
-    vault: RawMailVault(masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress])),
+    ledger: ledger, store: store, vault: RawMailVault(masking: masking),
     tokens: tokens, senders: senders,
     tickets: process.channel(to: "tickets", at: process.config[CommonKeys.ticketsAddress]), pool: blocking,
     failed: { mail, error in
@@ -39,6 +40,11 @@ await runService(description) { process in
   InboundUpkeep(store: store, retention: process.config[MailKeys.rawRetention], metrics: process.metrics)
     .start(in: process)
 
-  let service = MailService(ledger: ledger, store: store, senders: senders, tokens: tokens, inbound: inbound)
+  let mailboxes = Mailboxes(passwords: AccountPasswords(masking: masking), rules: rules)
+  MailAccountWorker(store: store, inbound: inbound, mailboxes: mailboxes, log: process.log, metrics: process.metrics)
+    .start(in: process)
+
+  let service = MailService(
+    ledger: ledger, store: store, senders: senders, tokens: tokens, inbound: inbound, mailboxes: mailboxes)
   return ServiceParts([service.rpcService], callers: MailService.callerRules)
 }

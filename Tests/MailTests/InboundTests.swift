@@ -208,6 +208,39 @@ struct InboundTests {
     #expect(try await world.number("SELECT count(*) FROM inbound_mail WHERE reason = 'TOO_MANY_MAILS'") == 30)
   }
 
+  @Test("mails of one sender that come in at the same moment are counted one after the other")
+  func sameMoment() async throws {
+    let world = try await InboundWorld()
+    let other = try await InboundWorld(sharing: world)
+    let (ticket, answer) = try await world.answered()
+    let replyTo = String(try #require(answer["Reply-To"]?.split(separator: "<").last?.dropLast()))
+    for await round in TestScale.rounds(usual: 3, all: 50) {
+      let taken = try await withThrowingTaskGroup(of: InboundState.self) { group in
+        for number in 0..<16 {
+          let letter = InboundWorld.Letter(from: "robot\(round)@example.com")
+          group.addTask { try await (number.isMultiple(of: 2) ? world : other).take(letter).state }
+        }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(taken.count { $0 == .ticket } == 5 && taken.count { $0 == .quarantined } == 11, "round \(round)")
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<16 {
+        let letter = InboundWorld.Letter(to: replyTo, body: "\(number)")
+        group.addTask { _ = try await (number.isMultiple(of: 2) ? world : other).take(letter) }
+      }
+      try await group.waitForAll()
+    }
+    // Replies that collide on the ticket are tried again.
+    repeat {
+      _ = try await world.mail.database.pool.query(
+        "UPDATE inbound_mail SET due_time = clock_timestamp() WHERE state = 'WAITING'",
+        deadline: TestDatabase.deadline)
+    } while try await world.inbound.runOnce(deadline: TestDatabase.deadline) > 0
+    #expect(try await world.number("SELECT count(*) FROM inbound_mail WHERE state = 'REPLY'") == 5)
+    #expect(try await world.texts(ticket).count == 7)
+  }
+
   @Test("what cannot be read waits with its reason, and the next mail is taken")
   func unreadable() async throws {
     let world = try await InboundWorld()
@@ -340,49 +373,5 @@ struct InboundListTests {
       ListInboundMailsRequest(parent: "services/care"), world.mail.asAgent)
     #expect(list.inboundMails.map(\.sender) == ["four@evil.example", "", "", "one@evil.example"])
     #expect(list.inboundMails.allSatisfy { $0.reason == "UNKNOWN_SENDER" && $0.state == .quarantined })
-  }
-}
-
-@Suite("marks of tickets")
-struct ReplyTokenTests {
-  let link = TicketLink(serviceID: ServiceID(3), ticketID: TicketID(123_456))
-
-  @Test("a mark is found again in addresses and Message-IDs, also in capitals")
-  func roundTrip() throws {
-    let tokens = ReplyTokens(try #require(LedgerKey(hex: String(repeating: "07", count: 32))))
-    let address = try #require(MailAddress("care@shop.example", displayName: "Care"))
-    let marked = tokens.replyAddress(address, for: link)
-    #expect(marked.displayName == "Care" && marked.address.hasSuffix("@shop.example"))
-    #expect(tokens.ticket(inAddress: marked.address) == .ticket(link))
-    #expect(tokens.ticket(inAddress: marked.address.uppercased()) == .ticket(link))
-    let id = tokens.messageID(for: link, nonce: "00ff", domain: "shop.example")
-    #expect(tokens.ticket(inMessageID: id) == .ticket(link))
-    // A mark of an address is none of a Message-ID, and the other way round.
-    #expect(tokens.ticket(inMessageID: "00fe" + id.dropFirst(4)) == .forged)
-    let other = ReplyTokens(try #require(LedgerKey(hex: String(repeating: "08", count: 32))))
-    #expect(other.ticket(inAddress: marked.address) == .forged)
-    let long = try #require(MailAddress(String(repeating: "a", count: 60) + "@shop.example"))
-    #expect(tokens.replyAddress(long, for: link) == long)
-    let plain = ReplyTokens(try #require(LedgerKey(hex: String(repeating: "07", count: 32))), separator: nil)
-    #expect(plain.replyAddress(address, for: link) == address)
-  }
-
-  @Test("no change of a mark makes another one")
-  func fuzz() async throws {
-    let tokens = ReplyTokens(try #require(LedgerKey(hex: String(repeating: "07", count: 32))))
-    let address = tokens.replyAddress(try #require(MailAddress("care@shop.example")), for: link).address
-    let id = tokens.messageID(for: link, nonce: "00ff", domain: "shop.example")
-    var random = SeededGenerator(seed: TestScale.seed)
-    let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789-.+@")
-    for await round in TestScale.rounds(usual: 5_000, all: 1_000_000) {
-      var text = Array(round.isMultiple(of: 2) ? address : id)
-      for _ in 0..<Int.random(in: 1...4, using: &random) {
-        let at = Int.random(in: 0..<text.count, using: &random)
-        text[at] = letters.randomElement(using: &random) ?? "a"
-      }
-      for finding in [tokens.ticket(inAddress: String(text)), tokens.ticket(inMessageID: String(text))] {
-        if case .ticket(let found) = finding { #expect(found == link, "\(TestScale.place(round))") }
-      }
-    }
   }
 }

@@ -21,11 +21,16 @@ final class InboundWorld: Sendable {
   let tokens: ReplyTokens
   /// Mail itself, as the operator's tool calls it.
   let api: MailServiceClient
+  /// The way from mail to masking.
+  let masking: InProcessTransport
 
   /// - Parameters:
   ///   - isTicketsReachable: false: tickets' address is a socket that nobody listens on.
+  ///   - limits: of mails.
   ///   - sharing: a world whose database and daemons this one uses, as another copy of the mail daemon does.
-  init(isTicketsReachable: Bool = true, sharing other: InboundWorld? = nil) async throws {
+  init(
+    isTicketsReachable: Bool = true, limits: ParseLimits = ParseLimits(), sharing other: InboundWorld? = nil
+  ) async throws {
     let mail: MailWorld
     if let other { mail = other.mail } else { mail = try await MailWorld() }
     self.mail = mail
@@ -48,15 +53,12 @@ final class InboundWorld: Sendable {
       masking: way(to: maskingService.rpcService, from: "tickets"), triggerPatience: .milliseconds(1))
     tickets = TicketServiceClient(way(to: ticketService.rpcService, from: "gateway"))
     tokens = ReplyTokens(mail.ledger.key)
-    let vault: RawMailVault
-    if let other {
-      vault = other.inbound.vault
-    } else {
-      vault = RawMailVault(masking: way(to: maskingService.rpcService, from: "mail"))
-    }
+    masking = other?.masking ?? way(to: maskingService.rpcService, from: "mail")
+    let vault = RawMailVault(masking: masking)
     inbound = InboundMailProcessor(
       ledger: mail.mailLedger, store: mail.store, vault: vault, tokens: tokens, senders: mail.senders,
-      tickets: isTicketsReachable ? way(to: ticketService.rpcService, from: "mail") : nowhere, pool: mail.blocking)
+      tickets: isTicketsReachable ? way(to: ticketService.rpcService, from: "mail") : nowhere, pool: mail.blocking,
+      limits: limits)
     service = MailService(ledger: mail.mailLedger, store: mail.store, senders: mail.senders, inbound: inbound)
     api = MailServiceClient(way(to: service.rpcService, from: "operator"))
   }

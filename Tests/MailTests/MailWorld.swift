@@ -28,6 +28,8 @@ final class MailWorld: Sendable {
 
   static let agent = AgentID(1)
   static let outsider = AgentID(2)
+  /// Runs the service `care`.
+  static let administrator = AgentID(3)
 
   init() async throws {
     database = try await TestDatabase.make()
@@ -58,11 +60,12 @@ final class MailWorld: Sendable {
     """,
     """
     INSERT INTO agent (id, organization_id, email, display_name)
-    VALUES (1, 1, 'lee@shop.example', '이상담'), (2, 1, 'out@shop.example', 'Outsider')
+    VALUES (1, 1, 'lee@shop.example', '이상담'), (2, 1, 'out@shop.example', 'Outsider'),
+      (3, 1, 'boss@shop.example', '박관리')
     """,
     """
     INSERT INTO service_member (service_id, agent_id, role)
-    VALUES (1, 1, 'AGENT'), (2, 1, 'AGENT'), (3, 2, 'AGENT')
+    VALUES (1, 1, 'AGENT'), (2, 1, 'AGENT'), (3, 2, 'AGENT'), (1, 3, 'ADMINISTRATOR')
     """,
     "INSERT INTO agent_group (service_id, id, display_name) VALUES (1, 1, '배송')",
     "INSERT INTO submission_type (service_id, id, display_name) VALUES (1, 1, '배송 문의')",
@@ -92,6 +95,7 @@ final class MailWorld: Sendable {
   }
 
   var asTickets: CallContext { call(caller: "tickets") }
+  var asAdministrator: CallContext { call(agent: Self.administrator) }
   var asAgent: CallContext { call(agent: Self.agent) }
 
   struct Shape {

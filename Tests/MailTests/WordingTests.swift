@@ -9,14 +9,12 @@ import TicketLedger
 
 @Suite("layouts and banned words, which administrators change", .timeLimit(.minutes(5)))
 struct WordingTests {
-  private static let boss = AgentID(3)
+  private static let boss = MailWorld.administrator
   private let world: MailWorld
 
   init() async throws {
     world = try await MailWorld()
     for statement: Query in [
-      "INSERT INTO agent (id, organization_id, email, display_name) VALUES (3, 1, 'boss@shop.example', '관리자')",
-      "INSERT INTO service_member (service_id, agent_id, role) VALUES (1, 3, 'ADMINISTRATOR')",
       "SELECT setval(pg_get_serial_sequence('mail_layout', 'id'), 10)",
       """
       INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name, options, is_administrators_only)

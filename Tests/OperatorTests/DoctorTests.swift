@@ -73,11 +73,15 @@ struct DoctorTests {
 
   @Test("what is handed on reaches the daemons it is for, and only them")
   func handedOn() throws {
-    let config = try OperatorConfig(environment: [
-      "HANDOFF_LOG_LEVEL": "debug", "HANDOFF_MAIL_SMTP_URL": "smtp://mail.example.com",
-    ])
+    let ofMail = [
+      "HANDOFF_MAIL_SMTP_URL": "smtp://mail.example.com", "HANDOFF_MAIL_REPLY_SEPARATOR": "-",
+      "HANDOFF_MAIL_RAW_RETENTION": "30d", "HANDOFF_MAIL_ACCOUNT_ALLOWED_ADDRESSES": "10.0.0.0/8",
+      "HANDOFF_MAIL_ACCOUNT_CA_FILE": "/etc/ca.pem", "HANDOFF_MAIL_ACCOUNT_ALLOW_CLEAR": "true",
+      "HANDOFF_MAIL_ACCOUNT_INTERVAL": "1m",
+    ]
+    let config = try OperatorConfig(environment: ofMail.merging(["HANDOFF_LOG_LEVEL": "debug"]) { $1 })
     #expect(config.variables(for: "tickets") == ["HANDOFF_LOG_LEVEL": "debug"])
-    #expect(config.variables(for: "mail")["HANDOFF_MAIL_SMTP_URL"] == "smtp://mail.example.com")
+    #expect(config.variables(for: "mail") == ofMail.merging(["HANDOFF_LOG_LEVEL": "debug"]) { $1 })
     #expect(config.usesSMTP)
   }
 }

@@ -41,13 +41,13 @@ struct SMTPMessageTests {
   @Test(
     "a relay's URL says where it is and how the connection is protected",
     arguments: [
-      ("smtp://mx.example.org", "smtp://mx.example.org:587/", SMTPServer.Security.startTLS),
+      ("smtp://mx.example.org", "smtp://mx.example.org:587/", ConnectionSecurity.startTLS),
       ("smtp://mx.example.org:25?starttls=off", "smtp://mx.example.org:25/", .none),
       ("smtp://127.0.0.1:1025", "smtp://127.0.0.1:1025/", .none),
       ("smtp://[::1]:1025/?starttls=required", "smtp://[::1]:1025/", .startTLS),
       ("smtps://mx.example.org", "smtps://mx.example.org:465/", .implicit),
     ])
-  func relay(url: String, curlURL: String, security: SMTPServer.Security) throws {
+  func relay(url: String, curlURL: String, security: ConnectionSecurity) throws {
     let server = try SMTPServer(url: url)
     #expect(server.curlURL == curlURL)
     #expect(server.security == security)

@@ -130,6 +130,7 @@ import TicketLedger
     "UpdateMember": "as UpdateAgent", "UpdateGroup": "as UpdateAgent",
     "IngestMessage": "takes each message once", "AcceptInboundMail": "a decision, which is made once",
     "RejectInboundMail": "as AcceptInboundMail", "RerunInboundMail": "as AcceptInboundMail",
+    "CheckMailAccount": "tries the account as it is, and notes what came of that",
     "ChangeBannedWords": "adds and removes the words that it names, and leaves the others",
     "RevokeSession": "only leads one way; repeating it changes nothing", "RevokeApiKey": "as RevokeSession",
     "ResendMailMessage": "a mail is sent again once", "UnblockCustomerAddress": "as ActivateTrigger",

@@ -14,6 +14,7 @@
 #include "handoff/assignment/v1/callback.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/gateway/v1/gateway.pb-c.h"
+#include "handoff/mail/v1/account.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/mail/v1/wording.pb-c.h"

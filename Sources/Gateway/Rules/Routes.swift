@@ -280,6 +280,14 @@ package struct Route: Sendable {
     .init("AcceptInboundMail", .mail, .post, "/v1/{name=services/*/inboundMails/*}:accept", body: .whole),
     .init("RejectInboundMail", .mail, .post, "/v1/{name=services/*/inboundMails/*}:reject", body: .whole),
     .init("RerunInboundMail", .mail, .post, "/v1/{name=services/*/inboundMails/*}:rerun", body: .whole),
+    .init("CreateMailAccount", .mail, .post, "/v1/{parent=services/*}/mailAccounts", body: .field("mail_account")),
+    .init("GetMailAccount", .mail, .get, "/v1/{name=services/*/mailAccounts/*}"),
+    .init("ListMailAccounts", .mail, .get, "/v1/{parent=services/*}/mailAccounts"),
+    .init(
+      "UpdateMailAccount", .mail, .patch, "/v1/{mail_account.name=services/*/mailAccounts/*}",
+      body: .field("mail_account")),
+    .init("DeleteMailAccount", .mail, .delete, "/v1/{name=services/*/mailAccounts/*}"),
+    .init("CheckMailAccount", .mail, .post, "/v1/{name=services/*/mailAccounts/*}:check", body: .whole),
 
     .init("CreateMasks", .masking, .post, "/v1/{parent=services/*/tickets/*}/masks", body: .whole),
     .init("UnmaskText", .masking, .post, "/v1/{name=services/*/tickets/*/masks/*}:unmask", body: .whole),

@@ -123,6 +123,15 @@ package enum HandoffAPI {
     RunTriggersRequest.self,
     RunTriggersResponse.self,
     VerifyCredentialRequest.self,
+    MailAccount.self,
+    MailAccount.Counts.self,
+    CreateMailAccountRequest.self,
+    GetMailAccountRequest.self,
+    ListMailAccountsRequest.self,
+    ListMailAccountsResponse.self,
+    UpdateMailAccountRequest.self,
+    DeleteMailAccountRequest.self,
+    CheckMailAccountRequest.self,
     InboundMail.self,
     IngestMessageRequest.self,
     IngestMessageRequest.Header.self,
@@ -777,6 +786,54 @@ package enum HandoffAPI {
           name: "RerunInboundMail",
           input: RerunInboundMailRequest.descriptor,
           output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateMailAccount",
+          input: CreateMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetMailAccount",
+          input: GetMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListMailAccounts",
+          input: ListMailAccountsRequest.descriptor,
+          output: ListMailAccountsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMailAccount",
+          input: UpdateMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteMailAccount",
+          input: DeleteMailAccountRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CheckMailAccount",
+          input: CheckMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -2673,6 +2730,54 @@ package enum HandoffAPI {
           name: "RerunInboundMail",
           input: RerunInboundMailRequest.descriptor,
           output: InboundMail.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateMailAccount",
+          input: CreateMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "GetMailAccount",
+          input: GetMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListMailAccounts",
+          input: ListMailAccountsRequest.descriptor,
+          output: ListMailAccountsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMailAccount",
+          input: UpdateMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteMailAccount",
+          input: DeleteMailAccountRequest.descriptor,
+          output: Empty.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CheckMailAccount",
+          input: CheckMailAccountRequest.descriptor,
+          output: MailAccount.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

@@ -339,6 +339,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Entry.masks Masked spans of the text.
     handoff.tickets.v1.Entry.create_time When it was written.
     handoff.tickets.v1.Entry.attachments The files on it.
+    handoff.tickets.v1.Entry.fold_start_scalars Of a customer's text, where the part at its end begins that a reader has seen already: a quoted mail or a signature, which a client may fold away. The number of Unicode scalars of `text` before it, at the beginning of a line; 0: there is none. It is that of `text` as it is shown here: masks that are put on or taken off may move it.
     handoff.tickets.v1.Entry.Kind What kind of text it is.
     handoff.tickets.v1.Entry.Kind.KIND_UNSPECIFIED Never sent.
     handoff.tickets.v1.Entry.Kind.INQUIRY What the customer asked.
@@ -690,20 +691,92 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.VerifyCredentialRequest Asks whether a password is right.
     handoff.assignment.v1.VerifyCredentialRequest.email What the agent signs in with.
     handoff.assignment.v1.VerifyCredentialRequest.password The password, at most 1,024 bytes.
+    handoff.mail.v1.MailAccount A way by which mails for a service come in: the representative address, or a mailbox of another mail server that Handoff reads by IMAP.
+    handoff.mail.v1.MailAccount.name Resource name: `services/{service}/mailAccounts/{id}`. Set by Handoff.
+    handoff.mail.v1.MailAccount.kind How mails get here. Set by Handoff.
+    handoff.mail.v1.MailAccount.display_name The name people know, 1 to 20 characters.
+    handoff.mail.v1.MailAccount.address The mail address whose mails are in it.
+    handoff.mail.v1.MailAccount.host The IMAP server: a name or an address, at most 253 characters.
+    handoff.mail.v1.MailAccount.port Its port, 1 to 65535; 0 = 993 for TLS, else 143.
+    handoff.mail.v1.MailAccount.security How the connection is encrypted.
+    handoff.mail.v1.MailAccount.user Who signs in, 1 to 254 bytes.
+    handoff.mail.v1.MailAccount.password The password, 1 to 1,024 bytes. It is sealed and never shown again. It must be given anew whenever `host`, `port`, `security` or `user` changes.
+    handoff.mail.v1.MailAccount.mailbox The folder that is read, at most 200 characters; left out: INBOX.
+    handoff.mail.v1.MailAccount.delete_imported Removes a mail from the mailbox once it is stored here. Otherwise it stays there, marked as read.
+    handoff.mail.v1.MailAccount.submission_type The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none.
+    handoff.mail.v1.MailAccount.paused Whether it is left alone for now.
+    handoff.mail.v1.MailAccount.start_time Mails that arrived in the mailbox before this are left alone. Left out when the account is made: then. Never changes.
+    handoff.mail.v1.MailAccount.version Grows with every change of the settings. Set by Handoff.
+    handoff.mail.v1.MailAccount.state How it goes. Set by Handoff.
+    handoff.mail.v1.MailAccount.problem What is wrong, while it is failing. Set by Handoff.
+    handoff.mail.v1.MailAccount.problem_text The same in words, with the server's. Set by Handoff.
+    handoff.mail.v1.MailAccount.check_time When Handoff last tried to read it; absent before. Set by Handoff.
+    handoff.mail.v1.MailAccount.read_time When Handoff last read it to its end; absent before. Set by Handoff.
+    handoff.mail.v1.MailAccount.counts What came in by it. Set by Handoff.
+    handoff.mail.v1.MailAccount.Counts What came in by it, and what became of that. It adds up: received = waiting + tickets + replies + suppressed + quarantined.
+    handoff.mail.v1.MailAccount.Counts.received Mails, each counted once.
+    handoff.mail.v1.MailAccount.Counts.waiting Not decided yet.
+    handoff.mail.v1.MailAccount.Counts.tickets They opened a ticket.
+    handoff.mail.v1.MailAccount.Counts.replies They were added to one.
+    handoff.mail.v1.MailAccount.Counts.suppressed No person wrote them to us.
+    handoff.mail.v1.MailAccount.Counts.quarantined An agent is to decide.
+    handoff.mail.v1.MailAccount.Kind How mails get here.
+    handoff.mail.v1.MailAccount.Kind.KIND_UNSPECIFIED Never sent.
+    handoff.mail.v1.MailAccount.Kind.REPRESENTATIVE A mail server hands them over (`IngestMessage`, `handoff ingest`). Each service has one: `mailAccounts/representative`.
+    handoff.mail.v1.MailAccount.Kind.IMAP They are read out of a mailbox by IMAP.
+    handoff.mail.v1.MailAccount.Security How the connection is encrypted.
+    handoff.mail.v1.MailAccount.Security.SECURITY_UNSPECIFIED Refused.
+    handoff.mail.v1.MailAccount.Security.TLS From the first byte; usually port 993.
+    handoff.mail.v1.MailAccount.Security.STARTTLS By STARTTLS, which the server must offer; usually port 143.
+    handoff.mail.v1.MailAccount.Security.NONE Not at all. Refused unless the operator allows it.
+    handoff.mail.v1.MailAccount.State How it goes.
+    handoff.mail.v1.MailAccount.State.STATE_UNSPECIFIED Never sent.
+    handoff.mail.v1.MailAccount.State.READY Nothing is known to be wrong.
+    handoff.mail.v1.MailAccount.State.FAILING The last attempt to read it came to nothing; `problem` says why. It is tried again by itself.
+    handoff.mail.v1.MailAccount.State.PAUSED An administrator has paused it.
+    handoff.mail.v1.MailAccount.Problem What keeps the mailbox from being read.
+    handoff.mail.v1.MailAccount.Problem.PROBLEM_UNSPECIFIED Nothing.
+    handoff.mail.v1.MailAccount.Problem.HOST The host is not found, does not answer, or has an address that must not be called.
+    handoff.mail.v1.MailAccount.Problem.ENCRYPTION The connection cannot be encrypted, or the server's certificate is not trusted.
+    handoff.mail.v1.MailAccount.Problem.SIGN_IN The server refuses user and password.
+    handoff.mail.v1.MailAccount.Problem.MAILBOX There is no such mailbox, or it may not be used as the account asks.
+    handoff.mail.v1.MailAccount.Problem.TIMEOUT The server took too long.
+    handoff.mail.v1.MailAccount.Problem.SERVER The server said something that cannot be understood, or hung up.
+    handoff.mail.v1.CreateMailAccountRequest Asks for a new account.
+    handoff.mail.v1.CreateMailAccountRequest.parent `services/{service}`.
+    handoff.mail.v1.CreateMailAccountRequest.mail_account The account, with its password.
+    handoff.mail.v1.GetMailAccountRequest Asks for an account.
+    handoff.mail.v1.GetMailAccountRequest.name `services/{service}/mailAccounts/{id}`.
+    handoff.mail.v1.ListMailAccountsRequest Asks for the accounts of a service.
+    handoff.mail.v1.ListMailAccountsRequest.parent `services/{service}`.
+    handoff.mail.v1.ListMailAccountsRequest.page_size 1 to 50; 0 = 50.
+    handoff.mail.v1.ListMailAccountsRequest.page_token From the page before.
+    handoff.mail.v1.ListMailAccountsResponse A page of accounts.
+    handoff.mail.v1.ListMailAccountsResponse.mail_accounts The representative address, then the others in the order in which they were made.
+    handoff.mail.v1.ListMailAccountsResponse.next_page_token Empty on the last page.
+    handoff.mail.v1.UpdateMailAccountRequest Asks to change an account.
+    handoff.mail.v1.UpdateMailAccountRequest.mail_account The account with its new values; `name` says which.
+    handoff.mail.v1.UpdateMailAccountRequest.update_mask What to change: `display_name`, `address`, `host`, `port`, `security`, `user`, `password`, `mailbox`, `delete_imported`, `submission_type`, `paused`. Of the representative address, `submission_type` only.
+    handoff.mail.v1.UpdateMailAccountRequest.version The version that the caller saw; 0 = whatever it is now.
+    handoff.mail.v1.DeleteMailAccountRequest Asks to delete an account.
+    handoff.mail.v1.DeleteMailAccountRequest.name `services/{service}/mailAccounts/{id}`.
+    handoff.mail.v1.CheckMailAccountRequest Asks to try an account.
+    handoff.mail.v1.CheckMailAccountRequest.name `services/{service}/mailAccounts/{id}`.
     handoff.mail.v1.InboundMail A mail that came in, and what became of it. \ The mail itself is kept sealed; what is shown of it here is opened for the caller and stored nowhere else.
     handoff.mail.v1.InboundMail.name Resource name: `services/{service}/inboundMails/{id}`.
     handoff.mail.v1.InboundMail.state What it is by now.
-    handoff.mail.v1.InboundMail.reason Why it is suppressed or quarantined; empty otherwise. \ Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined: UNKNOWN_SENDER, FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS, UNREACHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW, NOT_A_MESSAGE.
+    handoff.mail.v1.InboundMail.reason Why it is suppressed or quarantined; empty otherwise. \ Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined: UNKNOWN_SENDER, FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS, UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW, NOT_A_MESSAGE.
     handoff.mail.v1.InboundMail.ticket The ticket that it opened or joined; while it is quarantined, the one that it points to: `services/{service}/tickets/{id}`.
     handoff.mail.v1.InboundMail.receive_time When it came in.
     handoff.mail.v1.InboundMail.decide_time When it became what it is; absent while it waits.
     handoff.mail.v1.InboundMail.decider The agent who accepted or rejected it: `agents/{id}`; empty when nobody did.
-    handoff.mail.v1.InboundMail.size_bytes Bytes of the mail.
+    handoff.mail.v1.InboundMail.size_bytes Bytes of the mail, as far as its server says. Of one above the limit only the header is kept here.
     handoff.mail.v1.InboundMail.sender Who says to have written it. Not known of a mail that cannot be read.
     handoff.mail.v1.InboundMail.sender_display_name The sender's name.
     handoff.mail.v1.InboundMail.subject The subject.
     handoff.mail.v1.InboundMail.text What there is to read; only for one mail that was asked for by name.
     handoff.mail.v1.InboundMail.file_names Names of its files.
+    handoff.mail.v1.InboundMail.account The account by which it came in: `services/{service}/mailAccounts/{id}`.
     handoff.mail.v1.InboundMail.State What it is by now.
     handoff.mail.v1.InboundMail.State.STATE_UNSPECIFIED Never sent.
     handoff.mail.v1.InboundMail.State.WAITING Stored, and not decided yet; a matter of seconds unless something is out of reach.
@@ -789,6 +862,12 @@ package enum HandoffAPIComments {
     handoff.mail.v1.MailService.AcceptInboundMail Lets a quarantined or suppressed mail in, as a reply to a ticket or as a new one. \ Errors: MESSAGE_NOT_FOUND, TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is a ticket or a reply already, or the ticket takes none), PERMISSION_DENIED.
     handoff.mail.v1.MailService.RejectInboundMail Turns a quarantined mail away; it stays in the list of suppressed ones. \ Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED (it is not quarantined), PERMISSION_DENIED.
     handoff.mail.v1.MailService.RerunInboundMail Has a quarantined or suppressed mail read and decided anew, as if it had just come in. \ Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED, PERMISSION_DENIED.
+    handoff.mail.v1.MailService.CreateMailAccount Adds a mailbox of another mail server to those that a service reads. Administrators only. \ It is tried first: nothing is saved unless Handoff can connect, sign in and open the mailbox. Errors: SERVICE_NOT_FOUND, MAILBOX_UNREADABLE (with the field that is wrong), TYPE_NOT_FOUND, LIMIT_REACHED, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+    handoff.mail.v1.MailService.GetMailAccount Returns an account, without its password. Administrators only. Errors: MAIL_ACCOUNT_NOT_FOUND, PERMISSION_DENIED.
+    handoff.mail.v1.MailService.ListMailAccounts Lists the accounts by which a service's mails come in. Administrators only. \ Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED, REQUEST_INVALID.
+    handoff.mail.v1.MailService.UpdateMailAccount Changes an account. Administrators only. \ When the way to the mailbox changes, it is tried first, and nothing is saved unless it can be opened. A mailbox that is another one now is read from its beginning. Errors: MAIL_ACCOUNT_NOT_FOUND, MAILBOX_UNREADABLE (with the field that is wrong), STALE_VERSION, TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+    handoff.mail.v1.MailService.DeleteMailAccount Deletes an account with its password. What came in by it stays. Administrators only. \ Errors: MAIL_ACCOUNT_NOT_FOUND, IN_USE (the representative address), PERMISSION_DENIED.
+    handoff.mail.v1.MailService.CheckMailAccount Tries an account now: connects, signs in, opens the mailbox, and has it read soon. The answer says what came of it. Administrators only. Errors: MAIL_ACCOUNT_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
     handoff.mail.v1.PrepareAnswerRequest Asks what an act would mail.
     handoff.mail.v1.PrepareAnswerRequest.ticket `services/{service}/tickets/{id}`.
     handoff.mail.v1.PrepareAnswerRequest.act The act.
@@ -1884,6 +1963,12 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.AcceptInboundMail Lets a quarantined or suppressed mail in.
     handoff.gateway.v1.HandoffService.RejectInboundMail Turns a quarantined mail away.
     handoff.gateway.v1.HandoffService.RerunInboundMail Has a quarantined or suppressed mail read and decided anew.
+    handoff.gateway.v1.HandoffService.CreateMailAccount Adds a mailbox of another mail server to those that a service reads.
+    handoff.gateway.v1.HandoffService.GetMailAccount Returns an account by which mails come in.
+    handoff.gateway.v1.HandoffService.ListMailAccounts Lists the accounts by which a service's mails come in.
+    handoff.gateway.v1.HandoffService.UpdateMailAccount Changes an account.
+    handoff.gateway.v1.HandoffService.DeleteMailAccount Deletes an account with its password.
+    handoff.gateway.v1.HandoffService.CheckMailAccount Tries an account now, and has it read soon.
     handoff.gateway.v1.HandoffService.CreateMasks Masks spans of a ticket's texts.
     handoff.gateway.v1.HandoffService.UnmaskText Puts the original of a mask back.
     handoff.gateway.v1.HandoffService.RevealMask Shows the original of a mask once.

@@ -641,6 +641,27 @@ package protocol HandoffServiceProvider: Sendable {
   /// Has a quarantined or suppressed mail read and decided anew.
   func rerunInboundMail(_ request: RerunInboundMailRequest, _ call: CallContext) async throws -> InboundMail
 
+  /// Adds a mailbox of another mail server to those that a service reads.
+  func createMailAccount(_ request: CreateMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
+  /// Returns an account by which mails come in.
+  func getMailAccount(_ request: GetMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
+  /// Lists the accounts by which a service's mails come in.
+  func listMailAccounts(
+    _ request: ListMailAccountsRequest,
+    _ call: CallContext
+  ) async throws -> ListMailAccountsResponse
+
+  /// Changes an account.
+  func updateMailAccount(_ request: UpdateMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
+  /// Deletes an account with its password.
+  func deleteMailAccount(_ request: DeleteMailAccountRequest, _ call: CallContext) async throws -> Empty
+
+  /// Tries an account now, and has it read soon.
+  func checkMailAccount(_ request: CheckMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
   /// Masks spans of a ticket's texts.
   func createMasks(_ request: CreateMasksRequest, _ call: CallContext) async throws -> CreateMasksResponse
 
@@ -1076,6 +1097,24 @@ extension HandoffServiceProvider {
         },
         .unary("RerunInboundMail", RerunInboundMailRequest.self, InboundMail.self) {
           try await self.rerunInboundMail($0, $1)
+        },
+        .unary("CreateMailAccount", CreateMailAccountRequest.self, MailAccount.self) {
+          try await self.createMailAccount($0, $1)
+        },
+        .unary("GetMailAccount", GetMailAccountRequest.self, MailAccount.self) {
+          try await self.getMailAccount($0, $1)
+        },
+        .unary("ListMailAccounts", ListMailAccountsRequest.self, ListMailAccountsResponse.self) {
+          try await self.listMailAccounts($0, $1)
+        },
+        .unary("UpdateMailAccount", UpdateMailAccountRequest.self, MailAccount.self) {
+          try await self.updateMailAccount($0, $1)
+        },
+        .unary("DeleteMailAccount", DeleteMailAccountRequest.self, Empty.self) {
+          try await self.deleteMailAccount($0, $1)
+        },
+        .unary("CheckMailAccount", CheckMailAccountRequest.self, MailAccount.self) {
+          try await self.checkMailAccount($0, $1)
         },
         .unary("CreateMasks", CreateMasksRequest.self, CreateMasksResponse.self) {
           try await self.createMasks($0, $1)
@@ -1980,6 +2019,48 @@ package struct HandoffServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> InboundMail {
     try await channel.unary("/handoff.gateway.v1.HandoffService/RerunInboundMail", request, options)
+  }
+
+  /// Adds a mailbox of another mail server to those that a service reads.
+  package func createMailAccount(
+    _ request: CreateMailAccountRequest,
+    _ options: CallOptions
+  ) async throws -> MailAccount {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateMailAccount", request, options)
+  }
+
+  /// Returns an account by which mails come in.
+  package func getMailAccount(_ request: GetMailAccountRequest, _ options: CallOptions) async throws -> MailAccount {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/GetMailAccount", request, options)
+  }
+
+  /// Lists the accounts by which a service's mails come in.
+  package func listMailAccounts(
+    _ request: ListMailAccountsRequest,
+    _ options: CallOptions
+  ) async throws -> ListMailAccountsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListMailAccounts", request, options)
+  }
+
+  /// Changes an account.
+  package func updateMailAccount(
+    _ request: UpdateMailAccountRequest,
+    _ options: CallOptions
+  ) async throws -> MailAccount {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateMailAccount", request, options)
+  }
+
+  /// Deletes an account with its password.
+  package func deleteMailAccount(_ request: DeleteMailAccountRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteMailAccount", request, options)
+  }
+
+  /// Tries an account now, and has it read soon.
+  package func checkMailAccount(
+    _ request: CheckMailAccountRequest,
+    _ options: CallOptions
+  ) async throws -> MailAccount {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CheckMailAccount", request, options)
   }
 
   /// Masks spans of a ticket's texts.

@@ -57,8 +57,9 @@ package struct InboundMail: Message {
   /// Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined:
   /// UNKNOWN_SENDER,
   /// FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS,
-  /// UNREACHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW,
-  /// NOT_A_MESSAGE.
+  /// UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS,
+  /// TOO_DEEP,
+  /// TOO_SLOW, NOT_A_MESSAGE.
   package var reason: String = ""
   /// The ticket that it opened or joined; while it is quarantined, the one that it points to:
   /// `services/{service}/tickets/{id}`.
@@ -69,7 +70,7 @@ package struct InboundMail: Message {
   package var decideTime: Timestamp?
   /// The agent who accepted or rejected it: `agents/{id}`; empty when nobody did.
   package var decider: String = ""
-  /// Bytes of the mail.
+  /// Bytes of the mail, as far as its server says. Of one above the limit only the header is kept here.
   package var sizeBytes: Int64 = 0
   /// Who says to have written it. Not known of a mail that cannot be read.
   package var sender: String = ""
@@ -81,6 +82,8 @@ package struct InboundMail: Message {
   package var text: String = ""
   /// Names of its files.
   package var fileNames: [String] = []
+  /// The account by which it came in: `services/{service}/mailAccounts/{id}`.
+  package var account: String = ""
 
   /// Leaves every field at its default.
   package init() {}
@@ -99,7 +102,8 @@ package struct InboundMail: Message {
     senderDisplayName: String = "",
     subject: String = "",
     text: String = "",
-    fileNames: [String] = []
+    fileNames: [String] = [],
+    account: String = ""
   ) {
     self.name = name
     self.state = state
@@ -114,6 +118,7 @@ package struct InboundMail: Message {
     self.subject = subject
     self.text = text
     self.fileNames = fileNames
+    self.account = account
   }
 
   /// The type `handoff.mail.v1.InboundMail`.
@@ -139,6 +144,7 @@ package struct InboundMail: Message {
     subject = CFields.string(c.pointee.subject)
     text = CFields.string(c.pointee.text)
     fileNames = CFields.strings(c.pointee.file_names, c.pointee.n_file_names)
+    account = CFields.string(c.pointee.account)
   }
 
   /// Writes a `Handoff__Mail__V1__InboundMail` into the arena.
@@ -183,6 +189,9 @@ package struct InboundMail: Message {
     if !fileNames.isEmpty {
       c.pointee.n_file_names = fileNames.count
       c.pointee.file_names = try arena.strings(fileNames, "handoff.mail.v1.InboundMail.file_names")
+    }
+    if !account.isEmpty {
+      c.pointee.account = try arena.string(account, "handoff.mail.v1.InboundMail.account")
     }
     return UnsafeMutableRawPointer(c)
   }

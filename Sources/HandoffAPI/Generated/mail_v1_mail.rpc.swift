@@ -106,6 +106,44 @@ package protocol MailServiceProvider: Sendable {
   ///
   /// Errors: MESSAGE_NOT_FOUND, TRANSITION_NOT_ALLOWED, PERMISSION_DENIED.
   func rerunInboundMail(_ request: RerunInboundMailRequest, _ call: CallContext) async throws -> InboundMail
+
+  /// Adds a mailbox of another mail server to those that a service reads. Administrators only.
+  ///
+  /// It is tried first: nothing is saved unless Handoff can connect, sign in and open the mailbox. Errors:
+  /// SERVICE_NOT_FOUND, MAILBOX_UNREADABLE (with the field that is wrong), TYPE_NOT_FOUND, LIMIT_REACHED,
+  /// PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+  func createMailAccount(_ request: CreateMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
+  /// Returns an account, without its password. Administrators only. Errors: MAIL_ACCOUNT_NOT_FOUND,
+  /// PERMISSION_DENIED.
+  func getMailAccount(_ request: GetMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
+  /// Lists the accounts by which a service's mails come in. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED, REQUEST_INVALID.
+  func listMailAccounts(
+    _ request: ListMailAccountsRequest,
+    _ call: CallContext
+  ) async throws -> ListMailAccountsResponse
+
+  /// Changes an account. Administrators only.
+  ///
+  /// When the way to the mailbox changes, it is tried first, and nothing is saved unless it can be opened. A mailbox
+  /// that
+  /// is another one now is read from its beginning. Errors: MAIL_ACCOUNT_NOT_FOUND, MAILBOX_UNREADABLE (with the
+  /// field that
+  /// is wrong), STALE_VERSION, TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+  func updateMailAccount(_ request: UpdateMailAccountRequest, _ call: CallContext) async throws -> MailAccount
+
+  /// Deletes an account with its password. What came in by it stays. Administrators only.
+  ///
+  /// Errors: MAIL_ACCOUNT_NOT_FOUND, IN_USE (the representative address), PERMISSION_DENIED.
+  func deleteMailAccount(_ request: DeleteMailAccountRequest, _ call: CallContext) async throws -> Empty
+
+  /// Tries an account now: connects, signs in, opens the mailbox, and has it read soon. The answer says what came of
+  /// it.
+  /// Administrators only. Errors: MAIL_ACCOUNT_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+  func checkMailAccount(_ request: CheckMailAccountRequest, _ call: CallContext) async throws -> MailAccount
 }
 
 extension MailServiceProvider {
@@ -164,6 +202,24 @@ extension MailServiceProvider {
         },
         .unary("RerunInboundMail", RerunInboundMailRequest.self, InboundMail.self) {
           try await self.rerunInboundMail($0, $1)
+        },
+        .unary("CreateMailAccount", CreateMailAccountRequest.self, MailAccount.self) {
+          try await self.createMailAccount($0, $1)
+        },
+        .unary("GetMailAccount", GetMailAccountRequest.self, MailAccount.self) {
+          try await self.getMailAccount($0, $1)
+        },
+        .unary("ListMailAccounts", ListMailAccountsRequest.self, ListMailAccountsResponse.self) {
+          try await self.listMailAccounts($0, $1)
+        },
+        .unary("UpdateMailAccount", UpdateMailAccountRequest.self, MailAccount.self) {
+          try await self.updateMailAccount($0, $1)
+        },
+        .unary("DeleteMailAccount", DeleteMailAccountRequest.self, Empty.self) {
+          try await self.deleteMailAccount($0, $1)
+        },
+        .unary("CheckMailAccount", CheckMailAccountRequest.self, MailAccount.self) {
+          try await self.checkMailAccount($0, $1)
         },
       ])
   }
@@ -333,5 +389,64 @@ package struct MailServiceClient: Sendable {
     _ options: CallOptions
   ) async throws -> InboundMail {
     try await channel.unary("/handoff.mail.v1.MailService/RerunInboundMail", request, options)
+  }
+
+  /// Adds a mailbox of another mail server to those that a service reads. Administrators only.
+  ///
+  /// It is tried first: nothing is saved unless Handoff can connect, sign in and open the mailbox. Errors:
+  /// SERVICE_NOT_FOUND, MAILBOX_UNREADABLE (with the field that is wrong), TYPE_NOT_FOUND, LIMIT_REACHED,
+  /// PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+  package func createMailAccount(
+    _ request: CreateMailAccountRequest,
+    _ options: CallOptions
+  ) async throws -> MailAccount {
+    try await channel.unary("/handoff.mail.v1.MailService/CreateMailAccount", request, options)
+  }
+
+  /// Returns an account, without its password. Administrators only. Errors: MAIL_ACCOUNT_NOT_FOUND,
+  /// PERMISSION_DENIED.
+  package func getMailAccount(_ request: GetMailAccountRequest, _ options: CallOptions) async throws -> MailAccount {
+    try await channel.unary("/handoff.mail.v1.MailService/GetMailAccount", request, options)
+  }
+
+  /// Lists the accounts by which a service's mails come in. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED, REQUEST_INVALID.
+  package func listMailAccounts(
+    _ request: ListMailAccountsRequest,
+    _ options: CallOptions
+  ) async throws -> ListMailAccountsResponse {
+    try await channel.unary("/handoff.mail.v1.MailService/ListMailAccounts", request, options)
+  }
+
+  /// Changes an account. Administrators only.
+  ///
+  /// When the way to the mailbox changes, it is tried first, and nothing is saved unless it can be opened. A mailbox
+  /// that
+  /// is another one now is read from its beginning. Errors: MAIL_ACCOUNT_NOT_FOUND, MAILBOX_UNREADABLE (with the
+  /// field that
+  /// is wrong), STALE_VERSION, TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+  package func updateMailAccount(
+    _ request: UpdateMailAccountRequest,
+    _ options: CallOptions
+  ) async throws -> MailAccount {
+    try await channel.unary("/handoff.mail.v1.MailService/UpdateMailAccount", request, options)
+  }
+
+  /// Deletes an account with its password. What came in by it stays. Administrators only.
+  ///
+  /// Errors: MAIL_ACCOUNT_NOT_FOUND, IN_USE (the representative address), PERMISSION_DENIED.
+  package func deleteMailAccount(_ request: DeleteMailAccountRequest, _ options: CallOptions) async throws -> Empty {
+    try await channel.unary("/handoff.mail.v1.MailService/DeleteMailAccount", request, options)
+  }
+
+  /// Tries an account now: connects, signs in, opens the mailbox, and has it read soon. The answer says what came of
+  /// it.
+  /// Administrators only. Errors: MAIL_ACCOUNT_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID.
+  package func checkMailAccount(
+    _ request: CheckMailAccountRequest,
+    _ options: CallOptions
+  ) async throws -> MailAccount {
+    try await channel.unary("/handoff.mail.v1.MailService/CheckMailAccount", request, options)
   }
 }

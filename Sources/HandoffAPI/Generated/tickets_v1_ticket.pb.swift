@@ -777,6 +777,12 @@ package struct Entry: Message {
   package var createTime: Timestamp?
   /// The files on it.
   package var attachments: [Attachment] = []
+  /// Of a customer's text, where the part at its end begins that a reader has seen already: a quoted mail or a
+  /// signature,
+  /// which a client may fold away. The number of Unicode scalars of `text` before it, at the beginning of a line; 0:
+  /// there
+  /// is none. It is that of `text` as it is shown here: masks that are put on or taken off may move it.
+  package var foldStartScalars: Int32 = 0
 
   /// Leaves every field at its default.
   package init() {}
@@ -790,7 +796,8 @@ package struct Entry: Message {
     text: String = "",
     masks: [TextMask] = [],
     createTime: Timestamp? = nil,
-    attachments: [Attachment] = []
+    attachments: [Attachment] = [],
+    foldStartScalars: Int32 = 0
   ) {
     self.name = name
     self.kind = kind
@@ -800,6 +807,7 @@ package struct Entry: Message {
     self.masks = masks
     self.createTime = createTime
     self.attachments = attachments
+    self.foldStartScalars = foldStartScalars
   }
 
   /// The type `handoff.tickets.v1.Entry`.
@@ -820,6 +828,7 @@ package struct Entry: Message {
     masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
     createTime = CFields.message(c.pointee.create_time)
     attachments = CFields.messages(c.pointee.attachments, c.pointee.n_attachments)
+    foldStartScalars = c.pointee.fold_start_scalars
   }
 
   /// Writes a `Handoff__Tickets__V1__Entry` into the arena.
@@ -851,6 +860,7 @@ package struct Entry: Message {
       c.pointee.attachments = try arena.messages(attachments).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__Attachment>?.self)
     }
+    c.pointee.fold_start_scalars = foldStartScalars
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -29,6 +29,7 @@ extension InboundMailProcessor {
           kind: .attached, name: "message.txt", contentType: "text/plain", bytes: Array(text.utf8)), at: 0)
       text = cut + "\n\n" + words.cutOff
     }
+    if planned.sizeBytes > limits.messageBytesMax { text = words.tooLarge }
     if CanonicalText.isBlank(text) { text = words.noText }
     do {
       let sorted = files.filter { $0.kind != .inline } + files.filter { $0.kind == .inline }
@@ -56,13 +57,17 @@ extension InboundMailProcessor {
     let isAddress = sender.map { MailAddress($0.address) != nil } ?? false
     let address = Self.prefix(sender?.address ?? "", Self.addressScalarsMax)
     let written = isAddress || address.isEmpty ? "" : "[\(words.sender) \(address)]\n\n"
+    let type = try await store.submissionType(
+      ofAccount: planned.accountID, in: service.id, deadline: options.deadline)
     let made = try await tickets.createTicket(
       CreateTicketRequest(
         parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: written + text,
         customer: TicketCustomer(
           displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax),
           email: isAddress ? sender?.address ?? "" : ""),
-        channel: .email, requestId: Self.requestID(planned), attachments: names(planned, service)), options)
+        channel: .email,
+        submissionType: type.map { SubmissionTypeName(service: service.code, id: $0).description } ?? "",
+        requestId: Self.requestID(planned), attachments: names(planned, service)), options)
     guard let ticket = TicketName(made.name) else { throw ServiceError(.internal) }
     var decision = MailStore.Decision(state: .ticket, ticketID: ticket.id)
     let left = ownAddresses(service).union([sender?.address ?? ""])

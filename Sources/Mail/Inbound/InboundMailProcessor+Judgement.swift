@@ -7,7 +7,7 @@ extension InboundMailProcessor {
   enum Judgement: Sendable {
     /// It makes nothing.
     case decided(MailStore.Decision)
-    /// It is to make this.
+    /// It is to make this, if its sender's budget has room for it.
     case planned(InboundPlan, TicketID?)
   }
 
@@ -35,9 +35,6 @@ extension InboundMailProcessor {
     case .inquiry: ticket = nil
     case .reply(let id): ticket = id
     }
-    let isOver = try await store.isOverBudget(
-      sender: senderHash(mail), ticket: ticket, in: service.id, deadline: deadline)
-    if isOver { return .quarantine(.tooManyMails, ticket) }
     return .planned(ticket == nil ? .ticket : .reply, ticket)
   }
 

@@ -27,6 +27,8 @@ package struct InboundMailProcessor: Sendable {
   let tickets: TicketServiceClient
   let pool: BlockingPool
   let limits: ParseLimits
+  /// Bounds the memory of mails that are on their way here, whatever way they come.
+  let budget = InboundBudget()
   private let failed: @Sendable (Int64, ServiceError) -> Void
   let hashes: AddressHashes
 
@@ -57,9 +59,13 @@ package struct InboundMailProcessor: Sendable {
   ///
   /// Once stored, a mail is not lost: when deciding it fails, the answer says that it waits.
   ///
+  /// - Parameters:
+  ///   - wholeBytes: for a mail above the limit of which only the header is at hand, the size of all of it.
+  ///   - account: the id of the account that it came in by.
   /// - Throws: BACKEND_UNAVAILABLE, DATABASE_UNAVAILABLE and the like, when it could not be stored.
   func take(
-    _ message: [UInt8], for service: ServiceRecord, account: Int64 = 0, _ options: CallOptions
+    _ message: [UInt8], wholeBytes: Int64? = nil, for service: ServiceRecord,
+    account: Int64 = MailAccountName.representativeID, _ options: CallOptions
   ) async throws -> InboundRecord {
     let identity = MessageIdentity.identity(of: message)
     if let known = try await store.inbound(
@@ -70,14 +76,30 @@ package struct InboundMailProcessor: Sendable {
     let hash = SHA256.hash(message)
     let pieces = try await vault.seal(message, named: Self.sealName(service.id, hash), options)
     let stored = try await store.storeInbound(
-      identity: identity, account: account, contentHash: hash, sizeBytes: message.count, pieces: pieces,
-      of: service.id, deadline: options.deadline)
+      identity: identity, account: account, contentHash: hash, sizeBytes: wholeBytes ?? Int64(message.count),
+      pieces: pieces, of: service.id, deadline: options.deadline)
     if let stored { return try await process(stored, message, options) }
     guard
       let known = try await store.inbound(
         identity: identity, account: account, of: service.id, deadline: options.deadline)
     else { throw ServiceError(.conflict) }
     return known
+  }
+
+  /// Keeps note of a mail that its server does not hand out, so that an agent can look for it there.
+  ///
+  /// - Parameter place: tells it apart from others of its mailbox.
+  /// - Throws: DATABASE_UNAVAILABLE and the like.
+  func holdUnfetchable(
+    _ place: String, sizeBytes: Int64, for service: ServiceRecord, account: Int64, _ options: CallOptions
+  ) async throws {
+    let hash = SHA256.hash(place)
+    let stored = try await store.storeInbound(
+      identity: hash, account: account, contentHash: hash, sizeBytes: sizeBytes, pieces: [], of: service.id,
+      deadline: options.deadline)
+    guard let stored else { return }
+    let decision = MailStore.Decision(state: .quarantined, reason: QuarantineReason.unfetchable.rawValue)
+    _ = try await store.decide(stored, decision, deadline: options.deadline)
   }
 
   /// Takes up to so many mails up that are due, and decides them; for tests and the worker.
@@ -139,6 +161,11 @@ package struct InboundMailProcessor: Sendable {
     }
     let service = try await ledger.directory.service(id: mail.serviceID, deadline: options.deadline)
     var planned = mail
+    if planned.plan == .none, mail.sizeBytes > limits.messageBytesMax {
+      return MailStore.Decision(
+        state: .quarantined, reason: ParseFailure.tooLarge.rawValue, senderHash: senderHash(read),
+        sealedSummary: try await summary(of: read, mail, options))
+    }
     if planned.plan == .none {
       let found = try await judged(read, mail, service, options.deadline)
       switch found {
@@ -146,7 +173,16 @@ package struct InboundMailProcessor: Sendable {
         decision.senderHash = senderHash(read)
         decision.sealedSummary = try await summary(of: read, mail, options)
         return decision
-      case .planned(let plan, let ticket): (planned.plan, planned.ticketID) = (plan, ticket)
+      case .planned(let plan, let ticket):
+        (planned.plan, planned.ticketID) = (plan, ticket)
+        switch try await store.planWithinBudget(planned, sender: senderHash(read), deadline: options.deadline) {
+        case .planned: break
+        case .leaseLost: throw LeaseLost()
+        case .overBudget:
+          return MailStore.Decision(
+            state: .quarantined, reason: QuarantineReason.tooManyMails.rawValue, ticketID: ticket,
+            senderHash: senderHash(read), sealedSummary: try await summary(of: read, mail, options))
+        }
       }
     }
     var decision = try await effect(of: read, planned, service, options)

@@ -15,6 +15,7 @@ package final class InboundUpkeep: Sendable {
   private let retention: Duration
   private let removed: Counter
   private let latest = Mutex(InboundAccounts())
+  private let standings = Mutex<[MailStore.MailAccountStanding]>([])
 
   /// Declares the metrics, which show zero until the first look.
   ///
@@ -41,6 +42,40 @@ package final class InboundUpkeep: Sendable {
     metrics.observed("handoff_mail_raw_age_seconds", "For how long the oldest bytes of a mail are kept.") { [self] in
       accounts.rawSeconds
     }
+    observeMailboxes(metrics)
+  }
+
+  private func observeMailboxes(_ metrics: Metrics) {
+    let standing: @Sendable () -> [MailStore.MailAccountStanding] = { [self] in standings.withLock { $0 } }
+    metrics.observed("handoff_mail_accounts", "Mailboxes of other servers, by how they go.", labels: ["state"]) {
+      let all = standing()
+      let paused = all.count { $0.isPaused }
+      let failing = all.count { $0.isFailing && !$0.isPaused }
+      return [
+        (["ready"], Double(all.count - paused - failing)), (["failing"], Double(failing)),
+        (["paused"], Double(paused)),
+      ]
+    }
+    metrics.observed(
+      "handoff_mail_account_unread_seconds", "How long ago a mailbox that is not paused was read to its end.",
+      labels: ["account"]
+    ) {
+      standing().filter { !$0.isPaused }.map { ([$0.name], $0.unreadSeconds) }
+    }
+    metrics.observed(
+      "handoff_mail_account_received_total", "Mails that came in by a mailbox, each counted once.", type: .counter,
+      labels: ["account"]
+    ) {
+      standing().map { ([$0.name], Double($0.counts.received)) }
+    }
+    metrics.observed(
+      "handoff_mail_account_inbound", "Mails that came in by a mailbox, by what they are now.",
+      labels: ["account", "state"]
+    ) {
+      standing().flatMap { account in
+        InboundState.allCases.map { ([account.name, $0.rawValue.lowercased()], Double(account.counts[$0])) }
+      }
+    }
   }
 
   /// What the last look found.
@@ -52,6 +87,8 @@ package final class InboundUpkeep: Sendable {
   package func look(deadline: Deadline) async throws {
     let found = try await store.inboundAccounts(deadline: deadline)
     latest.withLock { $0 = found }
+    let mailboxes = try await store.mailAccountStandings(deadline: deadline)
+    standings.withLock { $0 = mailboxes }
   }
 
   /// Removes the bytes of mails whose time is over.

@@ -41,9 +41,33 @@ package enum MailKeys {
     doc: "How long the sealed bytes of a mail that came in are kept after it was decided. A mail that no agent decided"
       + " about for so long is suppressed.")
 
+  /// Addresses of mailboxes beside public ones.
+  static let accountAddresses = ConfigKey<String>.text(
+    "HANDOFF_MAIL_ACCOUNT_ALLOWED_ADDRESSES", default: nil, expectation: "ranges of addresses separated by commas",
+    doc: "Addresses that the mailboxes of accounts may have beside public ones, for example 10.1.0.0/16,fd12::/48."
+  ).optional()
+
+  /// Authorities of mailboxes.
+  static let accountAuthoritiesFile = ConfigKey<String>.text(
+    "HANDOFF_MAIL_ACCOUNT_CA_FILE", default: nil, expectation: "the path of a file",
+    doc: "Certificates, in PEM, of the authorities that the servers of mailboxes are checked against in the place of"
+      + " the system's."
+  ).optional()
+
+  /// Whether passwords of mailboxes may travel in the clear.
+  static let accountsInClear = ConfigKey<Bool>.flag(
+    "HANDOFF_MAIL_ACCOUNT_ALLOW_CLEAR", default: false,
+    doc: "Whether accounts may read mailboxes without encryption; for servers inside a trusted network.")
+
+  /// How often mailboxes are read.
+  static let accountInterval = ConfigKey<Duration>.duration(
+    "HANDOFF_MAIL_ACCOUNT_INTERVAL", default: "30s", range: .milliseconds(100) ... .seconds(3_600),
+    doc: "How long a mailbox waits after it was read to its end before it is looked at again.")
+
   /// The key table's rows.
   package static let all: [any AnyConfigKey] = [
-    smtpURL, smtpPasswordFile, spoolDirectory, senderAddress, replySeparator, rawRetention,
+    smtpURL, smtpPasswordFile, spoolDirectory, senderAddress, replySeparator, rawRetention, accountAddresses,
+    accountAuthoritiesFile, accountsInClear, accountInterval,
   ]
 
   /// One of the two transports must be given.
@@ -71,6 +95,20 @@ extension Config {
       throw StartupError(.usage, "\(MailKeys.replySeparator.name) is \"\(separator)\"; use one of + - _ = or none")
     }
     return ReplyTokens(key, separator: separator == "none" ? nil : separator.first)
+  }
+
+  /// Whom mailbox accounts may lead to.
+  ///
+  /// - Throws: `StartupError` when a range of addresses cannot be read.
+  package func mailboxRules() throws -> MailboxRules {
+    do {
+      return MailboxRules(
+        policy: try AddressPolicy(allowing: self[MailKeys.accountAddresses] ?? ""),
+        authoritiesFile: self[MailKeys.accountAuthoritiesFile], allowsClear: self[MailKeys.accountsInClear],
+        readInterval: self[MailKeys.accountInterval])
+    } catch {
+      throw StartupError(.usage, "\(MailKeys.accountAddresses.name): \(error)")
+    }
   }
 
   /// The way mails leave this machine.

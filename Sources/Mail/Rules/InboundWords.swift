@@ -12,6 +12,8 @@ struct InboundWords: Sendable {
   let sender: String
   /// Below a text that was cut off.
   let cutOff: String
+  /// The text of a mail that is too large to be taken.
+  let tooLarge: String
 
   /// - Parameter language: ISO 639-1; English serves for those that are not known.
   init(language: String) {
@@ -23,6 +25,7 @@ struct InboundWords: Sendable {
       more = "첨부하지 못한 다른 파일 수:"
       sender = "보낸 사람:"
       cutOff = "(본문이 길어 여기까지만 표시합니다. 전문은 message.txt에 있습니다.)"
+      tooLarge = "(메일이 너무 커서 가져오지 못했습니다. 원본은 메일함에 남아 있습니다.)"
     case "ja":
       noSubject = "(件名なし)"
       noText = "(本文なし)"
@@ -30,6 +33,7 @@ struct InboundWords: Sendable {
       more = "添付できなかったほかのファイル数:"
       sender = "差出人:"
       cutOff = "（本文が長いため、ここまで表示しています。全文は message.txt にあります。）"
+      tooLarge = "（メールが大きすぎるため、取り込めませんでした。元のメールはメールボックスに残っています。）"
     default:
       noSubject = "(no subject)"
       noText = "(no text)"
@@ -37,6 +41,7 @@ struct InboundWords: Sendable {
       more = "Other files not attached:"
       sender = "From:"
       cutOff = "(The text is long and ends here. message.txt has all of it.)"
+      tooLarge = "(The mail is too large to be taken. It is still in its mailbox.)"
     }
   }
 }

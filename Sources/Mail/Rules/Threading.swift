@@ -116,6 +116,8 @@ package enum QuarantineReason: String, Sendable, CaseIterable {
   case poisonous = "POISONOUS"
   /// What it needs could not be reached for long.
   case unreachable = "UNREACHABLE"
+  /// The server of its mailbox does not hand it out.
+  case unfetchable = "UNFETCHABLE"
 }
 
 /// How many mails of one sender, and for one ticket, are taken for a person's. Two programs that answer each other's

@@ -3,7 +3,6 @@ package import HandoffAPI
 package import RPC
 import RPCProtos
 import ServiceKit
-import Synchronization
 import TicketLedger
 
 extension MailService {
@@ -33,7 +32,7 @@ extension MailService {
     // As mail servers note it themselves.
     var message = header.envelopeRecipients.flatMap { Array("Delivered-To: \($0)\r\n".utf8) }
     let room = message.count
-    var budget = inboundBudget.begin()
+    var budget = inbound.budget.begin()
     defer { budget.end() }
     while let part = try await parts.next() {
       guard case .chunk(let bytes)? = part.part, !bytes.isEmpty, bytes.count <= Self.chunkBytesMax else {
@@ -192,7 +191,8 @@ extension InboundRecord {
       name: InboundMailName(service: service.code, id: id).description, state: InboundMail.State(state), reason: reason,
       ticket: ticketID.map { TicketName(service: service.code, id: $0).description } ?? "",
       receiveTime: Timestamp(receiveTime), decideTime: decideTime.map { Timestamp($0) },
-      decider: deciderID.map { AgentName(id: $0).description } ?? "", sizeBytes: sizeBytes)
+      decider: deciderID.map { AgentName(id: $0).description } ?? "", sizeBytes: sizeBytes,
+      account: MailAccountName(service: service.code, id: accountID).description)
   }
 }
 
@@ -221,40 +221,4 @@ extension InboundState {
     default: return nil
     }
   }
-}
-
-/// Bounds the memory of mails that are being handed over.
-final class InboundBudget: Sendable {
-  /// Bytes of all of them together.
-  static let bytesMax = 160 << 20
-  private let taken = Mutex(0)
-
-  /// What one mail takes.
-  struct Share: ~Copyable {
-    private let budget: InboundBudget
-    private var bytes = 0
-
-    fileprivate init(_ budget: InboundBudget) { self.budget = budget }
-
-    /// False when there is no room for so many bytes more.
-    mutating func take(_ count: Int) -> Bool {
-      let isTaken = budget.taken.withLock { taken in
-        guard taken + count <= InboundBudget.bytesMax else { return false }
-        taken += count
-        return true
-      }
-      if isTaken { bytes += count }
-      return isTaken
-    }
-
-    /// Gives everything back.
-    mutating func end() {
-      let bytes = bytes
-      budget.taken.withLock { $0 -= bytes }
-      self.bytes = 0
-    }
-  }
-
-  /// Begins a mail.
-  func begin() -> Share { Share(self) }
 }

@@ -15,16 +15,17 @@ package struct MailService: MailServiceProvider {
   let tokens: ReplyTokens
   let inbound: InboundMailProcessor?
   let hashes: AddressHashes
-  let inboundBudget = InboundBudget()
+  let mailboxes: Mailboxes?
 
   /// Serves from the ledger's tickets and mail's own tables.
   ///
   /// - Parameters:
   ///   - tokens: what marks mails with their tickets; nil: marks of the usual form.
   ///   - inbound: what mails that come in are handed to; without it, none are taken.
+  ///   - mailboxes: the way to mailboxes of other servers; without it, none are.
   package init(
     ledger: TicketLedger, store: MailStore, senders: SenderChoice, tokens: ReplyTokens? = nil,
-    inbound: InboundMailProcessor? = nil
+    inbound: InboundMailProcessor? = nil, mailboxes: Mailboxes? = nil
   ) {
     self.ledger = ledger
     self.store = store
@@ -32,6 +33,7 @@ package struct MailService: MailServiceProvider {
     self.tokens = tokens ?? ReplyTokens(ledger.key)
     self.inbound = inbound
     hashes = AddressHashes(ledger.key)
+    self.mailboxes = mailboxes
     bannedWords = BannedWordLists(store: store)
   }
 
@@ -50,6 +52,12 @@ package struct MailService: MailServiceProvider {
         "IngestMessage", "ListInboundMails", "GetInboundMail", "AcceptInboundMail", "RejectInboundMail",
         "RerunInboundMail",
       ], callers: ["gateway", "operator"]),
+    CallerRule(
+      "MailService",
+      [
+        "CreateMailAccount", "GetMailAccount", "ListMailAccounts", "UpdateMailAccount", "DeleteMailAccount",
+        "CheckMailAccount",
+      ], callers: ["gateway"]),
   ]
 
   /// Lists the mails of a ticket, oldest first.

@@ -108,16 +108,18 @@ extension MailStore {
   }
 
   /// Stores a mail under a lease for the caller; nil when the same mail has come in meanwhile.
+  ///
+  /// - Parameter pieces: its bytes, sealed; none: they are not to be had.
   func storeInbound(
-    identity: [UInt8], account: Int64, contentHash: [UInt8], sizeBytes: Int, pieces: [[UInt8]], of service: ServiceID,
+    identity: [UInt8], account: Int64, contentHash: [UInt8], sizeBytes: Int64, pieces: [[UInt8]], of service: ServiceID,
     deadline: Deadline
   ) async throws -> InboundRecord? {
     let numbers = pieces.indices.map { Int32($0) }
     return try await query(
       """
       WITH made AS (
-        INSERT INTO inbound_mail (service_id, account_id, identity, content_hash, size_bytes, due_time)
-        VALUES (\(service), \(account), \(identity), \(contentHash), \(Int64(sizeBytes)),
+        INSERT INTO inbound_mail (service_id, account_id, identity, content_hash, size_bytes, has_raw, due_time)
+        VALUES (\(service), \(account), \(identity), \(contentHash), \(sizeBytes), \(!pieces.isEmpty),
           clock_timestamp() + \(Self.leaseSeconds) * interval '1 second')
         ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
       ), kept AS (

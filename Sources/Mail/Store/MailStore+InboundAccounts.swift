@@ -44,6 +44,25 @@ extension MailStore {
       rawSeconds: try row.double(7))
   }
 
+  /// The numbers of each account of a service through which mails have come.
+  func inboundAccounts(byAccountOf service: ServiceID, deadline: Deadline) async throws -> [Int64: InboundAccounts] {
+    let rows = try await query(
+      """
+      SELECT c.account_id, sum(c.received)::bigint, sum(c.waiting)::bigint, sum(c.tickets)::bigint,
+        sum(c.replies)::bigint, sum(c.suppressed)::bigint, sum(c.quarantined)::bigint
+      FROM inbound_mail_count AS c WHERE c.service_id = \(service) GROUP BY c.account_id
+      """, deadline: deadline)
+    return Dictionary(
+      uniqueKeysWithValues: try rows.map { row in
+        (
+          try row.int64(0),
+          InboundAccounts(
+            received: try row.int64(1), waiting: try row.int64(2), tickets: try row.int64(3),
+            replies: try row.int64(4), suppressed: try row.int64(5), quarantined: try row.int64(6))
+        )
+      })
+  }
+
   /// Most mails whose bytes go at a time.
   static let rawRemovalMax = 200
 

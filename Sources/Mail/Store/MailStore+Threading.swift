@@ -48,36 +48,58 @@ extension MailStore {
     """
   }
 
-  /// Whether one more mail of a sender, or for a ticket, is more than a person writes (``MailBudget``).
-  func isOverBudget(
-    sender: [UInt8], ticket: TicketID?, in service: ServiceID, deadline: Deadline
-  ) async throws -> Bool {
+  /// What came of planning a mail.
+  enum Planning: Sendable {
+    /// It is fixed.
+    case planned
+    /// One more mail of the sender, or for the ticket, is more than a person writes (``MailBudget``).
+    case overBudget
+    /// Somebody else has taken it up meanwhile.
+    case leaseLost
+  }
+
+  /// Fixes what a mail is going to be, within the budget of its sender or its ticket. Mails of one budget that are
+  /// judged at the same moment are counted one after the other, those that are planned and not made yet with them.
+  func planWithinBudget(_ mail: InboundRecord, sender: [UInt8], deadline: Deadline) async throws -> Planning {
+    let key: String
+    let spent: Query
+    let rows: [MailBudget.Row]
+    switch mail.plan {
+    case .reply:
+      key = "mail budget/\(mail.serviceID)/ticket/\(mail.ticketID ?? TicketID(0))"
+      spent = "b.ticket_id = \(mail.ticketID) AND b.plan = 'REPLY' AND b.state IN ('REPLY', 'WAITING')"
+      rows = MailBudget.rows.filter { $0.scope == .repliesToTicket }
+    case .ticket, .none:
+      key = "mail budget/\(mail.serviceID)/sender/\(Hex.encode(sender))"
+      spent = "b.sender_hash = \(sender) AND b.plan = 'TICKET' AND b.state IN ('TICKET', 'WAITING')"
+      rows = MailBudget.rows.filter { $0.scope == .inquiriesOfSender }
+    }
     // Each row counts no further than it has to.
-    let counts = MailBudget.rows.compactMap { row -> Query? in
-      switch row.scope {
-      case .inquiriesOfSender:
-        guard ticket == nil else { return nil }
-        return """
-          SELECT count(*) >= \(Int64(row.count)) AS is_over FROM (
-            SELECT 1 FROM inbound_mail AS i
-            WHERE i.service_id = \(service) AND i.sender_hash = \(sender) AND i.state = 'TICKET'
-              AND i.receive_time > clock_timestamp() - \(row.windowSeconds) * interval '1 second'
-            LIMIT \(row.count)) AS seen
-          """
-      case .repliesToTicket:
-        guard let ticket else { return nil }
-        return """
-          SELECT count(*) >= \(Int64(row.count)) AS is_over FROM (
-            SELECT 1 FROM inbound_mail AS i
-            WHERE i.service_id = \(service) AND i.ticket_id = \(ticket) AND i.state = 'REPLY'
-              AND i.receive_time > clock_timestamp() - \(row.windowSeconds) * interval '1 second'
-            LIMIT \(row.count)) AS seen
-          """
-      }
+    let room: Query = rows.reduce("true") { room, row in
+      """
+      \(fragment: room) AND (SELECT count(*) FROM (
+        SELECT 1 FROM inbound_mail AS b
+        WHERE b.service_id = \(mail.serviceID) AND \(fragment: spent) AND b.id <> \(mail.id)
+          AND b.receive_time > clock_timestamp() - \(row.windowSeconds) * interval '1 second'
+        LIMIT \(row.count)) AS seen) < \(Int64(row.count))
+      """
     }
-    for count in counts {
-      if try await query(count, deadline: deadline)[0].bool(0) { return true }
+    let held: Query = """
+      i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+        AND i.attempt_count = \(mail.attemptCount)
+      """
+    let answers = try await ServiceError.translating {
+      try await pool.transactionBatch(
+        [
+          "SELECT pg_advisory_xact_lock(hashtextextended(\(key), 0))",
+          """
+          UPDATE inbound_mail AS i SET plan = \(mail.plan), ticket_id = \(mail.ticketID), sender_hash = \(sender)
+          WHERE \(fragment: held) AND \(fragment: room) RETURNING 1
+          """,
+          "SELECT 1 FROM inbound_mail AS i WHERE \(fragment: held)",
+        ], deadline: deadline)
     }
-    return false
+    if !answers[1].isEmpty { return .planned }
+    return answers[2].isEmpty ? .leaseLost : .overBudget
   }
 }

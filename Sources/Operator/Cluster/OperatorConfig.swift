@@ -21,6 +21,30 @@ struct OperatorConfig: Sendable {
     ),
     ("HANDOFF_MAIL_SMTP_PASSWORD_FILE", ["mail"], "A file with the password for that server."),
     (
+      "HANDOFF_MAIL_REPLY_SEPARATOR", ["mail"],
+      "What your mail server takes as the beginning of an address's detail; + unless set, none: it takes no details."
+    ),
+    (
+      "HANDOFF_MAIL_RAW_RETENTION", ["mail"],
+      "How long the sealed bytes of a mail are kept after it was decided, for example 30d; 90d unless set."
+    ),
+    (
+      "HANDOFF_MAIL_ACCOUNT_ALLOWED_ADDRESSES", ["mail"],
+      "Addresses that the mailboxes of accounts may have beside public ones, for example 10.1.0.0/16."
+    ),
+    (
+      "HANDOFF_MAIL_ACCOUNT_CA_FILE", ["mail"],
+      "A file with the authorities that servers of mailboxes are checked against in the place of the system's."
+    ),
+    (
+      "HANDOFF_MAIL_ACCOUNT_ALLOW_CLEAR", ["mail"],
+      "true: accounts may read mailboxes without encryption; for servers inside a trusted network."
+    ),
+    (
+      "HANDOFF_MAIL_ACCOUNT_INTERVAL", ["mail"],
+      "How long a mailbox waits after it was read before it is looked at again, for example 1m; 30s unless set."
+    ),
+    (
       "HANDOFF_CALLBACK_ALLOWED_ADDRESSES", ["assignment"],
       "Addresses that triggers' callbacks may go to beside public ones, for example 10.1.0.0/16."
     ),

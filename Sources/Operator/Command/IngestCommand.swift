@@ -14,8 +14,8 @@ enum IngestCommand {
         argv=/usr/bin/handoff ingest --data=/srv/handoff --service=care --recipient=${recipient}
 
     Ends with the codes of sysexits.h, as mail servers expect: 0 when the mail is stored, even when an agent has to look
-    at it; 65 when it is too large or not for this service, so that its sender is told; 75 when it could not be stored
-    now and is to be handed over again.
+    at it; 65 when it is empty or too large, and 67 when there is no such service, so that its sender is told; 64 when
+    this command line is wrong; 75 when it could not be stored now, whatever the reason, and is to be handed over again.
 
     """
 
@@ -30,24 +30,32 @@ enum IngestCommand {
       throw .usage("--service is missing", advice: "Name the service that the mail is for: --service care")
     }
     let message = try standardInput()
+    let taken: InboundMail
+    do throws(OperatorError) {
+      taken = try await hand(message, for: service, arguments)
+    } catch {
+      // Whatever is wrong with this machine may be mended, and the mail is not to be lost meanwhile.
+      throw error.exitCode == 1 ? .temporary(error.message, advice: error.advice) : error
+    }
+    let details = [taken.state.protoName ?? "?", taken.reason, taken.ticket].filter { !$0.isEmpty }
+    console.line("\(taken.name) \(details.joined(separator: " "))")
+  }
+
+  private static func hand(
+    _ message: [UInt8], for service: String, _ arguments: Arguments
+  ) async throws(OperatorError) -> InboundMail {
     guard let directory = try DataDirectory.existing(arguments.data) else {
-      throw .temporary(
+      throw OperatorError(
         "there is no cluster in \(DataDirectory.absolutePath(arguments.data))", advice: "See: handoff up")
     }
-    let addresses: ClusterAddresses
-    do {
-      addresses = try ClusterAddresses.ofRunning(directory)
-    } catch {
-      throw .temporary(error.message, advice: error.advice)
-    }
-    guard let port = addresses.port(of: "mail") else {
-      throw .temporary("the address of the mail daemon is not known", advice: "Start the cluster again: handoff up")
+    guard let port = try ClusterAddresses.ofRunning(directory).port(of: "mail") else {
+      throw OperatorError("the address of the mail daemon is not known", advice: "Start the cluster again: handoff up")
     }
     let group: EventLoopGroup
     do {
       group = try EventLoopGroup.start(count: 1)
     } catch {
-      throw .temporary("no event loop: \(error)", advice: "Check: ulimit -n, ulimit -u")
+      throw OperatorError("no event loop: \(error)", advice: "Check: ulimit -n, ulimit -u")
     }
     var configuration = RPCChannelConfiguration()
     configuration.tls = RPCChannelTLS(try directory.certificates.tls(as: ClusterCertificates.operatorName))
@@ -56,12 +64,7 @@ enum IngestCommand {
       parent: "services/\(service)", envelopeRecipients: arguments.texts[.recipient].map { [$0] } ?? [])
     let answer = await hand(message, header, to: MailServiceClient(channel))
     await channel.close()
-    switch answer {
-    case .success(let mail):
-      let details = [mail.state.protoName ?? "?", mail.reason, mail.ticket].filter { !$0.isEmpty }
-      console.line("\(mail.name) \(details.joined(separator: " "))")
-    case .failure(let error): throw error
-    }
+    return try answer.get()
   }
 
   private static func hand(
@@ -80,7 +83,10 @@ enum IngestCommand {
       return .success(taken)
     } catch let error as RPCError {
       switch ServiceError(error).reason {
-      case .serviceNotFound, .requestInvalid, .bodyTooLarge:
+      case .serviceNotFound:
+        return .failure(
+          .noUser("the mail is not taken: there is no service \(header.parent)", advice: "Check --service."))
+      case .requestInvalid, .bodyTooLarge:
         return .failure(.refused("the mail is not taken: \(error.message)", advice: ""))
       default:
         return .failure(.temporary("the mail cannot be stored now: \(error.message)", advice: "See: handoff doctor"))
@@ -105,7 +111,8 @@ enum IngestCommand {
       }
     }
     guard !message.isEmpty else {
-      throw .usage("there is no mail", advice: "It is read from standard input: handoff ingest --service care < mail")
+      throw .refused(
+        "there is no mail", advice: "It is read from standard input: handoff ingest --service care < mail")
     }
     return message
   }

@@ -7,7 +7,8 @@ struct OperatorError: Error, Sendable, Equatable {
   /// What to do next; may have several lines, or be empty.
   let advice: String
   /// The exit code of `handoff`: 64 (EX_USAGE of sysexits.h) for a wrong command line, else 1; `ingest` speaks to mail
-  /// servers and has 65 (EX_DATAERR) and 75 (EX_TEMPFAIL), too, and so have the client's commands codes of their own.
+  /// servers and has 65 (EX_DATAERR), 67 (EX_NOUSER) and 75 (EX_TEMPFAIL), too, and so have the client's commands codes
+  /// of their own.
   let exitCode: Int32
 
   /// An error of the machine or the data, exit code 1.
@@ -32,6 +33,11 @@ struct OperatorError: Error, Sendable, Equatable {
   /// An error of a mail that will not go away, exit code 65: its sender is to be told.
   static func refused(_ message: String, advice: String) -> OperatorError {
     OperatorError(message, advice: advice, exitCode: EX_DATAERR)
+  }
+
+  /// An error of a mail for nobody, exit code 67: its sender is to be told.
+  static func noUser(_ message: String, advice: String) -> OperatorError {
+    OperatorError(message, advice: advice, exitCode: EX_NOUSER)
   }
 
   /// An error that may go away by itself, exit code 75: the same is to be tried again.

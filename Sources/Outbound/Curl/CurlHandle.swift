@@ -119,13 +119,11 @@ final class CurlHandle: @unchecked Sendable {
 /// What one transfer sends and receives.
 // @unchecked: only the thread that runs the transfer touches it, save the flag, which is atomic.
 final class CurlExchange: @unchecked Sendable {
-  /// A mail to as many recipients as one may have brings a line for each.
-  private static let linesMax = 200
-
   private let upload: [UInt8]
   private var sent = 0
-  /// Response lines or header lines, without line ends; at most ``linesMax`` of at most 1000 bytes.
+  /// Response lines or header lines, without line ends, of at most 1000 bytes.
   private(set) var lines: [String] = []
+  private let linesMax: Int
   private let isCancelled: CancelFlag
 
   /// The answer's body, kept when a size was allowed for it.
@@ -138,12 +136,16 @@ final class CurlExchange: @unchecked Sendable {
   /// Why the last address that was found for the host must not be connected to.
   private(set) var addressRefusal: String?
 
-  /// - Parameter bodyBytesMax: a longer body ends the transfer; nil: the body is not wanted and thrown away.
+  /// - Parameters:
+  ///   - bodyBytesMax: a longer body ends the transfer; nil: the body is not wanted and thrown away.
+  ///   - linesMax: so many lines are kept, the first ones; a mail to many recipients brings one for each.
   init(
-    upload: [UInt8], bodyBytesMax: Int? = nil, policy: AddressPolicy? = nil, isCancelled: CancelFlag
+    upload: [UInt8], bodyBytesMax: Int? = nil, linesMax: Int = 200, policy: AddressPolicy? = nil,
+    isCancelled: CancelFlag
   ) {
     self.upload = upload
     self.bodyBytesMax = bodyBytesMax
+    self.linesMax = linesMax
     self.policy = policy
     self.isCancelled = isCancelled
   }
@@ -160,7 +162,7 @@ final class CurlExchange: @unchecked Sendable {
   }
 
   fileprivate func take(line bytes: UnsafeRawBufferPointer) {
-    guard lines.count < Self.linesMax else { return }
+    guard lines.count < linesMax else { return }
     // Control characters have no business in a line that ends up in logs and on screens.
     lines.append(String(decoding: bytes.prefix(1000).filter { $0 >= 0x20 && $0 != 0x7f }, as: UTF8.self))
   }

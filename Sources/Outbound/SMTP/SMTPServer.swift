@@ -1,21 +1,11 @@
 /// The relay that takes our mail: where it is, how the connection is protected, and who we are to it.
 package struct SMTPServer: Sendable {
-  /// How the connection is encrypted.
-  package enum Security: String, Sendable {
-    /// Not at all; for a relay on the same machine.
-    case none
-    /// By STARTTLS (RFC 3207); a server that does not offer it gets no mail.
-    case startTLS
-    /// From the first byte (RFC 8314 §3).
-    case implicit
-  }
-
   /// A name or literal address, without brackets.
   package let host: String
   /// 587 for `smtp://` and 465 for `smtps://` unless the URL names another.
   package let port: UInt16
   /// Whether and when the connection is encrypted.
-  package let security: Security
+  package let security: ConnectionSecurity
   /// Nil when the relay asks for no sign-in.
   package let user: String?
   /// The name we greet the server by; nil means this machine's name.
@@ -130,7 +120,8 @@ func isOneLine(_ text: String) -> Bool {
   !text.utf8.contains { $0 < 0x20 || $0 == 0x7f }
 }
 
-private func isHostByte(_ byte: UInt8) -> Bool {
+/// What a host's name consists of.
+func isHostByte(_ byte: UInt8) -> Bool {
   switch byte {
   case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f: true
   default: false

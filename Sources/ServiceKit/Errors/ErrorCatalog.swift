@@ -24,6 +24,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case batchNotFound = "BATCH_NOT_FOUND"
   case customerNotFound = "CUSTOMER_NOT_FOUND"
   case messageNotFound = "MESSAGE_NOT_FOUND"
+  case mailAccountNotFound = "MAIL_ACCOUNT_NOT_FOUND"
   case resourceNotFound = "RESOURCE_NOT_FOUND"
   case methodNotFound = "METHOD_NOT_FOUND"
 
@@ -38,6 +39,7 @@ package enum Reason: String, Sendable, CaseIterable {
   case maskKeyLost = "MASK_KEY_LOST"
   case doorayOff = "DOORAY_OFF"
   case doorayRefused = "DOORAY_REFUSED"
+  case mailboxUnreadable = "MAILBOX_UNREADABLE"
   case inUse = "IN_USE"
   case limitReached = "LIMIT_REACHED"
 
@@ -127,6 +129,7 @@ extension Reason {
     case .batchNotFound: .init(.notFound, 404, .no, "there is no such batch in this service, or it is not yours")
     case .customerNotFound: .init(.notFound, 404, .no, "there is no such customer in this organization")
     case .messageNotFound: .init(.notFound, 404, .no, "there is no such mail")
+    case .mailAccountNotFound: .init(.notFound, 404, .no, "there is no such mail account in this service")
     case .resourceNotFound: .init(.notFound, 404, .no, "there is nothing of this name")
     case .methodNotFound: .init(.unimplemented, 404, .no, "there is no such method; check the path and the HTTP method")
 
@@ -150,6 +153,8 @@ extension Reason {
     case .doorayOff:
       .init(.failedPrecondition, 409, .no, "the service does not use Dooray! now; ask an administrator")
     case .doorayRefused: .init(.failedPrecondition, 409, .no, "Dooray! refuses this; nothing was changed")
+    case .mailboxUnreadable:
+      .init(.failedPrecondition, 409, .no, "the mailbox cannot be read; see the field violations")
     case .inUse: .init(.failedPrecondition, 409, .no, "other resources use this one; change them first")
 
     case .limitReached:

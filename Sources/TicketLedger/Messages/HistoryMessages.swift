@@ -60,7 +60,8 @@ extension TicketLedger {
           name: EntryName(ticket: ticketName, id: entry.id).description,
           kind: Entry.Kind(rawValue: entry.kind.number), act: Entry.Act(rawValue: entry.act.number),
           author: try await message(for: entry.actor, deadline), text: entry.body,
-          masks: masks[entry.id] ?? [], createTime: Timestamp(entry.createTime)))
+          masks: masks[entry.id] ?? [], createTime: Timestamp(entry.createTime),
+          foldStartScalars: entry.kind == .inquiry ? Int32(QuoteFold.start(in: entry.body) ?? 0) : 0))
     }
     return messages
   }

@@ -84,3 +84,36 @@ package struct CustomerAddressName: ResourceName {
 
   private static let ending = "/customerAddress"
 }
+
+/// `services/{service}/mailAccounts/{id}`; the id of the representative address is the word `representative`.
+package struct MailAccountName: ResourceName {
+  /// The form that is read and written, for messages.
+  package static let pattern = "services/{service}/mailAccounts/{id}"
+  /// The id of every service's representative address.
+  package static let representativeID: Int64 = 0
+  private static let representative = "/mailAccounts/representative"
+  /// The service's code.
+  package let service: String
+  /// The account's id.
+  package let id: Int64
+  /// Names a way by which mails come in for a service.
+  package init(service: String, id: Int64) {
+    self.service = service
+    self.id = id
+  }
+  /// Reads a name of exactly this form; nil for any other text.
+  package init?(_ text: String) {
+    if let service = NameReader.serviceSingleton(text, "/mailAccounts/representative") {
+      self.init(service: service, id: Self.representativeID)
+    } else if let (service, id) = NameReader.serviceChild(text, "/mailAccounts/") {
+      self.init(service: service, id: id)
+    } else {
+      return nil
+    }
+  }
+  /// The name as the API writes it; reading it gives an equal value.
+  package var description: String {
+    id == Self.representativeID
+      ? "services/\(service)\(Self.representative)" : "services/\(service)/mailAccounts/\(id)"
+  }
+}

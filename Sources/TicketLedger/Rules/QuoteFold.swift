@@ -66,7 +66,8 @@ package enum QuoteFold {
   private static func isAttribution(_ lines: [Substring], at index: Int) -> Bool {
     let line = lines[index]
     guard line.utf8.count < 400 else { return false }
-    let whole = index + 1 < lines.count && line.utf8.count < 200 ? line + " " + lines[index + 1] : line
+    let isBroken = index + 1 < lines.count && line.utf8.count < 200 && !isWholeAttribution(lines[index + 1])
+    let whole = isBroken ? line + " " + lines[index + 1] : line
     let isQuotedNext = lines.dropFirst(index + 1).prefix(3).contains { $0.hasPrefix(">") }
     for (begins, ends) in attributions {
       for candidate in [line, whole] {
@@ -77,6 +78,16 @@ package enum QuoteFold {
       }
     }
     return false
+  }
+
+  /// Whether a line needs none before it: what stands there is the writer's own.
+  private static func isWholeAttribution(_ line: Substring) -> Bool {
+    guard line.utf8.count < 400 else { return false }
+    let text = line.lowercased()
+    return attributions.contains { begins, ends in
+      text.hasSuffix(ends)
+        && (begins.isEmpty ? !text.hasPrefix("<") && text.contains(where: \.isNumber) : text.hasPrefix(begins))
+    }
   }
 
   private static let attributions = [

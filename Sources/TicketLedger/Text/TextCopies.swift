@@ -191,6 +191,9 @@ package enum TextCopies {
     "idempotency_key": ["caller", "method", "request_id"],
     "inbound_mail": ["state", "reason", "plan", "message_id"],
     "mail_bounce": ["kind", "status"],
+    "mail_account": [
+      "display_name", "address", "host", "security", "user_name", "mailbox", "problem", "problem_text",
+    ],
     "mail_layout": ["kind", "language", "subject", "body"],
     "mail_message": ["state", "message_id"],
     "mask_act": ["act", "key_id"],

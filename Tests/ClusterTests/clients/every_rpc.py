@@ -597,6 +597,55 @@ class EveryRPC:
         equal(list(owner.ListBannedWords({"parent": CARE, "pageSize": 1000}).words), before + [word])
         owner.ChangeBannedWords({"parent": CARE, "removed": [word]})
 
+    def folds(self):
+        """A quotation can be folded, and masks before it move where it begins by what they save."""
+        family = "👨‍👩‍👧"
+        mail = (f"From: <{unique('folds')}@example.com>\r\nTo: care@example.com\r\nSubject: photo\r\n"
+                f"Message-ID: <{unique('fold')}@example.com>\r\n\r\n가족 {family} 사진입니다.\r\n\r\n"
+                "On Mon, 5 Jan 2026, Care <care@example.com> wrote:\r\n> 안녕하세요.\r\n").encode()
+        name = self.admin.ingest(CARE, mail).ticket
+        folded = "\nOn Mon, 5 Jan 2026, Care <care@example.com> wrote:\n> 안녕하세요.\n"
+
+        def entry():
+            return self.agent.ListEntries({"parent": name}).entries[0]
+
+        first = entry()
+        equal(first.text[first.fold_start_scalars:], folded)
+        version = self.agent.GetTicket({"name": name}).version
+        span = {"entry": first.name, "start": first.text.index(family), "length": len(family)}
+        mask = self.agent.CreateMasks({"parent": name, "spans": [span], "version": version}).masks[0]
+        masked = entry()
+        equal((masked.text[:masked.fold_start_scalars], masked.text[masked.fold_start_scalars:]),
+              ("가족 * 사진입니다.\n", folded))
+        equal(masked.fold_start_scalars, first.fold_start_scalars - len(family) + 1)
+        self.agent.UnmaskText({"name": mask.name, "reason": "a test"})
+        equal(entry(), first)
+
+    def mail_accounts(self):
+        # Paused, it is saved without being opened; nothing that a test can reach may be called by default.
+        made = self.admin.CreateMailAccount({"parent": CARE, "mailAccount": {
+            "displayName": "외부 메일", "address": "help@shop.example", "host": "127.0.0.1", "user": unique("help"),
+            "password": "secret", "security": "TLS", "paused": True}})
+        equal((made.port, made.mailbox, made.password, made.state), (993, "INBOX", "", 3))
+        made = self.admin.UpdateMailAccount({
+            "mailAccount": {"name": made.name, "deleteImported": True}, "updateMask": "deleteImported",
+            "version": made.version})
+        equal((made.version, made.delete_imported), (2, True))
+        checked = self.admin.CheckMailAccount({"name": made.name})
+        equal((checked.problem, "must not be called" in checked.problem_text), (1, True))
+        equal(self.admin.GetMailAccount({"name": made.name}), checked)
+        listed = self.admin.ListMailAccounts({"parent": CARE}).mail_accounts
+        equal((listed[0].kind, listed[0].name), (1, f"{CARE}/mailAccounts/representative"))
+        assert checked in listed, listed
+        try:
+            self.admin.UpdateMailAccount({
+                "mailAccount": {"name": made.name, "paused": False}, "updateMask": "paused"})
+        except Failure as failure:
+            equal((failure.reason, [field.split(".")[1] for field in failure.fields]), ("MAILBOX_UNREADABLE", ["host"]))
+        else:
+            raise AssertionError("an account that cannot be read was saved")
+        self.admin.DeleteMailAccount({"name": made.name})
+
     def sign_out(self):
         self.agent.SignOut()
 
@@ -627,7 +676,8 @@ def main():
                  tour.triggers, tour.trigger_settings, tour.callbacks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
-                 tour.mails, tour.wording, tour.dooray, tour.settings, tour.batches, tour.live, tour.sign_out,
+                 tour.mails, tour.wording, tour.folds, tour.mail_accounts, tour.dooray, tour.settings, tour.batches,
+                 tour.live, tour.sign_out,
                  tour.nothing_left_out):
         report.row(f"{step.__name__} through {sys.argv[2]}", step)
 

@@ -2012,7 +2012,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[141] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[147] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2147,6 +2147,12 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "AcceptInboundMail", &handoff__mail__v1__accept_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "RejectInboundMail", &handoff__mail__v1__reject_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "RerunInboundMail", &handoff__mail__v1__rerun_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "CreateMailAccount", &handoff__mail__v1__create_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
+  { "GetMailAccount", &handoff__mail__v1__get_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
+  { "ListMailAccounts", &handoff__mail__v1__list_mail_accounts_request__descriptor, &handoff__mail__v1__list_mail_accounts_response__descriptor },
+  { "UpdateMailAccount", &handoff__mail__v1__update_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
+  { "DeleteMailAccount", &handoff__mail__v1__delete_mail_account_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CheckMailAccount", &handoff__mail__v1__check_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
   { "CreateMasks", &handoff__masking__v1__create_masks_request__descriptor, &handoff__masking__v1__create_masks_response__descriptor },
   { "UnmaskText", &handoff__masking__v1__unmask_text_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "RevealMask", &handoff__masking__v1__reveal_mask_request__descriptor, &handoff__masking__v1__reveal_mask_response__descriptor },
@@ -2163,6 +2169,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   22,        /* CancelBatch */
   126,        /* ChangeBannedWords */
   92,        /* ChangePassword */
+  138,        /* CheckMailAccount */
   7,        /* CompleteTicket */
   86,        /* CreateAgent */
   19,        /* CreateBatch */
@@ -2172,7 +2179,8 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   41,        /* CreateField */
   96,        /* CreateGroup */
   123,        /* CreateLayout */
-  133,        /* CreateMasks */
+  133,        /* CreateMailAccount */
+  139,        /* CreateMasks */
   93,        /* CreateMember */
   37,        /* CreateProcessingType */
   27,        /* CreateService */
@@ -2188,13 +2196,14 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   43,        /* DeleteField */
   98,        /* DeleteGroup */
   124,        /* DeleteLayout */
+  137,        /* DeleteMailAccount */
   95,        /* DeleteMember */
   39,        /* DeleteProcessingType */
   36,        /* DeleteSubmissionType */
   54,        /* DeleteTemplate */
   10,        /* DeleteTicket */
   106,        /* DeleteTrigger */
-  137,        /* DetectPersonalData */
+  143,        /* DetectPersonalData */
   80,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   73,        /* EscalateToDooray */
@@ -2210,7 +2219,8 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   59,        /* GetDooraySettings */
   47,        /* GetForm */
   129,        /* GetInboundMail */
-  138,        /* GetMaskingSettings */
+  134,        /* GetMailAccount */
+  144,        /* GetMaskingSettings */
   25,        /* GetOrganization */
   4,        /* GetSearchSettings */
   28,        /* GetService */
@@ -2241,9 +2251,10 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   85,        /* ListGroups */
   128,        /* ListInboundMails */
   122,        /* ListLayouts */
+  135,        /* ListMailAccounts */
   118,        /* ListMailMessages */
-  140,        /* ListMaskingActs */
-  136,        /* ListMasks */
+  146,        /* ListMaskingActs */
+  142,        /* ListMasks */
   84,        /* ListMembers */
   99,        /* ListPermissionChanges */
   33,        /* ListProcessingTypes */
@@ -2265,7 +2276,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   119,        /* ResendMailMessage */
   46,        /* ResetSystemField */
   9,        /* RestoreTicket */
-  135,        /* RevealMask */
+  141,        /* RevealMask */
   114,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
   70,        /* SetDoorayUserKey */
@@ -2273,7 +2284,7 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   112,        /* SimulateTriggers */
   11,        /* StarTicket */
   121,        /* UnblockCustomerAddress */
-  134,        /* UnmaskText */
+  140,        /* UnmaskText */
   12,        /* UnstarTicket */
   88,        /* UpdateAgent */
   63,        /* UpdateDoorayOrganization */
@@ -2282,7 +2293,8 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   42,        /* UpdateField */
   48,        /* UpdateForm */
   97,        /* UpdateGroup */
-  139,        /* UpdateMaskingSettings */
+  136,        /* UpdateMailAccount */
+  145,        /* UpdateMaskingSettings */
   94,        /* UpdateMember */
   26,        /* UpdateOrganization */
   38,        /* UpdateProcessingType */
@@ -2306,7 +2318,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  141,
+  147,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -3374,13 +3386,61 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__CreateMailAccountRequest *input,
+                                                                Handoff__Mail__V1__MailAccount_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *service,
+                                                             const Handoff__Mail__V1__GetMailAccountRequest *input,
+                                                             Handoff__Mail__V1__MailAccount_Closure closure,
+                                                             void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__ListMailAccountsRequest *input,
+                                                               Handoff__Mail__V1__ListMailAccountsResponse_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__UpdateMailAccountRequest *input,
+                                                                Handoff__Mail__V1__MailAccount_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__DeleteMailAccountRequest *input,
+                                                                Google__Protobuf__Empty_Closure closure,
+                                                                void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__CheckMailAccountRequest *input,
+                                                               Handoff__Mail__V1__MailAccount_Closure closure,
+                                                               void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
                                                          Handoff__Masking__V1__CreateMasksResponse_Closure closure,
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3388,7 +3448,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3396,7 +3456,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3404,7 +3464,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3412,7 +3472,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3420,7 +3480,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3428,7 +3488,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3436,7 +3496,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -409,7 +409,7 @@ const ProtobufCEnumDescriptor handoff__mail__v1__inbound_mail__state__descriptor
   handoff__mail__v1__inbound_mail__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__inbound_mail__field_descriptors[13] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__inbound_mail__field_descriptors[14] =
 {
   {
     "name",
@@ -567,8 +567,21 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__inbound_mail__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "account",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Mail__V1__InboundMail, account),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__inbound_mail__field_indices_by_name[] = {
+  13,   /* field[13] = account */
   5,   /* field[5] = decide_time */
   6,   /* field[6] = decider */
   12,   /* field[12] = file_names */
@@ -586,7 +599,7 @@ static const unsigned handoff__mail__v1__inbound_mail__field_indices_by_name[] =
 static const ProtobufCIntRange handoff__mail__v1__inbound_mail__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__inbound_mail__descriptor =
 {
@@ -596,7 +609,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__inbound_mail__descriptor =
   "Handoff__Mail__V1__InboundMail",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__InboundMail),
-  13,
+  14,
   handoff__mail__v1__inbound_mail__field_descriptors,
   handoff__mail__v1__inbound_mail__field_indices_by_name,
   1,  handoff__mail__v1__inbound_mail__number_ranges,

@@ -2069,7 +2069,7 @@ const ProtobufCEnumDescriptor handoff__mail__v1__answer_act__descriptor =
   handoff__mail__v1__answer_act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[17] =
+static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_descriptors[23] =
 {
   { "PrepareAnswer", &handoff__mail__v1__prepare_answer_request__descriptor, &handoff__mail__v1__prepared_answer__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
@@ -2088,25 +2088,37 @@ static const ProtobufCMethodDescriptor handoff__mail__v1__mail_service__method_d
   { "AcceptInboundMail", &handoff__mail__v1__accept_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "RejectInboundMail", &handoff__mail__v1__reject_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
   { "RerunInboundMail", &handoff__mail__v1__rerun_inbound_mail_request__descriptor, &handoff__mail__v1__inbound_mail__descriptor },
+  { "CreateMailAccount", &handoff__mail__v1__create_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
+  { "GetMailAccount", &handoff__mail__v1__get_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
+  { "ListMailAccounts", &handoff__mail__v1__list_mail_accounts_request__descriptor, &handoff__mail__v1__list_mail_accounts_response__descriptor },
+  { "UpdateMailAccount", &handoff__mail__v1__update_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
+  { "DeleteMailAccount", &handoff__mail__v1__delete_mail_account_request__descriptor, &google__protobuf__empty__descriptor },
+  { "CheckMailAccount", &handoff__mail__v1__check_mail_account_request__descriptor, &handoff__mail__v1__mail_account__descriptor },
 };
 const unsigned handoff__mail__v1__mail_service__method_indices_by_name[] = {
   14,        /* AcceptInboundMail */
   10,        /* ChangeBannedWords */
+  22,        /* CheckMailAccount */
   7,        /* CreateLayout */
+  17,        /* CreateMailAccount */
   8,        /* DeleteLayout */
+  21,        /* DeleteMailAccount */
   4,        /* GetCustomerAddress */
   13,        /* GetInboundMail */
+  18,        /* GetMailAccount */
   11,        /* IngestMessage */
   9,        /* ListBannedWords */
   12,        /* ListInboundMails */
   6,        /* ListLayouts */
+  19,        /* ListMailAccounts */
   2,        /* ListMailMessages */
   0,        /* PrepareAnswer */
   1,        /* PreviewAnswer */
   15,        /* RejectInboundMail */
   16,        /* RerunInboundMail */
   3,        /* ResendMailMessage */
-  5         /* UnblockCustomerAddress */
+  5,        /* UnblockCustomerAddress */
+  20         /* UpdateMailAccount */
 };
 const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
 {
@@ -2115,7 +2127,7 @@ const ProtobufCServiceDescriptor handoff__mail__v1__mail_service__descriptor =
   "MailService",
   "Handoff__Mail__V1__MailService",
   "handoff.mail.v1",
-  17,
+  23,
   handoff__mail__v1__mail_service__method_descriptors,
   handoff__mail__v1__mail_service__method_indices_by_name
 };
@@ -2254,6 +2266,54 @@ void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *servi
 {
   assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
   service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__create_mail_account(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__CreateMailAccountRequest *input,
+                                                          Handoff__Mail__V1__MailAccount_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__get_mail_account(ProtobufCService *service,
+                                                       const Handoff__Mail__V1__GetMailAccountRequest *input,
+                                                       Handoff__Mail__V1__MailAccount_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__list_mail_accounts(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__ListMailAccountsRequest *input,
+                                                         Handoff__Mail__V1__ListMailAccountsResponse_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__update_mail_account(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__UpdateMailAccountRequest *input,
+                                                          Handoff__Mail__V1__MailAccount_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__delete_mail_account(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__DeleteMailAccountRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__mail__v1__mail_service__check_mail_account(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__CheckMailAccountRequest *input,
+                                                         Handoff__Mail__V1__MailAccount_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &handoff__mail__v1__mail_service__descriptor);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Service *service,
                                             Handoff__Mail__V1__MailService_ServiceDestroy destroy)

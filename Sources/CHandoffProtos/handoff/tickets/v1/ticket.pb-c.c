@@ -1209,7 +1209,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__entry__act__descriptor =
   handoff__tickets__v1__entry__act__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__entry__field_descriptors[8] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__entry__field_descriptors[9] =
 {
   {
     "name",
@@ -1307,12 +1307,25 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__entry__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "fold_start_scalars",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Entry, fold_start_scalars),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__entry__field_indices_by_name[] = {
   2,   /* field[2] = act */
   7,   /* field[7] = attachments */
   3,   /* field[3] = author */
   6,   /* field[6] = create_time */
+  8,   /* field[8] = fold_start_scalars */
   1,   /* field[1] = kind */
   5,   /* field[5] = masks */
   0,   /* field[0] = name */
@@ -1321,7 +1334,7 @@ static const unsigned handoff__tickets__v1__entry__field_indices_by_name[] = {
 static const ProtobufCIntRange handoff__tickets__v1__entry__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__entry__descriptor =
 {
@@ -1331,7 +1344,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__entry__descriptor =
   "Handoff__Tickets__V1__Entry",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Entry),
-  8,
+  9,
   handoff__tickets__v1__entry__field_descriptors,
   handoff__tickets__v1__entry__field_indices_by_name,
   1,  handoff__tickets__v1__entry__number_ranges,

@@ -20,6 +20,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/assignment/v1/assignment.pb-c.h"
 #include "handoff/assignment/v1/callback.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
+#include "handoff/mail/v1/account.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/mail.pb-c.h"
 #include "handoff/mail/v1/wording.pb-c.h"
@@ -1524,6 +1525,30 @@ struct Handoff__Gateway__V1__HandoffService_Service
                              const Handoff__Mail__V1__RerunInboundMailRequest *input,
                              Handoff__Mail__V1__InboundMail_Closure closure,
                              void *closure_data);
+  void (*create_mail_account)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__CreateMailAccountRequest *input,
+                              Handoff__Mail__V1__MailAccount_Closure closure,
+                              void *closure_data);
+  void (*get_mail_account)(Handoff__Gateway__V1__HandoffService_Service *service,
+                           const Handoff__Mail__V1__GetMailAccountRequest *input,
+                           Handoff__Mail__V1__MailAccount_Closure closure,
+                           void *closure_data);
+  void (*list_mail_accounts)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Mail__V1__ListMailAccountsRequest *input,
+                             Handoff__Mail__V1__ListMailAccountsResponse_Closure closure,
+                             void *closure_data);
+  void (*update_mail_account)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__UpdateMailAccountRequest *input,
+                              Handoff__Mail__V1__MailAccount_Closure closure,
+                              void *closure_data);
+  void (*delete_mail_account)(Handoff__Gateway__V1__HandoffService_Service *service,
+                              const Handoff__Mail__V1__DeleteMailAccountRequest *input,
+                              Google__Protobuf__Empty_Closure closure,
+                              void *closure_data);
+  void (*check_mail_account)(Handoff__Gateway__V1__HandoffService_Service *service,
+                             const Handoff__Mail__V1__CheckMailAccountRequest *input,
+                             Handoff__Mail__V1__MailAccount_Closure closure,
+                             void *closure_data);
   void (*create_masks)(Handoff__Gateway__V1__HandoffService_Service *service,
                        const Handoff__Masking__V1__CreateMasksRequest *input,
                        Handoff__Masking__V1__CreateMasksResponse_Closure closure,
@@ -1697,6 +1722,12 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## accept_inbound_mail,\
       function_prefix__ ## reject_inbound_mail,\
       function_prefix__ ## rerun_inbound_mail,\
+      function_prefix__ ## create_mail_account,\
+      function_prefix__ ## get_mail_account,\
+      function_prefix__ ## list_mail_accounts,\
+      function_prefix__ ## update_mail_account,\
+      function_prefix__ ## delete_mail_account,\
+      function_prefix__ ## check_mail_account,\
       function_prefix__ ## create_masks,\
       function_prefix__ ## unmask_text,\
       function_prefix__ ## reveal_mask,\
@@ -2236,6 +2267,30 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
                                                                Handoff__Mail__V1__InboundMail_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__CreateMailAccountRequest *input,
+                                                                Handoff__Mail__V1__MailAccount_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *service,
+                                                             const Handoff__Mail__V1__GetMailAccountRequest *input,
+                                                             Handoff__Mail__V1__MailAccount_Closure closure,
+                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__ListMailAccountsRequest *input,
+                                                               Handoff__Mail__V1__ListMailAccountsResponse_Closure closure,
+                                                               void *closure_data);
+void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__UpdateMailAccountRequest *input,
+                                                                Handoff__Mail__V1__MailAccount_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService *service,
+                                                                const Handoff__Mail__V1__DeleteMailAccountRequest *input,
+                                                                Google__Protobuf__Empty_Closure closure,
+                                                                void *closure_data);
+void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService *service,
+                                                               const Handoff__Mail__V1__CheckMailAccountRequest *input,
+                                                               Handoff__Mail__V1__MailAccount_Closure closure,
                                                                void *closure_data);
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,

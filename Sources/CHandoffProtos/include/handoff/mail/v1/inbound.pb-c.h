@@ -81,8 +81,8 @@ struct  Handoff__Mail__V1__InboundMail
    * Why it is suppressed or quarantined; empty otherwise.
    * Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined: UNKNOWN_SENDER,
    * FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS,
-   * UNREACHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW,
-   * NOT_A_MESSAGE.
+   * UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP,
+   * TOO_SLOW, NOT_A_MESSAGE.
    */
   char *reason;
   /*
@@ -103,7 +103,7 @@ struct  Handoff__Mail__V1__InboundMail
    */
   char *decider;
   /*
-   * Bytes of the mail.
+   * Bytes of the mail, as far as its server says. Of one above the limit only the header is kept here.
    */
   int64_t size_bytes;
   /*
@@ -127,10 +127,14 @@ struct  Handoff__Mail__V1__InboundMail
    */
   size_t n_file_names;
   char **file_names;
+  /*
+   * The account by which it came in: `services/{service}/mailAccounts/{id}`.
+   */
+  char *account;
 };
 #define HANDOFF__MAIL__V1__INBOUND_MAIL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__inbound_mail__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__INBOUND_MAIL__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL }
+    , (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__INBOUND_MAIL__STATE__STATE_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, (char *)protobuf_c_empty_string }
 
 
 /*

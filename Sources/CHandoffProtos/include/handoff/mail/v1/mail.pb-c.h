@@ -16,6 +16,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/empty.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "handoff/mail/v1/account.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/wording.pb-c.h"
 #include "handoff/type/v1/options.pb-c.h"
@@ -996,6 +997,30 @@ struct Handoff__Mail__V1__MailService_Service
                              const Handoff__Mail__V1__RerunInboundMailRequest *input,
                              Handoff__Mail__V1__InboundMail_Closure closure,
                              void *closure_data);
+  void (*create_mail_account)(Handoff__Mail__V1__MailService_Service *service,
+                              const Handoff__Mail__V1__CreateMailAccountRequest *input,
+                              Handoff__Mail__V1__MailAccount_Closure closure,
+                              void *closure_data);
+  void (*get_mail_account)(Handoff__Mail__V1__MailService_Service *service,
+                           const Handoff__Mail__V1__GetMailAccountRequest *input,
+                           Handoff__Mail__V1__MailAccount_Closure closure,
+                           void *closure_data);
+  void (*list_mail_accounts)(Handoff__Mail__V1__MailService_Service *service,
+                             const Handoff__Mail__V1__ListMailAccountsRequest *input,
+                             Handoff__Mail__V1__ListMailAccountsResponse_Closure closure,
+                             void *closure_data);
+  void (*update_mail_account)(Handoff__Mail__V1__MailService_Service *service,
+                              const Handoff__Mail__V1__UpdateMailAccountRequest *input,
+                              Handoff__Mail__V1__MailAccount_Closure closure,
+                              void *closure_data);
+  void (*delete_mail_account)(Handoff__Mail__V1__MailService_Service *service,
+                              const Handoff__Mail__V1__DeleteMailAccountRequest *input,
+                              Google__Protobuf__Empty_Closure closure,
+                              void *closure_data);
+  void (*check_mail_account)(Handoff__Mail__V1__MailService_Service *service,
+                             const Handoff__Mail__V1__CheckMailAccountRequest *input,
+                             Handoff__Mail__V1__MailAccount_Closure closure,
+                             void *closure_data);
 };
 typedef void (*Handoff__Mail__V1__MailService_ServiceDestroy)(Handoff__Mail__V1__MailService_Service *);
 void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Service *service,
@@ -1020,7 +1045,13 @@ void handoff__mail__v1__mail_service__init (Handoff__Mail__V1__MailService_Servi
       function_prefix__ ## get_inbound_mail,\
       function_prefix__ ## accept_inbound_mail,\
       function_prefix__ ## reject_inbound_mail,\
-      function_prefix__ ## rerun_inbound_mail  }
+      function_prefix__ ## rerun_inbound_mail,\
+      function_prefix__ ## create_mail_account,\
+      function_prefix__ ## get_mail_account,\
+      function_prefix__ ## list_mail_accounts,\
+      function_prefix__ ## update_mail_account,\
+      function_prefix__ ## delete_mail_account,\
+      function_prefix__ ## check_mail_account  }
 void handoff__mail__v1__mail_service__prepare_answer(ProtobufCService *service,
                                                      const Handoff__Mail__V1__PrepareAnswerRequest *input,
                                                      Handoff__Mail__V1__PreparedAnswer_Closure closure,
@@ -1088,6 +1119,30 @@ void handoff__mail__v1__mail_service__reject_inbound_mail(ProtobufCService *serv
 void handoff__mail__v1__mail_service__rerun_inbound_mail(ProtobufCService *service,
                                                          const Handoff__Mail__V1__RerunInboundMailRequest *input,
                                                          Handoff__Mail__V1__InboundMail_Closure closure,
+                                                         void *closure_data);
+void handoff__mail__v1__mail_service__create_mail_account(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__CreateMailAccountRequest *input,
+                                                          Handoff__Mail__V1__MailAccount_Closure closure,
+                                                          void *closure_data);
+void handoff__mail__v1__mail_service__get_mail_account(ProtobufCService *service,
+                                                       const Handoff__Mail__V1__GetMailAccountRequest *input,
+                                                       Handoff__Mail__V1__MailAccount_Closure closure,
+                                                       void *closure_data);
+void handoff__mail__v1__mail_service__list_mail_accounts(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__ListMailAccountsRequest *input,
+                                                         Handoff__Mail__V1__ListMailAccountsResponse_Closure closure,
+                                                         void *closure_data);
+void handoff__mail__v1__mail_service__update_mail_account(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__UpdateMailAccountRequest *input,
+                                                          Handoff__Mail__V1__MailAccount_Closure closure,
+                                                          void *closure_data);
+void handoff__mail__v1__mail_service__delete_mail_account(ProtobufCService *service,
+                                                          const Handoff__Mail__V1__DeleteMailAccountRequest *input,
+                                                          Google__Protobuf__Empty_Closure closure,
+                                                          void *closure_data);
+void handoff__mail__v1__mail_service__check_mail_account(ProtobufCService *service,
+                                                         const Handoff__Mail__V1__CheckMailAccountRequest *input,
+                                                         Handoff__Mail__V1__MailAccount_Closure closure,
                                                          void *closure_data);
 
 /* --- descriptors --- */

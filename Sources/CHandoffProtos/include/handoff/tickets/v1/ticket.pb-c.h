@@ -521,10 +521,16 @@ struct  Handoff__Tickets__V1__Entry
    */
   size_t n_attachments;
   Handoff__Tickets__V1__Attachment **attachments;
+  /*
+   * Of a customer's text, where the part at its end begins that a reader has seen already: a quoted mail or a signature,
+   * which a client may fold away. The number of Unicode scalars of `text` before it, at the beginning of a line; 0: there
+   * is none. It is that of `text` as it is shown here: masks that are put on or taken off may move it.
+   */
+  int32_t fold_start_scalars;
 };
 #define HANDOFF__TICKETS__V1__ENTRY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__entry__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__ENTRY__KIND__KIND_UNSPECIFIED, HANDOFF__TICKETS__V1__ENTRY__ACT__ACT_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string, 0,NULL, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__ENTRY__KIND__KIND_UNSPECIFIED, HANDOFF__TICKETS__V1__ENTRY__ACT__ACT_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string, 0,NULL, NULL, 0,NULL, 0 }
 
 
 /*

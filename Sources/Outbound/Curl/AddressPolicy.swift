@@ -53,7 +53,7 @@ package struct AddressPolicy: Sendable, Equatable {
   }
 
   /// The bytes of an address; nil for a name.
-  private static func bytes(_ text: String) -> [UInt8]? {
+  static func bytes(_ text: String) -> [UInt8]? {
     for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
       var bytes = [UInt8](repeating: 0, count: count)
       if inet_pton(family, text, &bytes) == 1 { return bytes }

@@ -1,0 +1,250 @@
+import EventLoop
+import Foundation
+import HandoffAPI
+import HandoffTestKit
+import Outbound
+import Postgres
+import RPCProtos
+import ServiceKit
+import Testing
+import TicketLedger
+
+@testable import Mail
+
+@Suite("mailboxes on Dovecot")
+struct MailboxTests {
+  @Test(
+    "what is in a mailbox becomes tickets of the account's type, once, however often it is read",
+    arguments: [true, false])
+  func imports(isTLS: Bool) async throws {
+    let world = try await MailboxWorld()
+    var account = world.account()
+    account.submissionType = "services/care/submissionTypes/1"
+    if !isTLS { (account.security, account.port) = (.starttls, Int32(world.server.port)) }
+    account = try await world.create(account)
+    try world.deliver(1...7)
+    try world.server.deliver(world.letter(8, headers: ["Auto-Submitted: auto-replied"]).bytes, to: "care")
+    for round in 0..<TestScale.count(usual: 10, all: 100) {
+      if round == 5 { try world.server.renumber("care") }
+      #expect(try await world.read() == 1)
+      if round == 3 { try world.deliver(1...3) }
+    }
+    #expect(try await world.accounts() == "true received=8 tickets=7 replies=0 suppressed=1 quarantined=0")
+    #expect(try await world.world.number("SELECT count(*) FROM ticket WHERE submission_type_id = 1") == 7)
+    account = try await world.get(account)
+    #expect(account.state == .ready && account.readTime != nil)
+    #expect(account.counts == MailAccount.Counts(received: 8, tickets: 7, suppressed: 1))
+    #expect(try world.server.count(of: "care") == 11)
+    let upkeep = InboundUpkeep(store: world.world.mail.store, retention: .seconds(86_400), metrics: world.metrics)
+    try await upkeep.look(deadline: TestDatabase.deadline)
+    let lines = Set(world.metrics.exposition().split(separator: "\n"))
+    #expect(lines.contains("handoff_mail_account_received_total{account=\"\(account.name)\"} 8"))
+    #expect(lines.contains("handoff_mail_account_inbound{account=\"\(account.name)\",state=\"ticket\"} 7"))
+    #expect(lines.contains("handoff_mail_accounts{state=\"ready\"} 1"))
+    #expect(lines.contains { $0.hasPrefix("handoff_mail_account_visits_total{outcome=\"read\"}") })
+    #expect(lines.contains { $0.hasPrefix("handoff_mail_account_unread_seconds{account=") })
+  }
+
+  @Test("what is stored is removed from the mailbox when that is wished, also when it is known already")
+  func deletes() async throws {
+    let world = try await MailboxWorld()
+    var account = world.account()
+    account.deleteImported = true
+    account = try await world.create(account)
+    try world.deliver(1...3)
+    try await world.read()
+    #expect(try world.server.count(of: "care") == 0)
+    try world.deliver(2...4)
+    try await world.read()
+    #expect(try world.server.count(of: "care") == 0)
+    // Stored, and the process died before it removed it.
+    try world.deliver(5...5)
+    account.deleteImported = false
+    _ = try await world.update(account, ["delete_imported"])
+    try await world.read()
+    #expect(try world.server.count(of: "care") == 1)
+    try await world.sql("UPDATE mail_account SET uids_to_delete = ARRAY[last_uid], delete_imported = true")
+    try await world.read()
+    #expect(try world.server.count(of: "care") == 0)
+    #expect(try await world.accounts() == "true received=5 tickets=5 replies=0 suppressed=0 quarantined=0")
+  }
+
+  @Test("what an earlier visit left to be removed goes, and the mails behind it come in")
+  func leftOver() async throws {
+    let world = try await MailboxWorld()
+    let account = try await world.create(world.account())
+    try world.deliver(1...3)
+    try await world.read()
+    try await world.sql("UPDATE mail_account SET uids_to_delete = ARRAY[1, 2], delete_imported = true")
+    try world.deliver(4...5)
+    try await world.read()
+    #expect(try await world.get(account).state == .ready)
+    #expect(try await world.accounts() == "true received=5 tickets=5 replies=0 suppressed=0 quarantined=0")
+    #expect(try world.server.count(of: "care") == 1)
+  }
+
+  @Test("mails that were to be removed stay when that is wished no longer, also for a reading that is under way")
+  func kept() async throws {
+    let world = try await MailboxWorld()
+    var account = try await world.create(world.account())
+    try world.deliver(1...2)
+    try await world.read()
+    try await world.sql(
+      """
+      UPDATE mail_account SET uids_to_delete = ARRAY[1, 2], delete_imported = true, due_time = clock_timestamp()
+      """)
+    let mail = world.world.mail
+    let reader = try #require(
+      try await mail.store.claimMailboxes(isFailing: false, limit: 1, deadline: TestDatabase.deadline).first)
+    #expect(reader.uidsToDelete == [1, 2])
+    account.deleteImported = false
+    _ = try await world.update(account, ["delete_imported"])
+    let session = try world.mailboxes.session(reader, password: MailboxWorld.password)
+    let visit = MailboxVisit(
+      account: reader,
+      service: try await mail.ledger.directory.service(code: "care", deadline: TestDatabase.deadline),
+      session: session, store: mail.store, inbound: world.world.inbound)
+    await #expect(throws: MailboxVisit.LeaseLost.self) { try await visit.run() }
+    await session.close()
+    try await world.read()
+    #expect(try world.server.count(of: "care") == 2)
+  }
+
+  @Test("mails from before an account began are left alone, also when the server numbers them anew")
+  func startTime() async throws {
+    let world = try await MailboxWorld()
+    for number in 1...5 {
+      try world.server.deliver(
+        world.letter(number).bytes, to: "care", arrival: Date(timeIntervalSinceNow: number == 3 ? 3_600 : -86_400))
+    }
+    var account = world.account()
+    account.startTime = nil
+    account = try await world.create(account)
+    try await world.read()
+    try world.server.renumber("care")
+    try await world.read()
+    try await world.read()
+    #expect(try await world.accounts() == "true received=1 tickets=1 replies=0 suppressed=0 quarantined=0")
+    #expect(try world.server.readCount(of: "care") == 1)
+  }
+
+  @Test("a mail above the limit waits for an agent with its header, stays where it is, and the mailbox goes on")
+  func oversized() async throws {
+    var limits = ParseLimits()
+    limits.messageBytesMax = 20_000
+    let world = try await MailboxWorld(limits: limits)
+    var account = world.account()
+    account.deleteImported = true
+    account = try await world.create(account)
+    try world.deliver(1...1)
+    let large = world.letter(2, body: String(repeating: "가나다라마바사\r\n", count: 1_000))
+    try world.server.deliver(large.bytes, to: "care")
+    try world.deliver(3...3)
+    for _ in 0..<2 { try await world.read() }
+    #expect(try await world.accounts() == "true received=3 tickets=2 replies=0 suppressed=0 quarantined=1")
+    #expect(try world.server.count(of: "care") == 1)
+    let agent = world.world.mail.asAgent
+    let held = try await world.service.listInboundMails(ListInboundMailsRequest(parent: "services/care"), agent)
+    let mail = try #require(held.inboundMails.first)
+    #expect(mail.reason == "TOO_LARGE" && mail.sender == "c2@example.com" && mail.subject == "문의 2")
+    #expect(mail.sizeBytes == Int64(large.bytes.count) && mail.account == account.name)
+    let rerun = try await world.service.rerunInboundMail(RerunInboundMailRequest(name: mail.name), agent)
+    #expect(rerun.state == .quarantined && rerun.reason == "TOO_LARGE")
+    let opened = try await world.service.acceptInboundMail(AcceptInboundMailRequest(name: mail.name), agent)
+    let ticket = try #require(TicketName(opened.ticket))
+    #expect(try await world.world.texts(ticket.id) == [InboundWords(language: "ko").tooLarge])
+  }
+
+  @Test("a mail that the server does not hand out waits for an agent after some tries, and the mailbox goes on")
+  func unfetchable() async throws {
+    let world = try await MailboxWorld()
+    let account = try await world.create(world.account())
+    try world.deliver(1...1)
+    try world.server.deliver(world.letter(2).bytes, to: "care", claimedSize: 9_999)
+    try world.deliver(3...3)
+    for _ in 0..<MailboxVisit.fetchesMax {
+      try await world.read()
+      let failing = try await world.get(account)
+      #expect(failing.state == .failing && failing.problem == .server, "\(failing.problemText)")
+    }
+    try await world.read()
+    #expect(try await world.get(account).state == .ready)
+    #expect(try await world.accounts() == "true received=3 tickets=2 replies=0 suppressed=0 quarantined=1")
+    #expect(try await world.world.number("SELECT count(*) FROM inbound_mail WHERE reason = 'UNFETCHABLE'") == 1)
+  }
+
+  @Test("a mailbox that cannot be read says why, waits longer and longer, and holds up no other")
+  func broken() async throws {
+    let world = try await MailboxWorld(users: ["care", "good"])
+    let broken = try await world.create(world.account("care"))
+    let good = try await world.create(world.account("good"))
+    try world.deliver(1...2, to: "good")
+    try await world.sql("UPDATE mail_account SET mailbox = 'Gone' WHERE user_name = 'care'")
+    var waits: [Int64] = []
+    for _ in 0..<3 {
+      #expect(try await world.read() == 2)
+      waits.append(
+        try await world.world.number(
+          """
+          SELECT extract(epoch FROM due_time - check_time)::bigint FROM mail_account WHERE user_name = 'care'
+          """))
+    }
+    #expect(waits[0] >= 14 && waits[1] > waits[0] && waits[2] > waits[1] / 2 && waits[2] >= 59, "\(waits)")
+    let failing = try await world.get(broken)
+    #expect(failing.state == .failing && failing.problem == .mailbox && !failing.problemText.isEmpty)
+    #expect(try await world.get(good).counts?.tickets == 2)
+    // An administrator mends it, and sees so at once.
+    try await world.sql("UPDATE mail_account SET mailbox = 'INBOX' WHERE user_name = 'care'")
+    let mended = try await world.service.checkMailAccount(
+      CheckMailAccountRequest(name: broken.name), world.administrator)
+    #expect(mended.state == .ready && mended.problemText.isEmpty)
+  }
+
+  @Test("several daemons share the mailboxes: each is read by one at a time, and nothing is taken twice")
+  func shared() async throws {
+    let world = try await MailboxWorld(users: ["a", "b", "c"])
+    let other = try await MailboxWorld(sharing: world)
+    for (index, user) in ["a", "b", "c"].enumerated() {
+      var account = world.account(user)
+      account.deleteImported = true
+      _ = try await world.create(account)
+      try world.deliver((index * 10 + 1)...(index * 10 + 4), to: user)
+    }
+    for _ in 0..<3 { #expect(try await world.read([world.worker, other.worker, world.worker]) == 3) }
+    #expect(try await world.accounts() == "true received=12 tickets=12 replies=0 suppressed=0 quarantined=0")
+    #expect(try await world.world.number("SELECT count(*) FROM ticket") == 12)
+    for user in ["a", "b", "c"] { #expect(try world.server.count(of: user) == 0) }
+  }
+
+  @Test("whoever has lost the lease writes nothing more")
+  func lease() async throws {
+    let world = try await MailboxWorld()
+    _ = try await world.create(world.account())
+    let store = world.world.mail.store
+    let first = try #require(
+      try await store.claimMailboxes(isFailing: false, limit: 5, deadline: TestDatabase.deadline).first)
+    #expect(try await store.claimMailboxes(isFailing: false, limit: 5, deadline: TestDatabase.deadline).isEmpty)
+    #expect(try await store.passMail(first, uid: 3, isToDelete: true, deadline: TestDatabase.deadline))
+    try await world.sql("UPDATE mail_account SET lease_end_time = clock_timestamp()")
+    let second = try #require(
+      try await store.claimMailboxes(isFailing: false, limit: 5, deadline: TestDatabase.deadline).first)
+    #expect(second.lastUID == 3 && second.uidsToDelete == [3])
+    #expect(try await store.passMail(first, uid: 9, isToDelete: false, deadline: TestDatabase.deadline) == false)
+    try await store.endReading(first, wait: .zero, deadline: TestDatabase.deadline)
+    #expect(try await store.passMail(second, uid: 4, isToDelete: false, deadline: TestDatabase.deadline))
+  }
+
+  @Test("what is out of reach here puts a mailbox off and is not blamed on its account")
+  func ownTrouble() async throws {
+    let world = try await MailboxWorld()
+    let account = try await world.create(world.account())
+    try world.deliver(1...2)
+    try await world.sql("REVOKE INSERT ON inbound_mail FROM handoff_mail")
+    try await world.read()
+    #expect(try await world.get(account).state == .ready)
+    #expect(try await world.get(account).readTime == nil)
+    try await world.sql("GRANT INSERT ON inbound_mail TO handoff_mail")
+    try await world.read()
+    #expect(try await world.accounts() == "true received=2 tickets=2 replies=0 suppressed=0 quarantined=0")
+  }
+}

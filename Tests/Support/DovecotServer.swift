@@ -1,0 +1,156 @@
+import EventLoop
+package import Foundation
+
+/// A foreign IMAP server (Dovecot) with mailboxes of its own as a child process; ends with the object.
+package final class DovecotServer {
+  /// It did not start.
+  package struct Failed: Error, CustomStringConvertible {
+    /// What it said.
+    package let description: String
+  }
+
+  /// The port for STARTTLS, or for connections in the clear.
+  package let port: UInt16
+  /// The port for TLS from the first byte; nobody listens there on a server without TLS.
+  package let securePort: UInt16
+  private let directory: URL
+  private let process: Process
+  private let lifeline: Pipe
+
+  /// Starts a server on 127.0.0.1.
+  ///
+  /// - Parameters:
+  ///   - users: passwords by name; each user has an INBOX.
+  ///   - isPlain: it offers no TLS.
+  /// - Throws: ``Failed`` when it does not start.
+  package init(_ certificate: TestCertificate, users: [String: String], isPlain: Bool = false) throws {
+    var last = ""
+    for _ in 0..<5 {
+      let (port, securePort) = (try Self.freePort(), try Self.freePort())
+      let directory = FileManager.default.temporaryDirectory.appending(path: "handoff-imap-\(UUID().uuidString)")
+      for user in users.keys { try Self.makeMaildir(directory.appending(path: "mail/\(user)")) }
+      let lines = users.map { "\($0.key):{PLAIN}\($0.value)\n" }
+      try lines.joined().write(to: directory.appending(path: "users"), atomically: true, encoding: .utf8)
+      let process = Process()
+      let (input, output) = (Pipe(), Pipe())
+      let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "dovecot.sh")
+      // A session of its own: it cleans up when standard input ends, however this process goes.
+      process.executableURL = URL(filePath: "/usr/bin/setsid")
+      process.arguments = [
+        "/bin/sh", script.path, directory.path, String(port), String(securePort), isPlain ? "plain" : "starttls",
+        certificate.certificate, certificate.key,
+      ]
+      process.standardInput = input
+      process.standardOutput = output
+      try process.run()
+      try output.fileHandleForWriting.close()
+      if String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) == "ready\n" {
+        (self.port, self.securePort, self.directory) = (port, securePort, directory)
+        (self.process, lifeline) = (process, input)
+        return
+      }
+      // Somebody else may have taken the port.
+      last = (try? String(contentsOf: directory.appending(path: "output"), encoding: .utf8)) ?? "no output"
+      try input.fileHandleForWriting.close()
+      process.waitUntilExit()
+    }
+    throw Failed(description: "Dovecot does not start (Debian: apt-get install dovecot-imapd): \(last)")
+  }
+
+  deinit {
+    try? lifeline.fileHandleForWriting.close()
+    process.waitUntilExit()
+  }
+
+  /// Puts a mail into a user's mailbox, as a delivery does.
+  ///
+  /// - Parameters:
+  ///   - folder: another mailbox than INBOX.
+  ///   - claimedSize: a size that the server believes instead of the real one; it hangs up when it finds out.
+  package func deliver(
+    _ message: [UInt8], to user: String, folder: String? = nil, arrival: Date = Date(), claimedSize: Int? = nil
+  ) throws {
+    let maildir = maildir(user, folder)
+    if folder != nil, !FileManager.default.fileExists(atPath: maildir.path) {
+      try Self.makeMaildir(maildir)
+      try Data().write(to: maildir.appending(path: "maildirfolder"))
+      try adopt(maildir)
+    }
+    let name = "\(Int(Date().timeIntervalSince1970)).\(UUID().uuidString).test"
+    let file = maildir.appending(path: "tmp/\(name)")
+    try Data(message).write(to: file)
+    try FileManager.default.setAttributes(
+      [.modificationDate: arrival, .posixPermissions: 0o644], ofItemAtPath: file.path)
+    let size = claimedSize.map { ",S=\($0),W=\($0)" } ?? ""
+    try FileManager.default.moveItem(at: file, to: maildir.appending(path: "new/\(name)\(size)"))
+  }
+
+  /// How many mails a user's mailbox holds.
+  package func count(of user: String, folder: String? = nil) throws -> Int { try names(user, folder).count }
+
+  /// How many mails of a user's mailbox are marked as read.
+  package func readCount(of user: String, folder: String? = nil) throws -> Int {
+    try names(user, folder).count { $0.split(separator: ":2,").dropFirst().first?.contains("S") == true }
+  }
+
+  /// What the server noted of those who signed in; `TLS` stands there when the connection was encrypted.
+  package func signIns() throws -> [Substring] {
+    try String(contentsOf: directory.appending(path: "log"), encoding: .utf8).split(separator: "\n")
+      .filter { $0.contains("Login: user=") }
+  }
+
+  /// Gives a user's mailbox another UIDVALIDITY; its mails get UIDs from 1 on.
+  package func renumber(_ user: String) throws {
+    let maildir = maildir(user, nil)
+    let list = maildir.appending(path: "dovecot-uidlist")
+    let head = try String(contentsOf: list, encoding: .utf8).split(separator: "\n")[0].split(separator: " ")
+    guard let validity = head.first(where: { $0.hasPrefix("V") }).flatMap({ Int($0.dropFirst()) }) else {
+      throw Failed(description: "the server keeps its UIDs in another way")
+    }
+    for file in try FileManager.default.contentsOfDirectory(atPath: maildir.path) where file.hasPrefix("dovecot") {
+      try FileManager.default.removeItem(at: maildir.appending(path: file))
+    }
+    let guid = head.first { $0.hasPrefix("G") } ?? ""
+    try "3 V\(validity + 7) N1 \(guid)\n".write(to: list, atomically: true, encoding: .utf8)
+    try adopt(maildir)
+  }
+
+  private func names(_ user: String, _ folder: String?) throws -> [String] {
+    let maildir = maildir(user, folder)
+    return try ["new", "cur"].flatMap {
+      try FileManager.default.contentsOfDirectory(atPath: maildir.appending(path: $0).path)
+    }
+  }
+
+  private func maildir(_ user: String, _ folder: String?) -> URL {
+    let inbox = directory.appending(path: "mail/\(user)")
+    return folder.map { inbox.appending(path: ".\($0)") } ?? inbox
+  }
+
+  private static func makeMaildir(_ maildir: URL) throws {
+    for part in ["new", "cur", "tmp"] {
+      try FileManager.default.createDirectory(at: maildir.appending(path: part), withIntermediateDirectories: true)
+    }
+  }
+
+  /// Gives files to the user that the server runs as.
+  private func adopt(_ directory: URL) throws {
+    let manager = FileManager.default
+    let owner = try manager.attributesOfItem(atPath: self.directory.appending(path: "mail").path)
+    let wanted: [FileAttributeKey: Any] = [
+      .ownerAccountID: owner[.ownerAccountID] ?? 0, .groupOwnerAccountID: owner[.groupOwnerAccountID] ?? 0,
+    ]
+    guard getuid() == 0 else { return }
+    let inside = manager.enumerator(atPath: directory.path)?.compactMap { $0 as? String } ?? []
+    for path in [directory.path] + inside.map({ directory.appending(path: $0).path }) {
+      try manager.setAttributes(wanted, ofItemAtPath: path)
+    }
+  }
+
+  private static func freePort() throws -> UInt16 {
+    let bound = try Socket.listen(.ipv4(0x7f00_0001, port: 0))
+    defer { Socket.close(bound) }
+    guard let port = try Socket.boundAddress(bound).port else { throw Failed(description: "no free port") }
+    return port
+  }
+}
