@@ -89,6 +89,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0042_plan_within_budgets.sql"
 #include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0040_tell_mails_apart.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -46,6 +46,21 @@ struct SMTPClientTests {
     #expect(try server.nextDelivered().connection == taken.connection)
   }
 
+  @Test("mails that are sent at once share as many connections as there may be")
+  func connections() async throws {
+    let server = try SMTPTestServer()
+    let pool = BlockingPool(name: "two", threads: 2, queueMax: 32)
+    let client = SMTPClient(server: try SMTPServer(url: "smtp://127.0.0.1:\(server.port)"), pool: pool)
+    let message = try mail(to: "a@example.com")
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<20 { group.addTask { _ = try await client.send(message, deadline: .after(.seconds(60))) } }
+      try await group.waitForAll()
+    }
+    let used = try (0..<20).map { _ in try server.nextDelivered().connection }
+    #expect(Set(used).count <= 2)
+    try await client.close()
+  }
+
   @Test("an empty sender is sent as the null path")
   func nullSender() async throws {
     let server = try SMTPTestServer()

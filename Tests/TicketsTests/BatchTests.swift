@@ -178,6 +178,8 @@ import TicketLedger
       (Batch(act: .comment, text: " "), TicketWorld.kim, .textRequired),
       (Batch(act: .comment, text: "x", internalReason: .spam), TicketWorld.kim, .reasonNotAllowed),
       (Batch(act: .resolve, text: "절대불가"), TicketWorld.kim, .bannedWords),
+      (Batch(act: .resolve, text: "환불은 절대\u{200B}불\u{2060}가"), TicketWorld.kim, .bannedWords),
+      (Batch(act: .hold, text: "\u{FEFF}절\u{200D}대불가"), TicketWorld.kim, .bannedWords),
       (
         Batch(act: .comment, text: "x", processingType: "services/other/processingTypes/9"), TicketWorld.kim,
         .typeNotFound

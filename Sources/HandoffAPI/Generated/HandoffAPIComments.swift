@@ -765,7 +765,7 @@ package enum HandoffAPIComments {
     handoff.mail.v1.InboundMail A mail that came in, and what became of it. \ The mail itself is kept sealed; what is shown of it here is opened for the caller and stored nowhere else.
     handoff.mail.v1.InboundMail.name Resource name: `services/{service}/inboundMails/{id}`.
     handoff.mail.v1.InboundMail.state What it is by now.
-    handoff.mail.v1.InboundMail.reason Why it is suppressed or quarantined; empty otherwise. \ Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined: UNKNOWN_SENDER, FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS, UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW, NOT_A_MESSAGE.
+    handoff.mail.v1.InboundMail.reason Why it is suppressed or quarantined; empty otherwise. \ Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined: UNKNOWN_SENDER, FORGED_MARK, SENDER_DENIED, REPEATED_MESSAGE_ID, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS, UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW, NOT_A_MESSAGE.
     handoff.mail.v1.InboundMail.ticket The ticket that it opened or joined; while it is quarantined, the one that it points to: `services/{service}/tickets/{id}`.
     handoff.mail.v1.InboundMail.receive_time When it came in.
     handoff.mail.v1.InboundMail.decide_time When it became what it is; absent while it waits.

@@ -55,11 +55,10 @@ package struct InboundMail: Message {
   /// Why it is suppressed or quarantined; empty otherwise.
   ///
   /// Suppressed: OWN_MAIL, BOUNCE, RECEIPT, AUTO_REPLY, MACHINE, BULK, LIST, REJECTED, EXPIRED. Quarantined:
-  /// UNKNOWN_SENDER,
-  /// FORGED_MARK, SENDER_DENIED, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS, TICKET_GONE, REFUSED, POISONOUS,
-  /// UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE, HEADER_TOO_LARGE, TOO_MANY_PARTS,
-  /// TOO_DEEP,
-  /// TOO_SLOW, NOT_A_MESSAGE.
+  /// UNKNOWN_SENDER, FORGED_MARK, SENDER_DENIED, REPEATED_MESSAGE_ID, NO_SENDER, TOO_MANY_RECIPIENTS, TOO_MANY_MAILS,
+  /// TICKET_GONE, REFUSED, POISONOUS, UNREACHABLE, UNFETCHABLE, and what kept it from being read: TOO_LARGE,
+  /// HEADER_TOO_LARGE,
+  /// TOO_MANY_PARTS, TOO_DEEP, TOO_SLOW, NOT_A_MESSAGE.
   package var reason: String = ""
   /// The ticket that it opened or joined; while it is quarantined, the one that it points to:
   /// `services/{service}/tickets/{id}`.

@@ -1,3 +1,4 @@
+import EventLoop
 import HandoffAPI
 import RPC
 import ServiceKit
@@ -15,7 +16,7 @@ extension InboundMailProcessor {
 
   /// Makes of a mail what is planned: a ticket, or a reply to one.
   ///
-  /// - Throws: ``LeaseLost``; BACKEND_UNAVAILABLE and the like, after which the same can be tried again.
+  /// - Throws: ``LeaseLost``; ``Behind``; BACKEND_UNAVAILABLE and the like, after which the same can be tried again.
   func effect(
     of mail: IncomingMail, _ planned: InboundRecord, _ service: ServiceRecord, _ options: CallOptions
   ) async throws -> MailStore.Decision {
@@ -37,28 +38,97 @@ extension InboundMailProcessor {
       let left = zip(sorted, planned.attachmentIDs).filter { $0.1 == Self.notTaken }.map(\.0.name)
       for name in left.prefix(Self.notTakenMax) { text += "\n\n[\(words.notTaken) \(name)]" }
       if left.count > Self.notTakenMax { text += "\n\n[\(words.more) \(left.count - Self.notTakenMax)]" }
-      // Fixed before it happens.
-      guard try await store.plan(planned, deadline: options.deadline) else { throw LeaseLost() }
-      return planned.plan == .reply
+      try await fix(planned, options.deadline)
+      let ticket =
+        planned.plan == .reply
         ? try await reply(text, planned, service, options)
         : try await inquiry(mail, text, words, planned, service, options)
+      return try await noted(mail, planned, became: ticket, service, options.deadline)
     } catch let error as RPCError {
-      return try refused(ServiceError(error), planned)
+      let error = ServiceError(error)
+      guard error.reason == .requestIDReused, let ticket = try await made(by: planned, options.deadline) else {
+        return try refused(error, planned)
+      }
+      return try await noted(mail, planned, became: ticket, service, options.deadline)
     }
+  }
+
+  /// Sees to it that what a mail is going to be is fixed before it happens.
+  ///
+  /// - Throws: ``LeaseLost``; ``Behind`` when an earlier reply to the same ticket is not written yet.
+  private func fix(_ planned: InboundRecord, _ deadline: Deadline) async throws {
+    // Of an inquiry without files, all is fixed already.
+    guard planned.plan == .reply || !planned.attachmentIDs.isEmpty else { return }
+    switch try await store.plan(planned, deadline: deadline) {
+    case .fixed: break
+    case .behind(let earlier): throw Behind(earlier: earlier)
+    case .leaseLost: throw LeaseLost()
+    }
+  }
+
+  /// What a mail made before, with other words than it would now: a setting, or Handoff itself, was changed since. Nil:
+  /// nothing that is remembered.
+  private func made(by planned: InboundRecord, _ deadline: Deadline) async throws -> TicketID? {
+    let method = planned.plan == .reply ? "AppendInquiry" : "CreateTicket"
+    let found = try await ledger.outcome(
+      ofRequest: Self.requestID(planned), by: "mail", method, deadline: deadline)
+    // A reply that opened the next ticket has its id behind the entry's.
+    guard let found, planned.plan == .reply, found.resultIDs.count > 1 else { return found?.ticket.ticketID }
+    return TicketID(found.resultIDs[1])
+  }
+
+  /// What is noted of a mail that made a ticket or was added to one.
+  private func noted(
+    _ mail: IncomingMail, _ planned: InboundRecord, became ticket: TicketID, _ service: ServiceRecord,
+    _ deadline: Deadline
+  ) async throws -> MailStore.Decision {
+    var decision = MailStore.Decision(state: planned.plan == .reply ? .reply : .ticket, ticketID: ticket)
+    guard ticket != planned.ticketID else { return decision }
+    // Who took part in a completed ticket takes part in the next one.
+    let others = try await store.participants(of: planned.ticketID, in: service.id, deadline: deadline)
+    let named = try await participants(of: mail, service, deadline)
+    var seen: Set<String> = []
+    decision.participants = (others + named).filter { seen.insert($0.address).inserted }
+    return decision
+  }
+
+  /// People beside its sender to whom a mail is addressed. Addresses of ours are none.
+  private func participants(
+    of mail: IncomingMail, _ service: ServiceRecord, _ deadline: Deadline
+  ) async throws -> [ParticipantDraft] {
+    var own = ownAddresses(service).union([senders.fallback.address.lowercased()])
+    own.formUnion(mail.from.prefix(1).map(\.address))
+    own.formUnion(mail.headers.filter { Self.deliveryHeaders.contains($0.name) }.map { Self.address($0.value) })
+    let named = (mail.to + mail.cc).filter { person in
+      !own.contains(tokens.withoutDetail(person.address)) && !own.contains(person.address)
+        && tokens.ticket(inAddress: person.address) == .none && MailAddress(person.address) != nil
+    }
+    guard !named.isEmpty else { return [] }
+    own = try await store.ownAddresses(
+      among: named.flatMap { [$0.address, tokens.withoutDetail($0.address)] }, of: service.organizationID,
+      deadline: deadline)
+    return named.filter { !own.contains($0.address) && !own.contains(tokens.withoutDetail($0.address)) }
+      .prefix(Self.participantsMax).map { person in
+        ParticipantDraft(displayName: Self.prefix(person.displayName, Self.nameScalarsMax), address: person.address)
+      }
+  }
+
+  /// `<Care@shop.example>` as addresses are compared.
+  private static func address(_ value: String) -> String {
+    value.filter { !" \t<>".contains($0) }.lowercased()
   }
 
   private func inquiry(
     _ mail: IncomingMail, _ text: String, _ words: InboundWords, _ planned: InboundRecord, _ service: ServiceRecord,
     _ options: CallOptions
-  ) async throws -> MailStore.Decision {
+  ) async throws -> TicketID {
     let sender = mail.from.first
     let title = Self.prefix(mail.subject, Self.titleScalarsMax)
     // An agent let it in, so who wrote it is told, though no answer can go there.
     let isAddress = sender.map { MailAddress($0.address) != nil } ?? false
     let address = Self.prefix(sender?.address ?? "", Self.addressScalarsMax)
     let written = isAddress || address.isEmpty ? "" : "[\(words.sender) \(address)]\n\n"
-    let type = try await store.submissionType(
-      ofAccount: planned.accountID, in: service.id, deadline: options.deadline)
+    let type = planned.submissionTypeID.map { SubmissionTypeName(service: service.code, id: $0) }
     let made = try await tickets.createTicket(
       CreateTicketRequest(
         parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: written + text,
@@ -66,32 +136,22 @@ extension InboundMailProcessor {
           displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax),
           email: isAddress ? sender?.address ?? "" : ""),
         channel: .email,
-        submissionType: type.map { SubmissionTypeName(service: service.code, id: $0).description } ?? "",
+        submissionType: type?.description ?? "",
         requestId: Self.requestID(planned), attachments: names(planned, service)), options)
     guard let ticket = TicketName(made.name) else { throw ServiceError(.internal) }
-    var decision = MailStore.Decision(state: .ticket, ticketID: ticket.id)
-    let left = ownAddresses(service).union([sender?.address ?? ""])
-    var seen: Set<String> = []
-    for person in mail.to + mail.cc where decision.participants.count < Self.participantsMax {
-      guard !left.contains(person.address), tokens.ticket(inAddress: person.address) == .none,
-        MailAddress(person.address) != nil, seen.insert(person.address).inserted
-      else { continue }
-      decision.participants.append(
-        ParticipantDraft(displayName: Self.prefix(person.displayName, Self.nameScalarsMax), address: person.address))
-    }
-    return decision
+    return ticket.id
   }
 
   private func reply(
     _ text: String, _ planned: InboundRecord, _ service: ServiceRecord, _ options: CallOptions
-  ) async throws -> MailStore.Decision {
+  ) async throws -> TicketID {
     guard let ticket = planned.ticketID else { throw ServiceError(.internal) }
     let entry = try await tickets.appendInquiry(
       AppendInquiryRequest(
         parent: TicketName(service: service.code, id: ticket).description, text: text,
         requestId: Self.requestID(planned), channel: .email, attachments: names(planned, service)), options)
     // A completed ticket takes no replies; this one opened the next.
-    return MailStore.Decision(state: .reply, ticketID: EntryName(entry.name)?.ticket.id ?? ticket)
+    return EntryName(entry.name)?.ticket.id ?? ticket
   }
 
   /// What follows when tickets refuses what was planned.

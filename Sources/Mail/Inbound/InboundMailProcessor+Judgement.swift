@@ -18,12 +18,13 @@ extension InboundMailProcessor {
     _ mail: IncomingMail, _ record: InboundRecord, _ service: ServiceRecord, _ deadline: Deadline
   ) async throws -> Judgement {
     let marks = marks(in: mail, of: service.id)
-    let (pointers, hasForgedMark) = try await pointers(mail, marks, service.id, deadline)
+    let (pointers, hasForgedMark) = try await pointers(mail, record, marks, deadline)
     let hasToken = pointers.contains { $0.way.isProof }
     if let reason = suppression(of: mail, service, hasToken: hasToken) {
       let ticket = reason == .bounce ? try await noteBounce(mail, record, service, deadline) : nil
       return .decided(MailStore.Decision(state: .suppressed, reason: reason.rawValue, ticketID: ticket))
     }
+    if record.isNamesake { return .quarantine(.repeatedMessageID, pointers.first?.ticket) }
     guard let sender = mail.from.first, MailAddress(sender.address) != nil else { return .quarantine(.noSender, nil) }
     guard mail.recipientCount <= Self.recipientsMax else { return .quarantine(.tooManyRecipients, nil) }
     let denied = Threading.deniesSender(
@@ -46,7 +47,7 @@ extension InboundMailProcessor {
   }
 
   /// Headers in which mail servers note the address that they delivered a mail to.
-  private static let deliveryHeaders: Set<String> = ["delivered-to", "x-original-to", "envelope-to", "x-envelope-to"]
+  static let deliveryHeaders: Set<String> = ["delivered-to", "x-original-to", "envelope-to", "x-envelope-to"]
 
   private func marks(in mail: IncomingMail, of service: ServiceID) -> Marks {
     var marks = Marks()
@@ -70,15 +71,18 @@ extension InboundMailProcessor {
   }
 
   private func pointers(
-    _ mail: IncomingMail, _ marks: Marks, _ service: ServiceID, _ deadline: Deadline
+    _ mail: IncomingMail, _ record: InboundRecord, _ marks: Marks, _ deadline: Deadline
   ) async throws -> (pointers: [Threading.Pointer<TicketID>], hasForgedMark: Bool) {
+    let service = record.serviceID
     var found: [(Threading.Way, TicketID)] =
       marks.inAddresses.map { (.replyAddress, $0) } + marks.inMessageIDs.map { (.signedMessageID, $0) }
     if found.isEmpty {
-      let known = try await store.tickets(
-        ofMessageIDs: Array((mail.references.suffix(20) + mail.inReplyTo).prefix(25)), in: service, deadline: deadline)
-      found += mail.references.reversed().compactMap { id in known[id].map { (.references, $0) } }
-      found += mail.inReplyTo.compactMap { id in known[id].map { (.inReplyTo, $0) } }
+      let known = try await store.references(
+        Array((mail.references.suffix(20) + mail.inReplyTo).prefix(25)), of: record, deadline: deadline)
+      found += mail.references.reversed().compactMap { id in known.tickets[id].map { (.references, $0) } }
+      found += mail.inReplyTo.compactMap { id in known.tickets[id].map { (.inReplyTo, $0) } }
+      // What it follows is going to be a ticket, or not; it must not be judged before.
+      if found.isEmpty, let earlier = known.waiting { throw Behind(earlier: earlier) }
       if let number = Threading.subjectTag(in: mail.subject) { found.append((.subjectTag, TicketID(number))) }
     }
     guard !found.isEmpty else { return ([], marks.hasForged) }

@@ -67,23 +67,12 @@ package struct InboundMailProcessor: Sendable {
     _ message: [UInt8], wholeBytes: Int64? = nil, for service: ServiceRecord,
     account: Int64 = MailAccountName.representativeID, _ options: CallOptions
   ) async throws -> InboundRecord {
-    let identity = MessageIdentity.identity(of: message)
-    if let known = try await store.inbound(
-      identity: identity, account: account, of: service.id, deadline: options.deadline)
-    {
-      return known
-    }
-    let hash = SHA256.hash(message)
-    let pieces = try await vault.seal(message, named: Self.sealName(service.id, hash), options)
-    let stored = try await store.storeInbound(
-      identity: identity, account: account, contentHash: hash, sizeBytes: wholeBytes ?? Int64(message.count),
-      pieces: pieces, of: service.id, deadline: options.deadline)
-    if let stored { return try await process(stored, message, options) }
-    guard
-      let known = try await store.inbound(
-        identity: identity, account: account, of: service.id, deadline: options.deadline)
-    else { throw ServiceError(.conflict) }
-    return known
+    let prints = try await onPool(if: message.count) { MessageIdentity.Prints(of: message) }
+    let arrival = MailStore.Arrival(
+      service: service.id, account: account, prints: prints, sizeBytes: wholeBytes ?? Int64(message.count))
+    let pieces = try await vault.seal(message, named: Self.sealName(service.id, prints.contentHash), options)
+    let (mail, isNew) = try await store.storeInbound(arrival, pieces: pieces, deadline: options.deadline)
+    return isNew ? try await process(mail, message, options) : mail
   }
 
   /// Keeps note of a mail that its server does not hand out, so that an agent can look for it there.
@@ -94,27 +83,28 @@ package struct InboundMailProcessor: Sendable {
     _ place: String, sizeBytes: Int64, for service: ServiceRecord, account: Int64, _ options: CallOptions
   ) async throws {
     let hash = SHA256.hash(place)
-    let stored = try await store.storeInbound(
-      identity: hash, account: account, contentHash: hash, sizeBytes: sizeBytes, pieces: [], of: service.id,
-      deadline: options.deadline)
-    guard let stored else { return }
+    let arrival = MailStore.Arrival(
+      service: service.id, account: account,
+      prints: MessageIdentity.Prints(identity: hash, bodyHash: hash, contentHash: hash), sizeBytes: sizeBytes)
+    let (mail, isNew) = try await store.storeInbound(arrival, pieces: [], deadline: options.deadline)
+    guard isNew else { return }
     let decision = MailStore.Decision(state: .quarantined, reason: QuarantineReason.unfetchable.rawValue)
-    _ = try await store.decide(stored, decision, deadline: options.deadline)
+    _ = try await store.decide(mail, decision, deadline: options.deadline)
   }
 
-  /// Takes up to so many mails up that are due, and decides them; for tests and the worker.
-  ///
-  /// - Returns: how many were taken up.
-  /// - Throws: the database's errors as `ServiceError`.
-  package func runOnce(limit: Int = 8, deadline: Deadline) async throws -> Int {
-    let due = try await store.claimInbound(limit: limit, deadline: deadline)
-    await withDiscardingTaskGroup { group in
-      for mail in due { group.addTask { _ = try? await process(mail, nil, CallOptions(deadline: deadline)) } }
+  /// Works on a mail of so many bytes where that keeps nobody waiting.
+  private func onPool<Value: Sendable>(
+    if byteCount: Int, _ work: @escaping @Sendable () throws -> Value
+  ) async throws -> Value {
+    guard byteCount > MIMEReader.loopBytesMax else { return try work() }
+    do {
+      return try await pool.run(work)
+    } catch is BlockingPool.Refusal {
+      throw ServiceError(.tooManyRequests)
     }
-    return due.count
   }
 
-  /// Decides a mail that the caller has under a lease.
+  /// Decides a mail that the caller has under a lease. A caller that is told to end gives it back.
   ///
   /// - Parameter message: its bytes, when they are at hand.
   /// - Returns: the mail as it is afterwards; waiting when something is out of reach.
@@ -125,13 +115,30 @@ package struct InboundMailProcessor: Sendable {
       return try await store.decide(mail, decision, deadline: options.deadline) ?? mail
     } catch is LeaseLost {
       return mail
+    } catch let behind as Behind {
+      try await store.postpone(mail, behind: behind.earlier, deadline: options.deadline)
+      return mail
+    } catch let error where Task.isCancelled {
+      // Not as a part of this task, which is cancelled.
+      await Task { try? await store.giveBack(mail, deadline: .after(.seconds(5))) }.value
+      throw error
     } catch let error as ServiceError {
       return try await putOff(mail, error, options)
     }
   }
 
+  /// Tells what keeps a mail waiting.
+  func tell(_ error: any Error, of mail: InboundRecord) {
+    failed(mail.id, error as? ServiceError ?? ServiceError(.internal, cause: error))
+  }
+
   /// Whoever took the mail up meanwhile decides it.
   struct LeaseLost: Error {}
+
+  /// An earlier mail comes first.
+  struct Behind: Error {
+    let earlier: Int64
+  }
 
   private func putOff(
     _ mail: InboundRecord, _ error: ServiceError, _ options: CallOptions
@@ -205,14 +212,7 @@ package struct InboundMailProcessor: Sendable {
     if let message { bytes = message } else { bytes = try await opened(mail, options) }
     let limits = limits
     let deadline = min(options.deadline, .after(.seconds(30)))
-    guard bytes.count > MIMEReader.loopBytesMax else {
-      return try MIMEReader.read(bytes, limits: limits, deadline: deadline)
-    }
-    do {
-      return try await pool.run { try MIMEReader.read(bytes, limits: limits, deadline: deadline) }
-    } catch is BlockingPool.Refusal {
-      throw ServiceError(.tooManyRequests)
-    }
+    return try await onPool(if: bytes.count) { try MIMEReader.read(bytes, limits: limits, deadline: deadline) }
   }
 
   /// The bytes of a mail.

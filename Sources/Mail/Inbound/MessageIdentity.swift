@@ -1,14 +1,53 @@
 import Crypto
 
-/// By what a mail is known again when it comes in once more.
+/// By what a mail is known again when it comes in once more: its Message-ID together with its body. Some programs give
+/// one Message-ID to all that they send, and who knows another's could keep that one's mail out by being first.
 ///
 /// The Message-ID is looked for by hand: a mail is stored before anything parses it, and by then it must be known
 /// whether it is there already.
 enum MessageIdentity {
+  /// All by which a mail is known.
+  struct Prints: Sendable {
+    let identity: [UInt8]
+    let bodyHash: [UInt8]
+    /// SHA-256 of the whole mail.
+    let contentHash: [UInt8]
+
+  }
+
   /// SHA-256 of the Message-ID in a mail's header, or of the whole mail when it has none.
   static func identity(of message: [UInt8]) -> [UInt8] {
     guard let id = messageID(of: message) else { return SHA256.hash(message) }
     return identity(ofMessageID: id)
+  }
+
+  /// SHA-256 of a mail's body, without what mail servers on its way change of it: line ends, and blanks before them and
+  /// at its end.
+  static func bodyHash(of message: [UInt8]) -> [UInt8] {
+    var hash = SHA256()
+    var piece: [UInt8] = []
+    // Blanks and line ends that count when something follows.
+    var blanks: [UInt8] = []
+    for byte in message[(MessageHead.byteCount(of: message, atMost: message.count) ?? message.count)...] {
+      switch byte {
+      case 0x0D: break
+      case 0x20, 0x09: blanks.append(byte)
+      case 0x0A:
+        while let last = blanks.last, last != 0x0A { blanks.removeLast() }
+        blanks.append(byte)
+      default:
+        if !blanks.isEmpty {
+          piece += blanks
+          blanks.removeAll(keepingCapacity: true)
+        }
+        piece.append(byte)
+        guard piece.count >= pieceBytesMax else { continue }
+        hash.update(piece)
+        piece.removeAll(keepingCapacity: true)
+      }
+    }
+    hash.update(piece)
+    return hash.finish()
   }
 
   /// The identity of the mail that has this Message-ID, without angle brackets.
@@ -47,4 +86,14 @@ enum MessageIdentity {
   private static let name = Array("message-id:".utf8)
   private static let headBytesMax = 256 << 10
   private static let valueBytesMax = 2_000
+  private static let pieceBytesMax = 64 << 10
+}
+
+extension MessageIdentity.Prints {
+  /// Takes time in the length of the mail and belongs on a pool when that is large.
+  init(of message: [UInt8]) {
+    self.init(
+      identity: MessageIdentity.identity(of: message), bodyHash: MessageIdentity.bodyHash(of: message),
+      contentHash: SHA256.hash(message))
+  }
 }

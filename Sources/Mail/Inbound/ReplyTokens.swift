@@ -26,6 +26,14 @@ package struct ReplyTokens: Sendable {
     return MailAddress(marked, displayName: address.displayName) ?? address
   }
 
+  /// An address without its detail: `care@shop.example` of `care+sales@shop.example`.
+  func withoutDetail(_ address: String) -> String {
+    guard let separator, let at = address.lastIndex(of: "@"),
+      let start = address[..<at].firstIndex(of: separator), start > address.startIndex
+    else { return address }
+    return String(address[..<start] + address[at...])
+  }
+
   /// A Message-ID for a mail of a ticket, without angle brackets.
   ///
   /// - Parameters:

@@ -17,6 +17,11 @@ package enum MailKeys {
     "HANDOFF_MAIL_SMTP_PASSWORD_FILE", doc: "A file with the password for the user in HANDOFF_MAIL_SMTP_URL."
   ).optional()
 
+  /// How many mails may be on their way to the relay at once.
+  static let smtpConnections = ConfigKey<Int>.integer(
+    "HANDOFF_MAIL_SMTP_CONNECTIONS", default: 8, range: 1...64,
+    doc: "Most connections of this process to the relay; each takes one mail after the other.")
+
   /// The directory that takes the mails instead of a relay.
   static let spoolDirectory = ConfigKey<String>.text(
     "HANDOFF_MAIL_SPOOL_DIR", default: nil, expectation: "the path of a directory",
@@ -66,7 +71,7 @@ package enum MailKeys {
 
   /// The key table's rows.
   package static let all: [any AnyConfigKey] = [
-    smtpURL, smtpPasswordFile, spoolDirectory, senderAddress, replySeparator, rawRetention, accountAddresses,
+    smtpURL, smtpPasswordFile, smtpConnections, spoolDirectory, senderAddress, replySeparator, rawRetention, accountAddresses,
     accountAuthoritiesFile, accountsInClear, accountInterval,
   ]
 
@@ -118,7 +123,10 @@ extension Config {
     do {
       if let url = self[MailKeys.smtpURL] {
         let server = try SMTPServer(url: url, password: self[MailKeys.smtpPasswordFile]?.text)
-        return SMTPTransport(client: SMTPClient(server: server, pool: pool))
+        // Of its own, so that a slow relay keeps no mails that come in from being read.
+        let connections = BlockingPool(
+          name: "smtp", threads: self[MailKeys.smtpConnections], queueMax: Outbox.claimMax)
+        return SMTPTransport(client: SMTPClient(server: server, pool: connections))
       }
       return try SpoolTransport(directory: self[MailKeys.spoolDirectory] ?? "", pool: pool)
     } catch let error as SMTPServerError {

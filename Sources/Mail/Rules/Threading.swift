@@ -102,6 +102,8 @@ package enum QuarantineReason: String, Sendable, CaseIterable {
   case forgedMark = "FORGED_MARK"
   /// The receiving mail server says that the sender's address is not the sender's.
   case senderDenied = "SENDER_DENIED"
+  /// It has the Message-ID of a mail that came in before and another body.
+  case repeatedMessageID = "REPEATED_MESSAGE_ID"
   /// It has no address to answer to.
   case noSender = "NO_SENDER"
   /// It is addressed to more people than an inquiry is.

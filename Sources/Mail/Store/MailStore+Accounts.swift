@@ -38,19 +38,6 @@ extension MailStore {
     ).isEmpty == false
   }
 
-  /// The type of the tickets that an account's mails open; nil: none, or one that is not used any more.
-  func submissionType(
-    ofAccount id: Int64, in service: ServiceID, deadline: Deadline
-  ) async throws -> SubmissionTypeID? {
-    try await query(
-      """
-      SELECT y.id FROM mail_account AS a
-      JOIN submission_type AS y ON y.service_id = a.service_id AND y.id = a.submission_type_id
-      WHERE a.service_id = \(service) AND a.id = \(id) AND y.is_active
-      """, deadline: deadline
-    ).first.map { try $0.value(0) }
-  }
-
   /// Adds an account.
   ///
   /// - Throws: ALREADY_EXISTS when another account reads the mailbox; LIMIT_REACHED.

@@ -52,11 +52,18 @@ struct InboundRecord: Sendable {
   let deciderID: AgentID?
   /// Whether its bytes are still kept.
   let hasRaw: Bool
+  /// Whether a mail with another body had come in before under its Message-ID.
+  let isNamesake: Bool
+  /// The type of the tickets that its account's mails open; nil: none, or one that is not used any more.
+  let submissionTypeID: SubmissionTypeID?
 
   static let columns: Query = """
     i.id, i.service_id, i.state, i.reason, i.ticket_id, i.account_id, i.content_hash, i.size_bytes, i.plan, \
     i.attachment_ids, i.sealed_summary, i.attempt_count, i.failure_count, i.receive_time, i.decide_time, i.decider_id, \
-    i.has_raw
+    i.has_raw, EXISTS (SELECT 1 FROM inbound_mail AS n WHERE n.service_id = i.service_id AND n.identity = i.identity \
+    AND n.account_id = i.account_id AND n.id < i.id), \
+    (SELECT y.id FROM mail_account AS a JOIN submission_type AS y ON y.service_id = a.service_id \
+    AND y.id = a.submission_type_id WHERE a.service_id = i.service_id AND a.id = i.account_id AND y.is_active)
     """
 
   init(_ row: Row) throws(PostgresError) {
@@ -77,6 +84,8 @@ struct InboundRecord: Sendable {
     decideTime = try row.value(14)
     deciderID = try row.value(15)
     hasRaw = try row.bool(16)
+    isNamesake = try row.bool(17)
+    submissionTypeID = try row.value(18)
   }
 }
 
@@ -95,32 +104,36 @@ extension MailStore {
   static let inboundLease: Duration = .seconds(90)
   private static var leaseSeconds: Int64 { inboundLease.components.seconds }
 
-  /// The mail that came in before under the same identity; nil when there is none.
-  func inbound(
-    identity: [UInt8], account: Int64, of service: ServiceID, deadline: Deadline
-  ) async throws -> InboundRecord? {
-    try await query(
-      """
-      SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
-      WHERE i.service_id = \(service) AND i.identity = \(identity) AND i.account_id = \(account)
-      """, deadline: deadline
-    ).first.map { try InboundRecord($0) }
+  /// A mail as it comes in.
+  struct Arrival: Sendable {
+    let service: ServiceID
+    let account: Int64
+    let prints: MessageIdentity.Prints
+    let sizeBytes: Int64
   }
 
-  /// Stores a mail under a lease for the caller; nil when the same mail has come in meanwhile.
+  /// Stores a mail under a lease for the caller, unless the same mail has come in before: then that one is returned.
   ///
   /// - Parameter pieces: its bytes, sealed; none: they are not to be had.
   func storeInbound(
-    identity: [UInt8], account: Int64, contentHash: [UInt8], sizeBytes: Int64, pieces: [[UInt8]], of service: ServiceID,
-    deadline: Deadline
-  ) async throws -> InboundRecord? {
+    _ arrival: Arrival, pieces: [[UInt8]], deadline: Deadline
+  ) async throws -> (mail: InboundRecord, isNew: Bool) {
     let numbers = pieces.indices.map { Int32($0) }
-    return try await query(
+    // A mail from before bodies were kept is known by its Message-ID alone.
+    let known: Query = """
+      SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
+      WHERE i.service_id = \(arrival.service) AND i.identity = \(arrival.prints.identity)
+        AND i.account_id = \(arrival.account) AND i.body_hash IN (\(arrival.prints.bodyHash), '\\x')
+      """
+    let made = try await query(
       """
       WITH made AS (
-        INSERT INTO inbound_mail (service_id, account_id, identity, content_hash, size_bytes, has_raw, due_time)
-        VALUES (\(service), \(account), \(identity), \(contentHash), \(sizeBytes), \(!pieces.isEmpty),
-          clock_timestamp() + \(Self.leaseSeconds) * interval '1 second')
+        INSERT INTO inbound_mail (service_id, account_id, identity, body_hash, content_hash, size_bytes, has_raw,
+          due_time)
+        SELECT \(arrival.service), \(arrival.account), \(arrival.prints.identity), \(arrival.prints.bodyHash),
+          \(arrival.prints.contentHash), \(arrival.sizeBytes), \(!pieces.isEmpty),
+          clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
+        WHERE NOT EXISTS (\(fragment: known))
         ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
       ), kept AS (
         INSERT INTO inbound_mail_piece (service_id, mail_id, number, sealed)
@@ -128,19 +141,24 @@ extension MailStore {
         FROM made, unnest(\(numbers), \(pieces)) AS p (number, sealed)
       )
       SELECT \(fragment: InboundRecord.columns) FROM made AS i
-      """, deadline: deadline
-    ).first.map { try InboundRecord($0) }
+      """, deadline: deadline)
+    if let row = made.first { return (try InboundRecord(row), true) }
+    guard let row = try await query(known, deadline: deadline).first else { throw ServiceError(.conflict) }
+    return (try InboundRecord(row), false)
   }
 
   /// Takes mails up that are due, the longest due first; what others are taking up is left to them.
-  func claimInbound(limit: Int, deadline: Deadline) async throws -> [InboundRecord] {
+  ///
+  /// - Parameter suspects: whether those over which a process has died, or the others.
+  func claimInbound(limit: Int, suspects: Bool, deadline: Deadline) async throws -> [InboundRecord] {
     try await query(
       """
       WITH due AS (
-        SELECT service_id, id FROM inbound_mail WHERE state = 'WAITING' AND due_time <= clock_timestamp()
+        SELECT service_id, id FROM inbound_mail
+        WHERE state = 'WAITING' AND due_time <= clock_timestamp() AND (attempt_count > failure_count) = \(suspects)
         ORDER BY due_time LIMIT \(limit) FOR UPDATE SKIP LOCKED
       )
-      UPDATE inbound_mail AS i SET attempt_count = i.attempt_count + 1,
+      UPDATE inbound_mail AS i SET attempt_count = i.attempt_count + 1, behind_id = NULL,
         due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
       FROM due WHERE i.service_id = due.service_id AND i.id = due.id
       RETURNING \(fragment: InboundRecord.columns)
@@ -158,17 +176,54 @@ extension MailStore {
     ).map { try $0.value(0) }
   }
 
-  /// Fixes what a mail is going to be; false when somebody else has taken it up meanwhile.
-  func plan(_ mail: InboundRecord, deadline: Deadline) async throws -> Bool {
-    try await query(
+  /// How long a mail waits for earlier ones at most, so that one that cannot be decided holds up no conversation.
+  private static let behindSeconds: Int64 = 3_600
+
+  /// What comes of fixing what a mail is going to be.
+  enum Fixing: Sendable {
+    case fixed
+    /// It is a reply, and an earlier one to the same ticket, of this id, is not written yet.
+    case behind(Int64)
+    /// Somebody else has taken it up meanwhile.
+    case leaseLost
+  }
+
+  /// Fixes what a mail is going to be.
+  func plan(_ mail: InboundRecord, deadline: Deadline) async throws -> Fixing {
+    let rows = try await query(
       """
-      UPDATE inbound_mail AS i SET plan = \(mail.plan), ticket_id = \(mail.ticketID),
-        attachment_ids = \(mail.attachmentIDs)
+      WITH planned AS (
+        UPDATE inbound_mail AS i SET plan = \(mail.plan), ticket_id = \(mail.ticketID),
+          attachment_ids = \(mail.attachmentIDs)
+        WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+          AND i.attempt_count = \(mail.attemptCount)
+        RETURNING i.service_id, i.id, i.ticket_id, i.receive_time
+      )
+      SELECT max(e.id) FROM planned AS i LEFT JOIN inbound_mail AS e
+        ON e.service_id = i.service_id AND e.ticket_id = i.ticket_id AND e.state = 'WAITING' AND e.plan = 'REPLY'
+        AND e.id < i.id AND \(mail.plan) = 'REPLY' AND \(fragment: Self.isPatient)
+      GROUP BY i.id
+      """, deadline: deadline)
+    guard let row = rows.first else { return .leaseLost }
+    let earlier: Int64? = try row.value(0)
+    return earlier.map { .behind($0) } ?? .fixed
+  }
+
+  /// Holds while a mail `i` waits for earlier ones.
+  static let isPatient: Query =
+    "i.receive_time > clock_timestamp() - \(behindSeconds) * interval '1 second'"
+
+  /// Puts a mail off until an earlier one is decided; at once, when that is done already.
+  func postpone(_ mail: InboundRecord, behind earlier: Int64, deadline: Deadline) async throws {
+    _ = try await query(
+      """
+      UPDATE inbound_mail AS i SET failure_count = i.failure_count + 1, behind_id = \(earlier),
+        due_time = coalesce(
+          (SELECT greatest(e.due_time, clock_timestamp()) + interval '1 second' FROM inbound_mail AS e
+            WHERE e.service_id = i.service_id AND e.id = \(earlier) AND e.state = 'WAITING'), clock_timestamp())
       WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
         AND i.attempt_count = \(mail.attemptCount)
-      RETURNING 1
-      """, deadline: deadline
-    ).isEmpty == false
+      """, deadline: deadline)
   }
 
   /// What became of a mail.
@@ -184,7 +239,7 @@ extension MailStore {
     var participants: [ParticipantDraft] = []
   }
 
-  /// Says what became of a mail, once; nil when somebody else has taken it up meanwhile.
+  /// Says what became of a mail, once; nil when somebody else has taken it up meanwhile. What waited for it is due.
   ///
   /// Whoever mails from an address that was blocked is answered there again: else nobody would be.
   func decide(_ mail: InboundRecord, _ decision: Decision, deadline: Deadline) async throws -> InboundRecord? {
@@ -208,6 +263,9 @@ extension MailStore {
         FROM decided AS d JOIN service AS s ON s.id = d.service_id
         WHERE d.state IN ('TICKET', 'REPLY') AND b.organization_id = s.organization_id
           AND b.address_hash = d.sender_hash AND b.end_time IS NULL
+      ), released AS (
+        UPDATE inbound_mail AS f SET due_time = clock_timestamp(), behind_id = NULL
+        FROM decided AS d WHERE f.service_id = d.service_id AND f.behind_id = d.id AND f.state = 'WAITING'
       )
       SELECT \(fragment: InboundRecord.columns) FROM decided AS i
       """, deadline: deadline
@@ -223,6 +281,11 @@ extension MailStore {
       WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
         AND i.attempt_count = \(mail.attemptCount)
       """, deadline: deadline)
+  }
+
+  /// Gives a mail back that was not decided: it is due at once, and nobody failed or died over it.
+  func giveBack(_ mail: InboundRecord, deadline: Deadline) async throws {
+    try await postpone(mail, milliseconds: 0, deadline: deadline)
   }
 
   /// A mail of a service; nil when there is none of this id.

@@ -5,23 +5,38 @@ import ServiceKit
 import TicketLedger
 
 extension MailStore {
-  /// The tickets of a service to which mails with these Message-IDs belong, ours and customers'.
-  func tickets(
-    ofMessageIDs ids: [String], in service: ServiceID, deadline: Deadline
-  ) async throws -> [String: TicketID] {
-    guard !ids.isEmpty else { return [:] }
+  /// What is known of Message-IDs that a mail refers to.
+  struct References: Sendable {
+    /// The tickets to which the mails belong, ours and customers'.
+    var tickets: [String: TicketID] = [:]
+    /// An earlier mail that is not decided yet.
+    var waiting: Int64?
+  }
+
+  /// What is known of Message-IDs that a mail refers to.
+  func references(
+    _ ids: [String], of mail: InboundRecord, deadline: Deadline
+  ) async throws -> References {
+    guard !ids.isEmpty else { return References() }
     let identities = ids.map { MessageIdentity.identity(ofMessageID: $0) }
     let rows = try await query(
       """
-      SELECT m.message_id, m.ticket_id FROM mail_message AS m
-      WHERE m.service_id = \(service) AND m.message_id = ANY(\(ids))
+      SELECT m.message_id, m.ticket_id, NULL::bigint FROM mail_message AS m
+      WHERE m.service_id = \(mail.serviceID) AND m.message_id = ANY(\(ids))
       UNION ALL
-      SELECT asked.message_id, i.ticket_id
+      SELECT asked.message_id, CASE WHEN e.state <> 'WAITING' THEN e.ticket_id END,
+        CASE WHEN e.state = 'WAITING' THEN e.id END
       FROM unnest(\(ids), \(identities)) AS asked (message_id, identity)
-      JOIN inbound_mail AS i ON i.service_id = \(service) AND i.identity = asked.identity
-      WHERE i.state IN ('TICKET', 'REPLY')
+      JOIN inbound_mail AS e ON e.service_id = \(mail.serviceID) AND e.identity = asked.identity
+      JOIN inbound_mail AS i ON i.service_id = e.service_id AND i.id = \(mail.id)
+      WHERE e.state IN ('TICKET', 'REPLY') OR (e.state = 'WAITING' AND e.id < i.id AND \(fragment: Self.isPatient))
       """, deadline: deadline)
-    return Dictionary(try rows.map { (try $0.string(0), try $0.value(1)) }, uniquingKeysWith: { first, _ in first })
+    var found = References()
+    for row in rows {
+      if let ticket: TicketID = try row.value(1) { found.tickets[try row.string(0)] = ticket }
+      if let id: Int64 = try row.value(2) { found.waiting = max(id, found.waiting ?? id) }
+    }
+    return found
   }
 
   /// Of these tickets those that exist, and whether somebody takes part in them: as the customer, or as somebody whom
@@ -48,6 +63,59 @@ extension MailStore {
     """
   }
 
+  /// People who take part in a ticket, with addresses that a mask has left; none when no ticket is named.
+  func participants(
+    of ticket: TicketID?, in service: ServiceID, deadline: Deadline
+  ) async throws -> [ParticipantDraft] {
+    guard let ticket else { return [] }
+    return try await query(Self.participants(of: ticket, in: service), deadline: deadline)
+      .map(ParticipantDraft.init).filter { MailAddress($0.address) != nil }
+  }
+
+  /// Which of these addresses, in lower case, are an organization's own: its services send from them, or read them.
+  func ownAddresses(
+    among addresses: [String], of organization: OrganizationID, deadline: Deadline
+  ) async throws -> Set<String> {
+    let rows = try await query(
+      """
+      SELECT lower(s.mail_sender_address) FROM service AS s
+      WHERE s.organization_id = \(organization) AND lower(s.mail_sender_address) = ANY(\(addresses))
+      UNION
+      SELECT lower(a.address) FROM service AS s JOIN mail_account AS a ON a.service_id = s.id
+      WHERE s.organization_id = \(organization) AND lower(a.address) = ANY(\(addresses)) AND a.delete_time IS NULL
+      """, deadline: deadline)
+    return Set(try rows.map { try $0.string(0) })
+  }
+
+  /// The ticket at the beginning of a conversation: a reply to a completed ticket opens the next.
+  private func firstTicket(
+    of ticket: TicketID?, in service: ServiceID, deadline: Deadline
+  ) async throws -> TicketID? {
+    try await query(
+      """
+      WITH RECURSIVE earlier AS (
+        SELECT t.id, t.previous_ticket_id FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(ticket)
+        UNION
+        SELECT t.id, t.previous_ticket_id FROM earlier AS e
+        JOIN ticket AS t ON t.service_id = \(service) AND t.id = e.previous_ticket_id
+      )
+      SELECT e.id FROM earlier AS e WHERE e.previous_ticket_id IS NULL
+      """, deadline: deadline
+    ).first.map { try $0.value(0) } ?? ticket
+  }
+
+  /// The ids of a ticket and of all that followed it.
+  private static func conversation(of first: TicketID?, in service: ServiceID) -> Query {
+    """
+    WITH RECURSIVE later AS (
+      SELECT \(first)::bigint AS id
+      UNION
+      SELECT t.id FROM later AS l JOIN ticket AS t ON t.service_id = \(service) AND t.previous_ticket_id = l.id
+    )
+    SELECT l.id FROM later AS l
+    """
+  }
+
   /// What came of planning a mail.
   enum Planning: Sendable {
     /// It is fixed.
@@ -66,8 +134,12 @@ extension MailStore {
     let rows: [MailBudget.Row]
     switch mail.plan {
     case .reply:
-      key = "mail budget/\(mail.serviceID)/ticket/\(mail.ticketID ?? TicketID(0))"
-      spent = "b.ticket_id = \(mail.ticketID) AND b.plan = 'REPLY' AND b.state IN ('REPLY', 'WAITING')"
+      let first = try await firstTicket(of: mail.ticketID, in: mail.serviceID, deadline: deadline)
+      key = "mail budget/\(mail.serviceID)/ticket/\(first?.description ?? "")"
+      spent = """
+        b.ticket_id IN (\(fragment: Self.conversation(of: first, in: mail.serviceID)))
+          AND b.plan = 'REPLY' AND b.state IN ('REPLY', 'WAITING')
+        """
       rows = MailBudget.rows.filter { $0.scope == .repliesToTicket }
     case .ticket, .none:
       key = "mail budget/\(mail.serviceID)/sender/\(Hex.encode(sender))"

@@ -21,6 +21,10 @@ struct OperatorConfig: Sendable {
     ),
     ("HANDOFF_MAIL_SMTP_PASSWORD_FILE", ["mail"], "A file with the password for that server."),
     (
+      "HANDOFF_MAIL_SMTP_CONNECTIONS", ["mail"],
+      "Most connections of each handoff-mail to that server; 8 unless set."
+    ),
+    (
       "HANDOFF_MAIL_REPLY_SEPARATOR", ["mail"],
       "What your mail server takes as the beginning of an address's detail; + unless set, none: it takes no details."
     ),

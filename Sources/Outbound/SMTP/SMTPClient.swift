@@ -10,10 +10,10 @@ package final class SMTPClient: Sendable {
   private let server: SMTPServer
   private let pool: BlockingPool
   private let idle = Mutex<[CurlHandle]>([])
-  private static let idleMax = 8
+  private static let idleMax = 64
   private static let connectTimeout = Duration.seconds(10)
 
-  /// Opens no connection yet; transfers block threads of `pool`, so it bounds how many run at once.
+  /// Opens no connection yet; transfers block threads of `pool`, so it bounds how many connections there are.
   package init(server: SMTPServer, pool: BlockingPool) {
     self.server = server
     self.pool = pool

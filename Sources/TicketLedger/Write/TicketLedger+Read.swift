@@ -104,6 +104,25 @@ extension TicketLedger {
     return true
   }
 
+  /// What came of a request that was carried out, whatever it asked for: the ticket that it made or changed, and its
+  /// result ids. Nil: no request of this id is remembered.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func outcome(
+    ofRequest requestID: String, by caller: String, _ method: String, deadline: Deadline
+  ) async throws -> (ticket: TicketLink, resultIDs: [Int64])? {
+    try await ServiceError.translating {
+      try await pool.lookUp(
+        """
+        SELECT \(fragment: IdempotencyRecord.columns) FROM idempotency_key AS k
+        WHERE k.caller = \(caller) AND k.method = \(method) AND k.request_id = \(requestID)
+        """, deadline: deadline
+      ).first.flatMap { try IdempotencyRecord($0, at: 0) }.map { record in
+        (TicketLink(serviceID: record.serviceID, ticketID: record.ticketID), record.resultIDs)
+      }
+    }
+  }
+
   /// What a repeated request is answered with.
   ///
   /// - Throws: REQUEST_ID_REUSED when it is another request; TICKET_NOT_FOUND when the ticket is gone.
