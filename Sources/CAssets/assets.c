@@ -89,7 +89,9 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0042_plan_within_budgets.sql"
 #include "embed_asset.h"
-#define ASSET "../Mail/Migrations/0040_tell_mails_apart.sql"
+#define ASSET "../Mail/Migrations/0043_tell_mails_apart.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0044_know_keys_of_seals.sql"
 #include "embed_asset.h"
 };
 

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 package import HandoffAPI
 import Postgres
@@ -47,7 +48,18 @@ extension MaskingService {
     guard request.secret.count <= Self.secretBytesMax else {
       throw ServiceError.invalid("secret", "must have at most \(Self.secretBytesMax) bytes; seal it in parts")
     }
-    return SealSecretResponse(sealed: try keys.seal(secret: request.secret, named: request.name, of: owner))
+    return SealSecretResponse(try keys.seal(secret: request.secret, named: request.name, of: owner))
+  }
+
+  /// Seals anew, under the current key, what ``sealSecret(_:_:)`` sealed for the same daemon under the same name.
+  ///
+  /// - Throws: MASK_KEY_LOST, MASK_DAMAGED (also for another name or owner), REQUEST_INVALID.
+  package func resealSecret(_ request: ResealSecretRequest, _ call: CallContext) async throws -> SealSecretResponse {
+    let owner = try Self.owner(call)
+    try Self.check(request.name)
+    var opened = try keys.open(secret: request.sealed, named: request.name, of: owner)
+    defer { wipe(&opened.bytes) }
+    return SealSecretResponse(try keys.seal(secret: opened.bytes, named: request.name, of: owner))
   }
 
   /// Opens what ``sealSecret(_:_:)`` sealed for the same daemon under the same name.
@@ -72,4 +84,8 @@ extension MaskingService {
       throw .invalid("name", "must be 1 to 200 visible ASCII characters")
     }
   }
+}
+
+extension SealSecretResponse {
+  fileprivate init(_ sealed: VaultKeys.Sealed) { self.init(sealed: sealed.bytes, keyId: sealed.keyID) }
 }

@@ -31,7 +31,8 @@ package struct MaskingService: MaskingServiceProvider {
   package static let callerRules: [CallerRule] = [
     CallerRule("MaskingService", callers: ["gateway", "operator"]),
     CallerRule("MaskingService", ["SealMasks"], callers: ["tickets"]),
-    CallerRule("MaskingService", ["SealSecret", "OpenSecret"], callers: ["mail", "tickets", "assignment"]),
+    CallerRule(
+      "MaskingService", ["SealSecret", "ResealSecret", "OpenSecret"], callers: ["mail", "tickets", "assignment"]),
   ]
 
   /// Lists a ticket's masks, oldest first and those taken off too, in pages of up to 100 unless the request asks

@@ -28,8 +28,9 @@ await runService(description) { process in
   delivery.start(in: process, pool: pool)
 
   let masking = process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress])
+  let vault = RawMailVault(masking: masking)
   let inbound = InboundMailProcessor(
-    ledger: ledger, store: store, vault: RawMailVault(masking: masking),
+    ledger: ledger, store: store, vault: vault,
     tokens: tokens, senders: senders,
     tickets: process.channel(to: "tickets", at: process.config[CommonKeys.ticketsAddress]), pool: blocking,
     failed: { mail, error in
@@ -40,7 +41,9 @@ await runService(description) { process in
   InboundUpkeep(store: store, retention: process.config[MailKeys.rawRetention], metrics: process.metrics)
     .start(in: process)
 
-  let mailboxes = Mailboxes(passwords: AccountPasswords(masking: masking), rules: rules)
+  let passwords = AccountPasswords(masking: masking)
+  SealUpkeep(store: store, vault: vault, passwords: passwords, metrics: process.metrics).start(in: process)
+  let mailboxes = Mailboxes(passwords: passwords, rules: rules)
   MailAccountWorker(store: store, inbound: inbound, mailboxes: mailboxes, log: process.log, metrics: process.metrics)
     .start(in: process)
 

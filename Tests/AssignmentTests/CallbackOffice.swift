@@ -100,14 +100,26 @@ struct CallbackOffice: Sendable {
   }
 }
 
-/// Masking with keys of its own, which it keeps in memory.
+/// Masking with keys of its own.
 final class TestVault: Sendable {
   private let keys: VaultKeys
+  private let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
 
-  init() throws {
-    let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
-    keys = try VaultKeys(directory: directory, metrics: Metrics())
-    try FileManager.default.removeItem(atPath: directory)
+  init() throws { keys = try VaultKeys(directory: directory, metrics: Metrics()) }
+
+  deinit { try? FileManager.default.removeItem(atPath: directory) }
+
+  /// Adds a key, which seals from now on when its id is the greatest.
+  func addKey(_ id: String) throws {
+    let path = "\(directory)/\(id).key"
+    try Data(SecureRandom.bytes(32)).write(to: URL(filePath: path))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    try keys.reload()
+  }
+
+  func removeKey(_ id: String) throws {
+    try FileManager.default.removeItem(atPath: "\(directory)/\(id).key")
+    try keys.reload()
   }
 
   func service(on desk: Desk) throws -> MaskingService {

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import Foundation
 import HandoffAPI
@@ -23,6 +24,10 @@ final class InboundWorld: Sendable {
   let api: MailServiceClient
   /// The way from mail to masking.
   let masking: InProcessTransport
+  /// Masking's keys, and their directory.
+  let keys: VaultKeys
+  let keysDirectory: String
+  private let isKeysOwner: Bool
 
   /// - Parameters:
   ///   - isTicketsReachable: false: tickets' address is a socket that nobody listens on.
@@ -41,10 +46,10 @@ final class InboundWorld: Sendable {
       return TicketLedger(pool: pool, directory: Directory(pool: pool), key: mail.ledger.key)
     }
     let nowhere = RPCChannel(group: TestLoops.group, target: .unix("/nonexistent/handoff.sock"))
-    let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
-    let maskingService = MaskingService(
-      ledger: ledger("handoff_masking"), keys: try VaultKeys(directory: directory, metrics: Metrics()))
-    try FileManager.default.removeItem(atPath: directory)
+    keysDirectory = other?.keysDirectory ?? NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
+    if let other { keys = other.keys } else { keys = try VaultKeys(directory: keysDirectory, metrics: Metrics()) }
+    isKeysOwner = other == nil
+    let maskingService = MaskingService(ledger: ledger("handoff_masking"), keys: keys)
     func way(to service: RPCService, from caller: String) -> InProcessTransport {
       InProcessTransport(group: TestLoops.group, services: [service], interceptors: [CallsFrom(name: caller)])
     }
@@ -61,6 +66,24 @@ final class InboundWorld: Sendable {
       limits: limits)
     service = MailService(ledger: mail.mailLedger, store: mail.store, senders: mail.senders, inbound: inbound)
     api = MailServiceClient(way(to: service.rpcService, from: "operator"))
+  }
+
+  deinit {
+    if isKeysOwner { try? FileManager.default.removeItem(atPath: keysDirectory) }
+  }
+
+  /// Gives masking another key.
+  func addKey(_ id: String) throws {
+    let path = "\(keysDirectory)/\(id).key"
+    try Data(SecureRandom.bytes(32)).write(to: URL(filePath: path))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    try keys.reload()
+  }
+
+  /// Takes one of masking's keys away.
+  func removeKey(_ id: String) throws {
+    try FileManager.default.removeItem(atPath: "\(keysDirectory)/\(id).key")
+    try keys.reload()
   }
 
   var options: CallOptions { CallOptions(deadline: TestDatabase.deadline) }

@@ -39,7 +39,7 @@ final class CallbackSecrets: Sendable {
       do {
         keys.append(
           try await opened.value(Key(service: service.code, sealed: sealed)) {
-            try await open(sealed, of: service, deadline)
+            SecretBytes(try await open(sealed, of: service.id, service.code, deadline))
           })
       } catch let error as ServiceError where !keys.isEmpty && error.reason.entry.retry == .no {
         continue
@@ -53,25 +53,44 @@ final class CallbackSecrets: Sendable {
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   func rotate(of service: ServiceRecord, deadline: Deadline) async throws -> String {
     let secret = SecureRandom.bytes(CallbackSignature.secretByteCount)
-    let sealed = try await seal(secret, of: service, deadline)
+    let sealed = try await seal(secret, of: service.code, deadline)
     try await store.rotate(to: sealed, of: service.id, deadline: deadline)
     return CallbackSignature.secretPrefix + Base64.encode(secret)
   }
 
-  private func open(_ sealed: [UInt8], of service: ServiceRecord, _ deadline: Deadline) async throws -> SecretBytes {
-    let answer = try await asking(deadline) { masking, options in
-      try await masking.openSecret(OpenSecretRequest(name: Self.name(service), sealed: sealed), options)
+  /// Has all secrets sealed anew that an older key of masking's seals: one that is seldom used would need it for ever.
+  ///
+  /// - Returns: how many do not open.
+  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
+  func reseal(deadline: Deadline) async throws -> Int {
+    var lost = 0
+    for (service, code, sealed) in try await store.seals(deadline: deadline) {
+      do {
+        _ = try await open(sealed, of: service, code, deadline)
+      } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
+        lost += 1
+      }
     }
-    if answer.resealAdvised {
-      let new = try await seal(answer.secret, of: service, deadline)
-      try await store.reseal(sealed, as: new, of: service.id, deadline: deadline)
-    }
-    return SecretBytes(answer.secret)
+    return lost
   }
 
-  private func seal(_ secret: [UInt8], of service: ServiceRecord, _ deadline: Deadline) async throws -> [UInt8] {
+  /// Opens a secret, and keeps it sealed anew when another key seals by now.
+  private func open(
+    _ sealed: [UInt8], of service: ServiceID, _ code: String, _ deadline: Deadline
+  ) async throws -> [UInt8] {
+    let answer = try await asking(deadline) { masking, options in
+      try await masking.openSecret(OpenSecretRequest(name: Self.name(code), sealed: sealed), options)
+    }
+    if answer.resealAdvised {
+      let new = try await seal(answer.secret, of: code, deadline)
+      try await store.reseal(sealed, as: new, of: service, deadline: deadline)
+    }
+    return answer.secret
+  }
+
+  private func seal(_ secret: [UInt8], of code: String, _ deadline: Deadline) async throws -> [UInt8] {
     try await asking(deadline) { masking, options in
-      try await masking.sealSecret(SealSecretRequest(name: Self.name(service), secret: secret), options)
+      try await masking.sealSecret(SealSecretRequest(name: Self.name(code), secret: secret), options)
     }.sealed
   }
 
@@ -86,5 +105,5 @@ final class CallbackSecrets: Sendable {
     }
   }
 
-  private static func name(_ service: ServiceRecord) -> String { "services/\(service.code)/callbackSecret" }
+  private static func name(_ code: String) -> String { "services/\(code)/callbackSecret" }
 }

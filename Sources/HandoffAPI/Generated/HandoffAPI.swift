@@ -190,6 +190,7 @@ package enum HandoffAPI {
     SealedMask.self,
     SealSecretRequest.self,
     SealSecretResponse.self,
+    ResealSecretRequest.self,
     OpenSecretRequest.self,
     OpenSecretResponse.self,
     Batch.self,
@@ -917,6 +918,14 @@ package enum HandoffAPI {
         MethodDescriptor(
           name: "SealSecret",
           input: SealSecretRequest.descriptor,
+          output: SealSecretResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
+        ),
+        MethodDescriptor(
+          name: "ResealSecret",
+          input: ResealSecretRequest.descriptor,
           output: SealSecretResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,

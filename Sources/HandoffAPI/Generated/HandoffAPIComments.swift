@@ -982,6 +982,7 @@ package enum HandoffAPIComments {
     handoff.masking.v1.MaskingService.ListMaskingActs Tells who masked, unmasked and saw what, the newest first. Administrators only. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID, PAGE_TOKEN_INVALID.
     handoff.masking.v1.MaskingService.SealMasks Seals what tickets found in a customer's words before it stores them masked. Writes nothing. \ Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
     handoff.masking.v1.MaskingService.SealSecret Seals a secret of the calling daemon, such as a mailbox's password. It opens for the same daemon and name only. \ Errors: REQUEST_INVALID.
+    handoff.masking.v1.MaskingService.ResealSecret Seals anew, under the current key, what SealSecret sealed for the same daemon under the same name. \ Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
     handoff.masking.v1.MaskingService.OpenSecret Opens what SealSecret sealed. Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
     handoff.masking.v1.TextSpan A span of one of a ticket's texts, by Unicode scalars of the text as it is returned.
     handoff.masking.v1.TextSpan.entry `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title or in another field.
@@ -1110,6 +1111,10 @@ package enum HandoffAPIComments {
     handoff.masking.v1.SealSecretRequest.secret At most 3 MiB; larger ones are sealed in parts of different names.
     handoff.masking.v1.SealSecretResponse A sealed secret.
     handoff.masking.v1.SealSecretResponse.sealed To be kept by the caller.
+    handoff.masking.v1.SealSecretResponse.key_id The key that seals it, the current one; a greater id is a newer key.
+    handoff.masking.v1.ResealSecretRequest Asks to seal a secret anew.
+    handoff.masking.v1.ResealSecretRequest.name The name under which it was sealed.
+    handoff.masking.v1.ResealSecretRequest.sealed What SealSecret answered.
     handoff.masking.v1.OpenSecretRequest Asks to open a secret.
     handoff.masking.v1.OpenSecretRequest.name The name under which it was sealed.
     handoff.masking.v1.OpenSecretRequest.sealed What SealSecret answered.

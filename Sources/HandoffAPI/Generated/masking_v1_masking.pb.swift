@@ -1433,13 +1433,16 @@ package struct SealSecretRequest: Message {
 package struct SealSecretResponse: Message {
   /// To be kept by the caller.
   package var sealed: [UInt8] = []
+  /// The key that seals it, the current one; a greater id is a newer key.
+  package var keyId: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(sealed: [UInt8] = []) {
+  package init(sealed: [UInt8] = [], keyId: String = "") {
     self.sealed = sealed
+    self.keyId = keyId
   }
 
   /// The type `handoff.masking.v1.SealSecretResponse`.
@@ -1453,12 +1456,58 @@ package struct SealSecretResponse: Message {
   package init(cMessage: UnsafeRawPointer) {
     let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__SealSecretResponse.self)
     sealed = CFields.bytes(c.pointee.sealed)
+    keyId = CFields.string(c.pointee.key_id)
   }
 
   /// Writes a `Handoff__Masking__V1__SealSecretResponse` into the arena.
   package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
     let c = arena.make(Handoff__Masking__V1__SealSecretResponse.self)
     handoff__masking__v1__seal_secret_response__init(c)
+    c.pointee.sealed = arena.bytes(sealed)
+    if !keyId.isEmpty {
+      c.pointee.key_id = try arena.string(keyId, "handoff.masking.v1.SealSecretResponse.key_id")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Asks to seal a secret anew.
+package struct ResealSecretRequest: Message {
+  /// The name under which it was sealed.
+  package var name: String = ""
+  /// What SealSecret answered.
+  package var sealed: [UInt8] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(name: String = "", sealed: [UInt8] = []) {
+    self.name = name
+    self.sealed = sealed
+  }
+
+  /// The type `handoff.masking.v1.ResealSecretRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__ResealSecretRequest()
+    handoff__masking__v1__reseal_secret_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__ResealSecretRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__ResealSecretRequest.self)
+    name = CFields.string(c.pointee.name)
+    sealed = CFields.bytes(c.pointee.sealed)
+  }
+
+  /// Writes a `Handoff__Masking__V1__ResealSecretRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__ResealSecretRequest.self)
+    handoff__masking__v1__reseal_secret_request__init(c)
+    if !name.isEmpty {
+      c.pointee.name = try arena.string(name, "handoff.masking.v1.ResealSecretRequest.name")
+    }
     c.pointee.sealed = arena.bytes(sealed)
     return UnsafeMutableRawPointer(c)
   }

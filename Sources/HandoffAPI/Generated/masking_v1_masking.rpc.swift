@@ -68,6 +68,11 @@ package protocol MaskingServiceProvider: Sendable {
   /// Errors: REQUEST_INVALID.
   func sealSecret(_ request: SealSecretRequest, _ call: CallContext) async throws -> SealSecretResponse
 
+  /// Seals anew, under the current key, what SealSecret sealed for the same daemon under the same name.
+  ///
+  /// Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
+  func resealSecret(_ request: ResealSecretRequest, _ call: CallContext) async throws -> SealSecretResponse
+
   /// Opens what SealSecret sealed. Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
   func openSecret(_ request: OpenSecretRequest, _ call: CallContext) async throws -> OpenSecretResponse
 }
@@ -107,6 +112,9 @@ extension MaskingServiceProvider {
         },
         .unary("SealSecret", SealSecretRequest.self, SealSecretResponse.self, isInternal: true) {
           try await self.sealSecret($0, $1)
+        },
+        .unary("ResealSecret", ResealSecretRequest.self, SealSecretResponse.self, isInternal: true) {
+          try await self.resealSecret($0, $1)
         },
         .unary("OpenSecret", OpenSecretRequest.self, OpenSecretResponse.self, isInternal: true) {
           try await self.openSecret($0, $1)
@@ -212,6 +220,13 @@ package struct MaskingServiceClient: Sendable {
   /// Errors: REQUEST_INVALID.
   package func sealSecret(_ request: SealSecretRequest, _ options: CallOptions) async throws -> SealSecretResponse {
     try await channel.unary("/handoff.masking.v1.MaskingService/SealSecret", request, options)
+  }
+
+  /// Seals anew, under the current key, what SealSecret sealed for the same daemon under the same name.
+  ///
+  /// Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
+  package func resealSecret(_ request: ResealSecretRequest, _ options: CallOptions) async throws -> SealSecretResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/ResealSecret", request, options)
   }
 
   /// Opens what SealSecret sealed. Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.

@@ -171,14 +171,14 @@ package struct InboundMailProcessor: Sendable {
     if planned.plan == .none, mail.sizeBytes > limits.messageBytesMax {
       return MailStore.Decision(
         state: .quarantined, reason: ParseFailure.tooLarge.rawValue, senderHash: senderHash(read),
-        sealedSummary: try await summary(of: read, mail, options))
+        summary: try await summary(of: read, mail, options))
     }
     if planned.plan == .none {
       let found = try await judged(read, mail, service, options.deadline)
       switch found {
       case .decided(var decision):
         decision.senderHash = senderHash(read)
-        decision.sealedSummary = try await summary(of: read, mail, options)
+        decision.summary = try await summary(of: read, mail, options)
         return decision
       case .planned(let plan, let ticket):
         (planned.plan, planned.ticketID) = (plan, ticket)
@@ -188,14 +188,14 @@ package struct InboundMailProcessor: Sendable {
         case .overBudget:
           return MailStore.Decision(
             state: .quarantined, reason: QuarantineReason.tooManyMails.rawValue, ticketID: ticket,
-            senderHash: senderHash(read), sealedSummary: try await summary(of: read, mail, options))
+            senderHash: senderHash(read), summary: try await summary(of: read, mail, options))
         }
       }
     }
     var decision = try await effect(of: read, planned, service, options)
     decision.senderHash = senderHash(read)
     if decision.state == .quarantined {
-      decision.sealedSummary = try await summary(of: read, mail, options)
+      decision.summary = try await summary(of: read, mail, options)
     } else {
       decision.messageID = MessageIdentity.referable(read.messageID)
     }
@@ -241,11 +241,11 @@ package struct InboundMailProcessor: Sendable {
   /// Whom a mail is from and what about, sealed for the list of mails that wait for an agent.
   private func summary(
     of read: IncomingMail, _ mail: InboundRecord, _ options: CallOptions
-  ) async throws -> [UInt8] {
+  ) async throws -> RawMailVault.Piece {
     let summary = InboundMail(
       sender: read.from.first?.address ?? "", senderDisplayName: read.from.first?.displayName ?? "",
       subject: read.subject, fileNames: Array(read.files.map(\.name).prefix(20)))
-    return try await vault.seal(try summary.serialized(), named: Self.summaryName(mail), options)[0]
+    return try await vault.seal(try summary.serialized(), named: Self.summaryName(mail.serviceID, mail.id), options)[0]
   }
 
   /// What ``summary(of:_:_:)`` sealed; empty fields when there is none, or none that opens.
@@ -254,7 +254,8 @@ package struct InboundMailProcessor: Sendable {
   func openableSummary(of mail: InboundRecord, _ options: CallOptions) async throws -> InboundMail {
     guard let sealed = mail.sealedSummary else { return InboundMail() }
     do {
-      return try InboundMail(serialized: try await vault.open([sealed], named: Self.summaryName(mail), options))
+      let name = Self.summaryName(mail.serviceID, mail.id)
+      return try InboundMail(serialized: try await vault.open([sealed], named: name, options))
     } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
       return InboundMail()
     } catch is ProtobufError {
@@ -262,9 +263,9 @@ package struct InboundMailProcessor: Sendable {
     }
   }
 
-  private static func sealName(_ service: ServiceID, _ hash: [UInt8]) -> String {
-    "inbound/\(service)/\(Hex.encode(hash))"
-  }
+  /// Under which name the bytes of a mail are sealed.
+  static func sealName(_ service: ServiceID, _ hash: [UInt8]) -> String { "inbound/\(service)/\(Hex.encode(hash))" }
 
-  private static func summaryName(_ mail: InboundRecord) -> String { "inbound-summary/\(mail.serviceID)/\(mail.id)" }
+  /// Under which name the summary of a mail is sealed.
+  static func summaryName(_ service: ServiceID, _ mail: Int64) -> String { "inbound-summary/\(service)/\(mail)" }
 }

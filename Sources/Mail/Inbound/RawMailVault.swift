@@ -15,19 +15,45 @@ package struct RawMailVault: Sendable {
     self.masking = MaskingServiceClient(masking)
   }
 
+  /// A sealed piece.
+  struct Piece: Sendable {
+    let sealed: [UInt8]
+    /// The key that seals it; a greater id is a newer key.
+    let keyID: String
+  }
+
   /// Seals a text of ours in pieces that only open under the same name, in this order.
   ///
   /// - Throws: BACKEND_UNAVAILABLE and the like.
-  func seal(_ bytes: [UInt8], named name: String, _ options: CallOptions) async throws -> [[UInt8]] {
-    var pieces: [[UInt8]] = []
+  func seal(_ bytes: [UInt8], named name: String, _ options: CallOptions) async throws -> [Piece] {
+    var pieces: [Piece] = []
     var rest = bytes[...]
     repeat {
-      let piece = Array(rest.prefix(Self.pieceBytesMax))
-      rest = rest.dropFirst(piece.count)
-      let request = SealSecretRequest(name: "\(name)/\(pieces.count)", secret: piece)
-      pieces.append(try await worded { try await masking.sealSecret(request, options) }.sealed)
+      let secret = Array(rest.prefix(Self.pieceBytesMax))
+      rest = rest.dropFirst(secret.count)
+      let request = SealSecretRequest(name: "\(name)/\(pieces.count)", secret: secret)
+      pieces.append(Piece(try await worded { try await masking.sealSecret(request, options) }))
     } while !rest.isEmpty
     return pieces
+  }
+
+  /// Seals a piece anew under the current key; nil for one that does not open.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE and the like.
+  func reseal(_ sealed: [UInt8], named name: String, number: Int32, _ options: CallOptions) async throws -> Piece? {
+    let request = ResealSecretRequest(name: "\(name)/\(number)", sealed: sealed)
+    do {
+      return Piece(try await worded { try await masking.resealSecret(request, options) })
+    } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
+      return nil
+    }
+  }
+
+  /// The key that seals now.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE and the like.
+  func currentKeyID(_ options: CallOptions) async throws -> String {
+    try await seal([], named: "current-key", options)[0].keyID
   }
 
   /// Opens what ``seal(_:named:_:)`` sealed.
@@ -49,4 +75,8 @@ package struct RawMailVault: Sendable {
       throw ServiceError(error)
     }
   }
+}
+
+extension RawMailVault.Piece {
+  fileprivate init(_ answer: SealSecretResponse) { self.init(sealed: answer.sealed, keyID: answer.keyId) }
 }

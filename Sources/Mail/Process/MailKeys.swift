@@ -71,8 +71,8 @@ package enum MailKeys {
 
   /// The key table's rows.
   package static let all: [any AnyConfigKey] = [
-    smtpURL, smtpPasswordFile, smtpConnections, spoolDirectory, senderAddress, replySeparator, rawRetention, accountAddresses,
-    accountAuthoritiesFile, accountsInClear, accountInterval,
+    smtpURL, smtpPasswordFile, smtpConnections, spoolDirectory, senderAddress, replySeparator, rawRetention,
+    accountAddresses, accountAuthoritiesFile, accountsInClear, accountInterval,
   ]
 
   /// One of the two transports must be given.

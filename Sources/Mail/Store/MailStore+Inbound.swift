@@ -116,7 +116,7 @@ extension MailStore {
   ///
   /// - Parameter pieces: its bytes, sealed; none: they are not to be had.
   func storeInbound(
-    _ arrival: Arrival, pieces: [[UInt8]], deadline: Deadline
+    _ arrival: Arrival, pieces: [RawMailVault.Piece], deadline: Deadline
   ) async throws -> (mail: InboundRecord, isNew: Bool) {
     let numbers = pieces.indices.map { Int32($0) }
     // A mail from before bodies were kept is known by its Message-ID alone.
@@ -136,9 +136,9 @@ extension MailStore {
         WHERE NOT EXISTS (\(fragment: known))
         ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
       ), kept AS (
-        INSERT INTO inbound_mail_piece (service_id, mail_id, number, sealed)
-        SELECT made.service_id, made.id, p.number, p.sealed
-        FROM made, unnest(\(numbers), \(pieces)) AS p (number, sealed)
+        INSERT INTO inbound_mail_piece (service_id, mail_id, number, sealed, key_id)
+        SELECT made.service_id, made.id, p.number, p.sealed, p.key_id
+        FROM made, unnest(\(numbers), \(pieces.map(\.sealed)), \(pieces.map(\.keyID))) AS p (number, sealed, key_id)
       )
       SELECT \(fragment: InboundRecord.columns) FROM made AS i
       """, deadline: deadline)
@@ -232,7 +232,7 @@ extension MailStore {
     var reason = ""
     var ticketID: TicketID?
     var senderHash: [UInt8] = []
-    var sealedSummary: [UInt8]?
+    var summary: RawMailVault.Piece?
     /// Of a mail that opened or joined a ticket, to refer to; empty: it has none.
     var messageID = ""
     /// Of a new ticket.
@@ -248,7 +248,8 @@ extension MailStore {
       WITH decided AS (
         UPDATE inbound_mail AS i SET state = \(decision.state), reason = \(decision.reason),
           ticket_id = \(decision.ticketID), sender_hash = \(decision.senderHash),
-          sealed_summary = \(decision.sealedSummary), message_id = \(decision.messageID),
+          sealed_summary = \(decision.summary?.sealed), summary_key_id = \(decision.summary?.keyID ?? ""),
+          message_id = \(decision.messageID),
           decide_time = clock_timestamp()
         WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
           AND i.attempt_count = \(mail.attemptCount)

@@ -89,6 +89,16 @@ extension MailStore {
       """, deadline: deadline)
   }
 
+  /// Accounts whose mailboxes nobody reads for now.
+  func pausedMailAccounts(deadline: Deadline) async throws -> [MailAccountRecord] {
+    try await query(
+      """
+      SELECT \(fragment: MailAccountRecord.columns) FROM mail_account AS a
+      WHERE a.is_paused AND a.id <> 0 AND a.delete_time IS NULL ORDER BY a.service_id, a.id
+      """, deadline: deadline
+    ).map { try MailAccountRecord($0) }
+  }
+
   /// How an account goes, for operators.
   struct MailAccountStanding: Sendable {
     /// Its resource name.

@@ -127,10 +127,10 @@ extension VaultKeys {
   private static let secretForm: UInt8 = 1
 
   /// Seals another daemon's secret, bound to the daemon and to the name under which it keeps it.
-  func seal(secret: [UInt8], named name: String, of owner: String) throws -> [UInt8] {
+  func seal(secret: [UInt8], named name: String, of owner: String) throws -> Sealed {
     let (key, id) = try current()
     let sealed = try key.seal(secret, associatedData: Self.secretData(name, owner, id))
-    return [Self.secretForm, UInt8(id.utf8.count)] + Array(id.utf8) + sealed
+    return Sealed(bytes: [Self.secretForm, UInt8(id.utf8.count)] + Array(id.utf8) + sealed, keyID: id)
   }
 
   /// Opens a secret; also tells whether another key seals by now, so that its owner should have it sealed anew.

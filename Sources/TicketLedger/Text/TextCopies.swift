@@ -189,7 +189,8 @@ package enum TextCopies {
       "request_id", "marker", "state", "tag_ids", "assignee_ids", "cc_ids", "dooray_id", "progress", "poll_holder",
     ],
     "idempotency_key": ["caller", "method", "request_id"],
-    "inbound_mail": ["state", "reason", "plan", "message_id"],
+    "inbound_mail": ["state", "reason", "plan", "message_id", "summary_key_id"],
+    "inbound_mail_piece": ["key_id"],
     "mail_bounce": ["kind", "status"],
     "mail_account": [
       "display_name", "address", "host", "security", "user_name", "mailbox", "problem", "problem_text",

@@ -1132,6 +1132,51 @@ void   handoff__masking__v1__seal_secret_response__free_unpacked
   assert(message->base.descriptor == &handoff__masking__v1__seal_secret_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__masking__v1__reseal_secret_request__init
+                     (Handoff__Masking__V1__ResealSecretRequest         *message)
+{
+  static const Handoff__Masking__V1__ResealSecretRequest init_value = HANDOFF__MASKING__V1__RESEAL_SECRET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__reseal_secret_request__get_packed_size
+                     (const Handoff__Masking__V1__ResealSecretRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__reseal_secret_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__reseal_secret_request__pack
+                     (const Handoff__Masking__V1__ResealSecretRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__reseal_secret_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__reseal_secret_request__pack_to_buffer
+                     (const Handoff__Masking__V1__ResealSecretRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__reseal_secret_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__ResealSecretRequest *
+       handoff__masking__v1__reseal_secret_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__ResealSecretRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__reseal_secret_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__reseal_secret_request__free_unpacked
+                     (Handoff__Masking__V1__ResealSecretRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__reseal_secret_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__masking__v1__open_secret_request__init
                      (Handoff__Masking__V1__OpenSecretRequest         *message)
 {
@@ -2915,7 +2960,7 @@ const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_request__desc
   (ProtobufCMessageInit) handoff__masking__v1__seal_secret_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__masking__v1__seal_secret_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor handoff__masking__v1__seal_secret_response__field_descriptors[2] =
 {
   {
     "sealed",
@@ -2929,14 +2974,27 @@ static const ProtobufCFieldDescriptor handoff__masking__v1__seal_secret_response
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "key_id",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__SealSecretResponse, key_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__masking__v1__seal_secret_response__field_indices_by_name[] = {
+  1,   /* field[1] = key_id */
   0,   /* field[0] = sealed */
 };
 static const ProtobufCIntRange handoff__masking__v1__seal_secret_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_response__descriptor =
 {
@@ -2946,11 +3004,62 @@ const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_response__des
   "Handoff__Masking__V1__SealSecretResponse",
   "handoff.masking.v1",
   sizeof(Handoff__Masking__V1__SealSecretResponse),
-  1,
+  2,
   handoff__masking__v1__seal_secret_response__field_descriptors,
   handoff__masking__v1__seal_secret_response__field_indices_by_name,
   1,  handoff__masking__v1__seal_secret_response__number_ranges,
   (ProtobufCMessageInit) handoff__masking__v1__seal_secret_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__reseal_secret_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ResealSecretRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sealed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__ResealSecretRequest, sealed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__reseal_secret_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = sealed */
+};
+static const ProtobufCIntRange handoff__masking__v1__reseal_secret_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__reseal_secret_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.ResealSecretRequest",
+  "ResealSecretRequest",
+  "Handoff__Masking__V1__ResealSecretRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__ResealSecretRequest),
+  2,
+  handoff__masking__v1__reseal_secret_request__field_descriptors,
+  handoff__masking__v1__reseal_secret_request__field_indices_by_name,
+  1,  handoff__masking__v1__reseal_secret_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__reseal_secret_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__masking__v1__open_secret_request__field_descriptors[2] =
@@ -3055,7 +3164,7 @@ const ProtobufCMessageDescriptor handoff__masking__v1__open_secret_response__des
   (ProtobufCMessageInit) handoff__masking__v1__open_secret_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__method_descriptors[11] =
+static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__method_descriptors[12] =
 {
   { "CreateMasks", &handoff__masking__v1__create_masks_request__descriptor, &handoff__masking__v1__create_masks_response__descriptor },
   { "UnmaskText", &handoff__masking__v1__unmask_text_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3067,6 +3176,7 @@ static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
   { "SealMasks", &handoff__masking__v1__seal_masks_request__descriptor, &handoff__masking__v1__seal_masks_response__descriptor },
   { "SealSecret", &handoff__masking__v1__seal_secret_request__descriptor, &handoff__masking__v1__seal_secret_response__descriptor },
+  { "ResealSecret", &handoff__masking__v1__reseal_secret_request__descriptor, &handoff__masking__v1__seal_secret_response__descriptor },
   { "OpenSecret", &handoff__masking__v1__open_secret_request__descriptor, &handoff__masking__v1__open_secret_response__descriptor },
 };
 const unsigned handoff__masking__v1__masking_service__method_indices_by_name[] = {
@@ -3075,7 +3185,8 @@ const unsigned handoff__masking__v1__masking_service__method_indices_by_name[] =
   5,        /* GetMaskingSettings */
   7,        /* ListMaskingActs */
   3,        /* ListMasks */
-  10,        /* OpenSecret */
+  11,        /* OpenSecret */
+  10,        /* ResealSecret */
   2,        /* RevealMask */
   8,        /* SealMasks */
   9,        /* SealSecret */
@@ -3089,7 +3200,7 @@ const ProtobufCServiceDescriptor handoff__masking__v1__masking_service__descript
   "MaskingService",
   "Handoff__Masking__V1__MaskingService",
   "handoff.masking.v1",
-  11,
+  12,
   handoff__masking__v1__masking_service__method_descriptors,
   handoff__masking__v1__masking_service__method_indices_by_name
 };
@@ -3173,13 +3284,21 @@ void handoff__masking__v1__masking_service__seal_secret(ProtobufCService *servic
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
   service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__masking__v1__masking_service__reseal_secret(ProtobufCService *service,
+                                                          const Handoff__Masking__V1__ResealSecretRequest *input,
+                                                          Handoff__Masking__V1__SealSecretResponse_Closure closure,
+                                                          void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__masking__v1__masking_service__open_secret(ProtobufCService *service,
                                                         const Handoff__Masking__V1__OpenSecretRequest *input,
                                                         Handoff__Masking__V1__OpenSecretResponse_Closure closure,
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__masking__v1__masking_service__init (Handoff__Masking__V1__MaskingService_Service *service,
                                                   Handoff__Masking__V1__MaskingService_ServiceDestroy destroy)

@@ -44,6 +44,7 @@ typedef struct Handoff__Masking__V1__SealMasksResponse Handoff__Masking__V1__Sea
 typedef struct Handoff__Masking__V1__SealedMask Handoff__Masking__V1__SealedMask;
 typedef struct Handoff__Masking__V1__SealSecretRequest Handoff__Masking__V1__SealSecretRequest;
 typedef struct Handoff__Masking__V1__SealSecretResponse Handoff__Masking__V1__SealSecretResponse;
+typedef struct Handoff__Masking__V1__ResealSecretRequest Handoff__Masking__V1__ResealSecretRequest;
 typedef struct Handoff__Masking__V1__OpenSecretRequest Handoff__Masking__V1__OpenSecretRequest;
 typedef struct Handoff__Masking__V1__OpenSecretResponse Handoff__Masking__V1__OpenSecretResponse;
 
@@ -776,10 +777,34 @@ struct  Handoff__Masking__V1__SealSecretResponse
    * To be kept by the caller.
    */
   ProtobufCBinaryData sealed;
+  /*
+   * The key that seals it, the current one; a greater id is a newer key.
+   */
+  char *key_id;
 };
 #define HANDOFF__MASKING__V1__SEAL_SECRET_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__seal_secret_response__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Asks to seal a secret anew.
+ */
+struct  Handoff__Masking__V1__ResealSecretRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The name under which it was sealed.
+   */
+  char *name;
+  /*
+   * What SealSecret answered.
+   */
+  ProtobufCBinaryData sealed;
+};
+#define HANDOFF__MASKING__V1__RESEAL_SECRET_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__reseal_secret_request__descriptor) \
+    , (char *)protobuf_c_empty_string, {0,NULL} }
 
 
 /*
@@ -1297,6 +1322,25 @@ Handoff__Masking__V1__SealSecretResponse *
 void   handoff__masking__v1__seal_secret_response__free_unpacked
                      (Handoff__Masking__V1__SealSecretResponse *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__ResealSecretRequest methods */
+void   handoff__masking__v1__reseal_secret_request__init
+                     (Handoff__Masking__V1__ResealSecretRequest         *message);
+size_t handoff__masking__v1__reseal_secret_request__get_packed_size
+                     (const Handoff__Masking__V1__ResealSecretRequest   *message);
+size_t handoff__masking__v1__reseal_secret_request__pack
+                     (const Handoff__Masking__V1__ResealSecretRequest   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__reseal_secret_request__pack_to_buffer
+                     (const Handoff__Masking__V1__ResealSecretRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__ResealSecretRequest *
+       handoff__masking__v1__reseal_secret_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__reseal_secret_request__free_unpacked
+                     (Handoff__Masking__V1__ResealSecretRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Masking__V1__OpenSecretRequest methods */
 void   handoff__masking__v1__open_secret_request__init
                      (Handoff__Masking__V1__OpenSecretRequest         *message);
@@ -1412,6 +1456,9 @@ typedef void (*Handoff__Masking__V1__SealSecretRequest_Closure)
 typedef void (*Handoff__Masking__V1__SealSecretResponse_Closure)
                  (const Handoff__Masking__V1__SealSecretResponse *message,
                   void *closure_data);
+typedef void (*Handoff__Masking__V1__ResealSecretRequest_Closure)
+                 (const Handoff__Masking__V1__ResealSecretRequest *message,
+                  void *closure_data);
 typedef void (*Handoff__Masking__V1__OpenSecretRequest_Closure)
                  (const Handoff__Masking__V1__OpenSecretRequest *message,
                   void *closure_data);
@@ -1465,6 +1512,10 @@ struct Handoff__Masking__V1__MaskingService_Service
                       const Handoff__Masking__V1__SealSecretRequest *input,
                       Handoff__Masking__V1__SealSecretResponse_Closure closure,
                       void *closure_data);
+  void (*reseal_secret)(Handoff__Masking__V1__MaskingService_Service *service,
+                        const Handoff__Masking__V1__ResealSecretRequest *input,
+                        Handoff__Masking__V1__SealSecretResponse_Closure closure,
+                        void *closure_data);
   void (*open_secret)(Handoff__Masking__V1__MaskingService_Service *service,
                       const Handoff__Masking__V1__OpenSecretRequest *input,
                       Handoff__Masking__V1__OpenSecretResponse_Closure closure,
@@ -1487,6 +1538,7 @@ void handoff__masking__v1__masking_service__init (Handoff__Masking__V1__MaskingS
       function_prefix__ ## list_masking_acts,\
       function_prefix__ ## seal_masks,\
       function_prefix__ ## seal_secret,\
+      function_prefix__ ## reseal_secret,\
       function_prefix__ ## open_secret  }
 void handoff__masking__v1__masking_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -1528,6 +1580,10 @@ void handoff__masking__v1__masking_service__seal_secret(ProtobufCService *servic
                                                         const Handoff__Masking__V1__SealSecretRequest *input,
                                                         Handoff__Masking__V1__SealSecretResponse_Closure closure,
                                                         void *closure_data);
+void handoff__masking__v1__masking_service__reseal_secret(ProtobufCService *service,
+                                                          const Handoff__Masking__V1__ResealSecretRequest *input,
+                                                          Handoff__Masking__V1__SealSecretResponse_Closure closure,
+                                                          void *closure_data);
 void handoff__masking__v1__masking_service__open_secret(ProtobufCService *service,
                                                         const Handoff__Masking__V1__OpenSecretRequest *input,
                                                         Handoff__Masking__V1__OpenSecretResponse_Closure closure,
@@ -1564,6 +1620,7 @@ extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_masks_respons
 extern const ProtobufCMessageDescriptor handoff__masking__v1__sealed_mask__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__reseal_secret_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__open_secret_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__open_secret_response__descriptor;
 extern const ProtobufCServiceDescriptor handoff__masking__v1__masking_service__descriptor;

@@ -1,5 +1,5 @@
--- A mail is known by its Message-ID and its body together: some programs give one Message-ID to all that they send. Empty
--- for mails from before, which are known by their Message-ID alone.
+-- A mail is known by its Message-ID and its body together: some programs give one Message-ID to all that they send.
+-- Empty for mails from before, which are known by their Message-ID alone.
 ALTER TABLE inbound_mail ADD COLUMN body_hash bytea NOT NULL DEFAULT '\x';
 ALTER TABLE inbound_mail DROP CONSTRAINT inbound_mail_identity_key;
 ALTER TABLE inbound_mail ADD CONSTRAINT inbound_mail_identity_key
