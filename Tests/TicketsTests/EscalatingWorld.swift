@@ -91,8 +91,13 @@ struct EscalatingWorld {
       ReceiveDoorayHookRequest(name: hook, payload: payload), base.world.by("gateway"))
   }
 
-  /// Looks at every task that is due, as the daemon does.
-  func poll() async throws { while try await poller.runOnce() > 0 {} }
+  /// Looks at every task that is due, as the daemon does, and at those that find no lane at first.
+  func poll() async throws {
+    while try await poller.runOnce() > 0 {
+      try await base.world.run(
+        "UPDATE dooray_task SET poll_time = now() WHERE poll_time < now() + interval '5 seconds' AND state = 'OPEN'")
+    }
+  }
 
   /// Lets so much time pass that every task that is looked at is due.
   func passInterval() async throws {
