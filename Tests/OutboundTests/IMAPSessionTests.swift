@@ -44,6 +44,14 @@ struct IMAPSessionTests {
     }
   }
 
+  @Test("a mail that the server does not hand out is told from one that is gone by the answer to the last command")
+  func refusedFetch() {
+    #expect(IMAPFailure.isRefused(["* 3 EXISTS", "A003 OK selected", "A004 NO [SERVERBUG] cannot convert"]))
+    #expect(IMAPFailure.isRefused(["A003 OK selected", "A004 BAD what?"]))
+    #expect(!IMAPFailure.isRefused(["A002 NO no such mechanism", "A003 OK selected", "A004 OK done", "* 2 EXISTS"]))
+    #expect(IMAPFailure.isRefused(["* BYE"]))
+  }
+
   @Test("mails are listed and come byte for byte, by TLS and by STARTTLS", arguments: ["tls", "starttls"])
   func fetches(way: String) async throws {
     for number in 1...5 { try server.deliver(mail(number, lines: number * 200), to: "care") }

@@ -12,6 +12,8 @@ package struct SealUpkeep: Sendable {
   private static let interval: Duration = .seconds(30)
   /// Looks between two at passwords.
   private static let passwordsEvery = 10
+  /// Looks until the next one at mails when there was nothing to do: what did not open will not open a moment later.
+  private static let idleLooks = 10
 
   private let store: MailStore
   private let vault: RawMailVault
@@ -86,10 +88,13 @@ package struct SealUpkeep: Sendable {
     let loop = process.group.next()
     let log = process.log
     let task = Task(executorPreference: loop) {
-      var round = 0
+      var (round, nextForMails) = (0, 0)
       while !Task.isCancelled {
         do {
-          _ = try await run(deadline: .after(.seconds(300)))
+          if round >= nextForMails {
+            let made = try await run(deadline: .after(.seconds(300)))
+            nextForMails = round + (made == 0 ? Self.idleLooks : 1)
+          }
           if round.isMultiple(of: Self.passwordsEvery) {
             try await resealPausedAccounts(deadline: .after(.seconds(60)))
           }

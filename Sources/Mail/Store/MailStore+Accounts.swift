@@ -147,20 +147,24 @@ extension MailStore {
     ).isEmpty == false
   }
 
-  /// Notes what came of a try outside of a reading; a mailbox that opens is read soon. Nil when the account is gone.
+  /// Notes what came of a try outside of a reading, if the account is as it was then; a mailbox that opens is read
+  /// soon. Nil when the account is gone.
   func noteCheck(
     _ account: MailAccountRecord, _ finding: MailboxFinding?, deadline: Deadline
   ) async throws -> MailAccountRecord? {
-    try await query(
+    let noted = try await query(
       """
       UPDATE mail_account AS a SET check_time = clock_timestamp(), problem = \(finding?.problem.rawValue ?? ""),
         problem_text = \(finding?.text ?? ""),
         failure_count = CASE WHEN \(finding == nil) THEN 0 ELSE greatest(a.failure_count, 1) END,
         due_time = CASE WHEN \(finding == nil) THEN clock_timestamp() ELSE a.due_time END
       WHERE a.service_id = \(account.serviceID) AND a.id = \(account.id) AND a.delete_time IS NULL
+        AND a.version = \(account.version)
       RETURNING \(fragment: MailAccountRecord.columns)
       """, deadline: deadline
     ).first.map { try MailAccountRecord($0) }
+    if let noted { return noted }
+    return try await mailAccount(account.id, of: account.serviceID, deadline: deadline)
   }
 
   private static func refusal(

@@ -52,7 +52,8 @@ struct InboundRecord: Sendable {
   let deciderID: AgentID?
   /// Whether its bytes are still kept.
   let hasRaw: Bool
-  /// Whether a mail with another body had come in before under its Message-ID.
+  /// Whether a mail with another body had come in before under its Message-ID. A list's copy, which is suppressed, does
+  /// not count.
   let isNamesake: Bool
   /// The type of the tickets that its account's mails open; nil: none, or one that is not used any more.
   let submissionTypeID: SubmissionTypeID?
@@ -61,7 +62,7 @@ struct InboundRecord: Sendable {
     i.id, i.service_id, i.state, i.reason, i.ticket_id, i.account_id, i.content_hash, i.size_bytes, i.plan, \
     i.attachment_ids, i.sealed_summary, i.attempt_count, i.failure_count, i.receive_time, i.decide_time, i.decider_id, \
     i.has_raw, EXISTS (SELECT 1 FROM inbound_mail AS n WHERE n.service_id = i.service_id AND n.identity = i.identity \
-    AND n.account_id = i.account_id AND n.id < i.id), \
+    AND n.account_id = i.account_id AND n.id < i.id AND n.state <> 'SUPPRESSED'), \
     (SELECT y.id FROM mail_account AS a JOIN submission_type AS y ON y.service_id = a.service_id \
     AND y.id = a.submission_type_id WHERE a.service_id = i.service_id AND a.id = i.account_id AND y.is_active)
     """

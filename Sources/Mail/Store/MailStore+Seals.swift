@@ -27,8 +27,10 @@ extension MailStore {
     var number: Int32 = -1
   }
 
-  /// Most seals that are read at a time; a piece has up to 2 MiB.
-  static let oldSealsMax = 16
+  /// Most pieces of mails that are read at a time; each has up to 2 MiB, and is sent back twice.
+  static let oldPiecesMax = 2
+  /// Most summaries.
+  static let oldSummariesMax = 16
 
   /// Seals of keys before this one, those behind a position.
   func oldSeals(
@@ -42,7 +44,7 @@ extension MailStore {
         FROM inbound_mail_piece AS p JOIN inbound_mail AS i ON i.service_id = p.service_id AND i.id = p.mail_id
         WHERE p.key_id < \(key) AND (p.key_id, p.service_id, p.mail_id, p.number)
           > (\(position.keyID), \(position.service), \(position.mail), \(position.number))
-        ORDER BY p.key_id, p.service_id, p.mail_id, p.number LIMIT \(Self.oldSealsMax)
+        ORDER BY p.key_id, p.service_id, p.mail_id, p.number LIMIT \(Self.oldPiecesMax)
         """
       case .summaries:
         """
@@ -50,7 +52,7 @@ extension MailStore {
         FROM inbound_mail AS i
         WHERE i.sealed_summary IS NOT NULL AND i.summary_key_id < \(key)
           AND (i.summary_key_id, i.service_id, i.id) > (\(position.keyID), \(position.service), \(position.mail))
-        ORDER BY i.summary_key_id, i.service_id, i.id LIMIT \(Self.oldSealsMax)
+        ORDER BY i.summary_key_id, i.service_id, i.id LIMIT \(Self.oldSummariesMax)
         """
       }
     return try await query(rows, deadline: deadline).map { row in

@@ -51,10 +51,19 @@ package enum IMAPFailure: Error, Sendable, Equatable, CustomStringConvertible {
     case CURLE_SSL_CONNECT_ERROR: self = .encryption("the connection cannot be encrypted: \(words)")
     case CURLE_LOGIN_DENIED where opensMailbox: self = .mailbox(told ?? words)
     case CURLE_LOGIN_DENIED: self = .signIn(told ?? words)
-    case CURLE_REMOTE_FILE_NOT_FOUND: self = words.contains("UIDVALIDITY") ? .mailboxChanged : .messageGone
+    case CURLE_REMOTE_FILE_NOT_FOUND where words.contains("UIDVALIDITY"): self = .mailboxChanged
+    // libcurl says this of every answer without the mail, also when the server refuses to hand it out.
+    case CURLE_REMOTE_FILE_NOT_FOUND: self = Self.isRefused(exchange.lines) ? .server(told ?? words) : .messageGone
     case CURLE_OPERATION_TIMEDOUT: self = .timeout
     default: self = .server(told ?? words)
     }
+  }
+
+  /// Whether the last command was refused: its tagged answer is no `OK`.
+  static func isRefused(_ lines: [String]) -> Bool {
+    guard let last = lines.last(where: { !$0.hasPrefix("*") && !$0.hasPrefix("+") }) else { return true }
+    let parts = last.split(separator: " ", maxSplits: 2)
+    return parts.count < 2 || parts[1].uppercased() != "OK"
   }
 
   /// The words of the last answer that is a refusal: `A003 NO [NONEXISTENT] …`, or a `BYE`.
