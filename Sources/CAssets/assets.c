@@ -93,6 +93,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0044_know_keys_of_seals.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0045_escalate_once.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

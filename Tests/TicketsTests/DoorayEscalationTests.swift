@@ -84,6 +84,24 @@ struct DoorayEscalationTests {
     #expect(try await world.base.fake.posts().count == 1)
   }
 
+  @Test("two requests at once create one task, of one of them", arguments: ["one", "two"])
+  func overlapping(second: String) async throws {
+    let world = try await EscalatingWorld(tags: [.init(id: "7", name: "a", group: nil)])
+    let ticket = try await world.base.world.ticket()
+    try await world.base.fake.fail(.init(path: "/tags$", kind: "slow", seconds: 2))
+    let slow = world.begin(ticket, tags: ["7"], requestID: "one")
+    // The slow request has looked at the ticket by now.
+    try await world.isAsked(moreThan: 0)
+    #expect(try await world.escalate(ticket, tags: ["7"], requestID: second).state == .doorayEscalated)
+    if second == "one" {
+      #expect(try await slow.value.state == .doorayEscalated)
+    } else {
+      #expect(await refusal { try await slow.value }?.reason == .transitionNotAllowed)
+    }
+    #expect(try await world.base.fake.posts().count == 1)
+    #expect(try await world.base.world.count("SELECT count(*) FROM dooray_task WHERE state <> 'OPEN'") == 0)
+  }
+
   @Test("when Dooray! goes away after taking the task, it is settled later by itself")
   func goesAway() async throws {
     let world = try await EscalatingWorld()

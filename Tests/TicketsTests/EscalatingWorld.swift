@@ -1,3 +1,4 @@
+import EventLoop
 import HandoffAPI
 import HandoffTestKit
 import Postgres
@@ -60,6 +61,18 @@ struct EscalatingWorld {
   ) async throws -> Ticket {
     try await base.client.escalateToDooray(
       request(on: ticket, to: project, tags: tags, requestID: requestID), base.world.by(agent))
+  }
+
+  /// Escalates beside what follows.
+  func begin(_ ticket: TicketRecord, tags: [String] = [], requestID: String) -> Task<Ticket, any Error> {
+    let (client, options) = (base.client, base.world.by(TicketWorld.kim))
+    let request = request(on: ticket, tags: tags, requestID: requestID)
+    return Task { try await client.escalateToDooray(request, options) }
+  }
+
+  /// Waits until Dooray! was asked something more than so many things.
+  func isAsked(moreThan count: Int) async throws {
+    while try await base.fake.calls().count <= count { try await EventLoop.pause(for: .milliseconds(10)) }
   }
 
   func tasks(_ ticket: TicketRecord) async throws -> [DoorayTask] {

@@ -81,24 +81,30 @@ extension DoorayStore {
 
   /// Notes that a task is going to be created; it counts as in doubt until the attempt has ended.
   ///
+  /// - Returns: nil when the ticket is not as it was read any more, or the same request has a task already.
   /// - Throws: CONFLICT when another one of the ticket is being created.
   func begin(
     _ escalation: DoorayEscalation, by agent: AgentID, on ticket: TicketRecord, marker: String, deadline: Deadline
-  ) async throws -> DoorayTaskRecord {
+  ) async throws -> DoorayTaskRecord? {
     do {
-      let rows = try await pool.query(
+      return try await pool.query(
         """
         INSERT INTO dooray_task AS t (service_id, ticket_id, project_id, agent_id, request_id, marker, subject, body,
           tag_ids, assignee_ids, cc_ids, attachment_ids, lease_time, settle_time)
-        VALUES (\(ticket.serviceID), \(ticket.id), \(escalation.project.id), \(agent), \(escalation.requestID),
+        SELECT k.service_id, k.id, \(escalation.project.id), \(agent), \(escalation.requestID),
           \(marker), \(escalation.subject), \(escalation.text), \(escalation.tags), \(escalation.assignees),
           \(escalation.cc), \(escalation.attachments.ids),
           clock_timestamp() + \(Self.leaseSeconds) * interval '1 second',
-          clock_timestamp() + \(Self.leaseSeconds + Self.settleSeconds) * interval '1 second')
+          clock_timestamp() + \(Self.leaseSeconds + Self.settleSeconds) * interval '1 second'
+        FROM ticket AS k
+        WHERE k.service_id = \(ticket.serviceID) AND k.id = \(ticket.id) AND k.version = \(ticket.version)
+          AND k.state = \(ticket.state) AND k.delete_time IS NULL
+        FOR SHARE OF k
         RETURNING \(fragment: DoorayTaskRecord.columns)
-        """, deadline: deadline)
-      return try DoorayTaskRecord(rows[0])
+        """, deadline: deadline
+      ).first.map { try DoorayTaskRecord($0) }
     } catch let error as PostgresError {
+      if error.violates("dooray_task_request_idx") { return nil }
       if error.violates("dooray_task_sending_idx") { throw Self.underway }
       if error.violates("dooray_task_project_fkey") { throw ServiceError(.resourceNotFound) }
       throw ServiceError(postgres: error)
@@ -174,16 +180,18 @@ extension DoorayStore {
       """, deadline)
   }
 
-  /// Whether the task of a request is open by now.
-  func isOpen(_ requestID: String, by agent: AgentID, on ticket: TicketName, deadline: Deadline) async throws -> Bool {
-    guard !requestID.isEmpty else { return false }
+  /// What a request has led to: the state and the project of its task; nil when it has none.
+  func outcome(
+    of requestID: String, by agent: AgentID, on ticket: TicketID, in service: ServiceID, deadline: Deadline
+  ) async throws -> (state: DoorayTaskRecord.State, project: DoorayProjectID)? {
+    guard !requestID.isEmpty else { return nil }
     return try await query(
       """
-      SELECT 1 FROM dooray_task AS t JOIN service AS s ON s.id = t.service_id
-      WHERE s.code = \(ticket.service) AND t.ticket_id = \(ticket.id) AND t.agent_id = \(agent)
-        AND t.request_id = \(requestID) AND t.state = 'OPEN'
+      SELECT t.state, t.project_id FROM dooray_task AS t
+      WHERE t.service_id = \(service) AND t.ticket_id = \(ticket) AND t.agent_id = \(agent)
+        AND t.request_id = \(requestID)
       """, deadline
-    ).first != nil
+    ).first.map { (try $0.value(0), try $0.value(1)) }
   }
 
   /// Forgets a task that does not exist and never will.

@@ -19,32 +19,77 @@ extension TicketService {
     try access.require(.ticket)
     let agent = try access.agent().agentID
     let claim = try claim(of: request, request.requestId, call, access)
-    let ticket: TicketRecord
+    let deadline = min(call.deadline, .after(Self.doorayPatience))
+    // Between the look at the ticket and the row of its task lie seconds: when the ticket is another one then, it is
+    // looked at again.
+    for _ in 0..<Self.escalationLooksMax {
+      let ticket: TicketRecord
+      switch try await standing(of: escalation, by: agent, access, claim, call.deadline) {
+      case .escalated(let ticket): return try await ledger.message(for: ticket, deadline: call.deadline)
+      case .open(let found): ticket = found
+      }
+      let (escalator, project) = try await escalator(escalation.project, agent, access.service, deadline)
+      guard let (task, isNew) = try await task(of: escalation, on: ticket, escalator, access, deadline) else {
+        continue
+      }
+      let doorayID = try await escalator.create(task, isNew: isNew, deadline: deadline)
+      return try await ledger.message(
+        for: try await open(task, as: doorayID, in: project, access, claim, call.deadline), deadline: call.deadline)
+    }
+    throw ServiceError(.conflict)
+  }
+
+  /// Where a ticket stands for an escalation.
+  private enum Standing {
+    /// This request has escalated it before.
+    case escalated(TicketRecord)
+    /// It can be escalated.
+    case open(TicketRecord)
+  }
+
+  /// Looks whether an escalation was carried out before, and whether the ticket can be escalated.
+  private func standing(
+    of escalation: DoorayEscalation, by agent: AgentID, _ access: Access, _ claim: IdempotencyClaim?,
+    _ deadline: Deadline
+  ) async throws -> Standing {
     do {
       let written = try await ledger.perform(
-        on: escalation.name, access: access, version: escalation.version, idempotency: claim, deadline: call.deadline
+        on: escalation.name, access: access, version: escalation.version, idempotency: claim, deadline: deadline
       ) { ticket in
         _ = try access.outcome(of: .escalateToDooray, on: ticket)
         throw NotEscalatedYet(ticket: ticket)
       }
-      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+      return .escalated(written.ticket)
     } catch let yet as NotEscalatedYet {
-      ticket = yet.ticket
+      guard try await isOpened(escalation, by: agent, access, deadline) else { return .open(yet.ticket) }
+      return .escalated(yet.ticket)
     } catch let error as ServiceError where error.reason == .transitionNotAllowed {
       // The first answer to this request was lost, and the task was found meanwhile.
-      guard
-        try await dooray.store.isOpen(
-          escalation.requestID, by: agent, on: escalation.name, deadline: call.deadline)
-      else { throw error }
-      return try await getTicket(GetTicketRequest(name: request.name), call)
+      guard try await isOpened(escalation, by: agent, access, deadline) else { throw error }
+      return .escalated(try await ledger.ticket(escalation.name, access: access, deadline: deadline))
     }
-    let deadline = min(call.deadline, .after(Self.doorayPatience))
-    let (escalator, project) = try await escalator(escalation.project, agent, access.service, deadline)
-    let (task, isNew) = try await task(of: escalation, on: ticket, escalator, access, deadline)
-    let doorayID = try await escalator.create(task, isNew: isNew, deadline: deadline)
-    return try await ledger.message(
-      for: try await open(task, as: doorayID, in: project, access, claim, call.deadline), deadline: call.deadline)
   }
+
+  /// Whether the task of an earlier request that was the same is open by now.
+  ///
+  /// - Throws: TRANSITION_NOT_ALLOWED when the ticket had moved on before; REQUEST_ID_REUSED for another project.
+  private func isOpened(
+    _ escalation: DoorayEscalation, by agent: AgentID, _ access: Access, _ deadline: Deadline
+  ) async throws -> Bool {
+    let earlier = try await dooray.store.outcome(
+      of: escalation.requestID, by: agent, on: escalation.name.id, in: access.service.id, deadline: deadline)
+    guard let earlier, earlier.state != .sending else { return false }
+    guard earlier.project == escalation.project.id else { throw ServiceError(.requestIDReused) }
+    if earlier.state == .stray { throw Self.movedOn }
+    return true
+  }
+
+  private static let movedOn = ServiceError(
+    .transitionNotAllowed,
+    "the ticket had moved on before its task at Dooray! was known; to escalate it again, send a new request")
+
+  /// How often the ticket is looked at when it keeps changing.
+  private static let escalationLooksMax = 3
 
   /// Longest time that a request works on a task; shorter than its lease.
   private static let doorayPatience: Duration = .seconds(45)
@@ -87,11 +132,12 @@ extension TicketService {
     )
   }
 
-  /// The row of the task that is to be created: that of the same request, or a new one once its tags are in order.
+  /// The row of the task that is to be created: that of the same request, or a new one once its tags are in order; nil
+  /// when the ticket is not as it was read any more.
   private func task(
     of escalation: DoorayEscalation, on ticket: TicketRecord, _ escalator: DoorayEscalator, _ access: Access,
     _ deadline: Deadline
-  ) async throws -> (DoorayTaskRecord, isNew: Bool) {
+  ) async throws -> (DoorayTaskRecord, isNew: Bool)? {
     let agent = try access.agent().agentID
     if let known = try await dooray.store.sending(of: ticket, deadline: deadline) {
       guard !escalation.requestID.isEmpty, known.requestID == escalation.requestID, known.agentID == agent,
@@ -103,8 +149,8 @@ extension TicketService {
     try await requireUnused(escalation.attachments, access, deadline)
     let escalation = try await escalator.prepared(escalation, deadline)
     let marker = "Handoff \(escalation.name) \(Hex.encode(SecureRandom.bytes(16)))"
-    let begun = try await dooray.store.begin(escalation, by: agent, on: ticket, marker: marker, deadline: deadline)
-    return (begun, true)
+    return try await dooray.store.begin(escalation, by: agent, on: ticket, marker: marker, deadline: deadline)
+      .map { ($0, true) }
   }
 
   /// Makes the ticket wait for a task that exists now.
