@@ -1,5 +1,6 @@
 import Crypto
 import HandoffAPI
+import HandoffTestKit
 import Postgres
 import RPC
 import ServiceKit
@@ -40,6 +41,25 @@ struct DoorayConversationTests {
     #expect(try await logs(world).count == 1)
     let codes = try await world.base.world.eventCodes(world.base.world.name(ticket))
     #expect(codes.count { $0 == "DOORAY_COMMENT_SENT" } == 1 && !codes.contains("DOORAY_COMMENT_RECEIVED"))
+  }
+
+  @Test("what was masked after a comment was taken up does not leave in clear")
+  func maskedMeanwhile() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await escalated(world)
+    try await world.comment("010-1234-5678", on: ticket)
+    try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "close"))
+    try await world.send()
+    try await world.passSettling()
+    // It is read, then looked for, and masked while that takes its time.
+    try await world.base.fake.fail(.init(path: "/logs$", kind: "slow", seconds: 2))
+    let asked = try await world.base.fake.calls().count
+    let worker = world.delivery.worker(holder: "tests")
+    let sending = Task { try await worker.runOnce(deadline: TestDatabase.deadline) }
+    try await world.isAsked(moreThan: asked)
+    try await world.base.world.run("UPDATE dooray_comment SET body = '*************'")
+    #expect(try await sending.value == 1)
+    #expect(try await logs(world).map { String($0.body.content.prefix(14)) } == ["*************\n"])
   }
 
   @Test("who is no member of the project comments in the representative's name")

@@ -144,6 +144,26 @@ struct DoorayEscalationTests {
     #expect(try await world.base.fake.posts().count == 1)
   }
 
+  @Test("what was masked while a task was looked for does not leave in clear, nor into the history")
+  func maskedMeanwhile() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    try await world.base.fake.fail(.init(method: "POST", path: "/posts$", kind: "close", times: 2))
+    #expect(await refusal { try await world.escalate(ticket, requestID: "one") }?.reason == .backendUnavailable)
+    try await world.pass()
+    try await world.base.fake.fail(.init(path: "/posts$", kind: "slow", seconds: 2))
+    let asked = try await world.base.fake.calls().count
+    let again = world.begin(ticket, requestID: "one")
+    try await world.isAsked(moreThan: asked)
+    try await world.base.world.run("UPDATE dooray_task SET body = '****'")
+    #expect(try await again.value.state == .doorayEscalated)
+    #expect(try await world.base.fake.posts().map { $0.body.content.hasPrefix("****\n\n---\n") } == [true])
+    let entries = try await world.base.client.listEntries(
+      ListEntriesRequest(parent: world.base.world.name(ticket)), world.base.world.by(TicketWorld.kim)
+    ).entries
+    #expect(entries.last?.text == "****")
+  }
+
   @Test("it is refused while Dooray! is off or paused, in states that forbid it, and by who may not")
   func guards() async throws {
     let world = try await EscalatingWorld()

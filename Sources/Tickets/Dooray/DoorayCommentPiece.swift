@@ -34,12 +34,16 @@ struct DoorayCommentPiece: DoorayPiece {
       }
       if since < DoorayDelivery.settleTime { throw DoorayUnsettled(wait: DoorayDelivery.settleTime - since) }
     }
-    guard try await store.beginSending(comment, of: task.serviceID, deadline: deadline) else { return }
-    let text = DoorayMarker.marked(comment.body, comment.marker)
     do {
-      let id = try await keyring.inTurn { token in
-        try await client.comment(text, onTask: task.doorayID, inProject: project, as: token, deadline: deadline)
+      let id = try await keyring.inTurn { token -> String? in
+        guard let body = try await store.beginSending(comment, of: task.serviceID, deadline: deadline) else {
+          return nil
+        }
+        return try await client.comment(
+          DoorayMarker.marked(body, comment.marker), onTask: task.doorayID, inProject: project, as: token,
+          deadline: deadline)
       }
+      guard let id else { return }
       _ = try await store.found(comment.marker, as: id, on: task, deadline: deadline)
     } catch let failure as DoorayFailure where !failure.isUnsure {
       try await store.takeBack(comment, of: task.serviceID, deadline: deadline)

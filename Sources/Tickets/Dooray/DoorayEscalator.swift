@@ -34,7 +34,8 @@ struct DoorayEscalator: Sendable {
     if !isNew, let found = try await known(task, deadline) { return found }
     do {
       return try await keyring.inTurn { token in
-        try await client.create(task.draft(in: project), as: token, deadline: deadline)
+        guard let current = try await dooray.store.doubt(task, deadline: deadline) else { throw DoorayStore.underway }
+        return try await client.create(current.draft(in: project), as: token, deadline: deadline)
       }
     } catch let failure as DoorayFailure {
       guard failure.isUnsure else {
@@ -52,10 +53,7 @@ struct DoorayEscalator: Sendable {
     let failure: DoorayFailure
     do {
       if let found = try await find(task, deadline) { return found }
-      if !task.isSettling {
-        try await dooray.store.doubt(task, deadline: deadline)
-        return nil
-      }
+      if !task.isSettling { return nil }
       failure = .unreachable("its answer was lost")
     } catch let caught as DoorayFailure {
       failure = caught

@@ -123,14 +123,19 @@ extension DoorayStore {
     ).map { try DoorayCommentRecord($0) }
   }
 
-  /// Notes that a comment is going to be sent; false when somebody else has come to know what became of it.
-  func beginSending(_ comment: DoorayCommentRecord, of service: ServiceID, deadline: Deadline) async throws -> Bool {
-    try await !query(
+  /// Notes that a comment is going to be sent.
+  ///
+  /// - Returns: its text as it is now, since parts of it may have been masked after it was read; nil when somebody
+  ///   else has come to know what became of it.
+  func beginSending(
+    _ comment: DoorayCommentRecord, of service: ServiceID, deadline: Deadline
+  ) async throws -> String? {
+    try await query(
       """
       UPDATE dooray_comment SET try_time = clock_timestamp()
-      WHERE service_id = \(service) AND id = \(comment.id) AND state = 'SENDING' RETURNING id
+      WHERE service_id = \(service) AND id = \(comment.id) AND state = 'SENDING' RETURNING body
       """, deadline
-    ).isEmpty
+    ).first?.string(0)
   }
 
   /// Notes that an attempt has come to nothing.

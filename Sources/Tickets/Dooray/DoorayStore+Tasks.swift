@@ -151,14 +151,19 @@ extension DoorayStore {
     ).first.map { try DoorayTaskRecord($0) }
   }
 
-  /// Renews the doubt before a further attempt to create.
-  func doubt(_ task: DoorayTaskRecord, deadline: Deadline) async throws {
-    _ = try await query(
+  /// Renews the doubt before an attempt to create.
+  ///
+  /// - Returns: the task as it is now, since parts of its text may have been masked after it was read; nil when it is
+  ///   not being created any more.
+  func doubt(_ task: DoorayTaskRecord, deadline: Deadline) async throws -> DoorayTaskRecord? {
+    try await query(
       """
-      UPDATE dooray_task SET settle_time =
+      UPDATE dooray_task AS t SET settle_time =
         clock_timestamp() + \(Self.leaseSeconds + Self.settleSeconds) * interval '1 second'
-      WHERE service_id = \(task.serviceID) AND id = \(task.id) AND state = 'SENDING'
-      """, deadline)
+      WHERE t.service_id = \(task.serviceID) AND t.id = \(task.id) AND t.state = 'SENDING'
+      RETURNING \(fragment: DoorayTaskRecord.columns)
+      """, deadline
+    ).first.map { try DoorayTaskRecord($0) }
   }
 
   /// Leaves a task off whose answer was lost.
@@ -202,11 +207,12 @@ extension DoorayStore {
       """, deadline)
   }
 
-  /// Holds as long as nobody has made anything else of a task, as a guard of the change that opens it.
+  /// Holds as long as nobody has made anything else of a task, nor masked parts of its text, as a guard of the change
+  /// that opens it.
   static func isSending(_ task: DoorayTaskRecord) -> Query {
     """
     EXISTS (SELECT 1 FROM dooray_task AS x WHERE x.service_id = \(task.serviceID) AND x.id = \(task.id)
-      AND x.state = 'SENDING' FOR UPDATE)
+      AND x.state = 'SENDING' AND x.body = \(task.body) FOR UPDATE)
     """
   }
 

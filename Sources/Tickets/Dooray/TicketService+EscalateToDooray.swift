@@ -178,6 +178,8 @@ extension TicketService {
     _ access: Access, _ deadline: Deadline
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: .escalateToDooray, on: ticket)
+    // Parts of its text may have been masked since it was sent.
+    let task = try await dooray.store.task(task.id, of: task.serviceID, deadline: deadline) ?? task
     var event = EventDraft(.doorayEscalated, by: access.ledgerActor, outcome: outcome, on: ticket)
     event.notes = [
       CodeChange("dooray_project", "", project.description), CodeChange("dooray_task", "", doorayID),
