@@ -125,6 +125,29 @@ struct DoorayEscalationTests {
     #expect(try await world.base.fake.posts().count == 1)
   }
 
+  @Test("a request whose task was found later is known again, whatever has become of the ticket since")
+  func knownAgain() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    let escalate = { try await world.escalate(ticket, version: ticket.version, requestID: "one") }
+    try await world.base.fake.fail(
+      .init(method: "POST", path: "/posts$", kind: "lost"),
+      .init(path: "/posts", kind: "status", times: 3, status: 503))
+    #expect(await refusal(escalate)?.reason == .backendUnavailable)
+    try await world.base.fake.fail()
+    try await world.pass()
+    try await world.settle()
+    #expect(try await escalate().state == .doorayEscalated)
+    try await world.base.fake.move(try #require(try await world.tasks(ticket).first).doorayId, to: "closed")
+    try await world.poll()
+    #expect(try await escalate().state == .doorayAnswered)
+    #expect(try await world.base.fake.posts().count == 1)
+    let other = try await world.base.project(
+      in: DoorayOrganization(name: world.project.organization), doorayID: "502", representative: "agents/3")
+    #expect(
+      await refusal { try await world.escalate(ticket, to: other, requestID: "one") }?.reason == .requestIDReused)
+  }
+
   @Test("what never came to be is forgotten, or created by the same request once that is certain")
   func neverCame() async throws {
     let world = try await EscalatingWorld()

@@ -48,19 +48,20 @@ struct EscalatingWorld {
   }
 
   func request(
-    on ticket: TicketRecord, to project: DoorayProject? = nil, tags: [String] = [], requestID: String = ""
+    on ticket: TicketRecord, to project: DoorayProject? = nil, tags: [String] = [], version: Int64 = 0,
+    requestID: String = ""
   ) -> EscalateToDoorayRequest {
     EscalateToDoorayRequest(
       name: base.world.name(ticket), project: (project ?? self.project).name, subject: "배송 확인 요청", text: "**어디** 있나요?",
-      tagIds: tags, assigneeIds: ["13"], ccIds: ["12"], requestId: requestID)
+      tagIds: tags, assigneeIds: ["13"], ccIds: ["12"], version: version, requestId: requestID)
   }
 
   func escalate(
     _ ticket: TicketRecord, by agent: AgentID = TicketWorld.kim, to project: DoorayProject? = nil,
-    tags: [String] = [], requestID: String = ""
+    tags: [String] = [], version: Int64 = 0, requestID: String = ""
   ) async throws -> Ticket {
     try await base.client.escalateToDooray(
-      request(on: ticket, to: project, tags: tags, requestID: requestID), base.world.by(agent))
+      request(on: ticket, to: project, tags: tags, version: version, requestID: requestID), base.world.by(agent))
   }
 
   /// Escalates beside what follows.

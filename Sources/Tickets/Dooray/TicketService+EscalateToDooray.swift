@@ -52,20 +52,22 @@ extension TicketService {
     of escalation: DoorayEscalation, by agent: AgentID, _ access: Access, _ claim: IdempotencyClaim?,
     _ deadline: Deadline
   ) async throws -> Standing {
+    // When the first answer to this request was lost, and the task was found meanwhile, it is another ticket by now.
+    let isOpened = try await isOpened(escalation, by: agent, access, deadline)
     do {
       let written = try await ledger.perform(
-        on: escalation.name, access: access, version: escalation.version, idempotency: claim, deadline: deadline
+        on: escalation.name, access: access, version: isOpened ? 0 : escalation.version, idempotency: claim,
+        deadline: deadline
       ) { ticket in
-        _ = try access.outcome(of: .escalateToDooray, on: ticket)
-        throw NotEscalatedYet(ticket: ticket)
+        if !isOpened { _ = try access.outcome(of: .escalateToDooray, on: ticket) }
+        throw NotEscalatedNow(ticket: ticket)
       }
       return .escalated(written.ticket)
-    } catch let yet as NotEscalatedYet {
-      guard try await isOpened(escalation, by: agent, access, deadline) else { return .open(yet.ticket) }
-      return .escalated(yet.ticket)
-    } catch let error as ServiceError where error.reason == .transitionNotAllowed {
-      // The first answer to this request was lost, and the task was found meanwhile.
-      guard try await isOpened(escalation, by: agent, access, deadline) else { throw error }
+    } catch let now as NotEscalatedNow {
+      return isOpened ? .escalated(now.ticket) : .open(now.ticket)
+    } catch let error as ServiceError where [.transitionNotAllowed, .staleVersion].contains(error.reason) {
+      // It may have been found just now.
+      guard try await self.isOpened(escalation, by: agent, access, deadline) else { throw error }
       return .escalated(try await ledger.ticket(escalation.name, access: access, deadline: deadline))
     }
   }
@@ -212,7 +214,7 @@ extension TicketService {
   }
 }
 
-/// Nobody has carried this request out before, and the ticket can be escalated.
-private struct NotEscalatedYet: Error {
+/// Nothing is written for this request now: it has to be carried out first, or the settler did it.
+private struct NotEscalatedNow: Error {
   let ticket: TicketRecord
 }
