@@ -125,6 +125,41 @@ struct DoorayEscalationTests {
     #expect(try await world.base.fake.posts().count == 1)
   }
 
+  @Test("a task is settled with another key when Dooray! refuses those with which it was created")
+  func otherKeys() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    try await world.loseAnswer(on: ticket)
+    try await world.pass()
+    try await world.base.fake.fail(.init(path: "/posts$", kind: "status", times: 2, status: 401))
+    try await world.settle()
+    #expect(try await world.state(ticket) == .doorayEscalated)
+  }
+
+  @Test("what cannot be settled holds up no other, and lets its ticket go after a day")
+  func unsettled() async throws {
+    let world = try await EscalatingWorld()
+    let (first, second) = (try await world.base.world.ticket(), try await world.base.world.ticket())
+    try await world.loseAnswer(on: first)
+    try await world.loseAnswer(on: second)
+    try await world.pass()
+    try await world.base.world.run(
+      "UPDATE dooray_task SET lease_time = lease_time - interval '1 hour' WHERE ticket_id = \(first.id)")
+    // Of the three keys, none may look for the first.
+    try await world.base.fake.fail(.init(path: "/posts$", kind: "status", times: 3, status: 403))
+    try await world.settle()
+    #expect(try await world.state(first) == .processing)
+    #expect(try await world.state(second) == .doorayEscalated)
+    #expect(await refusal { try await world.escalate(first, requestID: "two") }?.reason == .conflict)
+    try await world.pass()
+    try await world.base.world.run("UPDATE dooray_task SET create_time = create_time - interval '2 days'")
+    try await world.base.fake.fail(.init(path: "/posts$", kind: "status", times: 3, status: 403))
+    try await world.settle()
+    let codes = try await world.base.world.eventCodes(world.base.world.name(first))
+    #expect(codes.last == "DOORAY_ESCALATION_FAILED")
+    #expect(try await world.escalate(first, requestID: "two").state == .doorayEscalated)
+  }
+
   @Test("a request whose task was found later is known again, whatever has become of the ticket since")
   func knownAgain() async throws {
     let world = try await EscalatingWorld()

@@ -4,6 +4,7 @@ import HandoffTestKit
 import Postgres
 import RPC
 import ServiceKit
+import Testing
 import TicketLedger
 
 @testable import Tickets
@@ -69,6 +70,15 @@ struct EscalatingWorld {
     let (client, options) = (base.client, base.world.by(TicketWorld.kim))
     let request = request(on: ticket, tags: tags, requestID: requestID)
     return Task { try await client.escalateToDooray(request, options) }
+  }
+
+  /// Escalates so that the task is created, and nobody knows.
+  func loseAnswer(on ticket: TicketRecord, requestID: String = "one") async throws {
+    try await base.fake.fail(
+      .init(method: "POST", path: "/posts$", kind: "lost"), .init(path: "/posts", kind: "status", times: 3, status: 503))
+    let error = await refusal { try await escalate(ticket, requestID: requestID) }
+    #expect(error?.reason == .backendUnavailable)
+    try await base.fake.fail()
   }
 
   /// Waits until Dooray! was asked something more than so many things.

@@ -184,6 +184,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case escalationAnswered = "ESCALATION_ANSWERED"
   /// A Dooray! task was created.
   case doorayEscalated = "DOORAY_ESCALATED"
+  /// Whether a Dooray! task was created could not be found out; it may have to be looked for there.
+  case doorayEscalationFailed = "DOORAY_ESCALATION_FAILED"
   /// The Dooray! task moved.
   case doorayStateChanged = "DOORAY_STATE_CHANGED"
   /// An agent commented on the Dooray! task.

@@ -26,6 +26,12 @@ struct DoorayEscalator: Sendable {
     keyring = try await .acting(agent, dooray, client, project, of: service, deadline: deadline)
   }
 
+  /// Finds out with some keys what became of tasks.
+  init(_ dooray: DoorayLink, with keyring: DoorayKeyring) {
+    self.dooray = dooray
+    self.keyring = keyring
+  }
+
   /// Creates the task of a row that was just begun, or of one that was left off, and returns its id.
   ///
   /// - Throws: DOORAY_REFUSED, REQUEST_INVALID when it does not exist and never will: the row is gone.

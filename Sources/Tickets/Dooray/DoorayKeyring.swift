@@ -47,6 +47,33 @@ struct DoorayKeyring: Sendable {
     return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: true)
   }
 
+  /// The keys with which it is found out what became of a task: those with which its agent acts, then the
+  /// organization's token. A key that does not open any more is left out.
+  ///
+  /// - Throws: DOORAY_REFUSED when there is none; BACKEND_UNAVAILABLE when masking cannot be reached.
+  static func settling(
+    _ agent: AgentID, _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord,
+    of service: ServiceRecord, deadline: Deadline
+  ) async throws -> DoorayKeyring {
+    let organization = try await dooray.store.organization(
+      project.organizationID, of: service.id, deadline: deadline)
+    var keys: [SecretBytes] = []
+    for owner in [agent] + [project.representative].compactMap(\.self).filter({ $0 != agent }) {
+      keys += try await opened { try await Self.keys(of: owner, dooray, organization, service, deadline) }
+    }
+    keys += try await opened { [try await dooray.token(of: organization, in: service, deadline: deadline)] }
+    guard !keys.isEmpty else { throw ServiceError(.doorayRefused, "no key to the organization opens any more") }
+    return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: true)
+  }
+
+  private static func opened(_ keys: () async throws -> [SecretBytes]) async throws -> [SecretBytes] {
+    do {
+      return try await keys()
+    } catch let error as ServiceError where [.maskKeyLost, .maskDamaged].contains(error.reason) {
+      return []
+    }
+  }
+
   private static func keys(
     of agent: AgentID, _ dooray: DoorayLink, _ organization: DoorayOrganizationRecord, _ service: ServiceRecord,
     _ deadline: Deadline

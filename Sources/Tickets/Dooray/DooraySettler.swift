@@ -5,10 +5,12 @@ import TicketLedger
 /// Finds out what became of tasks whose creation was left off: by a lost answer, or by a daemon that ended.
 ///
 /// A task that exists is linked with its ticket, in the name of who escalated; one that does not is forgotten, and the
-/// ticket is as it was. Any number of daemons may do it at once.
+/// ticket is as it was. It is looked for with every key that may see it. Any number of daemons may do it at once.
 package struct DooraySettler: Sendable {
   private static let pollInterval: Duration = .seconds(5)
   private static let runTimeMax: Duration = .seconds(40)
+  /// What could not be settled for so long is given up, so that its ticket can be escalated again.
+  private static let ageMax: Duration = .seconds(24 * 3600)
 
   private let service: TicketService
   private let log: Logger
@@ -39,41 +41,61 @@ package struct DooraySettler: Sendable {
     }
   }
 
-  /// Settles one task.
+  /// Settles one task. One that cannot be settled holds up no other, and is looked at again when its lease has ended.
   ///
   /// - Returns: false when there is none.
-  /// - Throws: the database's errors, and BACKEND_UNAVAILABLE when masking cannot be reached; the task is then looked
-  ///   at again when its lease has ended.
+  /// - Throws: the database's errors.
   func runOnce(deadline: Deadline) async throws -> Bool {
-    let (dooray, ledger) = (service.dooray, service.ledger)
-    guard let client = dooray.client, let task = try await dooray.store.claimSettled(deadline: deadline) else {
-      return false
+    guard let client = service.dooray.client,
+      let task = try await service.dooray.store.claimSettled(deadline: deadline)
+    else { return false }
+    do {
+      try await settle(task, client, deadline)
+    } catch let failure as DoorayFailure {
+      try await leave(task, String(describing: failure), deadline)
+    } catch let error as ServiceError where ![.databaseUnavailable, .deadlineExceeded].contains(error.reason) {
+      try await leave(task, error.message, deadline)
     }
+    return true
+  }
+
+  private func settle(_ task: DoorayTaskRecord, _ client: DoorayClient, _ deadline: Deadline) async throws {
+    let (dooray, ledger) = (service.dooray, service.ledger)
     let owner = try await ledger.directory.service(id: task.serviceID, deadline: deadline)
     let project = try await dooray.store.project(task.projectID, of: owner.id, deadline: deadline)
-    let found: String?
-    do {
-      found = try await DoorayEscalator(dooray, client, task.agentID, project, of: owner, deadline: deadline)
-        .find(task, deadline)
-    } catch let failure as DoorayFailure {
-      // Asked again when the lease has ended.
-      log.info(
-        "dooray.unsettled",
-        ["ticket": .integer(task.ticketID.rawValue), "cause": .string(String(describing: failure))])
-      return true
-    }
-    guard let found else {
-      try await dooray.store.drop(task, deadline: deadline)
-      return true
+    let keyring = try await DoorayKeyring.settling(
+      task.agentID, dooray, client, project, of: owner, deadline: deadline)
+    guard let found = try await DoorayEscalator(dooray, with: keyring).find(task, deadline) else {
+      return try await dooray.store.drop(task, deadline: deadline)
     }
     do {
       let access = try await ledger.access(.agent(task.agentID), serviceCode: owner.code, deadline: deadline)
       _ = try await service.open(task, as: found, in: project, access, nil, deadline)
     } catch let error as ServiceError
-      where [.transitionNotAllowed, .serviceNotFound, .ticketNotFound].contains(error.reason)
+      where [.transitionNotAllowed, .serviceNotFound, .ticketNotFound, .permissionDenied].contains(error.reason)
     {
       try await dooray.store.stray(task, as: found, deadline: deadline)
     }
-    return true
+  }
+
+  /// Leaves a task that cannot be settled for later; after long enough, its ticket is let go, which its history says.
+  private func leave(_ task: DoorayTaskRecord, _ cause: String, _ deadline: Deadline) async throws {
+    guard task.age >= Self.ageMax else {
+      return log.info(
+        "dooray.unsettled", ["ticket": .integer(task.ticketID.rawValue), "cause": .string(cause)])
+    }
+    log.warning("dooray.given_up", ["ticket": .integer(task.ticketID.rawValue), "reason": .string(cause)])
+    do {
+      _ = try await service.ledger.perform(on: task.ticketID, of: task.serviceID, deadline: deadline) { _ in
+        var event = EventDraft(.doorayEscalationFailed, by: .dooray)
+        event.notes = [CodeChange("dooray_project", "", task.projectID.description)]
+        var change = TicketChange(event)
+        change.isSilent = true
+        change.attachments = [DoorayStore.givingUp(task)]
+        return change
+      }
+    } catch let error as ServiceError where error.reason == .ticketNotFound {
+      try await service.dooray.store.drop(task, deadline: deadline)
+    }
   }
 }

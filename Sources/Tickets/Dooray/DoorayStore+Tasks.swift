@@ -35,12 +35,14 @@ struct DoorayTaskRecord: Sendable {
   let createTime: Instant
   /// Files that go with it.
   let attachments: [AttachmentID]
+  /// How long ago it was begun.
+  let age: Duration
 
   static let columns: Query = """
     t.service_id, t.id, t.ticket_id, t.project_id, t.agent_id, t.request_id, t.marker, t.state, t.subject, t.body, \
     t.tag_ids, t.assignee_ids, t.cc_ids, coalesce(t.dooray_id, ''), \
     coalesce(t.settle_time > clock_timestamp(), false), t.settle_time IS NOT NULL, t.create_time, \
-    t.attachment_ids
+    t.attachment_ids, (extract(epoch FROM clock_timestamp() - t.create_time) * 1000)::bigint
     """
 
   init(_ row: Row) throws(PostgresError) {
@@ -62,6 +64,7 @@ struct DoorayTaskRecord: Sendable {
     isInDoubt = try row.value(15)
     createTime = try row.value(16)
     attachments = try row.int64s(17).map { AttachmentID($0) }
+    age = .milliseconds(try row.value(18) as Int64)
   }
 
   /// What is created at Dooray!: the text, and the line by which the task is found again.
@@ -205,6 +208,14 @@ extension DoorayStore {
       """
       DELETE FROM dooray_task WHERE service_id = \(task.serviceID) AND id = \(task.id) AND state = 'SENDING'
       """, deadline)
+  }
+
+  /// The statement that forgets a task of which nobody knows whether it exists, as a part of the change of its ticket.
+  static func givingUp(_ task: DoorayTaskRecord) -> Query {
+    """
+    DELETE FROM dooray_task AS t USING changed AS c
+    WHERE t.service_id = c.service_id AND t.ticket_id = c.id AND t.id = \(task.id) AND t.state = 'SENDING'
+    """
   }
 
   /// Holds as long as nobody has made anything else of a task, nor masked parts of its text, as a guard of the change
