@@ -29,10 +29,11 @@ package struct TicketService: TicketServiceProvider {
   ///   - triggerPatience: how long a creation waits for the triggers; they run anyway, its answer just does not show
   ///   it.
   ///   - dooray: the way to Dooray!; nil: nobody is called there.
+  ///   - log: for what nobody is answered with.
   package init(
     ledger: TicketLedger, mail: any RPCTransport, assignment: any RPCTransport,
     masking: (any RPCTransport)? = nil, triggerPatience: Duration = .seconds(1), live: LiveChanges? = nil,
-    dooray: DoorayClient? = nil
+    dooray: DoorayClient? = nil, log: Logger? = nil
   ) {
     self.ledger = ledger
     store = TicketStore(pool: ledger.pool)
@@ -44,7 +45,7 @@ package struct TicketService: TicketServiceProvider {
     self.masking = masking.map { MaskingServiceClient($0) }
     self.triggerPatience = triggerPatience
     self.live = live ?? LiveChanges(ledger: ledger)
-    self.dooray = DoorayLink(pool: ledger.pool, masking: self.masking, client: dooray)
+    self.dooray = DoorayLink(pool: ledger.pool, masking: self.masking, client: dooray, log: log)
   }
 
   /// Who may call what: the door and the operator everything, other daemons what they need.

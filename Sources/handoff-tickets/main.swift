@@ -24,7 +24,7 @@ await runService(description) { process in
     mail: process.channel(to: "mail", at: process.config[CommonKeys.mailAddress]),
     assignment: process.channel(to: "assignment", at: process.config[CommonKeys.assignmentAddress]),
     masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]), live: live,
-    dooray: dooray)
+    dooray: dooray, log: process.log)
   let stopJobs = TicketJobs(ledger: ledger, log: process.log, metrics: process.metrics).start(on: process.group)
   process.onShutdown("jobs", stopJobs)
   let runner = BatchRunner(service: service, log: process.log, metrics: process.metrics)

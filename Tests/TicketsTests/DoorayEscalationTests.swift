@@ -160,6 +160,27 @@ struct DoorayEscalationTests {
     #expect(try await world.escalate(first, requestID: "two").state == .doorayEscalated)
   }
 
+  @Test("a task whose ticket has moved on meanwhile is told in the ticket's history, and the request is not repeated")
+  func stray() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    try await world.loseAnswer(on: ticket)
+    _ = try await world.base.client.processTicket(
+      ProcessTicketRequest(
+        name: world.base.world.name(ticket), act: .resolveInternally, internalReason: .others),
+      world.base.world.by(TicketWorld.kim))
+    try await world.pass()
+    try await world.settle()
+    #expect(try await world.state(ticket) == .resolved)
+    let events = try await world.base.client.listEvents(
+      ListEventsRequest(parent: world.base.world.name(ticket)), world.base.boss
+    ).events.filter { $0.code == "DOORAY_TASK_STRAYED" }
+    let post = try #require(try await world.base.fake.posts().first)
+    #expect(events.count == 1 && String(describing: events).contains(post.id))
+    #expect(await refusal { try await world.escalate(ticket, requestID: "one") }?.reason == .transitionNotAllowed)
+    #expect(try await world.base.fake.posts().count == 1)
+  }
+
   @Test("a request whose task was found later is known again, whatever has become of the ticket since")
   func knownAgain() async throws {
     let world = try await EscalatingWorld()

@@ -186,6 +186,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case doorayEscalated = "DOORAY_ESCALATED"
   /// Whether a Dooray! task was created could not be found out; it may have to be looked for there.
   case doorayEscalationFailed = "DOORAY_ESCALATION_FAILED"
+  /// A Dooray! task was created, but the ticket had moved on meanwhile: it does not wait for the task.
+  case doorayTaskStrayed = "DOORAY_TASK_STRAYED"
   /// The Dooray! task moved.
   case doorayStateChanged = "DOORAY_STATE_CHANGED"
   /// An agent commented on the Dooray! task.

@@ -11,11 +11,13 @@ struct DoorayLink: Sendable {
   let secrets: DooraySecrets
   /// Nil where nobody is called, as in tests of other things.
   let client: DoorayClient?
+  let log: Logger?
 
-  init(pool: PostgresPool, masking: MaskingServiceClient?, client: DoorayClient?) {
+  init(pool: PostgresPool, masking: MaskingServiceClient?, client: DoorayClient?, log: Logger? = nil) {
     store = DoorayStore(pool: pool)
     secrets = DooraySecrets(masking: masking)
     self.client = client
+    self.log = log
   }
 
   /// The token of an organization.

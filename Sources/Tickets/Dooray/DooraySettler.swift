@@ -74,7 +74,7 @@ package struct DooraySettler: Sendable {
     } catch let error as ServiceError
       where [.transitionNotAllowed, .serviceNotFound, .ticketNotFound, .permissionDenied].contains(error.reason)
     {
-      try await dooray.store.stray(task, as: found, deadline: deadline)
+      try await service.stray(task, as: found, deadline)
     }
   }
 

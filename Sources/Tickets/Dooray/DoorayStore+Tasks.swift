@@ -237,13 +237,22 @@ extension DoorayStore {
     """
   }
 
-  /// Keeps a task that exists though its ticket has moved on.
+  /// Keeps a task that exists though its ticket is there no more.
   func stray(_ task: DoorayTaskRecord, as doorayID: String, deadline: Deadline) async throws {
     _ = try await query(
       """
       UPDATE dooray_task SET state = 'STRAY', dooray_id = \(doorayID), settle_time = NULL
       WHERE service_id = \(task.serviceID) AND id = \(task.id) AND state = 'SENDING'
       """, deadline)
+  }
+
+  /// The same as a part of the change of its ticket.
+  static func straying(_ task: DoorayTaskRecord, as doorayID: String) -> Query {
+    """
+    UPDATE dooray_task AS t SET state = 'STRAY', dooray_id = \(doorayID), settle_time = NULL
+    FROM changed AS c WHERE t.service_id = c.service_id AND t.ticket_id = c.id AND t.id = \(task.id)
+      AND t.state = 'SENDING'
+    """
   }
 
   /// The tasks of a ticket, the newest first, each with its project and its files.

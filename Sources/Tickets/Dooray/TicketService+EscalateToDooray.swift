@@ -169,9 +169,36 @@ extension TicketService {
       }.ticket
     } catch let error as ServiceError where error.reason == .transitionNotAllowed {
       // Whoever opened it meanwhile has made this of it; it is kept then.
-      try await dooray.store.stray(task, as: doorayID, deadline: deadline)
+      try await stray(task, as: doorayID, deadline)
       throw error
     }
+  }
+
+  /// Keeps a task that exists though its ticket has moved on, which the ticket's history says; nothing happens when
+  /// somebody has made anything else of it.
+  func stray(_ task: DoorayTaskRecord, as doorayID: String, _ deadline: Deadline) async throws {
+    do {
+      _ = try await ledger.perform(on: task.ticketID, of: task.serviceID, deadline: deadline) { _ in
+        guard let task = try await dooray.store.task(task.id, of: task.serviceID, deadline: deadline),
+          task.state == .sending
+        else { throw NotSending() }
+        var event = EventDraft(.doorayTaskStrayed, by: .dooray)
+        event.notes = [
+          CodeChange("dooray_project", "", task.projectID.description), CodeChange("dooray_task", "", doorayID),
+        ]
+        var change = TicketChange(event)
+        change.isSilent = true
+        change.guards = [DoorayStore.isSending(task)]
+        change.attachments = [DoorayStore.straying(task, as: doorayID)]
+        return change
+      }
+    } catch is NotSending {
+      return
+    } catch let error as ServiceError where error.reason == .ticketNotFound {
+      try await dooray.store.stray(task, as: doorayID, deadline: deadline)
+    }
+    dooray.log?.warning(
+      "dooray.stray", ["ticket": .integer(task.ticketID.rawValue), "task": .string(doorayID)])
   }
 
   /// The change that makes a ticket wait for its task.
@@ -213,6 +240,9 @@ extension TicketService {
     return change
   }
 }
+
+/// Somebody has made something else of a task.
+private struct NotSending: Error {}
 
 /// Nothing is written for this request now: it has to be carried out first, or the settler did it.
 private struct NotEscalatedNow: Error {
