@@ -191,6 +191,32 @@ struct DoorayFollowTests {
     #expect(try await world.state(ticket) == .doorayInProgress)
   }
 
+  @Test("a comment on a task that no ticket waits for is caught up with when the look that its hook asked for fails")
+  func failedLook() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await escalated(world)
+    try await world.base.fake.move(task, to: "closed")
+    try await world.passInterval()
+    try await world.poll()
+    _ = try await world.base.client.processTicket(
+      ProcessTicketRequest(
+        name: world.base.world.name(ticket), act: .resolveInternally, internalReason: .others),
+      world.base.world.by(TicketWorld.kim))
+    try await world.passInterval()
+    try await world.poll()
+    try await world.base.fake.comment("내일 도착합니다.", on: task)
+    try await world.base.fake.fail(.init(path: "/posts/", kind: "status", times: 9, status: 503))
+    try await world.receive(try #require(try await world.base.fake.payloads().last))
+    #expect(try await world.poller.runOnce() == 1)
+    #expect(try await world.conversation(ticket).isEmpty)
+    try await world.base.fake.fail()
+    try await world.passInterval()
+    #expect(try await world.poller.runOnce() == 1)
+    #expect(try await world.conversation(ticket).map(\.text) == ["내일 도착합니다."])
+    try await world.passInterval()
+    #expect(try await world.poller.runOnce() == 0, "nobody waits for it")
+  }
+
   @Test("the representative's key looks where the organization's token may not")
   func otherKey() async throws {
     let world = try await EscalatingWorld()

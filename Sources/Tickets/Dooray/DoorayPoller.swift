@@ -117,7 +117,7 @@ package struct DoorayPoller: Sendable {
         ["ticket": .integer(task.ticketID.rawValue), "cause": .string(String(describing: error))])
       var wait = Self.failurePause
       if case .tooManyRequests(let asked)? = error as? DoorayFailure { wait = max(wait, asked) }
-      try? await store.release(watch, progress: nil, wait: wait, deadline: .after(Self.claimTimeMax))
+      try? await store.retry(watch, after: wait, deadline: .after(Self.claimTimeMax))
     }
   }
 }

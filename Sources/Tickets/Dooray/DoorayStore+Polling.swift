@@ -48,7 +48,19 @@ extension DoorayStore {
     ).map { DoorayWatch(task: try DoorayTaskRecord($0), holder: holder) }
   }
 
-  /// Ends a look. A task whose ticket no longer waits for it is looked at again only when a hook says so.
+  /// Ends a look that failed: the task is looked at again, also one that no ticket waits for, since a hook may have
+  /// asked for this look. A hook that came meanwhile makes it at once.
+  func retry(_ watch: DoorayWatch, after wait: Duration, deadline: Deadline) async throws {
+    _ = try await query(
+      """
+      UPDATE dooray_task AS t SET poll_lease_time = NULL, poll_holder = NULL,
+        poll_time = CASE WHEN t.poll_time <= clock_timestamp() THEN t.poll_time
+          ELSE clock_timestamp() + \(wait.wholeSeconds) * interval '1 second' END
+      WHERE t.service_id = \(watch.task.serviceID) AND t.id = \(watch.task.id) AND t.poll_holder = \(watch.holder)
+      """, deadline)
+  }
+
+  /// Ends a look that has seen something. A task whose ticket no longer waits for it is looked at again only when a hook says so.
   ///
   /// - Parameters:
   ///   - progress: nil: it was not seen.
