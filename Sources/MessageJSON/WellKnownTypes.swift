@@ -119,7 +119,7 @@ enum WellKnownTypes {
 }
 
 /// Times as RFC 3339 writes them, from year 1 to 9999.
-enum RFC3339 {
+package enum RFC3339 {
   private static let secondsRange: ClosedRange<Int64> = -62_135_596_800...253_402_300_799
 
   /// The text of a time in UTC with 0, 3, 6 or 9 digits of fraction.
@@ -150,8 +150,8 @@ enum RFC3339 {
     return Int32(digits + String(repeating: "0", count: 9 - digits.utf8.count))
   }
 
-  /// Reads a time with `Z` or an offset.
-  static func parse(_ text: String) -> (seconds: Int64, nanos: Int32)? {
+  /// Reads a time with `Z` or an offset: seconds since the epoch, and nanoseconds past them; nil for another text.
+  package static func parse(_ text: String) -> (seconds: Int64, nanos: Int32)? {
     let bytes = Array(text.utf8)
     guard (20...35).contains(bytes.count) else { return nil }
     func number(_ range: Range<Int>) -> Int? {

@@ -366,6 +366,13 @@ class Control:
                                {"body": {"content": body["text"]}}, by_api=False)
         return {"id": log["id"]}
 
+    def fill(self, body):
+        """{project, member, count}: a person creates so many tasks."""
+        project = self.world.projects[body["project"]]
+        for number in range(body["count"]):
+            self.api.create_post(self.world.members[body["member"]], {}, {"subject": f"{number}", "body": {}},
+                                 project["id"])
+
     def calls(self, _):
         return self.world.calls
 

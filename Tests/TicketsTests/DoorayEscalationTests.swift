@@ -181,6 +181,29 @@ struct DoorayEscalationTests {
     #expect(try await world.base.fake.posts().count == 1)
   }
 
+  @Test("a task is found behind hundreds of newer ones, some of which are deleted or closed to the key")
+  func farBehind() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    try await world.loseAnswer(on: ticket)
+    try await world.base.fake.fill("501", 320)
+    try await world.pass()
+    try await world.base.fake.fail(
+      .init(path: "/posts/", kind: "status", times: 3, status: 404),
+      .init(path: "/posts/", kind: "status", times: 3, status: 403))
+    try await world.settle()
+    #expect(try await world.state(ticket) == .doorayEscalated)
+  }
+
+  @Test("408 says nothing about whether the task was created")
+  func timedOut() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    try await world.base.fake.fail(.init(method: "POST", path: "/posts$", kind: "status", status: 408))
+    #expect(await refusal { try await world.escalate(ticket) }?.reason == .backendUnavailable)
+    #expect(try await world.base.world.count("SELECT count(*) FROM dooray_task WHERE state = 'SENDING'") == 1)
+  }
+
   @Test("a request whose task was found later is known again, whatever has become of the ticket since")
   func knownAgain() async throws {
     let world = try await EscalatingWorld()

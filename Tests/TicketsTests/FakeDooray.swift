@@ -177,6 +177,16 @@ final class FakeDooray {
     try await control("move", ["post": task, "class": step, "member": member])
   }
 
+  /// A person creates so many tasks.
+  func fill(_ project: String, _ count: Int, by member: String = "13") async throws {
+    struct Filling: Encodable {
+      let project: String
+      let member: String
+      let count: Int
+    }
+    try await control("fill", Filling(project: project, member: member, count: count))
+  }
+
   /// A person comments on a task.
   func comment(_ text: String, on task: String, by member: String = "13") async throws {
     try await control("comment", ["post": task, "member": member, "text": text])

@@ -39,7 +39,7 @@ extension DoorayFailure {
   /// Whether what was asked may have been done all the same.
   var isUnsure: Bool {
     switch self {
-    case .unreachable, .failing, .unreadable: true
+    case .unreachable, .failing, .unreadable, .cutShort: true
     case .tokenRefused, .notAllowed, .notFound, .tooManyRequests, .refused: false
     }
   }
@@ -48,9 +48,11 @@ extension DoorayFailure {
 /// Tasks at Dooray!. All throw ``DoorayFailure`` and `CancellationError`.
 extension DoorayClient {
   private static let pageSize = 100
-  /// Tasks beyond these are older than any whose creation is in doubt.
-  private static let searchPagesMax = 3
+  /// Pages that are looked through; a search that does not end within them says so.
+  private static let searchPagesMax = 50
   private static let newestMax = 20
+  /// How far the clocks here and at Dooray! may be apart.
+  private static let clockMarginSeconds: Int64 = 3600
 
   /// Creates a task and returns its id.
   func create(_ draft: DoorayTaskDraft, as token: SecretBytes, deadline: Deadline) async throws -> String {
@@ -60,29 +62,46 @@ extension DoorayClient {
     return id
   }
 
-  /// The id of the task that has a marker in its text, looked for among the newest; nil when there is none.
+  /// The id of the task that has a marker in its text, looked for among those that were created since its row was;
+  /// nil when there is certainly none.
   ///
-  /// - Parameter subject: as it is stored here: parts of it may have been masked since it was sent.
+  /// - Parameters:
+  ///   - subject: as it is stored here: parts of it may have been masked since it was sent.
+  ///   - beginSeconds: when its row was made, in seconds since 1970.
+  /// - Throws: ``DoorayFailure/cutShort`` when there are too many tasks to tell; ``DoorayFailure/notAllowed`` when it
+  ///   may be one that the token's owner must not read.
   func task(
-    marked marker: String, subject: String, inProject project: String, as token: SecretBytes, deadline: Deadline
+    marked marker: String, subject: String, since beginSeconds: Int64, inProject project: String,
+    as token: SecretBytes, deadline: Deadline
   ) async throws -> String? {
+    var isHidden = false
     for page in 0..<Self.searchPagesMax {
       let path = "/project/v1/projects/\(project)/posts?page=\(page)&size=\(Self.pageSize)&order=-createdAt"
       guard let found = try await get(path, as: token, deadline: deadline).result.elements else {
         throw DoorayFailure.unreadable
       }
-      // The newest ones are looked into whatever their subject is: Dooray! may have changed spaces in it.
-      let candidates = found.enumerated().filter { index, task in
-        page == 0 && index < Self.newestMax || DoorayMarker.mayBe(task["subject"]?.text ?? "", storedAs: subject)
-      }
-      for id in candidates.compactMap({ $0.element["id"]?.text }) {
+      for (index, candidate) in found.enumerated() {
+        let isNamedSo = DoorayMarker.mayBe(candidate["subject"]?.text ?? "", storedAs: subject)
+        // The newest ones are looked into whatever their subject is: Dooray! may have changed spaces in it.
+        guard page == 0 && index < Self.newestMax || isNamedSo, let id = candidate["id"]?.text else { continue }
         guard DoorayMarker.isID(id) else { throw DoorayFailure.unreadable }
-        let task = try await get("/project/v1/projects/\(project)/posts/\(id)", as: token, deadline: deadline)
-        if task.result["body"]?["content"]?.text?.contains(marker) == true { return id }
+        do {
+          let task = try await get("/project/v1/projects/\(project)/posts/\(id)", as: token, deadline: deadline)
+          if task.result["body"]?["content"]?.text?.contains(marker) == true { return id }
+        } catch DoorayFailure.notFound {
+          // It was deleted meanwhile.
+        } catch DoorayFailure.notAllowed {
+          if isNamedSo { isHidden = true }
+        }
       }
-      if found.count < Self.pageSize { break }
+      let isOlder = (found.last?["createdAt"]?.text).flatMap { RFC3339.parse($0) }
+        .map { $0.seconds < beginSeconds - Self.clockMarginSeconds }
+      if found.count < Self.pageSize || isOlder == true {
+        if isHidden { throw DoorayFailure.notAllowed }
+        return nil
+      }
     }
-    return nil
+    throw DoorayFailure.cutShort
   }
 }
 

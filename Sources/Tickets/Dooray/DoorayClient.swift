@@ -17,10 +17,12 @@ enum DoorayFailure: Error, Equatable, Sendable {
   case tooManyRequests(wait: Duration)
   /// Another status of 4xx, or an answer that says it was not successful.
   case refused(status: Int)
-  /// 5xx, or a redirect.
+  /// 5xx, 408, or a redirect.
   case failing(status: Int)
   /// The answer is not of the API's form.
   case unreadable
+  /// There is more to look through than is looked through.
+  case cutShort
 }
 
 /// Calls the API of Dooray!: JSON in an envelope over HTTPS, in the name of a token's owner.
@@ -155,6 +157,8 @@ package final class DoorayClient: Sendable {
     case 401: throw .tokenRefused
     case 403: throw .notAllowed
     case 404: throw .notFound
+    // Dooray!, or what stands before it, gave up waiting; what it waited for may be done all the same.
+    case 408: throw .failing(status: reply.status)
     case 400..<500: throw .refused(status: reply.status)
     default: throw .failing(status: reply.status)
     }

@@ -1,4 +1,5 @@
 import EventLoop
+import Postgres
 import ServiceKit
 import TicketLedger
 
@@ -75,7 +76,8 @@ struct DoorayEscalator: Sendable {
   func find(_ task: DoorayTaskRecord, _ deadline: Deadline) async throws -> String? {
     try await keyring.inTurn { token in
       try await client.task(
-        marked: task.marker, subject: task.subject, inProject: project.doorayID, as: token, deadline: deadline)
+        marked: task.marker, subject: task.subject, since: task.createTime.seconds, inProject: project.doorayID,
+        as: token, deadline: deadline)
     }
   }
 
@@ -102,7 +104,7 @@ struct DoorayEscalator: Sendable {
         .doorayRefused, "Dooray! does not take the task (\(status)); check its tags and people, then try again")
     case .tooManyRequests:
       ServiceError(.backendUnavailable, "Dooray! takes no more requests for now; try again in a minute")
-    case .unreachable, .failing, .unreadable:
+    case .unreachable, .failing, .unreadable, .cutShort:
       ServiceError(
         .backendUnavailable,
         "Dooray! did not say whether it has created the task; look at the ticket in two minutes, then try again")

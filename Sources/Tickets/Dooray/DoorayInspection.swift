@@ -113,7 +113,7 @@ struct DoorayInspection: Sendable {
       case .tokenRefused: return .tokenRefused
       case .notAllowed, .notFound: return notFound
       case .tooManyRequests: return .tooManyRequests
-      case .refused, .failing, .unreadable: return .failing
+      case .refused, .failing, .unreadable, .cutShort: return .failing
       }
     case let error as ServiceError where [.maskKeyLost, .maskDamaged].contains(error.reason): return .secretLost
     default: throw error
