@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import HandoffAPI
 import MessageJSON
@@ -249,6 +250,31 @@ struct DoorayFollowTests {
       service: world.base.service, owner: owner, project: project, watch: slow, deadline: .after(.seconds(60)))
     #expect(await refusal { try await look.follow() }?.reason == .conflict)
     #expect(try await world.state(ticket) == .doorayInProgress)
+  }
+
+  @Test("an organization whose Dooray! hangs holds up the calls of no other")
+  func hangs() async throws {
+    let world = try await EscalatingWorld()
+    let client = world.base.dooray
+    let token = SecretBytes(Array("kims-key".utf8))
+    let begun = try await world.base.fake.calls().count
+    try await world.base.fake.fail(.init(path: "/members/me$", kind: "slow", times: 30, seconds: 5))
+    let hanging = Task {
+      await withTaskGroup(of: Void.self) { group in
+        for _ in 0..<30 {
+          group.addTask {
+            _ = try? await client.lane(of: DoorayOrganizationID(1)).owner(of: token, deadline: .after(.seconds(60)))
+          }
+        }
+      }
+    }
+    try await world.isAsked(moreThan: begun + 7)
+    _ = try await client.lane(of: DoorayOrganizationID(2)).isMember(
+      "12", of: "501", as: token, deadline: .after(.seconds(60)))
+    let calls = try await world.base.fake.calls().dropFirst(begun)
+    #expect(calls.count < 30 && calls.contains { !$0.path.hasSuffix("/me") })
+    hanging.cancel()
+    await hanging.value
   }
 
   @Test("organizations have lanes of their own")

@@ -75,7 +75,8 @@ struct EscalatingWorld {
   /// Escalates so that the task is created, and nobody knows.
   func loseAnswer(on ticket: TicketRecord, requestID: String = "one") async throws {
     try await base.fake.fail(
-      .init(method: "POST", path: "/posts$", kind: "lost"), .init(path: "/posts", kind: "status", times: 3, status: 503))
+      .init(method: "POST", path: "/posts$", kind: "lost"),
+      .init(path: "/posts", kind: "status", times: 3, status: 503))
     let error = await refusal { try await escalate(ticket, requestID: requestID) }
     #expect(error?.reason == .backendUnavailable)
     try await base.fake.fail()

@@ -2,6 +2,7 @@ import Crypto
 import EventLoop
 import MessageJSON
 import Outbound
+import TicketLedger
 
 /// Why Dooray! did not do what it was asked.
 enum DoorayFailure: Error, Equatable, Sendable {
@@ -27,7 +28,8 @@ enum DoorayFailure: Error, Equatable, Sendable {
 
 /// Calls the API of Dooray!: JSON in an envelope over HTTPS, in the name of a token's owner.
 ///
-/// Transfers run on threads of their own, so that a slow Dooray! holds up nothing but calls to Dooray!.
+/// Transfers run on threads of their own, so that a slow Dooray! holds up nothing but calls to Dooray!; and those of an
+/// organization on a few (``lane(of:)``), so that one organization's holds up no other's.
 package final class DoorayClient: Sendable {
   /// How long one request may take.
   private static let callTimeout: Duration = .seconds(10)
@@ -39,22 +41,49 @@ package final class DoorayClient: Sendable {
   private static let attemptsMax = 3
   /// The longest wait between two attempts; who has to wait longer is told.
   private static let waitMax: Duration = .seconds(5)
-  private static let threadsMax = 16
+  /// Calls for one organization at a time; they begin when there are any.
+  private static let laneThreadsMax = 8
+  /// Calls for one organization that wait.
+  private static let laneQueueMax = 32
+  /// Organizations beyond so many share lanes.
+  private static let lanesMax = 64
   private static let bodyBytesMax = 4 << 20
 
   private let address: DoorayAddress
-  private let pool: BlockingPool
+  private let lanes: [Lane]
   private let http: HTTPClient
 
-  /// A client of the API at an address; opens no connection yet.
-  package init(address: DoorayAddress) {
-    self.address = address
-    pool = BlockingPool(name: "dooray", threads: Self.threadsMax, queueMax: 4 * Self.threadsMax)
-    http = HTTPClient(pool: pool, limits: HTTPLimits(bodyBytesMax: Self.bodyBytesMax))
+  /// Threads and open connections for the calls of an organization.
+  private struct Lane: Sendable {
+    let pool: BlockingPool
+    let http: HTTPClient
+
+    init() {
+      pool = BlockingPool(name: "dooray", threads: DoorayClient.laneThreadsMax, queueMax: DoorayClient.laneQueueMax)
+      http = HTTPClient(pool: pool, limits: HTTPLimits(bodyBytesMax: DoorayClient.bodyBytesMax))
+    }
   }
 
-  /// Ends the threads; no call may follow.
-  package func shutdown() { pool.shutdown() }
+  /// A client of the API at an address; opens no connection yet.
+  package convenience init(address: DoorayAddress) {
+    self.init(address, (0..<Self.lanesMax).map { _ in Lane() }, lane: 0)
+  }
+
+  private init(_ address: DoorayAddress, _ lanes: [Lane], lane: Int) {
+    self.address = address
+    self.lanes = lanes
+    http = lanes[lane].http
+  }
+
+  /// The same for the calls of one organization; what does not find a place in its queue is told
+  /// ``DoorayFailure/tooManyRequests(wait:)``.
+  func lane(of organization: DoorayOrganizationID) -> DoorayClient {
+    DoorayClient(
+      address, lanes, lane: Int(UInt64(bitPattern: organization.rawValue) % UInt64(Self.lanesMax)))
+  }
+
+  /// Ends the threads, also of lanes; no call may follow.
+  package func shutdown() { for lane in lanes { lane.pool.shutdown() } }
 
   /// What an answer holds beside its envelope.
   struct Answer: Sendable {

@@ -5,11 +5,21 @@ import TicketLedger
 
 /// In whose names something is asked of a project at Dooray!: where one key has no access, the next one is tried.
 struct DoorayKeyring: Sendable {
+  /// In the lane of the project's organization.
   let client: DoorayClient
   let project: DoorayProjectRecord
   /// At least one.
   private let keys: [SecretBytes]
   private let passesRefusedKeys: Bool
+
+  private init(
+    _ client: DoorayClient, _ project: DoorayProjectRecord, _ keys: [SecretBytes], passesRefusedKeys: Bool
+  ) {
+    self.client = client.lane(of: project.organizationID)
+    self.project = project
+    self.keys = keys
+    self.passesRefusedKeys = passesRefusedKeys
+  }
 
   /// The keys with which an agent acts: the agent's own, then that of the project's representative.
   ///
@@ -28,7 +38,7 @@ struct DoorayKeyring: Sendable {
       throw ServiceError(
         .doorayRefused, "neither you nor the project's representative has a key to Dooray!; enter one, then try again")
     }
-    return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: false)
+    return DoorayKeyring(client, project, keys, passesRefusedKeys: false)
   }
 
   /// The keys with which tasks are looked at: the organization's token, then the key of the project's representative.
@@ -44,7 +54,7 @@ struct DoorayKeyring: Sendable {
     if let representative = project.representative {
       keys += try await Self.keys(of: representative, dooray, organization, service, deadline)
     }
-    return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: true)
+    return DoorayKeyring(client, project, keys, passesRefusedKeys: true)
   }
 
   /// The keys with which it is found out what became of a task: those with which its agent acts, then the
@@ -63,7 +73,7 @@ struct DoorayKeyring: Sendable {
     }
     keys += try await opened { [try await dooray.token(of: organization, in: service, deadline: deadline)] }
     guard !keys.isEmpty else { throw ServiceError(.doorayRefused, "no key to the organization opens any more") }
-    return DoorayKeyring(client: client, project: project, keys: keys, passesRefusedKeys: true)
+    return DoorayKeyring(client, project, keys, passesRefusedKeys: true)
   }
 
   private static func opened(_ keys: () async throws -> [SecretBytes]) async throws -> [SecretBytes] {

@@ -60,7 +60,8 @@ extension DoorayStore {
       """, deadline)
   }
 
-  /// Ends a look that has seen something. A task whose ticket no longer waits for it is looked at again only when a hook says so.
+  /// Ends a look that has seen something. A task whose ticket no longer waits for it is looked at again only when a
+  /// hook says so.
   ///
   /// - Parameters:
   ///   - progress: nil: it was not seen.

@@ -18,7 +18,8 @@ extension TicketService {
     guard let client = dooray.client else { throw ServiceError(.backendUnavailable) }
     let organization = try await dooray.store.organization(name.id, of: access.service.id, deadline: call.deadline)
     let findings = try await DoorayInspection(
-      dooray: dooray, client: client, service: access.service, organization: organization, deadline: call.deadline
+      dooray: dooray, client: client.lane(of: organization.id), service: access.service, organization: organization,
+      deadline: call.deadline
     ).findings()
     let works = findings.allSatisfy { $0.problem == .unspecified }
     return VerifyDoorayConnectionResponse(works: works, findings: findings)
