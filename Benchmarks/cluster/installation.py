@@ -51,20 +51,21 @@ class Postgres:
             raise Failed("PostgreSQL is not installed in /usr/lib/postgresql")
         self._programs = f"/usr/lib/postgresql/{versions[-1]}/bin"
         self._data = os.path.join(place, "postgres")
-        self._user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        # As whom the server runs, and whoever else is to reach its socket: options of `subprocess`.
+        self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         os.mkdir(self._data, 0o700)
-        if self._user:
+        if self.user:
             owner = pwd.getpwnam("postgres")
             os.chown(self._data, owner.pw_uid, owner.pw_gid)
         self.socket = self._data
         _run([f"{self._programs}/initdb", "--pgdata", self._data, "--username=handoff", "--auth=trust",
-              "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-instructions"], cwd="/", **self._user)
+              "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-instructions"], cwd="/", **self.user)
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         self._log = open(os.path.join(place, "postgres.log"), "wb")
         self._process = subprocess.Popen(
             [f"{self._programs}/postgres", "-D", self._data, "-c", f"unix_socket_directories={self.socket}",
              "-c", "unix_socket_permissions=0777", *settings],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/", **self._user)
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/", **self.user)
         # The directory of the socket is the data's; the daemons run as the same user.
         end = time.monotonic() + 60
         while subprocess.run([f"{self._programs}/pg_isready", "-q", "-h", self.socket]).returncode != 0:

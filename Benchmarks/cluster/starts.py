@@ -1,7 +1,6 @@
 """From the start of a daemon's process to its first answer over gRPC, PostgreSQL being up."""
 
 import os
-import random
 import socket
 import ssl
 import subprocess
@@ -9,22 +8,10 @@ import tempfile
 import time
 
 from cluster import messages
-from lib.processes import Failed
+from lib.processes import Failed, free_port
 from lib.tables import median, table
 
 LIMIT = 20
-
-
-def _free_port():
-    # Below the ports that the system gives to clients: one of those that is asked over and over can answer itself.
-    while True:
-        port = random.randrange(20000, 30000)
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def _is_serving(connection):
@@ -55,7 +42,7 @@ def _tls(environment):
 def first_answer_ms(program, environment):
     """A second copy of a daemon, asked over and over until it answers a health check."""
     tls = _tls(environment)
-    port, admin = _free_port(), _free_port()
+    port, admin = free_port(), free_port()
     environment = {**environment, "HANDOFF_LISTEN": f"127.0.0.1:{port}", "HANDOFF_ADMIN_LISTEN": f"127.0.0.1:{admin}"}
     log = tempfile.TemporaryFile()
     began = time.monotonic()

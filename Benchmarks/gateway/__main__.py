@@ -5,17 +5,21 @@ Readings take turns in each round, so that a busy machine disturbs all alike; th
 faces    GetTicket as gRPC and as JSON at the gateway, and as JSON through the edge, over HTTP/2 with TLS
 echo     the same load on the echo of `scripts/bench rpc` with TLS: what a call costs that does nothing
 streams  PSS of the gateway with many live streams
+tracker  only with --with-request-tracker: get, first page, search and create as JSON against Request Tracker 5
 """
 
 import argparse
 import os
 import re
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
 
 from cluster import messages
 from cluster.installation import Installation, build
+from gateway import tracker
+from gateway.request_tracker import RequestTracker
 from lib.machine import Machine, package
 from lib.processes import Failed, Run, Server, cpu_seconds
 from lib.tables import median, table
@@ -23,7 +27,7 @@ from rpc import unary
 from rpc.peers import ROOT, build_ours, make_certificate
 from tickets import streams
 
-PARTS = ("faces", "echo", "streams")
+PARTS, TRACKER = ("faces", "echo", "streams"), "tracker"
 GRPC, JSON, EDGE, ECHO = "gateway, gRPC", "gateway, JSON", "edge, JSON", "echo, gRPC"
 CONNECTIONS, UNDER_WAY = 64, 10
 METHOD = "handoff.gateway.v1.HandoffService/GetTicket"
@@ -42,9 +46,17 @@ def arguments():
         prog="scripts/bench gateway", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="readings of each (default 5)")
     parser.add_argument("--calls", type=int, default=40_000, help="calls of a reading (default 40,000)")
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    parser.add_argument("--part", action="append", choices=(*PARTS, TRACKER), help="only this part; may be repeated")
     parser.add_argument("--programs", metavar="DIR", help="builds to measure, instead of building them")
-    return parser.parse_args()
+    parser.add_argument("--with-request-tracker", action="store_true",
+                        help="compare with Request Tracker 5 too; installs some 270 of Debian's packages")
+    parser.add_argument("--tickets", type=int, default=16_000, help="tickets of that part (default 16,000)")
+    parser.add_argument("--seconds", type=int, default=20, help="time of a reading in that part (default 20)")
+    parser.add_argument("--turns", type=int, default=2, help="turns of either side in that part (default 2)")
+    options = parser.parse_args()
+    if TRACKER in (options.part or ()) and not options.with_request_tracker:
+        parser.error(f"--part {TRACKER} needs --with-request-tracker")
+    return options
 
 
 def load(url, headers, count, cpu, body=None):
@@ -132,12 +144,23 @@ def report(readings):
 
 def main():
     options = arguments()
-    parts = options.part or PARTS
+    parts = options.part or (*PARTS, *([TRACKER] if options.with_request_tracker else []))
     machine = Machine(ROOT)
     programs = os.path.abspath(options.programs) if options.programs else build(ROOT)
     program = os.path.join(programs, "rpc-bench") if options.programs else build_ours() if "echo" in parts else None
-    sections = []
+    versions = [("nghttp2", package("libnghttp2-14"))]
     print("Measuring:", flush=True)
+    sections = measure(programs, program, parts, options) if set(parts) & set(PARTS) else []
+    if TRACKER in parts:
+        sections.append(tracker.report(*tracker.compare(programs, options)))
+        versions += [("PostgreSQL", package("postgresql")), *RequestTracker.versions()]
+    print()
+    print("\n\n".join([machine.describe(versions), *sections]))
+
+
+def measure(programs, program, parts, options):
+    """The sections of the parts that need one cluster."""
+    sections = []
     with Installation(programs) as installation:
         ways = Faces(installation).ways if "faces" in parts else {}
         if "echo" in parts:
@@ -152,10 +175,11 @@ def main():
             rows = [[name, size] for name, size in sorted(highest.items())]
             sections.append(f"Highest PSS with {streams.SUBSCRIBERS:,} live streams and {streams.UNDER_WAY} reads under"
                             f" way.\n\n{table(['process', 'MB'], rows)}")
-    print()
-    print("\n\n".join([machine.describe([("nghttp2", package("libnghttp2-14"))]), *sections]))
+    return sections
 
 
+# Whoever ends it finds nothing left behind, either.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 try:
     os.chdir(ROOT)
     main()

@@ -1,8 +1,10 @@
 """Programs that are measured: what CPU and memory they took is read from /proc and from wait4."""
 
 import os
+import random
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -28,6 +30,21 @@ def resident_mb(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
     return 0.0
+
+
+def free_port():
+    """A TCP port of loopback that nobody listens on now.
+
+    It is below the ports that the system gives to clients: one of those that is asked over and over can answer itself.
+    """
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 from cluster.installation import Cluster, Postgres
-from lib.processes import Failed, cpu_seconds, resident_mb
+from lib.processes import Failed, cpu_seconds, free_port, resident_mb
 from mail import postfix
 
 MAIL_COPIES = 2
@@ -60,12 +60,6 @@ class Sink:
     def stop(self):
         self._process.terminate()
         self._process.wait(20)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Place:
