@@ -28,53 +28,33 @@ package struct JSONMember: Equatable, Sendable {
 package enum JSONWriter {
   /// The shortest text of a value.
   package static func bytes(of value: JSONValue) -> [UInt8] {
-    var output: [UInt8] = []
+    var output = JSONOutput()
     write(value, to: &output)
-    return output
+    return output.bytes
   }
 
-  /// Appends a text in quotes, with what must be escaped escaped.
-  static func write(quoted text: some Sequence<UInt8>, to output: inout [UInt8]) {
-    output.append(UInt8(ascii: "\""))
-    for byte in text {
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-        output.append(UInt8(ascii: "\\"))
-        output.append(byte)
-      case 0x0A: output.append(contentsOf: "\\n".utf8)
-      case 0x0D: output.append(contentsOf: "\\r".utf8)
-      case 0x09: output.append(contentsOf: "\\t".utf8)
-      case 0..<0x20, 0x7F:
-        output.append(contentsOf: (byte < 0x10 ? "\\u000" : "\\u00").utf8)
-        output.append(contentsOf: String(byte, radix: 16).utf8)
-      default: output.append(byte)
-      }
-    }
-    output.append(UInt8(ascii: "\""))
-  }
-
-  private static func write(_ value: JSONValue, to output: inout [UInt8]) {
+  private static func write(_ value: JSONValue, to output: inout JSONOutput) {
     switch value {
-    case .null: output.append(contentsOf: "null".utf8)
-    case .bool(let flag): output.append(contentsOf: (flag ? "true" : "false").utf8)
-    case .number(let text): output.append(contentsOf: text.utf8)
-    case .string(let text): write(quoted: text.utf8, to: &output)
+    case .null: output.append("null")
+    case .bool(let flag): output.append(flag ? "true" : "false")
+    case .number(let text): output.append(text)
+    case .string(let text): output.append(quoted: text)
     case .array(let elements):
-      output.append(UInt8(ascii: "["))
+      output.append(byte: "[")
       for (index, element) in elements.enumerated() {
-        if index > 0 { output.append(UInt8(ascii: ",")) }
+        if index > 0 { output.append(byte: ",") }
         write(element, to: &output)
       }
-      output.append(UInt8(ascii: "]"))
+      output.append(byte: "]")
     case .object(let members):
-      output.append(UInt8(ascii: "{"))
+      output.append(byte: "{")
       for (index, member) in members.enumerated() {
-        if index > 0 { output.append(UInt8(ascii: ",")) }
-        write(quoted: member.name.utf8, to: &output)
-        output.append(UInt8(ascii: ":"))
+        if index > 0 { output.append(byte: ",") }
+        output.append(quoted: member.name)
+        output.append(byte: ":")
         write(member.value, to: &output)
       }
-      output.append(UInt8(ascii: "}"))
+      output.append(byte: "}")
     }
   }
 }
@@ -248,45 +228,55 @@ package struct JSONParser {
   private mutating func string() throws(JSONMisfit) -> String {
     let start = position
     position += 1
-    var text: [UInt8] = []
+    if let plain = try plainString() { return plain }
+    var text = bytes[(start + 1)..<position]
     while let byte = next {
       position += 1
       switch byte {
-      case UInt8(ascii: "\""):
-        guard let string = String(validating: text, as: UTF8.self) else {
-          throw JSONMisfit(offset: start, problem: "the text is not UTF-8")
-        }
-        return string
-      case UInt8(ascii: "\\"):
-        text.append(contentsOf: try escape())
+      case UInt8(ascii: "\""): return try checked(text, at: start)
+      case UInt8(ascii: "\\"): try escape(into: &text)
       case 0..<0x20:
         position -= 1
         throw problem("a control character must be escaped")
-      default:
-        text.append(byte)
+      default: text.append(byte)
       }
     }
     throw problem("the text does not end")
   }
 
-  private mutating func escape() throws(JSONMisfit) -> [UInt8] {
+  /// The rest of a string that has no escapes; nil, at the first byte that is more than itself, for another.
+  private mutating func plainString() throws(JSONMisfit) -> String? {
+    let start = position
+    while let byte = next, byte >= 0x20, byte != UInt8(ascii: "\\") {
+      position += 1
+      if byte == UInt8(ascii: "\"") { return try checked(bytes[start..<(position - 1)], at: start - 1) }
+    }
+    return nil
+  }
+
+  private func checked(_ text: ArraySlice<UInt8>, at start: Int) throws(JSONMisfit) -> String {
+    if let string = String(validating: text, as: UTF8.self) { return string }
+    throw JSONMisfit(offset: start, problem: "the text is not UTF-8")
+  }
+
+  private mutating func escape(into text: inout ArraySlice<UInt8>) throws(JSONMisfit) {
     guard let byte = next else { throw problem("the text does not end") }
     position += 1
     switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
-    case UInt8(ascii: "b"): return [0x08]
-    case UInt8(ascii: "f"): return [0x0C]
-    case UInt8(ascii: "n"): return [0x0A]
-    case UInt8(ascii: "r"): return [0x0D]
-    case UInt8(ascii: "t"): return [0x09]
-    case UInt8(ascii: "u"): return try unicodeEscape()
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+    case UInt8(ascii: "b"): text.append(0x08)
+    case UInt8(ascii: "f"): text.append(0x0C)
+    case UInt8(ascii: "n"): text.append(0x0A)
+    case UInt8(ascii: "r"): text.append(0x0D)
+    case UInt8(ascii: "t"): text.append(0x09)
+    case UInt8(ascii: "u"): text.append(contentsOf: try unicodeEscape().utf8)
     default:
       position -= 1
       throw problem("there is no such escape")
     }
   }
 
-  private mutating func unicodeEscape() throws(JSONMisfit) -> [UInt8] {
+  private mutating func unicodeEscape() throws(JSONMisfit) -> String {
     var value = UInt32(try codeUnit())
     if (0xD800..<0xDC00).contains(value) {
       guard next == UInt8(ascii: "\\"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "u") else {
@@ -298,7 +288,7 @@ package struct JSONParser {
       value = 0x10000 + ((value - 0xD800) << 10) + (low - 0xDC00)
     }
     guard let scalar = Unicode.Scalar(value) else { throw problem("half of a surrogate pair is missing") }
-    return Array(String(scalar).utf8)
+    return String(scalar)
   }
 
   private mutating func codeUnit() throws(JSONMisfit) -> UInt16 {

@@ -26,9 +26,15 @@ package enum MessageReader {
   package static func read(
     _ value: JSONValue, into message: DynamicMessage, path: String = ""
   ) throws(JSONMappingError) {
-    if WellKnownTypes.isText(message.descriptor) {
-      guard case .string(let text) = value, WellKnownTypes.put(text, into: message) else {
-        throw JSONMappingError(path: path, problem: WellKnownTypes.expectation(message.descriptor))
+    try read(value, into: message, MessagePlan.of(message.descriptor), path)
+  }
+
+  private static func read(
+    _ value: JSONValue, into message: DynamicMessage, _ plan: MessagePlan, _ path: String
+  ) throws(JSONMappingError) {
+    if let form = plan.textForm {
+      guard case .string(let text) = value, WellKnownTypes.put(text, into: message, form, plan) else {
+        throw JSONMappingError(path: path, problem: WellKnownTypes.expectation(form))
       }
       return
     }
@@ -38,14 +44,15 @@ package enum MessageReader {
     var seen: Set<UInt32> = []
     for member in members {
       let memberPath = path.isEmpty ? member.name : "\(path).\(member.name)"
-      guard let field = message.descriptor.schema.field(named: member.name) else {
+      guard let field = plan.field(named: member.name) else {
         throw JSONMappingError(path: memberPath, problem: "there is no such field")
       }
-      guard seen.insert(field.number).inserted else {
+      let schema = field.schema
+      guard seen.insert(schema.number).inserted else {
         throw JSONMappingError(path: memberPath, problem: "stands here under both of its names")
       }
       if member.value == .null { continue }
-      if field.isInOneof, message.oneofCase(field) != 0 {
+      if schema.isInOneof, message.oneofCase(schema) != 0 {
         throw JSONMappingError(path: memberPath, problem: "another field of the same choice is set already")
       }
       try read(member.value, into: message, field, memberPath)
@@ -58,32 +65,32 @@ package enum MessageReader {
   package static func put(
     parameter text: String, named name: String, into message: DynamicMessage
   ) throws(JSONMappingError) {
-    var target = message
-    var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    let last = parts.removeLast()
-    for part in parts {
-      guard let field = target.descriptor.schema.field(named: part), field.kind == .message, !field.isRepeated else {
-        throw JSONMappingError(path: name, problem: "there is no such field")
-      }
-      target = target.message(field) ?? target.putMessage(in: field)
+    var (target, plan) = (message, MessagePlan.of(message.descriptor))
+    var rest = Substring(name)
+    while let dot = rest.utf8.firstIndex(of: UInt8(ascii: ".")) {
+      guard let field = plan.field(named: String(rest[..<dot])), let inner = field.message, !field.schema.isRepeated
+      else { throw JSONMappingError(path: name, problem: "there is no such field") }
+      target = target.message(field.schema) ?? target.putMessage(in: field.schema)
+      plan = inner
+      rest = rest[rest.index(after: dot)...]
     }
-    guard let field = target.descriptor.schema.field(named: last) else {
+    guard let field = plan.field(named: String(rest)) else {
       throw JSONMappingError(path: name, problem: "there is no such field")
     }
-    if field.kind == .bool {
+    if field.schema.kind == .bool {
       guard text == "true" || text == "false" else {
         throw JSONMappingError(path: name, problem: "must be true or false")
       }
-      target.put(text == "true", in: field)
+      target.put(text == "true", in: field.schema)
     } else {
       try readElement(.string(text), into: target, field, name)
     }
   }
 
   private static func read(
-    _ value: JSONValue, into message: DynamicMessage, _ field: FieldSchema, _ path: String
+    _ value: JSONValue, into message: DynamicMessage, _ field: MessagePlan.Field, _ path: String
   ) throws(JSONMappingError) {
-    guard field.isRepeated else { return try readElement(value, into: message, field, path) }
+    guard field.schema.isRepeated else { return try readElement(value, into: message, field, path) }
     guard case .array(let elements) = value else { throw JSONMappingError(path: path, problem: "must be an array") }
     for (index, element) in elements.enumerated() {
       try readElement(element, into: message, field, "\(path)[\(index)]")
@@ -91,40 +98,42 @@ package enum MessageReader {
   }
 
   private static func readElement(
-    _ value: JSONValue, into message: DynamicMessage, _ field: FieldSchema, _ path: String
+    _ value: JSONValue, into message: DynamicMessage, _ field: MessagePlan.Field, _ path: String
   ) throws(JSONMappingError) {
+    let schema = field.schema
     func fail(_ problem: String) -> JSONMappingError { JSONMappingError(path: path, problem: problem) }
     do {
-      switch field.kind {
+      switch schema.kind {
       case .int32, .sint32, .sfixed32, .int64, .sint64, .sfixed64:
         guard let number = JSONNumber.integer(value, as: Int64.self) else { throw fail("must be a whole number") }
-        try message.put(number, in: field)
+        try message.put(number, in: schema)
       case .uint32, .fixed32, .uint64, .fixed64:
         guard let number = JSONNumber.integer(value, as: UInt64.self) else {
           throw fail("must be a whole number, 0 or more")
         }
-        try message.put(number, in: field)
+        try message.put(number, in: schema)
       case .float, .double:
         guard let number = JSONNumber.double(value) else { throw fail("must be a number") }
-        try message.put(number, in: field)
+        try message.put(number, in: schema)
       case .bool:
         guard case .bool(let flag) = value else { throw fail("must be true or false") }
-        message.put(flag, in: field)
+        message.put(flag, in: schema)
       case .enumeration:
-        try message.put(Int64(try enumNumber(value, field, path)), in: field)
+        try message.put(Int64(try enumNumber(value, schema, path)), in: schema)
       case .string:
         guard case .string(let text) = value else { throw fail("must be a text") }
-        try message.put(text, in: field)
+        try message.put(text, in: schema)
       case .bytes:
         guard case .string(let text) = value, let bytes = Base64.decode(text) ?? Base64URL.decode(text) else {
           throw fail("must be base64")
         }
-        message.put(bytes: bytes, in: field)
+        message.put(bytes: bytes, in: schema)
       case .message:
-        try read(value, into: message.putMessage(in: field), path: path)
+        guard let plan = field.message else { throw fail("cannot be read") }
+        try read(value, into: message.putMessage(in: schema), plan, path)
       }
     } catch let error as ProtobufError {
-      throw fail(problem(error, field))
+      throw fail(problem(error))
     } catch let error as JSONMappingError {
       throw error
     } catch {
@@ -132,7 +141,7 @@ package enum MessageReader {
     }
   }
 
-  private static func problem(_ error: ProtobufError, _ field: FieldSchema) -> String {
+  private static func problem(_ error: ProtobufError) -> String {
     switch error.reason {
     case .outOfRange: "is out of the range of the field"
     case .nulInString: "must not hold a NUL character"

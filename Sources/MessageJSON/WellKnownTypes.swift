@@ -2,76 +2,66 @@ import Protobuf
 
 /// Messages that are texts in JSON: times, durations and field masks.
 enum WellKnownTypes {
-  private static let timestamp = "google.protobuf.Timestamp"
-  private static let duration = "google.protobuf.Duration"
-  private static let fieldMask = "google.protobuf.FieldMask"
-
-  /// Whether messages of this type are texts.
-  static func isText(_ descriptor: MessageDescriptor) -> Bool {
-    switch descriptor.schema.fullName {
-    case timestamp, duration, fieldMask: true
-    default: false
-    }
-  }
-
   /// What a text must look like, in words.
-  static func expectation(_ descriptor: MessageDescriptor) -> String {
-    switch descriptor.schema.fullName {
-    case timestamp: "must be a time such as 2026-01-31T09:30:00Z"
-    case duration: "must be a duration such as 1.5s"
-    default: "must be field names separated by commas"
+  static func expectation(_ form: MessagePlan.TextForm) -> String {
+    switch form {
+    case .timestamp: "must be a time such as 2026-01-31T09:30:00Z"
+    case .duration: "must be a duration such as 1.5s"
+    case .fieldMask: "must be field names separated by commas"
     }
   }
 
-  /// The text of a message, or nil when the type is none of these.
-  static func text(of message: DynamicMessage) -> String? {
-    let schema = message.descriptor.schema
-    switch schema.fullName {
-    case timestamp:
-      let (seconds, nanos) = secondsAndNanos(message, schema)
-      return RFC3339.text(seconds: seconds, nanos: nanos)
-    case duration:
-      let (seconds, nanos) = secondsAndNanos(message, schema)
-      let sign = seconds < 0 || nanos < 0 ? "-" : ""
-      return "\(sign)\(seconds.magnitude)\(RFC3339.fraction(Int32(nanos.magnitude)))s"
-    case fieldMask:
-      guard let paths = schema.field(number: 1) else { return "" }
-      return (0..<message.count(paths)).map { lowerCamelCase(message.string(paths, at: $0)) }.joined(separator: ",")
-    default:
-      return nil
+  /// Appends the text of a message, in quotes.
+  static func write(
+    _ message: DynamicMessage, _ form: MessagePlan.TextForm, _ plan: MessagePlan, to output: inout JSONOutput
+  ) {
+    switch form {
+    case .timestamp:
+      let (seconds, nanos) = secondsAndNanos(message, plan)
+      output.append(byte: "\"")
+      RFC3339.write(seconds: seconds, nanos: nanos, to: &output)
+      output.append(byte: "\"")
+    case .duration:
+      let (seconds, nanos) = secondsAndNanos(message, plan)
+      output.append(seconds < 0 || nanos < 0 ? "\"-" : "\"")
+      output.append(seconds.magnitude)
+      RFC3339.write(fraction: Int32(truncatingIfNeeded: nanos.magnitude), to: &output)
+      output.append("s\"")
+    case .fieldMask:
+      let paths = plan.fields[0].schema
+      let names = (0..<message.count(paths)).map { lowerCamelCase(message.string(paths, at: $0)) }
+      output.append(quoted: names.joined(separator: ","))
     }
   }
 
   /// Fills a message from its text; false when the text does not fit.
-  static func put(_ text: String, into message: DynamicMessage) -> Bool {
-    let schema = message.descriptor.schema
-    switch schema.fullName {
-    case timestamp:
+  static func put(
+    _ text: String, into message: DynamicMessage, _ form: MessagePlan.TextForm, _ plan: MessagePlan
+  ) -> Bool {
+    switch form {
+    case .timestamp:
       guard let time = RFC3339.parse(text) else { return false }
-      return put(time.seconds, time.nanos, into: message, schema)
-    case duration:
+      return put(time.seconds, time.nanos, into: message, plan)
+    case .duration:
       guard let time = parseDuration(text) else { return false }
-      return put(time.seconds, time.nanos, into: message, schema)
-    default:
-      guard let paths = schema.field(number: 1) else { return false }
+      return put(time.seconds, time.nanos, into: message, plan)
+    case .fieldMask:
+      let paths = plan.fields[0].schema
       // An empty name between commas is one, for whoever reads the mask to refuse.
       let names = text.split(separator: ",", omittingEmptySubsequences: text.isEmpty)
       return !names.contains { (try? message.put(snakeCase($0), in: paths)) == nil }
     }
   }
 
-  private static func secondsAndNanos(_ message: DynamicMessage, _ schema: MessageSchema) -> (Int64, Int32) {
-    guard let seconds = schema.field(number: 1), let nanos = schema.field(number: 2) else { return (0, 0) }
-    return (message.int64(seconds), Int32(truncatingIfNeeded: message.int64(nanos)))
+  // The protos of these types are not ours to change: `seconds` is their first field, `nanos` the second.
+  private static func secondsAndNanos(_ message: DynamicMessage, _ plan: MessagePlan) -> (Int64, Int32) {
+    (message.int64(plan.fields[0].schema), Int32(truncatingIfNeeded: message.int64(plan.fields[1].schema)))
   }
 
-  private static func put(
-    _ seconds: Int64, _ nanos: Int32, into message: DynamicMessage, _ schema: MessageSchema
-  ) -> Bool {
-    guard let secondsField = schema.field(number: 1), let nanosField = schema.field(number: 2) else { return false }
+  private static func put(_ seconds: Int64, _ nanos: Int32, into message: DynamicMessage, _ plan: MessagePlan) -> Bool {
     do {
-      try message.put(seconds, in: secondsField)
-      try message.put(Int64(nanos), in: nanosField)
+      try message.put(seconds, in: plan.fields[0].schema)
+      try message.put(Int64(nanos), in: plan.fields[1].schema)
       return true
     } catch {
       return false
@@ -122,24 +112,39 @@ enum WellKnownTypes {
 package enum RFC3339 {
   private static let secondsRange: ClosedRange<Int64> = -62_135_596_800...253_402_300_799
 
-  /// The text of a time in UTC with 0, 3, 6 or 9 digits of fraction.
-  static func text(seconds: Int64, nanos: Int32) -> String {
+  /// Appends a time in UTC with 0, 3, 6 or 9 digits of fraction.
+  static func write(seconds: Int64, nanos: Int32, to output: inout JSONOutput) {
     let inRange = min(max(seconds, secondsRange.lowerBound), secondsRange.upperBound)
     let days = floorDivide(inRange, 86_400)
     let second = Int(inRange - days * 86_400)
     let (year, month, day) = civil(days)
-    func two(_ value: Int) -> String { value < 10 ? "0\(value)" : String(value) }
-    let yearText = String(repeating: "0", count: max(0, 4 - String(year).utf8.count)) + String(year)
-    return "\(yearText)-\(two(month))-\(two(day))T\(two(second / 3_600)):\(two(second / 60 % 60)):\(two(second % 60))"
-      + fraction(nanos) + "Z"
+    output.append(year, digits: 4)
+    output.append(byte: "-")
+    output.append(month, digits: 2)
+    output.append(byte: "-")
+    output.append(day, digits: 2)
+    output.append(byte: "T")
+    output.append(second / 3_600, digits: 2)
+    output.append(byte: ":")
+    output.append(second / 60 % 60, digits: 2)
+    output.append(byte: ":")
+    output.append(second % 60, digits: 2)
+    write(fraction: nanos, to: &output)
+    output.append(byte: "Z")
   }
 
-  /// `.` and 3, 6 or 9 digits, or nothing for 0.
-  static func fraction(_ nanos: Int32) -> String {
-    guard nanos > 0 else { return "" }
-    let digits = String(1_000_000_000 + Int64(nanos)).dropFirst()
-    if nanos % 1_000_000 == 0 { return "." + digits.prefix(3) }
-    return "." + (nanos % 1_000 == 0 ? digits.prefix(6) : digits)
+  /// Appends `.` and 3, 6 or 9 digits, or nothing for 0.
+  static func write(fraction nanos: Int32, to output: inout JSONOutput) {
+    guard nanos > 0 else { return }
+    output.append(byte: ".")
+    let nanos = Int(nanos)
+    if nanos.isMultiple(of: 1_000_000) {
+      output.append(nanos / 1_000_000, digits: 3)
+    } else if nanos.isMultiple(of: 1_000) {
+      output.append(nanos / 1_000, digits: 6)
+    } else {
+      output.append(nanos, digits: 9)
+    }
   }
 
   /// 1 to 9 digits of fraction as nanoseconds.

@@ -16,7 +16,7 @@ struct LiveStreamTests {
     let service = try #require(HandoffAPI.services.first { $0.fullName == "handoff.gateway.v1.HandoffService" })
     let method = try #require(service.methods.first { $0.name == "WatchTickets" })
     let bytes = try WatchTicketsResponse(update: update).serialized()
-    return String(decoding: try HTTPGateway.serverSentEvent(bytes, method), as: UTF8.self)
+    return String(decoding: try HTTPGateway.serverSentEvent(bytes, JSONMethod(method)), as: UTF8.self)
   }
 
   @Test("a change is an event with its id and the message as one line of JSON")

@@ -38,6 +38,10 @@ struct RouteTableTests {
       ("GET", "/v2/services", "not found"),
       ("GET", "/", "not found"),
       ("GET", "/v1/services/a%2Fb", "bad path"),
+      ("GET", "/v1/services/a%2F%CC%81", "bad path"),
+      ("GET", "/v1/services/care/\u{301}tickets", "not found"),
+      ("GET", "/v1/services/care:", "not found"),
+      ("GET", "/v1/services/care/tickets/42/", "not found"),
       ("GET", "/v1/services/%zz", "bad path"),
       ("GET", "/v1/services/%ff", "bad path"),
       ("GET", "/v1/services/%00", "bad path"),
@@ -68,6 +72,23 @@ struct RouteTableTests {
     _ = try RouteTable()
     let keys = Route.all.map { "\($0.verb.rawValue) \($0.path)" }
     #expect(Set(keys).count == keys.count)
+  }
+
+  @Test("every route is found by a path that its template fits, and by no other route's")
+  func completeness() throws {
+    let table = try RouteTable()
+    for route in Route.all {
+      let template = try PathTemplate(route.path)
+      let segments = template.segments.map { if case .literal(let word) = $0 { word } else { "x" } }
+      let text = "/" + segments.joined(separator: "/") + (template.verb.map { ":" + $0 } ?? "")
+      let path = try #require(RequestPath(Substring(text)))
+      guard case .route(let found, let field, let value) = table.match(route.verb.rawValue, path) else {
+        Issue.record("\(route.method) is not found at \(text)")
+        continue
+      }
+      #expect(found.method == route.method && field == template.variable?.field, "\(text)")
+      #expect(value == template.match(path.segments, verb: path.verb), "\(text)")
+    }
   }
 
   @Test("broken templates are refused")

@@ -95,8 +95,12 @@ struct HTTPExchange: Sendable {
   }
 
   private func all(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
-    let isDocument = headers.contains { $0.name == Self.policyField }
-    return common + headers + (isDocument ? [] : [Self.nothing])
+    var fields: [(name: String, value: String)] = []
+    fields.reserveCapacity(common.count + headers.count + 1)
+    fields += common
+    fields += headers
+    if !headers.contains(where: { $0.name == Self.policyField }) { fields.append(Self.nothing) }
+    return fields
   }
 }
 

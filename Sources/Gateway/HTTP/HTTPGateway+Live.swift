@@ -42,7 +42,7 @@ extension HTTPGateway {
   ]
 
   /// One message as an event. A heartbeat has no data, so a browser notes its id and tells nobody.
-  static func serverSentEvent(_ bytes: [UInt8], _ method: MethodDescriptor) throws -> [UInt8] {
+  static func serverSentEvent(_ bytes: [UInt8], _ method: JSONMethod) throws -> [UInt8] {
     let name: String
     var id = ""
     switch try WatchTicketsResponse(serialized: bytes).update {

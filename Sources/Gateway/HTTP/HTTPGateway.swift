@@ -1,4 +1,3 @@
-import HandoffAPI
 import MessageJSON
 import Protobuf
 package import RPC
@@ -13,7 +12,7 @@ package struct HTTPGateway: HTTPHandler {
 
   let service: GatewayService
   private let routes: RouteTable
-  private let methods: [String: MethodDescriptor]
+  private let methods: [String: JSONMethod]
   private let crossOrigin: CrossOriginPolicy
   private let reference = Reference()
 
@@ -25,12 +24,8 @@ package struct HTTPGateway: HTTPHandler {
     self.service = service
     self.crossOrigin = crossOrigin
     routes = try RouteTable()
-    var methods: [String: MethodDescriptor] = [:]
-    for service in HandoffAPI.services where service.fullName.hasPrefix("handoff.gateway.") {
-      for method in service.methods { methods[method.name] = method }
-    }
+    methods = GatewayService.methods.mapValues { JSONMethod($0) }
     for route in Route.all where methods[route.method] == nil { throw PathTemplate.Malformed.template(route.path) }
-    self.methods = methods
   }
 
   /// Answers one request.
@@ -60,7 +55,7 @@ package struct HTTPGateway: HTTPHandler {
   /// A request that has found its method.
   struct Found {
     let route: Route
-    let method: MethodDescriptor
+    let method: JSONMethod
     let path: RequestPath
     /// The parameters of its query, in order.
     let query: [(name: String, value: String)]
@@ -72,12 +67,14 @@ package struct HTTPGateway: HTTPHandler {
   /// The answer; nil when it has been sent as a file or a stream.
   private func answer(_ exchange: HTTPExchange) async throws -> HTTPAnswer? {
     let request = exchange.request
-    let parts = request.path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let path = parts.first.flatMap(RequestPath.init) else {
+    let target = request.path
+    let mark = target.utf8.firstIndex(of: UInt8(ascii: "?"))
+    let plainPath = target[..<(mark ?? target.endIndex)]
+    guard let path = RequestPath(plainPath) else {
       throw ServiceError(.resourceNotFound, "The path cannot be read; check its percent escapes.")
     }
-    if let document = parts.first.map(String.init), Reference.paths.contains(document) {
-      return try await self.document(document, exchange)
+    if path.segments.count == 1, Reference.paths.contains(String(plainPath)) {
+      return try await self.document(String(plainPath), exchange)
     }
     switch routes.match(request.method == "HEAD" ? "GET" : request.method, path) {
     case .notFound:
@@ -90,7 +87,7 @@ package struct HTTPGateway: HTTPHandler {
       throw VerbNotAllowed(routes: [route])
     case .route(let route, let field, let value):
       guard let method = methods[route.method] else { throw ServiceError(.internal) }
-      guard let query = QueryString.pairs(parts.count > 1 ? parts[1] : "") else {
+      guard let query = QueryString.pairs(mark.map { target[target.utf8.index(after: $0)...] } ?? "") else {
         throw ServiceError.invalid("query", "cannot be read; check its percent escapes (at most 100 parameters)")
       }
       let found = Found(route: route, method: method, path: path, query: query, field: field, value: value)
@@ -155,8 +152,8 @@ package struct HTTPGateway: HTTPHandler {
     var answer = HTTPAnswer(
       headers: [("content-type", "application/json"), ("cache-control", "no-store")],
       body: MessageWriter.json(message), mayCompress: found.route.backend != .gateway)
-    if let tag = RequestTerms.entityTag(of: message) { answer.headers.append(("etag", tag)) }
-    if found.route.verb == .get, let token = message.descriptor.schema.field(named: "next_page_token") {
+    if let tag = found.method.entityTag(of: message) { answer.headers.append(("etag", tag)) }
+    if found.route.verb == .get, let token = found.method.nextPageToken {
       let links = PageLinks.field(found.path, found.query, nextPageToken: message.string(token))
       if let links { answer.headers.append(("link", links)) }
     }

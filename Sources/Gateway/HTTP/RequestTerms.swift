@@ -16,15 +16,6 @@ enum RequestTerms {
     if let field = request.header("idempotency-key") { try apply(idempotencyKey: field, to: message) }
   }
 
-  /// The version of the resource that an answer is, as its tag; nil when it has none.
-  static func entityTag(of message: DynamicMessage) -> String? {
-    guard let field = message.descriptor.schema.field(named: "version"), field.kind == .int64, !field.isRepeated else {
-      return nil
-    }
-    let version = message.int64(field)
-    return version > 0 ? EntityTag.text(version: version) : nil
-  }
-
   private static func apply(ifMatch text: String, to message: DynamicMessage) throws(ServiceError) {
     guard let condition = EntityTag.condition(text) else {
       throw .invalid("if-match", "must be one ETag as an answer gave it, such as \"7\", or *")

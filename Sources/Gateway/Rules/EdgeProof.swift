@@ -12,9 +12,12 @@ package enum EdgeProof {
   ///   - forwardedFor: the field of that name; its last entry is the edge's own.
   /// - Returns: a numeric address without its port, or `unix`.
   package static func clientAddress(peer: String, process: String?, forwardedFor: String?) -> String {
-    let forwarded = forwardedFor?.split(separator: ",").last.map { $0.filter { $0 != " " } }
-    if process == Self.process, let forwarded, !forwarded.isEmpty { return String(forwarded) }
-    return peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
+    if process == Self.process, let forwardedFor {
+      let entry = forwardedFor.utf8.split(separator: UInt8(ascii: ",")).last.map { String(Substring($0)) } ?? ""
+      let address = entry.filter { $0 != " " }
+      if !address.isEmpty { return address }
+    }
+    return peer.utf8.lastIndex(of: UInt8(ascii: ":")).map { String(peer[..<$0]) } ?? peer
   }
 
   /// Whether the client's own connection has TLS: the edge tells it of those that come through it, and the gateway

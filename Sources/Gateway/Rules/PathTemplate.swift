@@ -76,6 +76,11 @@ package struct PathTemplate: Sendable {
       case .any: guard !text.isEmpty else { return nil }
       }
     }
+    return value(in: path)
+  }
+
+  /// The value of the variable in a path that fits; an empty one when the template has none.
+  func value(in path: [String]) -> String {
     guard let variable else { return "" }
     return path[variable.range].joined(separator: "/")
   }
@@ -96,31 +101,38 @@ package struct RequestPath: Equatable, Sendable {
   /// Returns nil when it is too long, does not begin with a slash, holds a broken percent escape, or hides a slash or
   /// a NUL in one (a segment must never become two).
   package init?(_ path: Substring) {
-    guard path.utf8.count <= Self.bytesMax, path.first == "/" else { return nil }
-    var parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-    var verb: String?
-    if let last = parts.last, let colon = last.lastIndex(of: ":") {
-      verb = String(last[last.index(after: colon)...])
-      parts[parts.count - 1] = last[..<colon]
-    }
+    // Bytes, not characters: a slash with a combining mark behind it is a slash all the same.
+    let bytes = Array(path.utf8)
+    guard bytes.count <= Self.bytesMax, bytes.first == Self.slash else { return nil }
+    let last = bytes.lastIndex(of: Self.slash) ?? 0
+    let colon = bytes[last...].lastIndex(of: UInt8(ascii: ":"))
+    let end = colon ?? bytes.count
     var segments: [String] = []
-    for part in parts {
-      guard let text = PercentEncoding.decode(part, plusIsSpace: false), !text.contains("/"), !text.contains("\0")
+    var start = 1
+    while start <= end {
+      let next = bytes[start..<end].firstIndex(of: Self.slash) ?? end
+      guard let text = PercentEncoding.decode(bytes[start..<next], plusIsSpace: false),
+        !text.utf8.contains(where: { $0 == Self.slash || $0 == 0 })
       else { return nil }
       segments.append(text)
+      start = next + 1
     }
     self.segments = segments
-    self.verb = verb
+    verb = colon.map { String(decoding: bytes[($0 + 1)...], as: UTF8.self) }
   }
+
+  private static let slash = UInt8(ascii: "/")
 }
 
 /// Percent escapes of URLs (RFC 3986 §2.1).
 package enum PercentEncoding {
   /// Decodes a text, or returns nil for a broken escape or bytes that are no UTF-8.
-  package static func decode(_ text: Substring, plusIsSpace: Bool) -> String? {
+  package static func decode(_ text: ArraySlice<UInt8>, plusIsSpace: Bool) -> String? {
+    let isPlain = !text.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") && plusIsSpace }
+    if isPlain { return String(validating: text, as: UTF8.self) }
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.utf8.count)
-    var rest = text.utf8.makeIterator()
+    bytes.reserveCapacity(text.count)
+    var rest = text.makeIterator()
     while let byte = rest.next() {
       switch byte {
       case UInt8(ascii: "%"):
@@ -168,11 +180,11 @@ package enum QueryString {
   /// Reads a query without its question mark; nil when it is broken or has too many pairs.
   package static func pairs(_ query: Substring) -> [(name: String, value: String)]? {
     var pairs: [(name: String, value: String)] = []
-    for part in query.split(separator: "&") {
-      let equals = part.firstIndex(of: "=") ?? part.endIndex
-      let rawValue = equals < part.endIndex ? part[part.index(after: equals)...] : ""
+    if query.isEmpty { return pairs }
+    for part in Array(query.utf8).split(separator: UInt8(ascii: "&")) {
+      let equals = part.firstIndex(of: UInt8(ascii: "=")) ?? part.endIndex
       guard pairs.count < pairsMax, let name = PercentEncoding.decode(part[..<equals], plusIsSpace: true),
-        let value = PercentEncoding.decode(rawValue, plusIsSpace: true)
+        let value = PercentEncoding.decode(part[equals...].dropFirst(), plusIsSpace: true)
       else { return nil }
       pairs.append((name, value))
     }
