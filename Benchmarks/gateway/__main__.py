@@ -50,7 +50,7 @@ def arguments():
     parser.add_argument("--programs", metavar="DIR", help="builds to measure, instead of building them")
     parser.add_argument("--with-request-tracker", action="store_true",
                         help="compare with Request Tracker 5 too; installs some 270 of Debian's packages")
-    parser.add_argument("--tickets", type=int, default=16_000, help="tickets of that part (default 16,000)")
+    parser.add_argument("--tickets", type=int, default=16_000, help="tickets of that part, about (default 16,000)")
     parser.add_argument("--seconds", type=int, default=20, help="time of a reading in that part (default 20)")
     parser.add_argument("--turns", type=int, default=2, help="turns of either side in that part (default 2)")
     options = parser.parse_args()
@@ -153,7 +153,7 @@ def main():
     sections = measure(programs, program, parts, options) if set(parts) & set(PARTS) else []
     if TRACKER in parts:
         sections.append(tracker.report(*tracker.compare(programs, options)))
-        versions += [("PostgreSQL", package("postgresql")), *RequestTracker.versions()]
+        versions += [("PostgreSQL", package("postgresql-15")), *RequestTracker.versions()]
     print()
     print("\n\n".join([machine.describe(versions), *sections]))
 
