@@ -84,6 +84,12 @@ class Hold:
             for pid in pids:
                 self.cluster.sql(f"SELECT pg_terminate_backend({pid})")
             eventually("the end of the sessions", lambda: not set(pids) & set(self.waiting()))
+        self.end()
+
+    def end(self):
+        """Holds nothing any more. May be called again."""
+        if self.session.stdin.closed:
+            return
         self.session.stdin.close()
         self.session.wait(60)
         self.cluster.sql(f"DROP TRIGGER hold_step ON handoff.{self.table}")
@@ -101,7 +107,15 @@ class Steps:
         return [row[0] for row in self.cluster.sql(statement)]
 
     def call(self, method, request):
-        return self.door.call(method, request, self.token, 60)
+        """A call that is safe to repeat: while mail is starting again, acts that mail are not to be had."""
+        end = time.monotonic() + 120
+        while True:
+            try:
+                return self.door.call(method, request, self.token, 60)
+            except Failure as failure:
+                if failure.status not in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     # What is mailed.
 
@@ -143,7 +157,8 @@ class Steps:
         ticket = self.call("CreateTicket", {
             "parent": CARE, "title": mark, "text": mark, "submissionType": self.staff.types[CARE], "agent": member,
             "group": group, "customer": {"email": f"{mark}@example.com"}, "requestId": mark})
-        self.call("ProcessTicket", {"name": ticket.name, "act": "HOLD", "text": f"answer {mark}"})
+        self.call("ProcessTicket", {"name": ticket.name, "act": "HOLD", "text": f"answer {mark}",
+                                    "requestId": f"{mark}-hold"})
         return ticket.name
 
     def hand_over(self, mail):
@@ -167,9 +182,13 @@ class Steps:
             hold = Hold(self.cluster, event, table, condition)
             work = threading.Thread(target=self.hand_over, args=(mail,), daemon=True)
         work.start()
-        held = eventually(f"the step: {step}", hold.waiting)
-        self.kill()
-        hold.let_go(held, is_lost)
+        try:
+            held = eventually(f"the step: {step}", hold.waiting)
+            self.kill()
+            hold.let_go(held, is_lost)
+        finally:
+            # What went wrong here must not hold the next case.
+            hold.end()
         # What a dead process had under its lease would be taken up a little later.
         self.cluster.sql("UPDATE inbound_mail SET due_time = clock_timestamp() WHERE state = 'WAITING'")
         self.cluster.sql(
