@@ -62,7 +62,7 @@ struct ConnectionBudget: Sendable, Equatable {
     if needed + others < serverMax { return .ok(text) }
     return .bad(
       text,
-      "Raise max_connections of the server by at least \(needed + others - serverMax + 10), or lower"
-        + " HANDOFF_DATABASE_CONNECTIONS_MAX of the daemons.")
+      "Raise max_connections of the server by at least \(needed + others - serverMax + 10), or run fewer copies."
+        + " Daemons that handoff up does not start can also get a lower HANDOFF_DATABASE_CONNECTIONS_MAX.")
   }
 }
