@@ -46,7 +46,16 @@ enum LifecyclePage {
       where rule.kinds.contains(kind) && !(kind == .consultation && rule.origin == .escalated) {
         text += row(rule, kind)
       }
-      text += "\n### Which act in which state\n\n" + matrix(kind)
+      text += "\n### Which act in which state\n\n"
+      if kind == .issue {
+        text += """
+          Of tickets that are not escalated: the lines above say what is different for those that are. So
+          `receive source reply`, which escalated tickets alone take, has no state here.
+
+
+          """
+      }
+      text += matrix(kind)
     }
     text += "\n## Why an act is refused\n\n| refusal | when |\n|---|---|\n"
     for refusal in LifecycleRefusal.allCases { text += "| `\(refusal.rawValue)` | \(explanation(refusal)) |\n" }
