@@ -29,6 +29,16 @@ struct MailScanTests {
     #expect(try MailScan.mail("c@example.com", in: scratch.path) == nil)
   }
 
+  @Test("a mail's address for replies is found, also on a line of its own, and nowhere but in the header")
+  func replyAddress() {
+    let rows: [(String, String?)] = [
+      ("Reply-To: care+t1@example.com\r\n\r\nx", "care+t1@example.com"),
+      ("To: a@example.com\r\nreply-to: =?UTF-8?B?7LyA?=\r\n <care+t1@example.com>\r\nX: y\r\n", "care+t1@example.com"),
+      ("Subject: s\n\nReply-To: eve@example.com\n", nil), ("Reply-To: nobody\r\n\r\n", nil), ("", nil),
+    ]
+    for (mail, address) in rows { #expect(MailScan.replyAddress(of: mail) == address, "\(mail)") }
+  }
+
   @Test("the demo's inquiry holds a phone number, an address and a resident registration number of nobody's")
   func inquiry() throws {
     let inquiry = DemoInquiry()

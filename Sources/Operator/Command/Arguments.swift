@@ -86,7 +86,7 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .edge: "the edge of a cluster that runs elsewhere, instead of the one in --data"
     case .certificates: "that cluster's certificates, when its edge has TLS"
     case .signIns: "the sign-ins of that cluster's demo organization"
-    case .mails: "its mails, if they can be read from here: a directory, or the URL of scripts/inbox"
+    case .mails: "where the cluster's mails can be read: a directory, or the URL of scripts/inbox"
     case .out: "where the certificates, or each program's own secrets, go"
     case .to: "the backup's directory, which must be new"
     case .from: "the backup's directory"

@@ -27,8 +27,9 @@ struct DemoPlace: Sendable {
   }
 
   private init(running arguments: Arguments) throws(OperatorError) {
-    guard arguments.texts.isEmpty else {
-      let options = arguments.texts.keys.map(\.rawValue).sorted().joined(separator: ", ")
+    let elsewhere = arguments.texts.keys.filter { $0 != .mails }
+    guard elsewhere.isEmpty else {
+      let options = elsewhere.map(\.rawValue).sorted().joined(separator: ", ")
       throw .usage("\(options): that is for a cluster elsewhere", advice: "Name it with --edge URL.")
     }
     guard let directory = try DataDirectory.existing(arguments.data) else {
@@ -44,7 +45,7 @@ struct DemoPlace: Sendable {
     certificates = directory.certificates
     self.edge = edge
     signIns = directory.signIns
-    mails = addresses["mail-directory"].map { DemoMails($0) }
+    mails = (arguments.texts[.mails] ?? addresses["mail-directory"]).map { DemoMails($0) }
     advice = "What the daemons say about it: \(directory.requested)/logs. State of the cluster: handoff doctor"
   }
 

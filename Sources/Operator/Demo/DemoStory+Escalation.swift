@@ -66,9 +66,12 @@ extension DemoStory {
       ListMailMessagesRequest(parent: ticket.name), options(resolver)
     ).mailMessages
     guard let answered = mails.last else { throw DemoFailure("there is no mail to answer") }
+    // As the customer has it, where it can be read.
+    let received = try await mailPlace?.mail(answered.messageId, client.http)
+    let replyAddress = received.flatMap { MailScan.replyAddress(of: $0) } ?? "care@example.com"
     let reply = """
       From: \(inquiry.customerEmail)
-      To: care@example.com
+      To: \(replyAddress)
       Subject: Re: \(answered.subject)
       Message-ID: <reply-to-\(answered.messageId)>
       In-Reply-To: <\(answered.messageId)>

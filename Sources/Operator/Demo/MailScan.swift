@@ -38,6 +38,25 @@ enum MailScan {
     return readings.joined(separator: "\n")
   }
 
+  /// The address that a mail asks for replies to; nil when it names none.
+  static func replyAddress(of mail: String) -> String? {
+    var field: String?
+    for line in mail.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }) {
+      if let begun = field {
+        guard line.first == " " || line.first == "\t" else { break }
+        field = begun + line
+      } else if line.lowercased().hasPrefix("reply-to:") {
+        field = String(line.dropFirst("reply-to:".count))
+      } else if line.isEmpty {
+        break
+      }
+    }
+    guard let field else { return nil }
+    let inner = field.lastIndex(of: "<").map { field[field.index(after: $0)...].prefix { $0 != ">" } } ?? field[...]
+    let address = inner.filter { !$0.isWhitespace }
+    return address.contains("@") ? address : nil
+  }
+
   private static func isBase64(_ line: String) -> Bool {
     !line.isEmpty && line.utf8.count.isMultiple(of: 4)
       && line.utf8.allSatisfy { byte in
