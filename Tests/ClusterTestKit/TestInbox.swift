@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 import HandoffTestKit
 
 /// `scripts/inbox` as a child process: a mail server (aiosmtpd) that shows over HTTP what it got. Ends with the object.

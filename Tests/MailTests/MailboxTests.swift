@@ -200,6 +200,68 @@ struct MailboxTests {
     #expect(mended.state == .ready && mended.problemText.isEmpty)
   }
 
+  @Test("a password that the server takes no longer is told, and mails wait until the new one is given")
+  func password() async throws {
+    let world = try await MailboxWorld()
+    var account = try await world.create(world.account())
+    try world.deliver(1...1)
+    try await world.read()
+    try world.server.setPassword("another one", of: "care")
+    try world.deliver(2...3)
+    for _ in 0..<2 { try await world.read() }
+    let failing = try await world.get(account)
+    #expect(failing.state == .failing && failing.problem == .signIn)
+    #expect(failing.problemText.contains("AUTHENTICATIONFAILED"), "\(failing.problemText)")
+    account.password = "another one"
+    #expect(try await world.update(account, ["password"]).state == .ready)
+    try await world.read()
+    #expect(try await world.accounts() == "true received=3 tickets=3 replies=0 suppressed=0 quarantined=0")
+  }
+
+  @Test("a server that is away is told, costs no mail, and is read on when it is back", arguments: [true, false])
+  func away(isTLS: Bool) async throws {
+    let world = try await MailboxWorld()
+    var account = world.account()
+    account.deleteImported = true
+    if !isTLS { (account.security, account.port) = (.starttls, Int32(world.server.port)) }
+    account = try await world.create(account)
+    try world.deliver(1...2)
+    try await world.read()
+    try world.server.stop()
+    for _ in 0..<2 { try await world.read() }
+    let failing = try await world.get(account)
+    #expect(failing.state == .failing && failing.problem == .host, "\(failing.problemText)")
+    try world.deliver(2...4)
+    try world.server.start()
+    try await world.read()
+    #expect(try await world.get(account).state == .ready)
+    #expect(try await world.accounts() == "true received=4 tickets=4 replies=0 suppressed=0 quarantined=0")
+    #expect(try world.server.count(of: "care") == 0)
+  }
+
+  @Test("a server that lies is told, ends no daemon, keeps no reader busy, and holds up no other mailbox")
+  func liar() async throws {
+    let world = try await MailboxWorld(users: ["good"])
+    let server = try LyingIMAPServer(world.certificate)
+    var accounts: [MailAccount] = []
+    for lie in LyingIMAPServer.lies {
+      var account = world.account(lie)
+      account.port = Int32(server.port)
+      accounts.append(try await world.create(account))
+    }
+    let good = try await world.create(world.account("good"))
+    for round in 1...2 {
+      try world.deliver(round...round, to: "good")
+      #expect(try await world.read() == LyingIMAPServer.lies.count + 1)
+    }
+    for account in accounts {
+      let failing = try await world.get(account)
+      #expect(failing.state == .failing && failing.problem == .server, "\(account.user): \(failing.problemText)")
+    }
+    #expect(try await world.get(good).counts?.tickets == 2)
+    #expect(try await world.accounts() == "true received=2 tickets=2 replies=0 suppressed=0 quarantined=0")
+  }
+
   @Test("several daemons share the mailboxes: each is read by one at a time, and nothing is taken twice")
   func shared() async throws {
     let world = try await MailboxWorld(users: ["a", "b", "c"])

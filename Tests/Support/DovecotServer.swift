@@ -13,9 +13,11 @@ package final class DovecotServer {
   package let port: UInt16
   /// The port for TLS from the first byte; nobody listens there on a server without TLS.
   package let securePort: UInt16
+  private let certificate: TestCertificate
+  private let isPlain: Bool
   private let directory: URL
-  private let process: Process
-  private let lifeline: Pipe
+  private var users: [String: String]
+  private var running: (process: Process, lifeline: Pipe)?
 
   /// Starts a server on 127.0.0.1.
   ///
@@ -29,37 +31,49 @@ package final class DovecotServer {
       let (port, securePort) = (try Self.freePort(), try Self.freePort())
       let directory = FileManager.default.temporaryDirectory.appending(path: "handoff-imap-\(UUID().uuidString)")
       for user in users.keys { try Self.makeMaildir(directory.appending(path: "mail/\(user)")) }
-      let lines = users.map { "\($0.key):{PLAIN}\($0.value)\n" }
-      try lines.joined().write(to: directory.appending(path: "users"), atomically: true, encoding: .utf8)
-      let process = Process()
-      let (input, output) = (Pipe(), Pipe())
-      let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "dovecot.sh")
-      // A session of its own: it cleans up when standard input ends, however this process goes.
-      process.executableURL = URL(filePath: "/usr/bin/setsid")
-      process.arguments = [
-        "/bin/sh", script.path, directory.path, String(port), String(securePort), isPlain ? "plain" : "starttls",
-        certificate.certificate, certificate.key,
-      ]
-      process.standardInput = input
-      process.standardOutput = output
-      try process.run()
-      try output.fileHandleForWriting.close()
-      if String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) == "ready\n" {
-        (self.port, self.securePort, self.directory) = (port, securePort, directory)
-        (self.process, lifeline) = (process, input)
+      try Self.write(users, to: directory)
+      if let running = try Self.launch(directory, port, securePort, isPlain: isPlain, certificate) {
+        (self.port, self.securePort, self.directory, self.users) = (port, securePort, directory, users)
+        (self.certificate, self.isPlain, self.running) = (certificate, isPlain, running)
         return
       }
       // Somebody else may have taken the port.
       last = (try? String(contentsOf: directory.appending(path: "output"), encoding: .utf8)) ?? "no output"
-      try input.fileHandleForWriting.close()
-      process.waitUntilExit()
+      try? FileManager.default.removeItem(at: directory)
     }
     throw Failed(description: "Dovecot does not start (Debian: apt-get install dovecot-imapd): \(last)")
   }
 
   deinit {
-    try? lifeline.fileHandleForWriting.close()
+    try? stop()
+    try? FileManager.default.removeItem(at: directory)
+  }
+
+  /// Ends the server; its mailboxes stay as they are.
+  package func stop() throws {
+    guard let (process, lifeline) = running else { return }
+    running = nil
+    try Data().write(to: directory.appending(path: "stopped"))
+    try lifeline.fileHandleForWriting.close()
     process.waitUntilExit()
+  }
+
+  /// Starts the server again, with the same ports.
+  ///
+  /// - Throws: ``Failed`` when it does not start.
+  package func start() throws {
+    try FileManager.default.removeItem(at: directory.appending(path: "stopped"))
+    // Who has taken a port meanwhile mostly gives it back soon.
+    for _ in 0..<100 where running == nil {
+      running = try Self.launch(directory, port, securePort, isPlain: isPlain, certificate)
+    }
+    if running == nil { throw Failed(description: "Dovecot does not start again on its ports") }
+  }
+
+  /// Gives a user another password, of another length than before.
+  package func setPassword(_ password: String, of user: String) throws {
+    users[user] = password
+    try Self.write(users, to: directory)
   }
 
   /// Puts a mail into a user's mailbox, as a delivery does.
@@ -113,6 +127,37 @@ package final class DovecotServer {
     let guid = head.first { $0.hasPrefix("G") } ?? ""
     try "3 V\(validity + 7) N1 \(guid)\n".write(to: list, atomically: true, encoding: .utf8)
     try adopt(maildir)
+  }
+
+  /// Runs the server; nil when it does not start.
+  private static func launch(
+    _ directory: URL, _ port: UInt16, _ securePort: UInt16, isPlain: Bool, _ certificate: TestCertificate
+  ) throws -> (process: Process, lifeline: Pipe)? {
+    let process = Process()
+    let (input, output) = (Pipe(), Pipe())
+    let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "dovecot.sh")
+    // A session of its own: it cleans up when standard input ends, however this process goes.
+    process.executableURL = URL(filePath: "/usr/bin/setsid")
+    process.arguments = [
+      "--wait", "/bin/sh", script.path, directory.path, String(port), String(securePort), isPlain ? "plain" : "starttls",
+      certificate.certificate, certificate.key,
+    ]
+    process.standardInput = input
+    process.standardOutput = output
+    try process.run()
+    try output.fileHandleForWriting.close()
+    if String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) == "ready\n" {
+      return (process, input)
+    }
+    try input.fileHandleForWriting.close()
+    process.waitUntilExit()
+    return nil
+  }
+
+  private static func write(_ users: [String: String], to directory: URL) throws {
+    let lines = users.map { "\($0.key):{PLAIN}\($0.value)\n" }
+    // In place, so that it stays readable for the server.
+    try Data(lines.joined().utf8).write(to: directory.appending(path: "users"))
   }
 
   private func names(_ user: String, _ folder: String?) throws -> [String] {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs Dovecot on 127.0.0.1 in a directory of its own until standard input ends:
+# Runs Dovecot on 127.0.0.1 in a directory of its own until standard input ends; then the directory goes, unless it holds
+# a file `stopped`:
 #   dovecot.sh DIRECTORY IMAP IMAPS KIND CERTIFICATE KEY
 # IMAP and IMAPS are ports; KIND is `starttls` (the first port demands it) or `plain` (it does not offer it).
 # DIRECTORY/users holds `name:{PLAIN}password` lines; DIRECTORY/mail/NAME is the Maildir of each.
@@ -13,6 +14,7 @@ if [ "$(id -u)" = 0 ]; then
   as="setpriv --reuid=$user --regid=$group --clear-groups"
 fi
 umask 022
+rm -f "$dir/run/master.pid"
 mkdir -p "$dir/run" "$dir/mail" && cp "$certificate" "$dir/certificate.pem" && cp "$key" "$dir/key.pem" || exit 1
 [ "$(id -u)" != 0 ] || chown -R "$user:$group" "$dir"
 case $kind in
@@ -81,4 +83,4 @@ exec >/dev/null
 cat >/dev/null
 kill "$server" 2>/dev/null
 wait "$server"
-rm -rf "$dir"
+[ -e "$dir/stopped" ] || rm -rf "$dir"

@@ -55,6 +55,10 @@ struct MailboxVisit {
     while !isWhole, takenCount < Self.mailsMax, !stop.hasPassed, account.uidsToDelete.count < Self.deletionsMax {
       let listed = try await newMessages(in: mailbox, after: account.lastUID)
       isWhole = listed.isWhole
+      // Otherwise each turn gets on by one mail at least.
+      guard isWhole || !listed.messages.isEmpty else {
+        throw IMAPFailure.server("the server does not list the mails that it says are there")
+      }
       for message in listed.messages {
         if stop.hasPassed {
           isWhole = false
