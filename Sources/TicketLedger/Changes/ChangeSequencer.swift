@@ -76,11 +76,13 @@ package struct ChangeSequencer: Sendable {
     return total
   }
 
-  /// Numbers what is written until cancelled: at once when it is told of it, and every second in case nobody told.
+  /// Numbers what is written until cancelled: at once when it is told of it, and every second in case nobody told. Has
+  /// the texts of what is numbered indexed (``SearchIndex``).
   ///
   /// - Parameter failed: told when the database could not be asked; it goes on.
   package func run(on loop: EventLoop, failed: @escaping @Sendable (any Error) -> Void) async {
     let (bell, ringer) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let (written, writer) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     await withTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: loop) {
         for await _ in pool.listen(channel: Self.channel) { ringer.yield() }
@@ -95,7 +97,17 @@ package struct ChangeSequencer: Sendable {
       group.addTask(executorPreference: loop) {
         for await _ in bell {
           do {
-            _ = try await numberAll(deadline: .after(Self.timeout))
+            if try await numberAll(deadline: .after(Self.timeout)) > 0 { writer.yield() }
+          } catch {
+            if !Task.isCancelled { failed(error) }
+          }
+        }
+        writer.finish()
+      }
+      group.addTask(executorPreference: loop) {
+        for await _ in written {
+          do {
+            try await SearchIndex(pool: pool).tidy(deadline: .after(Self.timeout))
           } catch {
             if !Task.isCancelled { failed(error) }
           }
