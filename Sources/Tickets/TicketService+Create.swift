@@ -23,21 +23,38 @@ extension TicketService {
     let claim = try claim(of: request, request.requestId, call, access)
     try wanted.requireNames(of: service)
 
-    let (opening, facts) = try await before(wanted, claim, in: service, call.deadline)
+    for _ in 1...Self.attemptsMax {
+      guard let written = try await made(wanted, claim, access, call) else { continue }
+      guard !written.isRepeat, written.topics.contains(.triggers) else {
+        return try await ledger.message(for: written.ticket, deadline: call.deadline)
+      }
+      return try await afterTriggers(written.ticket, of: service, call)
+    }
+    throw ServiceError(.conflict)
+  }
+
+  /// How often a ticket is made anew whose customer somebody else makes at the same moment.
+  private static let attemptsMax = 3
+
+  /// Makes a ticket; nil when somebody else has made its customer meanwhile.
+  private func made(
+    _ wanted: NewTicket, _ claim: IdempotencyClaim?, _ access: Access, _ call: CallContext
+  ) async throws -> Written? {
+    let (opening, facts) = try await before(wanted, claim, in: access.service, call.deadline)
     let id: TicketID
     switch opening {
-    case .done(let written): return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    case .done(let written): return written
     case .fresh(let next, _): id = next
     }
     var draft = try await draft(wanted, id, facts, access, call)
     try await maskOnArrival(&draft, id, call)
     draft.idempotency = claim
     draft.topicDoneAtOnce = .triggers
-    let written = try await ledger.create(draft, opening: opening, deadline: call.deadline)
-    guard !written.isRepeat, draft.event.outbox.contains(where: { $0.topic == .triggers }) else {
-      return try await ledger.message(for: written.ticket, deadline: call.deadline)
+    do {
+      return try await ledger.create(draft, opening: opening, deadline: call.deadline)
+    } catch let error where TicketStore.isCustomerTaken(error) {
+      return nil
     }
-    return try await afterTriggers(written.ticket, of: service, call)
   }
 
   /// What is known before a ticket is made, in one round trip.
@@ -53,9 +70,10 @@ extension TicketService {
     return (try await opening, try await facts.0)
   }
 
-  /// The ticket to be; makes its customer when the organization does not know them.
+  /// The ticket to be; its customer is made when the organization does not know them.
   ///
-  /// A customer is made before the ticket and stays when creating the ticket fails: the next inquiry finds them.
+  /// Who is known by an address alone is made with the ticket. Others are made before it and stay when creating the
+  /// ticket fails: the next inquiry finds them.
   private func draft(
     _ wanted: NewTicket, _ id: TicketID, _ facts: CreationFacts, _ access: Access, _ call: CallContext
   ) async throws -> TicketDraft {
@@ -80,7 +98,10 @@ extension TicketService {
     draft.language = wanted.language ?? service.language
     draft.submissionTypeID = wanted.submissionType?.id
     draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
-    draft.customer = try await customer(wanted.customer, facts.customer, service, call.deadline)
+    draft.customer = try await customer(wanted.customer, facts, service, call.deadline)
+    if facts.nextCustomer != nil {
+      draft.attachments.append(TicketStore.makeCustomer(draft.customer, of: service.organizationID))
+    }
     // Who writes a customer's inquiry down has not written it.
     let author: LedgerActor? = access.member == nil ? .customer : nil
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
@@ -172,15 +193,19 @@ extension TicketService {
   /// was found by an address or a phone number is known by that alone, so that nobody learns another's data, or has
   /// answers sent to them, by typing a number.
   private func customer(
-    _ wanted: TicketCustomerDraft, _ found: CustomerRecord?, _ service: ServiceRecord, _ deadline: Deadline
+    _ wanted: TicketCustomerDraft, _ facts: CreationFacts, _ service: ServiceRecord, _ deadline: Deadline
   ) async throws -> TicketCustomerDraft {
     var customer = wanted
-    if let found {
+    if let found = facts.customer {
       customer.id = found.id
       guard wanted.id != nil else { return customer }
       if customer.name.isEmpty { customer.name = found.name }
       if customer.email.isEmpty { customer.email = found.email }
       if customer.phone.isEmpty { customer.phone = found.phone }
+      return customer
+    }
+    if let next = facts.nextCustomer {
+      customer.id = next
       return customer
     }
     guard !customer.name.isEmpty || !customer.email.isEmpty || !customer.phone.isEmpty else { return customer }

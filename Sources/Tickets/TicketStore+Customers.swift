@@ -25,6 +25,8 @@ struct CreationFacts: Sendable {
   let isTypeActive: Bool?
   let hasGroup: Bool
   let customer: CustomerRecord?
+  /// The number of a customer to be; nil: no new customer is needed, or it takes a lock to make one.
+  let nextCustomer: CustomerID?
 }
 
 extension TicketStore {
@@ -37,20 +39,42 @@ extension TicketStore {
   ) async throws -> (CreationFacts, CreateOpening) {
     let opening: Query = opens ? TicketLedger.opening : "0::bigint, clock_timestamp()"
     let known = Self.customers(wanted.customer, of: service.organizationID)
+    let isMadeAtOnce = Self.isMadeWithTicket(wanted.customer)
     return try await ServiceError.translating {
       let rows = try await pool.lookUp(
         """
         SELECT \(fragment: opening), (SELECT y.is_active FROM submission_type AS y
             WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
           EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
-          known.id, known.display_name, known.email, known.phone
+          known.id, known.display_name, known.email, known.phone,
+          CASE WHEN known.id IS NULL AND \(isMadeAtOnce) THEN nextval('customer_id_seq') END
         FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
         """, deadline: deadline)
       let facts = CreationFacts(
         isTypeActive: try rows[0].value(2), hasGroup: try rows[0].value(3),
-        customer: try CustomerRecord(rows[0], at: 4))
+        customer: try CustomerRecord(rows[0], at: 4), nextCustomer: try rows[0].value(8))
       return (facts, try CreateOpening(fresh: rows[0]))
     }
+  }
+
+  /// Whether a customer can be made by the statement that writes their first ticket: who is known by an address alone,
+  /// which is unique in the database.
+  private static func isMadeWithTicket(_ wanted: TicketCustomerDraft) -> Bool {
+    wanted.id == nil && wanted.phone.isEmpty && !wanted.email.isEmpty
+  }
+
+  /// The part of a ticket's statement that makes its customer. It fails when there is one of that address by then
+  /// (``isCustomerTaken(_:)``).
+  static func makeCustomer(_ customer: TicketCustomerDraft, of organization: OrganizationID) -> Query {
+    """
+    INSERT INTO customer (organization_id, id, display_name, email)
+    VALUES (\(organization), \(customer.id), \(customer.name), \(customer.email))
+    """
+  }
+
+  /// Whether a ticket was not written because its customer came to be meanwhile.
+  static func isCustomerTaken(_ error: any Error) -> Bool {
+    ((error as? ServiceError)?.cause as? PostgresError)?.violates("customer_email_key") == true
   }
 
   /// Makes a customer, unless one of the same address or number came to be meanwhile: of several calls at once one

@@ -158,7 +158,7 @@ package struct TriggerRunner: Sendable {
     else { return (.hopeless("the order of the pass cannot be read"), nil) }
     let service = try await ledger.directory.service(id: item.serviceID, deadline: item.deadline)
     let set = try await store.active(of: service, deadline: item.deadline)
-    guard !set.triggers.isEmpty else { return (.done, nil) }
+    guard !set.triggers.isEmpty else { return (.done, known) }
     for attempt in 0..<Self.attemptsMax {
       if attempt > 0, !(try await outbox.holds(item, deadline: item.deadline)) { throw LeaseLost() }
       let ticket =

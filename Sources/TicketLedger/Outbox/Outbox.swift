@@ -182,13 +182,17 @@ package struct Outbox: Sendable {
     return OutboxStanding(free: free, isClaimed: isClaimed)
   }
 
-  /// Removes work that is done and was only looked at, unless somebody has claimed it meanwhile.
+  /// Removes work that is done, wrote nothing and was only looked at, unless somebody has claimed it meanwhile. It does
+  /// not wait for the disk: after a crash of the database the work may be done again.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func remove(_ item: OutboxItem, deadline: Deadline) async throws {
     try await ServiceError.translating {
       _ = try await pool.query(
-        "DELETE FROM outbox WHERE id = \(item.id) AND \(fragment: item.isOurs)", deadline: deadline)
+        """
+        DELETE FROM outbox WHERE id = \(item.id) AND \(fragment: item.isOurs)
+        RETURNING set_config('synchronous_commit', 'off', true)
+        """, deadline: deadline)
     }
   }
 
