@@ -86,10 +86,7 @@ package struct InboundMailProcessor: Sendable {
     let arrival = MailStore.Arrival(
       service: service.id, account: account,
       prints: MessageIdentity.Prints(identity: hash, bodyHash: hash, contentHash: hash), sizeBytes: sizeBytes)
-    let (mail, isNew) = try await store.storeInbound(arrival, pieces: [], deadline: options.deadline)
-    guard isNew else { return }
-    let decision = MailStore.Decision(state: .quarantined, reason: QuarantineReason.unfetchable.rawValue)
-    _ = try await store.decide(mail, decision, deadline: options.deadline)
+    _ = try await store.storeInbound(arrival, pieces: [], deadline: options.deadline)
   }
 
   /// Works on a mail of so many bytes where that keeps nobody waiting.

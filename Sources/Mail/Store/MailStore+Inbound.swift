@@ -48,7 +48,7 @@ struct InboundRecord: Sendable {
   let attemptCount: Int32
   let failureCount: Int32
   let receiveTime: Instant
-  let decideTime: Instant?
+  var decideTime: Instant?
   let deciderID: AgentID?
   /// Whether its bytes are still kept.
   let hasRaw: Bool
@@ -66,6 +66,7 @@ struct InboundRecord: Sendable {
     (SELECT y.id FROM mail_account AS a JOIN submission_type AS y ON y.service_id = a.service_id \
     AND y.id = a.submission_type_id WHERE a.service_id = i.service_id AND a.id = i.account_id AND y.is_active)
     """
+  static let columnCount = 19
 
   init(_ row: Row) throws(PostgresError) {
     id = try row.value(0)
@@ -103,7 +104,7 @@ extension ParticipantDraft {
 extension MailStore {
   /// How long an attempt may take before another process takes the mail up.
   static let inboundLease: Duration = .seconds(90)
-  private static var leaseSeconds: Int64 { inboundLease.components.seconds }
+  static var leaseSeconds: Int64 { inboundLease.components.seconds }
 
   /// A mail as it comes in.
   struct Arrival: Sendable {
@@ -113,38 +114,38 @@ extension MailStore {
     let sizeBytes: Int64
   }
 
+  /// Sealed bytes of mails that are stored together; more travel alone.
+  private static let gatheredBytesMax = 64 << 10
+
   /// Stores a mail under a lease for the caller, unless the same mail has come in before: then that one is returned.
   ///
-  /// - Parameter pieces: its bytes, sealed; none: they are not to be had.
+  /// - Parameter pieces: its bytes, sealed; none: they are not to be had, and an agent is to decide.
   func storeInbound(
     _ arrival: Arrival, pieces: [RawMailVault.Piece], deadline: Deadline
   ) async throws -> (mail: InboundRecord, isNew: Bool) {
-    let numbers = pieces.indices.map { Int32($0) }
-    // A mail from before bodies were kept is known by its Message-ID alone.
-    let known: Query = """
+    let arrived = InboundWrites.Arrived(arrival: arrival, pieces: pieces)
+    let isSmall = arrival.sizeBytes <= Self.gatheredBytesMax
+    let made = try await ServiceError.translating {
+      isSmall
+        ? try await inboundWrites.store.perform(arrived, deadline: deadline)
+        : try await InboundWrites.store([arrived], pool, deadline)[0]
+    }
+    if let made { return (made, true) }
+    // A mail from before bodies were kept is known by its Message-ID alone. Writing it anew puts it on the disk: whoever
+    // stored it may not have come so far.
+    let known = try await query(
+      """
+      WITH known AS (
+        UPDATE inbound_mail AS k SET account_id = k.account_id
+        WHERE k.service_id = \(arrival.service) AND k.identity = \(arrival.prints.identity)
+          AND k.account_id = \(arrival.account) AND k.body_hash IN (\(arrival.prints.bodyHash), '\\x')
+          AND k.state = 'WAITING'
+      )
       SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
       WHERE i.service_id = \(arrival.service) AND i.identity = \(arrival.prints.identity)
         AND i.account_id = \(arrival.account) AND i.body_hash IN (\(arrival.prints.bodyHash), '\\x')
-      """
-    let made = try await query(
-      """
-      WITH made AS (
-        INSERT INTO inbound_mail (service_id, account_id, identity, body_hash, content_hash, size_bytes, has_raw,
-          due_time)
-        SELECT \(arrival.service), \(arrival.account), \(arrival.prints.identity), \(arrival.prints.bodyHash),
-          \(arrival.prints.contentHash), \(arrival.sizeBytes), \(!pieces.isEmpty),
-          clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
-        WHERE NOT EXISTS (\(fragment: known))
-        ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
-      ), kept AS (
-        INSERT INTO inbound_mail_piece (service_id, mail_id, number, sealed, key_id)
-        SELECT made.service_id, made.id, p.number, p.sealed, p.key_id
-        FROM made, unnest(\(numbers), \(pieces.map(\.sealed)), \(pieces.map(\.keyID))) AS p (number, sealed, key_id)
-      )
-      SELECT \(fragment: InboundRecord.columns) FROM made AS i
       """, deadline: deadline)
-    if let row = made.first { return (try InboundRecord(row), true) }
-    guard let row = try await query(known, deadline: deadline).first else { throw ServiceError(.conflict) }
+    guard let row = known.first else { throw ServiceError(.conflict) }
     return (try InboundRecord(row), false)
   }
 
@@ -240,38 +241,16 @@ extension MailStore {
     var participants: [ParticipantDraft] = []
   }
 
-  /// Says what became of a mail, once; nil when somebody else has taken it up meanwhile. What waited for it is due.
-  ///
-  /// Whoever mails from an address that was blocked is answered there again: else nobody would be.
+  /// Says what became of a mail, once; nil when somebody else has taken it up meanwhile.
   func decide(_ mail: InboundRecord, _ decision: Decision, deadline: Deadline) async throws -> InboundRecord? {
-    try await query(
-      """
-      WITH decided AS (
-        UPDATE inbound_mail AS i SET state = \(decision.state), reason = \(decision.reason),
-          ticket_id = \(decision.ticketID), sender_hash = \(decision.senderHash),
-          sealed_summary = \(decision.summary?.sealed), summary_key_id = \(decision.summary?.keyID ?? ""),
-          message_id = \(decision.messageID),
-          decide_time = clock_timestamp()
-        WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
-          AND i.attempt_count = \(mail.attemptCount)
-        RETURNING i.*
-      ), joined AS (
-        INSERT INTO mail_participant (service_id, ticket_id, display_name, address)
-        SELECT d.service_id, d.ticket_id, p.display_name, p.address
-        FROM decided AS d, unnest(\(decision.participants.map(\.displayName)),
-          \(decision.participants.map(\.address))) AS p (display_name, address)
-      ), unblocked AS (
-        UPDATE mail_address_block AS b SET end_time = clock_timestamp()
-        FROM decided AS d JOIN service AS s ON s.id = d.service_id
-        WHERE d.state IN ('TICKET', 'REPLY') AND b.organization_id = s.organization_id
-          AND b.address_hash = d.sender_hash AND b.end_time IS NULL
-      ), released AS (
-        UPDATE inbound_mail AS f SET due_time = clock_timestamp(), behind_id = NULL
-        FROM decided AS d WHERE f.service_id = d.service_id AND f.behind_id = d.id AND f.state = 'WAITING'
-      )
-      SELECT \(fragment: InboundRecord.columns) FROM decided AS i
-      """, deadline: deadline
-    ).first.map { try InboundRecord($0) }
+    let time = try await ServiceError.translating {
+      try await inboundWrites.decide.perform(.init(mail: mail, decision: decision), deadline: deadline)
+    }
+    guard let time else { return nil }
+    var decided = mail
+    (decided.state, decided.reason) = (decision.state, decision.reason)
+    (decided.ticketID, decided.decideTime) = (decision.ticketID, time)
+    return decided
   }
 
   /// Puts a mail off after an attempt that failed.
@@ -307,7 +286,9 @@ extension MailStore {
     try await query(
       """
       SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
-      WHERE i.service_id = \(service) AND i.state = \(state) AND i.id < \(before) ORDER BY i.id DESC LIMIT \(limit)
+      WHERE i.service_id = \(service) AND i.state = \(state) AND i.id < \(before)
+        AND \(fragment: state == .waiting ? "i.state = 'WAITING'" : "i.state <> 'WAITING'")
+      ORDER BY i.id DESC LIMIT \(limit)
       """, deadline: deadline
     ).map { try InboundRecord($0) }
   }

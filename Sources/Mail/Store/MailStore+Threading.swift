@@ -1,4 +1,3 @@
-import Crypto
 import EventLoop
 import Postgres
 import ServiceKit
@@ -129,49 +128,47 @@ extension MailStore {
   /// Fixes what a mail is going to be, within the budget of its sender or its ticket. Mails of one budget that are
   /// judged at the same moment are counted one after the other, those that are planned and not made yet with them.
   func planWithinBudget(_ mail: InboundRecord, sender: [UInt8], deadline: Deadline) async throws -> Planning {
-    let key: String
-    let spent: Query
-    let rows: [MailBudget.Row]
-    switch mail.plan {
-    case .reply:
-      let first = try await firstTicket(of: mail.ticketID, in: mail.serviceID, deadline: deadline)
-      key = "mail budget/\(mail.serviceID)/ticket/\(first?.description ?? "")"
-      spent = """
-        b.ticket_id IN (\(fragment: Self.conversation(of: first, in: mail.serviceID)))
-          AND b.plan = 'REPLY' AND b.state IN ('REPLY', 'WAITING')
-        """
-      rows = MailBudget.rows.filter { $0.scope == .repliesToTicket }
-    case .ticket, .none:
-      key = "mail budget/\(mail.serviceID)/sender/\(Hex.encode(sender))"
-      spent = "b.sender_hash = \(sender) AND b.plan = 'TICKET' AND b.state IN ('TICKET', 'WAITING')"
-      rows = MailBudget.rows.filter { $0.scope == .inquiriesOfSender }
+    let isPlanned = try await ServiceError.translating {
+      mail.plan == .reply
+        ? try await planReply(mail, sender, deadline)
+        : try await inboundWrites.plan.perform(.init(mail: mail, sender: sender), deadline: deadline)
     }
+    if isPlanned { return .planned }
+    let held = try await query(
+      "SELECT 1 FROM inbound_mail AS i WHERE \(fragment: Self.isHeld(mail))", deadline: deadline)
+    return held.isEmpty ? .leaseLost : .overBudget
+  }
+
+  /// Holds for a row `i` while whoever took the mail up has it.
+  private static func isHeld(_ mail: InboundRecord) -> Query {
+    """
+    i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+      AND i.attempt_count = \(mail.attemptCount)
+    """
+  }
+
+  private func planReply(_ mail: InboundRecord, _ sender: [UInt8], _ deadline: Deadline) async throws -> Bool {
+    let first = try await firstTicket(of: mail.ticketID, in: mail.serviceID, deadline: deadline)
+    let key = "mail budget/\(mail.serviceID)/ticket/\(first?.description ?? "")"
+    let conversation = Self.conversation(of: first, in: mail.serviceID)
     // Each row counts no further than it has to.
-    let room: Query = rows.reduce("true") { room, row in
+    let room = MailBudget.rows.filter { $0.scope == .repliesToTicket }.reduce("true" as Query) { room, row in
       """
       \(fragment: room) AND (SELECT count(*) FROM (
         SELECT 1 FROM inbound_mail AS b
-        WHERE b.service_id = \(mail.serviceID) AND \(fragment: spent) AND b.id <> \(mail.id)
+        WHERE b.service_id = \(mail.serviceID) AND b.ticket_id IN (\(fragment: conversation))
+          AND b.ticket_id IS NOT NULL AND b.plan = 'REPLY' AND b.state IN ('REPLY', 'WAITING') AND b.id <> \(mail.id)
           AND b.receive_time > clock_timestamp() - \(row.windowSeconds) * interval '1 second'
         LIMIT \(row.count)) AS seen) < \(Int64(row.count))
       """
     }
-    let held: Query = """
-      i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
-        AND i.attempt_count = \(mail.attemptCount)
-      """
-    let answers = try await ServiceError.translating {
-      try await pool.transactionBatch(
-        [
-          "SELECT pg_advisory_xact_lock(hashtextextended(\(key), 0))",
-          """
-          UPDATE inbound_mail AS i SET plan = \(mail.plan), ticket_id = \(mail.ticketID), sender_hash = \(sender)
-          WHERE \(fragment: held) AND \(fragment: room) RETURNING 1
-          """,
-          "SELECT 1 FROM inbound_mail AS i WHERE \(fragment: held)",
-        ], deadline: deadline)
-    }
-    if !answers[1].isEmpty { return .planned }
-    return answers[2].isEmpty ? .leaseLost : .overBudget
+    return try await pool.transactionBatch(
+      [
+        "SELECT pg_advisory_xact_lock(hashtextextended(\(key), 0))",
+        """
+        UPDATE inbound_mail AS i SET plan = \(mail.plan), ticket_id = \(mail.ticketID), sender_hash = \(sender)
+        WHERE \(fragment: Self.isHeld(mail)) AND \(fragment: room) RETURNING 1
+        """,
+      ], deadline: deadline)[1].isEmpty == false
   }
 }

@@ -6,10 +6,12 @@ import TicketLedger
 /// The SQL of mail's tables, and the reading of what a mail tells about its ticket.
 package struct MailStore: Sendable {
   let pool: PostgresPool
+  let inboundWrites: InboundWrites
 
   /// Reads and writes through a pool.
   package init(pool: PostgresPool) {
     self.pool = pool
+    inboundWrites = InboundWrites(pool: pool)
   }
 
   /// A layout as it was saved once; a later save makes another one.
