@@ -57,6 +57,23 @@ struct MailAccountTests {
     #expect(stored == 0)
   }
 
+  @Test("a service has twenty mailboxes at most, however many are added at once")
+  func limit() async throws {
+    let world = try await MailboxWorld()
+    let (service, administrator) = (world.service, world.administrator)
+    var account = world.account()
+    account.paused = true
+    let reasons = await withTaskGroup(of: Reason?.self) { group in
+      for number in 1...24 {
+        account.mailbox = "Box \(number)"
+        let request = CreateMailAccountRequest(parent: "services/care", mailAccount: account)
+        group.addTask { await refusal { try await service.createMailAccount(request, administrator) }?.reason }
+      }
+      return await group.reduce(into: [Reason?]()) { $0.append($1) }
+    }
+    #expect(reasons.count { $0 == nil } == 20 && reasons.count { $0 == .limitReached } == 4, "\(reasons)")
+  }
+
   @Test("addresses inside are not called unless the operator allows them")
   func addresses() async throws {
     let world = try await MailboxWorld(allowed: "10.0.0.0/8")

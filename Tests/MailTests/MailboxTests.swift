@@ -218,6 +218,57 @@ struct MailboxTests {
     #expect(try await world.accounts() == "true received=3 tickets=3 replies=0 suppressed=0 quarantined=0")
   }
 
+  @Test("a password that masking cannot open is told, is not asked for all the time, and is given anew")
+  func passwordLost() async throws {
+    let world = try await MailboxWorld()
+    var account = try await world.create(world.account())
+    try world.deliver(1...1)
+    try await world.sql("UPDATE mail_account SET sealed_password = sealed_password || '\\x00'")
+    try await world.read()
+    let failing = try await world.get(account)
+    #expect(failing.state == .failing && failing.problem == .signIn && failing.problemText.contains("anew"))
+    #expect(
+      try await world.world.number("SELECT extract(epoch FROM due_time - check_time)::bigint FROM mail_account") >= 149)
+    let checked = try await world.service.checkMailAccount(
+      CheckMailAccountRequest(name: account.name), world.administrator)
+    #expect(checked.state == .failing && checked.problem == .signIn)
+    account.user = "other"
+    let refused = await refusal { try await world.update(account, ["user"]) }
+    #expect(refused?.reason == .requestInvalid || refused?.reason == .mailboxUnreadable)
+    account.user = "care"
+    account.password = MailboxWorld.password
+    #expect(try await world.update(account, ["password"]).state == .ready)
+    try await world.read()
+    #expect(try await world.accounts() == "true received=1 tickets=1 replies=0 suppressed=0 quarantined=0")
+  }
+
+  @Test("a mail that waits for an agent stays in its mailbox, though the others are removed")
+  func quarantinedStays() async throws {
+    let world = try await MailboxWorld()
+    var account = world.account()
+    account.deleteImported = true
+    _ = try await world.create(account)
+    try world.deliver(1...1)
+    let nobody = InboundWorld.Letter(from: "nobody", subject: "문의", id: "n@example.com")
+    try world.server.deliver(nobody.bytes, to: "care")
+    try world.deliver(3...3)
+    try await world.read()
+    #expect(try await world.accounts() == "true received=3 tickets=2 replies=0 suppressed=0 quarantined=1")
+    #expect(try world.server.count(of: "care") == 1)
+  }
+
+  @Test("the last mail of a mailbox is passed over later than others: the server may hand out nothing at all")
+  func lastUnfetchable() async throws {
+    let world = try await MailboxWorld()
+    _ = try await world.create(world.account())
+    try world.server.deliver(world.letter(1).bytes, to: "care", claimedSize: 9_999)
+    for _ in 0..<MailboxVisit.fetchesMax + 2 { try await world.read() }
+    #expect(try await world.world.number("SELECT count(*) FROM inbound_mail") == 0)
+    try await world.sql("UPDATE mail_account SET stuck_count = \(MailboxVisit.lastFetchesMax)")
+    try await world.read()
+    #expect(try await world.world.number("SELECT count(*) FROM inbound_mail WHERE reason = 'UNFETCHABLE'") == 1)
+  }
+
   @Test("a server that is away is told, costs no mail, and is read on when it is back", arguments: [true, false])
   func away(isTLS: Bool) async throws {
     let world = try await MailboxWorld()

@@ -14,7 +14,8 @@ struct IMAPLinesTests {
     ])
   func listed(line: String) throws {
     let message = try #require(IMAPMessage(line: line))
-    #expect(message.uid == 7 && message.sizeBytes == 1234 && message.arrivalSeconds == 1_795_673_045)
+    #expect(
+      message.uid == 7 && message.place == 3 && message.sizeBytes == 1234 && message.arrivalSeconds == 1_795_673_045)
     #expect(IMAPMessage.uid(line: line) == 7)
   }
 
@@ -30,6 +31,13 @@ struct IMAPLinesTests {
       "* 3 FETCH (UID 7 RFC822.SIZE -9223372036854775808 INTERNALDATE \"26-Nov-2026 06:04:05 +0000\")",
     ])
   func others(line: String) { #expect(IMAPMessage(line: line) == nil) }
+
+  @Test("a search names the mails that it finds, also in several lines, or none")
+  func search() {
+    #expect(
+      IMAPSearch.uids(lines: ["* SEARCH 4 7 4294967295\r", "* 2 EXISTS", "* search 9"]) == [4, 7, 4_294_967_295, 9])
+    #expect(IMAPSearch.uids(lines: ["* SEARCH", "A004 OK SEARCH 3", ""]).isEmpty)
+  }
 
   @Test("the days of the calendar follow each other")
   func dates() throws {

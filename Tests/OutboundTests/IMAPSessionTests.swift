@@ -115,6 +115,24 @@ struct IMAPSessionTests {
     await session.close()
   }
 
+  @Test("a server that cannot remove single mails removes none that somebody else has marked as deleted")
+  func withoutUIDPLUS() async throws {
+    let server = try DovecotServer(certificate, users: ["care": Self.password], hasUIDPLUS: false)
+    for number in 1...2 { try server.deliver(mail(number), to: "care") }
+    let session = try session(port: server.securePort)
+    try await session.signIn(deadline: deadline)
+    let validity = try #require(try await session.select(deadline: deadline).uidValidity)
+    try await session.delete([1], uidValidity: validity, deadline: deadline)
+    #expect(try server.count(of: "care") == 1)
+    try server.deliver(mail(3), to: "care", isDeleted: true)
+    await session.close()
+    try await session.signIn(deadline: deadline)
+    try await session.delete([2], uidValidity: validity, deadline: deadline)
+    // Both are marked, and the other's is still there.
+    #expect(try server.count(of: "care") == 2)
+    await session.close()
+  }
+
   @Test("another UIDVALIDITY than the one that is meant fetches nothing and removes nothing")
   func renumbered() async throws {
     try server.deliver(mail(1), to: "care")

@@ -14,7 +14,8 @@ package final class DovecotServer {
   /// The port for TLS from the first byte; nobody listens there on a server without TLS.
   package let securePort: UInt16
   private let certificate: TestCertificate
-  private let isPlain: Bool
+  /// How it encrypts, and what it says that it can do.
+  private let kinds: [String]
   private let directory: URL
   private var users: [String: String]
   private var running: (process: Process, lifeline: Pipe)?
@@ -24,17 +25,23 @@ package final class DovecotServer {
   /// - Parameters:
   ///   - users: passwords by name; each user has an INBOX.
   ///   - isPlain: it offers no TLS.
+  ///   - hasUIDPLUS: whether it says that it can remove single mails.
   /// - Throws: ``Failed`` when it does not start.
-  package init(_ certificate: TestCertificate, users: [String: String], isPlain: Bool = false) throws {
+  package init(
+    _ certificate: TestCertificate, users: [String: String], isPlain: Bool = false, hasUIDPLUS: Bool = true
+  ) throws {
+    self.certificate = certificate
+    let kinds = [isPlain ? "plain" : "starttls", hasUIDPLUS ? "" : "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE"]
+    self.kinds = kinds
     var last = ""
     for _ in 0..<5 {
       let (port, securePort) = (try Self.freePort(), try Self.freePort())
       let directory = FileManager.default.temporaryDirectory.appending(path: "handoff-imap-\(UUID().uuidString)")
       for user in users.keys { try Self.makeMaildir(directory.appending(path: "mail/\(user)")) }
       try Self.write(users, to: directory)
-      if let running = try Self.launch(directory, port, securePort, isPlain: isPlain, certificate) {
+      if let running = try Self.launch(directory, port, securePort, kinds, certificate) {
         (self.port, self.securePort, self.directory, self.users) = (port, securePort, directory, users)
-        (self.certificate, self.isPlain, self.running) = (certificate, isPlain, running)
+        self.running = running
         return
       }
       // Somebody else may have taken the port.
@@ -65,7 +72,7 @@ package final class DovecotServer {
     try FileManager.default.removeItem(at: directory.appending(path: "stopped"))
     // Who has taken a port meanwhile mostly gives it back soon.
     for _ in 0..<100 where running == nil {
-      running = try Self.launch(directory, port, securePort, isPlain: isPlain, certificate)
+      running = try Self.launch(directory, port, securePort, kinds, certificate)
     }
     if running == nil { throw Failed(description: "Dovecot does not start again on its ports") }
   }
@@ -81,8 +88,10 @@ package final class DovecotServer {
   /// - Parameters:
   ///   - folder: another mailbox than INBOX.
   ///   - claimedSize: a size that the server believes instead of the real one; it hangs up when it finds out.
+  ///   - isDeleted: somebody has marked it as deleted.
   package func deliver(
-    _ message: [UInt8], to user: String, folder: String? = nil, arrival: Date = Date(), claimedSize: Int? = nil
+    _ message: [UInt8], to user: String, folder: String? = nil, arrival: Date = Date(), claimedSize: Int? = nil,
+    isDeleted: Bool = false
   ) throws {
     let maildir = maildir(user, folder)
     if folder != nil, !FileManager.default.fileExists(atPath: maildir.path) {
@@ -96,7 +105,8 @@ package final class DovecotServer {
     try FileManager.default.setAttributes(
       [.modificationDate: arrival, .posixPermissions: 0o644], ofItemAtPath: file.path)
     let size = claimedSize.map { ",S=\($0),W=\($0)" } ?? ""
-    try FileManager.default.moveItem(at: file, to: maildir.appending(path: "new/\(name)\(size)"))
+    try FileManager.default.moveItem(
+      at: file, to: maildir.appending(path: isDeleted ? "cur/\(name)\(size):2,T" : "new/\(name)\(size)"))
   }
 
   /// How many mails a user's mailbox holds.
@@ -131,7 +141,7 @@ package final class DovecotServer {
 
   /// Runs the server; nil when it does not start.
   private static func launch(
-    _ directory: URL, _ port: UInt16, _ securePort: UInt16, isPlain: Bool, _ certificate: TestCertificate
+    _ directory: URL, _ port: UInt16, _ securePort: UInt16, _ kinds: [String], _ certificate: TestCertificate
   ) throws -> (process: Process, lifeline: Pipe)? {
     let process = Process()
     let (input, output) = (Pipe(), Pipe())
@@ -139,8 +149,8 @@ package final class DovecotServer {
     // A session of its own: it cleans up when standard input ends, however this process goes.
     process.executableURL = URL(filePath: "/usr/bin/setsid")
     process.arguments = [
-      "--wait", "/bin/sh", script.path, directory.path, String(port), String(securePort), isPlain ? "plain" : "starttls",
-      certificate.certificate, certificate.key,
+      "--wait", "/bin/sh", script.path, directory.path, String(port), String(securePort), kinds[0],
+      certificate.certificate, certificate.key, kinds[1],
     ]
     process.standardInput = input
     process.standardOutput = output

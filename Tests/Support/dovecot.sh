@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs Dovecot on 127.0.0.1 in a directory of its own until standard input ends; then the directory goes, unless it holds
 # a file `stopped`:
-#   dovecot.sh DIRECTORY IMAP IMAPS KIND CERTIFICATE KEY
+#   dovecot.sh DIRECTORY IMAP IMAPS KIND CERTIFICATE KEY [CAPABILITIES]
 # IMAP and IMAPS are ports; KIND is `starttls` (the first port demands it) or `plain` (it does not offer it).
 # DIRECTORY/users holds `name:{PLAIN}password` lines; DIRECTORY/mail/NAME is the Maildir of each.
 # Says `ready` once it can be called, or nothing.
 trap '' INT TERM HUP
-dir=$1 imap=$2 imaps=$3 kind=$4 certificate=$5 key=$6
+dir=$1 imap=$2 imaps=$3 kind=$4 certificate=$5 key=$6 capabilities=${7:-}
 # Dovecot gives the files of its mailboxes to whom it runs as, which should be an ordinary user.
 user=$(id -un) group=$(id -gn) as=
 if [ "$(id -u)" = 0 ]; then
@@ -21,6 +21,7 @@ case $kind in
 plain) encryption="ssl = no" ;;
 *) encryption="ssl = required" ;;
 esac
+[ -z "$capabilities" ] || capabilities="imap_capability = $capabilities"
 cat >"$dir/dovecot.conf" <<CONF
 base_dir = $dir/run
 state_dir = $dir/run
@@ -32,6 +33,7 @@ default_login_user = $user
 listen = 127.0.0.1
 protocols = imap
 $encryption
+$capabilities
 ssl_cert = <$dir/certificate.pem
 ssl_key = <$dir/key.pem
 auth_failure_delay = 0

@@ -16,6 +16,9 @@ package struct AccountPasswords: Sendable {
     self.masking = MaskingServiceClient(masking)
   }
 
+  /// A password that never opens again: its key is gone, or what is stored of it is damaged.
+  struct Lost: Error {}
+
   /// What a password is for: it opens for the same server and user only, so nobody who can write into the database can
   /// have it sent elsewhere.
   struct Purpose: Sendable {
@@ -44,12 +47,17 @@ package struct AccountPasswords: Sendable {
   /// Opens what ``seal(_:for:deadline:)`` sealed.
   ///
   /// - Returns: the password, and the same sealed with a newer key when masking advises that.
-  /// - Throws: BACKEND_UNAVAILABLE and the like; MASK_KEY_LOST, MASK_DAMAGED.
+  /// - Throws: BACKEND_UNAVAILABLE and the like; ``Lost``.
   func open(
     _ sealed: [UInt8], for purpose: Purpose, deadline: Deadline
   ) async throws -> (password: String, resealed: [UInt8]?) {
-    let answer = try await worded {
-      try await masking.openSecret(OpenSecretRequest(name: purpose.name, sealed: sealed), Self.options(deadline))
+    let answer: OpenSecretResponse
+    do {
+      answer = try await worded {
+        try await masking.openSecret(OpenSecretRequest(name: purpose.name, sealed: sealed), Self.options(deadline))
+      }
+    } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
+      throw Lost()
     }
     let password = String(decoding: answer.secret, as: UTF8.self)
     return (password, answer.resealAdvised ? try await seal(password, for: purpose, deadline: deadline) : nil)

@@ -166,6 +166,8 @@ package final class MailAccountWorker: Sendable {
       return .failed(MailboxFinding(failure))
     } catch let unreadable as MailboxVisit.Unreadable {
       return .failed(unreadable.finding)
+    } catch is AccountPasswords.Lost {
+      return .failed(.passwordLost)
     } catch is MailboxVisit.LeaseLost {
       return .lost
     } catch {

@@ -19,10 +19,16 @@ struct MailboxVisit {
   private static let fetchTimeout: Duration = .seconds(90)
   private static let storeTimeout: Duration = .seconds(60)
   private static let statementTimeout: Duration = .seconds(10)
-  /// A mail that cannot be fetched so often in a row is passed over.
+  /// A mail that cannot be fetched so often in a row is passed over when the next one can be.
   static let fetchesMax: Int32 = 5
+  /// The same when there is no next one: it may be the server that hands out nothing.
+  static let lastFetchesMax: Int32 = 20
+  /// Bytes of the next one's header that are fetched then.
+  private static let probeBytes = 1_024
   /// How often mails are listed anew whose places have moved meanwhile.
   private static let listingsMax = 20
+  /// Mails that a list may leave out.
+  private static let unlistedMax = 20
   /// Mails that wait to be removed from the mailbox before no more are taken.
   private static let deletionsMax = 1_000
 
@@ -56,10 +62,8 @@ struct MailboxVisit {
       let listed = try await newMessages(in: mailbox, after: account.lastUID)
       isWhole = listed.isWhole
       // Otherwise each turn gets on by one mail at least.
-      guard isWhole || !listed.messages.isEmpty else {
-        throw IMAPFailure.server("the server does not list the mails that it says are there")
-      }
-      for message in listed.messages {
+      guard isWhole || !listed.messages.isEmpty else { throw Self.unlisted }
+      for (place, message) in listed.messages.enumerated() {
         if stop.hasPassed {
           isWhole = false
           break
@@ -67,7 +71,8 @@ struct MailboxVisit {
         try Task.checkCancellation()
         // Those from before need no note of their own: the next one's covers them.
         if message.arrivalSeconds < account.startTime.seconds, message != listed.messages.last { continue }
-        takenCount += try await pass(message, &account, uidValidity) ? 1 : 0
+        let next = listed.messages.dropFirst(place + 1).first
+        takenCount += try await pass(message, before: next, &account, uidValidity) ? 1 : 0
       }
     }
     // Last of all, also what an earlier visit left: it moves the places of the mails behind.
@@ -79,17 +84,18 @@ struct MailboxVisit {
   ///
   /// - Returns: whether it came in now or before.
   private func pass(
-    _ message: IMAPMessage, _ account: inout MailAccountRecord, _ uidValidity: UInt32
+    _ message: IMAPMessage, before next: IMAPMessage?, _ account: inout MailAccountRecord, _ uidValidity: UInt32
   ) async throws -> Bool {
     let uid = Int64(message.uid)
-    let isImported = try await take(message, account, uidValidity)
-    let isToDelete = isImported && account.deletesImported
+    let taken = try await take(message, before: next, account, uidValidity)
+    // What waits for an agent stays, so that nobody misses it here before one has seen it.
+    let isToDelete = taken.map { $0.state != .quarantined } == true && account.deletesImported
     try await keep { [account] in
       try await store.passMail(account, uid: uid, isToDelete: isToDelete, deadline: $0)
     }
     account.lastUID = uid
     if isToDelete { account.uidsToDelete.append(uid) }
-    return isImported
+    return taken != nil
   }
 
   /// The mailbox opens, and yet cannot be read.
@@ -100,6 +106,7 @@ struct MailboxVisit {
   }
 
   private static var fetchDeadline: Deadline { .after(fetchTimeout) }
+  private static let unlisted = IMAPFailure.server("the server does not list the mails that it says are there")
 
   /// Writes down how far the reading is.
   ///
@@ -119,7 +126,7 @@ struct MailboxVisit {
     for _ in 0..<Self.listingsMax where place <= count {
       let begin = max(1, place - 1)
       let end = min(count, place + Self.mailsMax - 1)
-      let listed = try await session.messages(at: begin...end, deadline: Self.fetchDeadline)
+      let listed = try await messages(at: begin...end)
       if begin > 1, let first = listed.first, Int64(first.uid) > last {
         place = max(1, begin - Self.mailsMax)
         continue
@@ -128,6 +135,20 @@ struct MailboxVisit {
     }
     guard place > count else { throw IMAPFailure.server("the server lists other mails every time it is asked") }
     return ([], true)
+  }
+
+  /// Lists the mails at some places. Those that the server leaves out, or describes in a way that cannot be read, are
+  /// asked for one by one: nothing is passed over unseen that has a number.
+  private func messages(at places: ClosedRange<Int>) async throws -> [IMAPMessage] {
+    var listed = try await session.messages(at: places, deadline: Self.fetchDeadline)
+    let missing = Set(places).subtracting(listed.map(\.place))
+    guard missing.count <= Self.unlistedMax else { throw Self.unlisted }
+    for place in missing.sorted() {
+      if let uid = try await session.uid(at: place, deadline: Self.fetchDeadline) {
+        listed.append(IMAPMessage(uid: uid, place: place))
+      }
+    }
+    return listed.sorted { $0.uid < $1.uid }
   }
 
   /// The lowest place, from 1, of a mail with a higher UID; `count + 1` when there is none.
@@ -146,16 +167,16 @@ struct MailboxVisit {
 
   /// Deals with one mail.
   ///
-  /// - Returns: whether all of it is stored here.
+  /// - Returns: what became of it; nil when not all of it is stored here.
   private func take(
-    _ message: IMAPMessage, _ account: MailAccountRecord, _ uidValidity: UInt32
-  ) async throws -> Bool {
-    if message.arrivalSeconds < account.startTime.seconds { return false }
-    if account.stuckUID == Int64(message.uid), account.stuckCount >= Self.fetchesMax {
+    _ message: IMAPMessage, before next: IMAPMessage?, _ account: MailAccountRecord, _ uidValidity: UInt32
+  ) async throws -> InboundRecord? {
+    if message.arrivalSeconds < account.startTime.seconds { return nil }
+    if try await isUnfetchable(message, before: next, account, uidValidity) {
       try await inbound.holdUnfetchable(
         "\(uidValidity)/\(message.uid)", sizeBytes: message.sizeBytes, for: service, account: account.id,
         .init(deadline: .after(Self.storeTimeout)))
-      return false
+      return nil
     }
     let limit = inbound.limits.messageBytesMax
     do {
@@ -163,15 +184,15 @@ struct MailboxVisit {
         // Some servers only estimate the size: a quarter more is expected, and anything up to the limit is taken.
         let expected = min(limit, Int(message.sizeBytes) * 5 / 4 + 65_536)
         for bytesMax in Set([expected, limit]).sorted() {
-          if let isImported = try await fetch(message, uidValidity, bytesMax) { return isImported }
+          if let taken = try await fetch(message, uidValidity, bytesMax) { return taken }
         }
       }
       let head = try await session.head(
         message.uid, uidValidity: uidValidity, bytesMax: inbound.limits.headerBytesMax, deadline: Self.fetchDeadline)
       _ = try await store(head, max(message.sizeBytes, Int64(limit) + 1))
-      return false
+      return nil
     } catch IMAPFailure.messageGone {
-      return false
+      return nil
     } catch let failure as IMAPFailure {
       // Whether it is this mail's fault shows when it happens again and again.
       if failure != .mailboxChanged {
@@ -181,8 +202,23 @@ struct MailboxVisit {
     }
   }
 
+  /// Whether a mail that could not be fetched again and again is itself the cause.
+  private func isUnfetchable(
+    _ message: IMAPMessage, before next: IMAPMessage?, _ account: MailAccountRecord, _ uidValidity: UInt32
+  ) async throws -> Bool {
+    guard account.stuckUID == Int64(message.uid), account.stuckCount >= Self.fetchesMax else { return false }
+    guard let next else { return account.stuckCount >= Self.lastFetchesMax }
+    do {
+      _ = try await session.head(
+        next.uid, uidValidity: uidValidity, bytesMax: Self.probeBytes, deadline: Self.fetchDeadline)
+    } catch IMAPFailure.messageGone, IMAPFailure.messageTooLong {
+      // The server has answered.
+    }
+    return true
+  }
+
   /// Fetches and stores a mail within so much memory; nil when it is longer.
-  private func fetch(_ message: IMAPMessage, _ uidValidity: UInt32, _ bytesMax: Int) async throws -> Bool? {
+  private func fetch(_ message: IMAPMessage, _ uidValidity: UInt32, _ bytesMax: Int) async throws -> InboundRecord? {
     var share = inbound.budget.begin()
     defer { share.end() }
     guard share.take(bytesMax) else { throw ServiceError(.tooManyRequests) }
@@ -195,10 +231,9 @@ struct MailboxVisit {
     }
   }
 
-  private func store(_ bytes: [UInt8], _ wholeBytes: Int64?) async throws -> Bool {
-    _ = try await inbound.take(
+  private func store(_ bytes: [UInt8], _ wholeBytes: Int64?) async throws -> InboundRecord {
+    try await inbound.take(
       bytes, wholeBytes: wholeBytes, for: service, account: account.id, .init(deadline: .after(Self.storeTimeout)))
-    return true
   }
 
   /// Removes from the mailbox what is stored here.

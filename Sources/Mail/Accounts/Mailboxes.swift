@@ -1,6 +1,7 @@
 import EventLoop
 package import Outbound
 import ServiceKit
+import Synchronization
 import TicketLedger
 
 /// Whom mailbox accounts may lead to, and whom they believe.
@@ -33,13 +34,16 @@ package struct Mailboxes: Sendable {
   static let failingMax = 8
   /// How long a connection may take to come about.
   private static let connectTimeout: Duration = .seconds(10)
-  private static let checkThreads = 4
+  /// Mailboxes that a process tries at a time before accounts are saved, and of one service.
+  private static let checksMax = 8
+  private static let checksOfServiceMax = 2
 
   let passwords: AccountPasswords
   let rules: MailboxRules
   /// A thread for each mailbox that is read, so that none waits for a slow one.
   let readers = BlockingPool(name: "mailboxes", threads: readingMax + failingMax, queueMax: readingMax + failingMax)
-  private let checks = BlockingPool(name: "mailbox-checks", threads: checkThreads, queueMax: checkThreads * 2)
+  private let checks = BlockingPool(name: "mailbox-checks", threads: checksMax, queueMax: checksMax)
+  private let checkPlaces = CheckPlaces(ofServiceMax: checksOfServiceMax)
 
   /// Opens passwords through masking.
   package init(passwords: AccountPasswords, rules: MailboxRules) {
@@ -71,10 +75,11 @@ package struct Mailboxes: Sendable {
         policy: rules.policy, authoritiesFile: rules.authoritiesFile, connectTimeout: Self.connectTimeout))
   }
 
-  /// Goes to an account's mailbox as a reader would; see ``finding(_:deletesImported:deadline:)``.
+  /// Goes to an account's mailbox as a reader would; see ``finding(_:of:deletesImported:deadline:)``.
   func finding(_ account: MailAccountRecord, password: String, deadline: Deadline) async throws -> MailboxFinding? {
     guard let server = account.server(password: password) else { throw ServiceError(.internal) }
-    return try await finding(server, deletesImported: account.deletesImported, deadline: deadline)
+    return try await finding(
+      server, of: account.serviceID, deletesImported: account.deletesImported, deadline: deadline)
   }
 
   /// Goes to a mailbox as a reader would, and changes nothing there.
@@ -82,8 +87,12 @@ package struct Mailboxes: Sendable {
   /// - Returns: what is wrong, in words; nil: it can be read.
   /// - Throws: TOO_MANY_REQUESTS, `CancellationError`.
   func finding(
-    _ server: IMAPServer, deletesImported: Bool, deadline: Deadline
+    _ server: IMAPServer, of service: ServiceID, deletesImported: Bool, deadline: Deadline
   ) async throws -> MailboxFinding? {
+    let tooMany = ServiceError(
+      .tooManyRequests, "too many mailboxes are tried at once; try again in a moment")
+    guard checkPlaces.take(service) else { throw tooMany }
+    defer { checkPlaces.giveBack(service) }
     do {
       let session = try session(server, pool: checks)
       let mailbox: IMAPMailbox
@@ -99,7 +108,30 @@ package struct Mailboxes: Sendable {
     } catch let failure as IMAPFailure {
       return MailboxFinding(failure)
     } catch is BlockingPool.Refusal {
-      throw ServiceError(.tooManyRequests, "too many mailboxes are tried at once; try again in a moment")
+      throw tooMany
+    }
+  }
+}
+
+/// Counts the mailboxes that are tried, so that slow servers of one service keep no other service waiting.
+private final class CheckPlaces: Sendable {
+  private let ofServiceMax: Int
+  private let taken = Mutex<[ServiceID: Int]>([:])
+
+  init(ofServiceMax: Int) { self.ofServiceMax = ofServiceMax }
+
+  func take(_ service: ServiceID) -> Bool {
+    taken.withLock { taken in
+      guard taken[service, default: 0] < ofServiceMax else { return false }
+      taken[service, default: 0] += 1
+      return true
+    }
+  }
+
+  func giveBack(_ service: ServiceID) {
+    taken.withLock { taken in
+      let left = taken[service, default: 0] - 1
+      taken[service] = left > 0 ? left : nil
     }
   }
 }
@@ -134,6 +166,14 @@ struct MailboxFinding: Sendable, Equatable {
     case .messageGone, .messageTooLong, .server: problem = .server
     }
     text = String(failure.description.prefix(Self.textMax))
+  }
+
+  /// The password that is stored does not open any more.
+  static let passwordLost = MailboxFinding(
+    .signIn, "the password that is stored cannot be opened any more; give the account its password anew")
+
+  private init(_ problem: MailboxProblem, _ text: String) {
+    (self.problem, self.text) = (problem, text)
   }
 
   /// Nil when a mailbox that opens can be read.

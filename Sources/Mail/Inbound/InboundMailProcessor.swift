@@ -143,7 +143,9 @@ package struct InboundMailProcessor: Sendable {
     failed(mail.id, error)
     // The call's own time may be what ran out.
     let deadline = max(options.deadline, .after(.seconds(5)))
-    if let wait = Self.backoff.wait(afterAttempt: mail.failureCount + 1, jitter: .random(in: 0...1)) {
+    if let wait = Self.backoff.wait(
+      afterAttempt: mail.failureCount - mail.waitCount + 1, jitter: .random(in: 0...1))
+    {
       try await store.postpone(mail, milliseconds: wait, deadline: deadline)
       return mail
     }

@@ -70,7 +70,7 @@ package struct SealUpkeep: Sendable {
       do {
         let opened = try await passwords.open(account.sealedPassword, for: account.purpose, deadline: deadline)
         if let resealed = opened.resealed { try await store.reseal(account, as: resealed, deadline: deadline) }
-      } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
+      } catch is AccountPasswords.Lost {
         continue
       }
     }

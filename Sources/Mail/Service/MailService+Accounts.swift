@@ -29,7 +29,9 @@ extension MailService {
     try access.require(.administrator)
     let service = access.service
     try await requireType(draft.submissionType, of: service, call.deadline)
-    if !draft.isPaused { try await requireReadable(draft, password: draft.password ?? "", mailboxes, call) }
+    if !draft.isPaused {
+      try await requireReadable(draft, password: draft.password ?? "", of: service.id, mailboxes, call)
+    }
     let sealed = try await mailboxes.passwords.seal(
       draft.password ?? "", for: draft.purpose(in: service.id), deadline: call.deadline)
     let made = try await store.createMailAccount(
@@ -115,11 +117,15 @@ extension MailService {
       if let new = draft.password {
         password = new
       } else {
-        password = try await mailboxes.passwords.open(
-          known.sealedPassword, for: known.purpose, deadline: call.deadline
-        ).password
+        do {
+          password = try await mailboxes.passwords.open(
+            known.sealedPassword, for: known.purpose, deadline: call.deadline
+          ).password
+        } catch is AccountPasswords.Lost {
+          throw MailboxFinding.passwordLost.error
+        }
       }
-      try await requireReadable(draft, password: password, mailboxes, call)
+      try await requireReadable(draft, password: password, of: service.id, mailboxes, call)
     }
     var sealed: [UInt8]?
     if let new = draft.password {
@@ -158,10 +164,14 @@ extension MailService {
     guard let known = try await store.mailAccount(name.id, of: service.id, deadline: call.deadline) else {
       throw ServiceError(.mailAccountNotFound)
     }
-    let opened = try await mailboxes.passwords.open(
-      known.sealedPassword, for: known.purpose, deadline: call.deadline)
-    let finding = try await mailboxes.finding(
-      known, password: opened.password, deadline: Self.checkDeadline(call))
+    let finding: MailboxFinding?
+    do {
+      let opened = try await mailboxes.passwords.open(
+        known.sealedPassword, for: known.purpose, deadline: call.deadline)
+      finding = try await mailboxes.finding(known, password: opened.password, deadline: Self.checkDeadline(call))
+    } catch is AccountPasswords.Lost {
+      finding = .passwordLost
+    }
     guard let noted = try await store.noteCheck(known, finding, deadline: call.deadline) else {
       throw ServiceError(.mailAccountNotFound)
     }
@@ -173,11 +183,11 @@ extension MailService {
   }
 
   private func requireReadable(
-    _ draft: MailAccountDraft, password: String, _ mailboxes: Mailboxes, _ call: CallContext
+    _ draft: MailAccountDraft, password: String, of service: ServiceID, _ mailboxes: Mailboxes, _ call: CallContext
   ) async throws {
     guard let server = draft.server(password: password) else { throw ServiceError(.requestInvalid) }
     let finding = try await mailboxes.finding(
-      server, deletesImported: draft.deletesImported, deadline: Self.checkDeadline(call))
+      server, of: service, deletesImported: draft.deletesImported, deadline: Self.checkDeadline(call))
     if let finding { throw finding.error }
   }
 

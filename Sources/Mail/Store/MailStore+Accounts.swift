@@ -44,18 +44,23 @@ extension MailStore {
   func createMailAccount(
     _ draft: MailAccountDraft, sealedPassword: [UInt8], in service: ServiceID, deadline: Deadline
   ) async throws -> MailAccountRecord {
+    // One after the other, so that the limit holds.
+    let lock: Query = "SELECT pg_advisory_xact_lock(hashtextextended(\("mail accounts/\(service)"), 0))"
     let rows = try await mailboxTold {
-      try await pool.query(
-        """
-        INSERT INTO mail_account AS a (service_id, display_name, address, host, port, security, user_name,
-          sealed_password, mailbox, delete_imported, submission_type_id, is_paused, start_time)
-        SELECT \(service), \(draft.displayName), \(draft.address), \(draft.host), \(draft.port), \(draft.security),
-          \(draft.user), \(sealedPassword), \(draft.mailbox), \(draft.deletesImported), \(draft.submissionType?.id),
-          \(draft.isPaused), coalesce(\(draft.startTime)::timestamptz, clock_timestamp())
-        WHERE (SELECT count(*) FROM mail_account AS o
-          WHERE o.service_id = \(service) AND o.id <> 0 AND o.delete_time IS NULL) < \(Self.mailAccountsMax)
-        RETURNING \(fragment: MailAccountRecord.columns)
-        """, deadline: deadline)
+      try await pool.transactionBatch(
+        [
+          lock,
+          """
+          INSERT INTO mail_account AS a (service_id, display_name, address, host, port, security, user_name,
+            sealed_password, mailbox, delete_imported, submission_type_id, is_paused, start_time)
+          SELECT \(service), \(draft.displayName), \(draft.address), \(draft.host), \(draft.port), \(draft.security),
+            \(draft.user), \(sealedPassword), \(draft.mailbox), \(draft.deletesImported), \(draft.submissionType?.id),
+            \(draft.isPaused), coalesce(\(draft.startTime)::timestamptz, clock_timestamp())
+          WHERE (SELECT count(*) FROM mail_account AS o
+            WHERE o.service_id = \(service) AND o.id <> 0 AND o.delete_time IS NULL) < \(Self.mailAccountsMax)
+          RETURNING \(fragment: MailAccountRecord.columns)
+          """,
+        ], deadline: deadline)[1]
     }
     guard let row = rows.first else {
       throw ServiceError(

@@ -47,6 +47,8 @@ struct InboundRecord: Sendable {
   let sealedSummary: [UInt8]?
   let attemptCount: Int32
   let failureCount: Int32
+  /// Of these, how many ended by waiting for an earlier mail, or by being given back.
+  let waitCount: Int32
   let receiveTime: Instant
   var decideTime: Instant?
   let deciderID: AgentID?
@@ -64,9 +66,10 @@ struct InboundRecord: Sendable {
     i.has_raw, EXISTS (SELECT 1 FROM inbound_mail AS n WHERE n.service_id = i.service_id AND n.identity = i.identity \
     AND n.account_id = i.account_id AND n.id < i.id AND n.state <> 'SUPPRESSED'), \
     (SELECT y.id FROM mail_account AS a JOIN submission_type AS y ON y.service_id = a.service_id \
-    AND y.id = a.submission_type_id WHERE a.service_id = i.service_id AND a.id = i.account_id AND y.is_active)
+    AND y.id = a.submission_type_id WHERE a.service_id = i.service_id AND a.id = i.account_id AND y.is_active), \
+    i.wait_count
     """
-  static let columnCount = 19
+  static let columnCount = 20
 
   init(_ row: Row) throws(PostgresError) {
     id = try row.value(0)
@@ -88,6 +91,7 @@ struct InboundRecord: Sendable {
     hasRaw = try row.bool(16)
     isNamesake = try row.bool(17)
     submissionTypeID = try row.value(18)
+    waitCount = try row.value(19)
   }
 }
 
@@ -131,7 +135,7 @@ extension MailStore {
         : try await InboundWrites.store([arrived], pool, deadline)[0]
     }
     if let made { return (made, true) }
-    // A mail from before bodies were kept is known by its Message-ID alone. Writing it anew puts it on the disk: whoever
+    // A mail from before bodies were kept is known by its Message-ID alone. Writing it anew puts it on the disk: who
     // stored it may not have come so far.
     let known = try await query(
       """
@@ -219,7 +223,8 @@ extension MailStore {
   func postpone(_ mail: InboundRecord, behind earlier: Int64, deadline: Deadline) async throws {
     _ = try await query(
       """
-      UPDATE inbound_mail AS i SET failure_count = i.failure_count + 1, behind_id = \(earlier),
+      UPDATE inbound_mail AS i SET failure_count = i.failure_count + 1, wait_count = i.wait_count + 1,
+        behind_id = \(earlier),
         due_time = coalesce(
           (SELECT greatest(e.due_time, clock_timestamp()) + interval '1 second' FROM inbound_mail AS e
             WHERE e.service_id = i.service_id AND e.id = \(earlier) AND e.state = 'WAITING'), clock_timestamp())
@@ -266,7 +271,13 @@ extension MailStore {
 
   /// Gives a mail back that was not decided: it is due at once, and nobody failed or died over it.
   func giveBack(_ mail: InboundRecord, deadline: Deadline) async throws {
-    try await postpone(mail, milliseconds: 0, deadline: deadline)
+    _ = try await query(
+      """
+      UPDATE inbound_mail AS i SET failure_count = i.failure_count + 1, wait_count = i.wait_count + 1,
+        due_time = clock_timestamp()
+      WHERE i.service_id = \(mail.serviceID) AND i.id = \(mail.id) AND i.state = 'WAITING'
+        AND i.attempt_count = \(mail.attemptCount)
+      """, deadline: deadline)
   }
 
   /// A mail of a service; nil when there is none of this id.
@@ -303,7 +314,7 @@ extension MailStore {
       """
       UPDATE inbound_mail AS i SET state = 'WAITING', reason = '', decide_time = NULL, plan = \(plan),
         ticket_id = \(ticket), attachment_ids = '{}', attempt_count = i.attempt_count + 1,
-        failure_count = i.attempt_count, decider_id = \(agent),
+        failure_count = i.attempt_count, wait_count = i.attempt_count, decider_id = \(agent),
         due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
       WHERE i.service_id = \(service) AND i.id = \(id) AND i.state = ANY(\(states.map(\.rawValue))) AND i.has_raw
       RETURNING \(fragment: InboundRecord.columns)

@@ -100,16 +100,22 @@ package final class IMAPSession: Sendable {
   }
 
   /// Removes mails for good; those that are gone already do no harm. At most 1,000.
+  ///
+  /// A server without UIDPLUS (RFC 4315) can remove only all that are marked as deleted. There they stay marked while
+  /// somebody else has marked others.
   package func delete(_ uids: [UInt32], uidValidity: UInt32, deadline: Deadline) async throws {
     guard !uids.isEmpty else { return }
     let set = uids.map(String.init).joined(separator: ",")
     let url = server.url(inMailbox: true, uidValidity: uidValidity)
-    let store = "UID STORE \(set) +FLAGS.SILENT (\\Deleted)"
-    _ = try await transfer(Order(url: url, command: store, opensMailbox: true), deadline)
-    // Without UIDPLUS (RFC 4315) there is no way to remove these alone.
-    let canName = state.withLock { $0.capabilities.contains("UIDPLUS") }
-    let expunge = canName ? "UID EXPUNGE \(set)" : "EXPUNGE"
-    _ = try await transfer(Order(url: url, command: expunge, opensMailbox: true), deadline)
+    func say(_ command: String) async throws -> CurlExchange {
+      try await transfer(Order(url: url, command: command, opensMailbox: true), deadline)
+    }
+    _ = try await say("UID STORE \(set) +FLAGS.SILENT (\\Deleted)")
+    if state.withLock({ $0.capabilities.contains("UIDPLUS") }) {
+      _ = try await say("UID EXPUNGE \(set)")
+    } else if IMAPSearch.uids(lines: Self.lines(try await say("UID SEARCH DELETED").body)).isSubset(of: uids) {
+      _ = try await say("EXPUNGE")
+    }
   }
 
   /// Takes leave of the server; after that the session connects anew.

@@ -2,16 +2,24 @@
 package struct IMAPMessage: Sendable, Equatable {
   /// Names the mail for as long as the mailbox's UIDVALIDITY stays; ascending.
   package let uid: UInt32
-  /// Bytes, as the server says; some servers only estimate them.
+  /// Its place in the mailbox when it was listed, from 1.
+  package let place: Int
+  /// Bytes, as the server says; some servers only estimate them. 0 when it does not say.
   package let sizeBytes: Int64
-  /// When it arrived in the mailbox, in seconds since 1970.
+  /// When it arrived in the mailbox, in seconds since 1970; far in the future when the server does not say.
   package let arrivalSeconds: Int64
+
+  /// A mail of which only the number is known.
+  package init(uid: UInt32, place: Int) {
+    (self.uid, self.place, sizeBytes, arrivalSeconds) = (uid, place, 0, .max)
+  }
 
   /// Reads an answer to `FETCH (UID RFC822.SIZE INTERNALDATE)`; nil for any other line.
   init?(line: some StringProtocol) {
     var values: [String: String] = [:]
     var tokens = IMAPTokens(line)
-    guard tokens.next() == "*", tokens.next() != nil, tokens.next()?.uppercased() == "FETCH", tokens.next() == "("
+    guard tokens.next() == "*", let place = tokens.next().flatMap({ UInt32($0) }),
+      tokens.next()?.uppercased() == "FETCH", tokens.next() == "("
     else { return nil }
     while let name = tokens.next(), name != ")" {
       guard let value = tokens.nextValue() else { return nil }
@@ -21,6 +29,7 @@ package struct IMAPMessage: Sendable, Equatable {
       size >= 0, let arrival = values["INTERNALDATE"].flatMap({ IMAPDate.seconds($0) })
     else { return nil }
     self.uid = uid
+    self.place = Int(place)
     sizeBytes = size
     arrivalSeconds = arrival
   }
@@ -33,6 +42,19 @@ package struct IMAPMessage: Sendable, Equatable {
       if token.uppercased() == "UID" { return tokens.next().flatMap { UInt32($0) } }
     }
     return nil
+  }
+}
+
+/// What a search finds.
+enum IMAPSearch {
+  /// Reads answers to `UID SEARCH`: the UIDs.
+  static func uids(lines: [some StringProtocol]) -> Set<UInt32> {
+    Set(
+      lines.flatMap { line -> [UInt32] in
+        let words = line.split { $0 == " " || $0.isNewline }
+        guard words.count > 2, words[0] == "*", words[1].uppercased() == "SEARCH" else { return [] }
+        return words.dropFirst(2).compactMap { UInt32($0) }
+      })
   }
 }
 
