@@ -182,7 +182,9 @@ struct MIMEReaderTests {
       $0.bytes(id: "<00ff.t1-9-aaaaaaaaaaaaaaaa@shop.example>", reply: "c@shop.example")
     }
     let corpus = try CorpusMail.all().map { Array($0.mail) } + bounces + bounces
-    for await _ in TestScale.rounds(usual: 400, all: 200_000) {
+    var roundCount = 0
+    for await _ in TestScale.fuzzRounds(usual: 400) {
+      roundCount += 1
       var mail = corpus.randomElement(using: &random) ?? []
       for _ in 0..<Int.random(in: 1...8, using: &random) where !mail.isEmpty {
         let at = Int.random(in: 0..<mail.count, using: &random)
@@ -205,5 +207,6 @@ struct MIMEReaderTests {
       #expect(drafts.allSatisfy { CodeChange.isCode($0.status) }, "seed \(seed)")
       if let start = read.foldStart { #expect(start > 0 && start <= read.text.unicodeScalars.count, "seed \(seed)") }
     }
+    print("fuzz: mails: \(roundCount) rounds, HANDOFF_TEST_SEED=\(seed)")
   }
 }

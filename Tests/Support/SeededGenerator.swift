@@ -36,6 +36,14 @@ package enum TestScale {
   /// The rounds of a test: `usual` times, or `all` times in the long proofs.
   package static func rounds(usual: Int, all: Int) -> TestRounds { TestRounds(count: count(usual: usual, all: all)) }
 
+  /// The rounds of a test that feeds random bytes: `usual` times; in the long proofs as many as ten minutes have, and
+  /// with `HANDOFF_FUZZ_SECONDS` as many as there is time for.
+  package static func fuzzRounds(usual: Int) -> TestRounds {
+    let given = ProcessInfo.processInfo.environment["HANDOFF_FUZZ_SECONDS"].flatMap { Int($0) }
+    guard let seconds = given ?? (isAll ? 600 : nil) else { return TestRounds(count: usual) }
+    return TestRounds(count: .max, end: Date(timeIntervalSinceNow: Double(seconds)))
+  }
+
   /// What to write beside a failure, so that it can be repeated.
   package static func place(_ round: Int) -> String { "HANDOFF_TEST_SEED=\(seed), round \(round)" }
 }
@@ -44,15 +52,17 @@ package enum TestScale {
 /// threads that all tests share, and with it the others, whose time limits pass.
 package struct TestRounds: AsyncSequence, AsyncIteratorProtocol {
   private let count: Int
+  private let end: Date?
   private var round = 0
 
-  init(count: Int) { self.count = count }
+  init(count: Int, end: Date? = nil) { (self.count, self.end) = (count, end) }
 
   /// Itself.
   package func makeAsyncIterator() -> TestRounds { self }
 
   /// The next round.
   package mutating func next() async -> Int? {
+    if let end, Date() >= end { return nil }
     guard round < count else { return nil }
     defer { round += 1 }
     await Task.yield()
