@@ -7,8 +7,7 @@ import TicketLedger
 /// The three writes that nearly every mail comes with: it is stored, planned and decided. Each takes all mails of this
 /// process that come at the same moment into one statement (`GatheredWrites`).
 ///
-/// Storing and planning do not wait for the disk. Nobody is told of a mail before something that was written after them
-/// is on the disk, and what is written later never gets there without them.
+/// Storing and planning do not wait for the disk (``MailStore/unhurried``); deciding does.
 struct InboundWrites: Sendable {
   /// A mail to be stored.
   struct Arrived: Sendable {
@@ -43,9 +42,6 @@ struct InboundWrites: Sendable {
     plan = GatheredWrites { try await Self.plan($0, pool, $1) }
     decide = GatheredWrites { try await Self.decide($0, pool, $1) }
   }
-
-  /// In a transaction, makes its commit not wait for the disk.
-  private static let unhurried: Query = "set_config('synchronous_commit', 'off', true)"
 
   /// Two mails of one Message-ID; the second has to know the first.
   private struct Namesakes: Error {}
@@ -88,7 +84,7 @@ struct InboundWrites: Sendable {
           \(pieces.map(\.piece.keyID))) AS p (place, number, sealed, key_id)
         JOIN arrived AS a ON a.place = p.place JOIN made AS m ON m.identity = a.identity
       )
-      SELECT \(fragment: InboundRecord.columns), a.place, \(fragment: unhurried)
+      SELECT \(fragment: InboundRecord.columns), a.place, \(fragment: MailStore.unhurried)
       FROM made AS i JOIN arrived AS a ON a.identity = i.identity
       """, deadline: deadline)
     var made = [InboundRecord?](repeating: nil, count: items.count)
@@ -109,7 +105,7 @@ struct InboundWrites: Sendable {
       if turn < turns.count { turns[turn].append(item) } else { turns.append([item]) }
     }
     let lock: Query = """
-      SELECT pg_advisory_xact_lock(hashtextextended(k.key, 0)), \(fragment: unhurried)
+      SELECT pg_advisory_xact_lock(hashtextextended(k.key, 0)), \(fragment: MailStore.unhurried)
       FROM unnest(\(seen.keys.sorted())) AS k (key)
       """
     let answers = try await pool.transactionBatch([lock] + turns.map { planning($0) }, deadline: deadline)

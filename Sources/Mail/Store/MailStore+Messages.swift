@@ -155,6 +155,7 @@ extension MailStore {
   /// Notes that a mail is about to be sent, once more if it was tried before.
   ///
   /// The ticket stays as it was read until the mail is written down, so no words are kept that a mask covers meanwhile.
+  /// That it was begun need not be on the disk: a mail that was sent and not noted is sent again in any case.
   ///
   /// - Parameter hashes: of addresses of which none may be blocked.
   func begin(_ attempt: Attempt, unlessBlocked hashes: [[UInt8]], deadline: Deadline) async throws -> Beginning {
@@ -177,7 +178,7 @@ extension MailStore {
         WHERE mail_message.state <> 'SENT'
         RETURNING id, attempt_count
       )
-      SELECT c.*, b.id, b.attempt_count FROM current AS c CROSS JOIN begun AS b
+      SELECT c.*, b.id, b.attempt_count, \(fragment: Self.unhurried) FROM current AS c CROSS JOIN begun AS b
       """, deadline: deadline)
     if let row = rows.first {
       return .begun(
