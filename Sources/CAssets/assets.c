@@ -95,6 +95,14 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0045_escalate_once.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0046_gather_searched_texts.sql"
+#include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0047_number_customers.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0048_gather_inbound_mail.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0049_wait_without_failing.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -8,14 +8,17 @@ extension ServiceProcess {
   ///
   /// The daemon's key table must hold `CommonKeys.database`, and its rules `CommonKeys.databaseRule`.
   ///
+  /// - Parameter mayScanTables: whether plans may read whole tables that have an index of use; for a daemon that finds
+  ///   all of its rows by keys it does harm only.
   /// - Throws: `StartupError` when the database stays out of reach, or its schema is older than the program or altered.
-  package func openDatabase() async throws -> PostgresPool {
+  package func openDatabase(mayScanTables: Bool = true) async throws -> PostgresPool {
     let loopMax = max(1, config[CommonKeys.databaseConnectionsMax] / group.loops.count)
     let label = PoolLabel(
       "handoff-\(name)", connectionsMax: loopMax * group.loops.count + PostgresPool.listenersMax,
       copy: .random(in: .min ... .max))
     var configuration = PostgresConfiguration(conninfo: config.databaseURL.text, applicationName: label.text)
     configuration.connectionsMax = loopMax
+    configuration.mayScanTables = mayScanTables
     let log = log
     let pool = PostgresPool(configuration, group: group) { event in log.note(event) }
     onShutdown("database") { await pool.close() }

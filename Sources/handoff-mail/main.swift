@@ -18,7 +18,7 @@ await runService(description) { process in
   let transport = try process.config.mailTransport(pool: blocking)
   let rules = try process.config.mailboxRules()
 
-  let pool = try await process.openDatabase()
+  let pool = try await process.openDatabase(mayScanTables: false)
   let ledger = TicketLedger(process, pool: pool)
   let store = MailStore(pool: pool)
   let tokens = try process.config.replyTokens(ledger.key)
