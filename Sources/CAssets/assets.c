@@ -103,6 +103,10 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0049_wait_without_failing.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0050_leave_room_in_tickets.sql"
+#include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0051_leave_room_in_mails.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }
