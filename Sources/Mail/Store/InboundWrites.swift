@@ -72,7 +72,7 @@ struct InboundWrites: Sendable {
         INSERT INTO inbound_mail (service_id, account_id, identity, body_hash, content_hash, size_bytes, state, reason,
           has_raw, due_time, decide_time)
         SELECT a.service_id, a.account_id, a.identity, a.body_hash, a.content_hash, a.size_bytes, a.state, a.reason,
-          a.state = 'WAITING', clock_timestamp() + \(MailStore.leaseSeconds) * interval '1 second',
+          a.state = 'WAITING', clock_timestamp() + \(MailStore.inboundLeaseSeconds) * interval '1 second',
           CASE WHEN a.state <> 'WAITING' THEN clock_timestamp() END
         FROM arrived AS a
         WHERE NOT EXISTS (

@@ -108,7 +108,7 @@ extension ParticipantDraft {
 extension MailStore {
   /// How long an attempt may take before another process takes the mail up.
   static let inboundLease: Duration = .seconds(90)
-  static var leaseSeconds: Int64 { inboundLease.components.seconds }
+  static var inboundLeaseSeconds: Int64 { inboundLease.components.seconds }
 
   /// A mail as it comes in.
   struct Arrival: Sendable {
@@ -165,7 +165,7 @@ extension MailStore {
         ORDER BY due_time LIMIT \(limit) FOR UPDATE SKIP LOCKED
       )
       UPDATE inbound_mail AS i SET attempt_count = i.attempt_count + 1, behind_id = NULL,
-        due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
+        due_time = clock_timestamp() + \(Self.inboundLeaseSeconds) * interval '1 second'
       FROM due WHERE i.service_id = due.service_id AND i.id = due.id
       RETURNING \(fragment: InboundRecord.columns)
       """, deadline: deadline
@@ -315,7 +315,7 @@ extension MailStore {
       UPDATE inbound_mail AS i SET state = 'WAITING', reason = '', decide_time = NULL, plan = \(plan),
         ticket_id = \(ticket), attachment_ids = '{}', attempt_count = i.attempt_count + 1,
         failure_count = i.attempt_count, wait_count = i.attempt_count, decider_id = \(agent),
-        due_time = clock_timestamp() + \(Self.leaseSeconds) * interval '1 second'
+        due_time = clock_timestamp() + \(Self.inboundLeaseSeconds) * interval '1 second'
       WHERE i.service_id = \(service) AND i.id = \(id) AND i.state = ANY(\(states.map(\.rawValue))) AND i.has_raw
       RETURNING \(fragment: InboundRecord.columns)
       """, deadline: deadline
