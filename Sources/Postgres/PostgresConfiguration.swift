@@ -14,8 +14,8 @@ package struct PostgresConfiguration: Sendable {
   package var waitersMax = 4096
   /// Prepared statements kept per connection; the least recently used goes first. Defaults to 256.
   package var statementsMax = 256
-  /// Whether a plan may read a whole table that has an index of use. A plan is kept: one that was made while a table was
-  /// nearly empty reads all of it when it has grown. Defaults to true.
+  /// Whether a plan may read a whole table that has an index of use. A plan is kept: one that was made while a table
+  /// was nearly empty reads all of it when it has grown. Defaults to true.
   package var mayScanTables = true
   /// How long one connection attempt may take. Defaults to 5 s.
   package var connectTimeout: Duration = .seconds(5)

@@ -161,8 +161,9 @@ struct MailboxTests {
     let account = try await world.create(world.account())
     try world.deliver(1...1)
     try world.server.deliver(world.letter(2).bytes, to: "care", claimedSize: 9_999)
-    try world.deliver(3...3)
-    for _ in 0..<MailboxVisit.fetchesMax {
+    for round in 0..<MailboxVisit.fetchesMax {
+      // The others have their places by then.
+      if round == 1 { try world.deliver(3...3) }
       try await world.read()
       let failing = try await world.get(account)
       #expect(failing.state == .failing && failing.problem == .server, "\(failing.problemText)")

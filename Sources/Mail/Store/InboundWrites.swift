@@ -29,8 +29,8 @@ struct InboundWrites: Sendable {
     let decision: MailStore.Decision
   }
 
-  /// Holds for a row `i` that waits. Spelled so that rows are looked up by their keys: while few mails wait, the index of
-  /// those that do looks as quick, and the plan stays when there are many.
+  /// Holds for a row `i` that waits. Spelled so that rows are looked up by their keys: while few mails wait, the index
+  /// of those that do looks as quick, and the plan stays when there are many.
   private static let isWaiting: Query = "i.state || '' = 'WAITING'"
 
   /// Nil for a mail that has come in before.

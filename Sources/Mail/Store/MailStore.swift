@@ -14,8 +14,8 @@ package struct MailStore: Sendable {
     inboundWrites = InboundWrites(pool: pool)
   }
 
-  /// Beside the columns of a statement, makes its transaction's commit not wait for the disk. For what nobody is told of
-  /// before something was written that does wait: what is written later never gets to the disk without it.
+  /// Beside the columns of a statement, makes its transaction's commit not wait for the disk. For what nobody is told
+  /// of before something was written that does wait: what is written later never gets to the disk without it.
   static let unhurried: Query = "set_config('synchronous_commit', 'off', true)"
 
   /// A layout as it was saved once; a later save makes another one.
