@@ -14,8 +14,9 @@ package struct PostgresConfiguration: Sendable {
   package var waitersMax = 4096
   /// Prepared statements kept per connection; the least recently used goes first. Defaults to 256.
   package var statementsMax = 256
-  /// Whether a plan may read a whole table that has an index of use. A plan is kept: one that was made while a table
-  /// was nearly empty reads all of it when it has grown. Defaults to true.
+  /// Whether a plan may read a whole table that has an index of use. If not, one plan is made for all values of a
+  /// statement, too: for a pool whose statements all find their rows by keys. A plan is kept, and one that was made
+  /// while a table was nearly empty reads all of it when it has grown. Defaults to true.
   package var mayScanTables = true
   /// How long one connection attempt may take. Defaults to 5 s.
   package var connectTimeout: Duration = .seconds(5)
@@ -37,7 +38,7 @@ package struct PostgresConfiguration: Sendable {
       ("statement_timeout", String(statementTimeout.wholeMilliseconds)),
       ("idle_in_transaction_session_timeout", String(idleInTransactionTimeout.wholeMilliseconds)),
     ]
-    if !mayScanTables { settings.append(("enable_seqscan", "off")) }
+    if !mayScanTables { settings += [("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")] }
     if let role { settings.append(("role", role)) }
     return settings.map { "-c \($0)=\(Self.escaped(option: $1))" }.joined(separator: " ")
   }
