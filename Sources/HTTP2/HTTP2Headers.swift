@@ -22,6 +22,14 @@ package struct HTTP2Headers: Sendable {
   /// An empty list.
   package init() {}
 
+  /// An empty list with room for so many fields of usual sizes.
+  package init(fieldsExpected: Int) {
+    fields.reserveCapacity(fieldsExpected)
+    bytes.reserveCapacity(fieldsExpected * Self.fieldBytesUsual)
+  }
+
+  private static let fieldBytesUsual = 48
+
   /// The number of fields.
   package var count: Int { fields.count }
 

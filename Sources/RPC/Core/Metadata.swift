@@ -26,14 +26,36 @@ package struct Metadata: Sendable {
   package var count: Int { fields.count }
 
   /// The first text value of a name, as received.
-  package subscript(name: String) -> String? {
-    for field in fields where isNamed(field, name) { return text(field.value) }
-    return nil
-  }
+  package subscript(name: String) -> String? { place(of: name, from: 0).map { text(fields[$0].value) } }
 
   /// Every text value of a name, in order.
   package func values(_ name: String) -> [String] {
     fields.filter { isNamed($0, name) }.map { text($0.value) }
+  }
+
+  /// The text values of a name, in order, with a separator between two; nil when there is none.
+  func joined(_ name: String, separator: String) -> String? {
+    guard var place = place(of: name, from: 0) else { return nil }
+    var joined = text(fields[place].value)
+    while let next = self.place(of: name, from: place + 1) {
+      joined += separator + text(fields[next].value)
+      place = next
+    }
+    return joined
+  }
+
+  /// The index of the first field with a name, from an index on.
+  private func place(of name: String, from start: Int) -> Int? {
+    var name = name
+    return name.withUTF8 { wanted in
+      storage.withUnsafeBytes { all in
+        (start..<fields.count).first { place in
+          let found = fields[place].name
+          return found.count == wanted.count
+            && UnsafeRawBufferPointer(rebasing: all[found]).elementsEqual(wanted)
+        }
+      }
+    }
   }
 
   /// The first value of a `-bin` name, decoded; nil when missing or not base64.

@@ -7,7 +7,9 @@ class HTTPCall: ServedStream, @unchecked Sendable {
   private var work: (request: HTTPRequest, handler: any HTTPHandler)?
 
   /// Moves the response headers, which are the whole answer when `isWhole`.
-  func transmitHeaders(_ status: Int, _ headers: [(name: String, value: String)], isWhole: Bool) {
+  ///
+  /// - Parameter length: bytes of the body; nil: it is not told.
+  func transmitHeaders(_ status: Int, _ headers: [(name: String, value: String)], length: Int?, isWhole: Bool) {
     preconditionFailure("for the transport to override")
   }
 
@@ -40,9 +42,9 @@ class HTTPCall: ServedStream, @unchecked Sendable {
   func respond(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
     guard !isOver, self.status == 0 else { return }
     self.status = status
-    let length = (name: "content-length", value: "\(body.count)")
     let isBodiless = body.isEmpty || context.method == "HEAD"
-    transmitHeaders(status, status == 204 || status == 304 ? headers : headers + [length], isWhole: isBodiless)
+    let length = status == 204 || status == 304 ? nil : body.count
+    transmitHeaders(status, headers, length: length, isWhole: isBodiless)
     if !isBodiless {
       bytesSent += body.count
       body.withUnsafeBytes { transmit($0) }
@@ -54,7 +56,7 @@ class HTTPCall: ServedStream, @unchecked Sendable {
   func begin(status: Int, headers: [(name: String, value: String)]) {
     guard !isOver, self.status == 0 else { return }
     self.status = status
-    transmitHeaders(status, headers, isWhole: false)
+    transmitHeaders(status, headers, length: nil, isWhole: false)
   }
 
   func write(_ bytes: [UInt8]) async throws {

@@ -44,9 +44,7 @@ package struct HTTPRequest: Sendable {
 
   /// The value of a field; several are joined as HTTP joins them (`; ` for cookies, else `, `).
   package func header(_ name: String) -> String? {
-    let values = headers.values(name)
-    guard values.count > 1 else { return values.first }
-    return values.joined(separator: name == "cookie" ? "; " : ", ")
+    headers.joined(name, separator: name == "cookie" ? "; " : ", ")
   }
 }
 

@@ -1,4 +1,5 @@
 package import RPC
+import Synchronization
 
 /// Counts and times every call under the names that gRPC dashboards know.
 ///
@@ -9,6 +10,15 @@ package final class CallMetrics: ServerInterceptor {
     let seconds: Histogram
   }
 
+  /// Instruments of an HTTP method, as most requests need them; made with the first one, since most daemons have none.
+  private final class HTTPMethod: Sendable {
+    let name: String
+    let ok = AtomicLazyReference<Counter>()
+    let seconds = AtomicLazyReference<Histogram>()
+
+    init(_ name: String) { self.name = name }
+  }
+
   private let handled: Metric<Counter>
   private let handlingSeconds: Metric<Histogram>
   private let httpRequests: Metric<Counter>
@@ -16,7 +26,8 @@ package final class CallMetrics: ServerInterceptor {
   /// By the id of the handler, less the first one's.
   private let methods: [Method?]
   private let firstID: Int
-  private static let httpMethods: Set<String> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+  /// What is not among them is counted as `other`, the last one.
+  private let httpMethods = ["GET", "POST", "PATCH", "DELETE", "HEAD", "PUT", "OPTIONS", "other"].map(HTTPMethod.init)
 
   /// Declares the metrics in `metrics`, with an instrument for each method of `services`.
   package init(_ metrics: Metrics, services: [RPCService]) {
@@ -48,12 +59,7 @@ package final class CallMetrics: ServerInterceptor {
 
   /// Counts the call and its duration; unknown paths and methods share one label, so outsiders cannot make new ones.
   package func finished(_ call: CallContext, _ outcome: CallOutcome) {
-    if let status = outcome.httpStatus {
-      let method = Self.httpMethods.contains(call.method) ? call.method : "other"
-      httpRequests.with(method, String(status)).add()
-      httpSeconds.with(method).observe(outcome.duration)
-      return
-    }
+    if let status = outcome.httpStatus { return finished(httpMethod: call.method, status, outcome) }
     let index = call.target.handlerID - firstID
     guard methods.indices.contains(index), let method = methods[index] else {
       // A path that nobody offers: its text comes from outside and makes no label.
@@ -67,5 +73,13 @@ package final class CallMetrics: ServerInterceptor {
       let parts = call.path.split(separator: "/")
       handled.with(String(parts[0]), String(parts[1]), outcome.status.name).add()
     }
+  }
+
+  private func finished(httpMethod name: String, _ status: Int, _ outcome: CallOutcome) {
+    let method = httpMethods.first { $0.name == name } ?? httpMethods[httpMethods.count - 1]
+    let seconds = method.seconds.load() ?? method.seconds.storeIfNil(httpSeconds.with(method.name))
+    seconds.observe(outcome.nanoseconds)
+    guard status == 200 else { return httpRequests.with(method.name, String(status)).add() }
+    (method.ok.load() ?? method.ok.storeIfNil(httpRequests.with(method.name, "200"))).add()
   }
 }

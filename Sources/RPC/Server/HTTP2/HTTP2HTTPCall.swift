@@ -68,13 +68,25 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     serve(request, handler)
   }
 
-  override func transmitHeaders(_ status: Int, _ headers: [(name: String, value: String)], isWhole: Bool) {
+  override func transmitHeaders(
+    _ status: Int, _ headers: [(name: String, value: String)], length: Int?, isWhole: Bool
+  ) {
     guard let stream else { return }
-    var block = HTTP2Headers()
-    block.append(":status", "\(status)")
-    for (name, value) in headers { block.append(name: name, value: value, isSecret: name == "set-cookie") }
+    var block = HTTP2Headers(fieldsExpected: headers.count + 2)
+    if status == 200 { block.append(":status", "200") } else { block.append(":status", String(status)) }
+    for (name, value) in headers { block.append(name: name, value: value, isSecret: Self.isUnindexed(name)) }
+    if let length { block.append("content-length", String(length)) }
     connection.act { session throws(HTTP2Error) in try session.respond(stream, block, endStream: isWhole) }
     if isWhole { connection.answered(stream) }
+  }
+
+  /// Whether a field stays out of the compression table: its value is a secret, or no other answer has it, so that it
+  /// would only push out what they share.
+  private static func isUnindexed(_ name: String) -> Bool {
+    switch name {
+    case "set-cookie", "x-csrf-token", "x-request-id", "ratelimit-remaining", "ratelimit-reset": true
+    default: false
+    }
   }
 
   override func transmit(_ bytes: UnsafeRawBufferPointer) {
