@@ -89,6 +89,28 @@ private final class Counter: Sendable {
     #expect(loads.count.withLock { $0 } == 1)
   }
 
+  @Test("what is forgotten while it is loaded is loaded anew for whoever asks afterwards, and then not kept")
+  func forgottenLoad() async throws {
+    let clock = ManualClock()
+    let cache = ExpiringCache<Int, String>(lifetime: .seconds(1), entriesMax: 10, clock: { clock.now })
+    let (began, begin) = AsyncStream.makeStream(of: Void.self)
+    let (gate, opener) = AsyncStream.makeStream(of: Void.self)
+    let early = Task {
+      try await cache.value(1) {
+        begin.finish()
+        for await _ in gate {}
+        return "before"
+      }
+    }
+    for await _ in began {}
+    // What is loaded has changed.
+    cache.forget(1)
+    #expect(try await cache.value(1) { "after" } == "after")
+    opener.finish()
+    #expect(try await early.value == "before")
+    #expect(try await cache.value(1) { "again" } == "after")
+  }
+
   @Test("when a load fails, its caller is told and the next one tries again")
   func failedLoad() async throws {
     let clock = ManualClock()

@@ -69,10 +69,10 @@ package final class Sessions: Sendable {
   /// Ends the session that a call's `authorization` field names. Throws as ``caller(authorization:deadline:)``.
   func close(authorization: String?, deadline: Deadline) async throws {
     let token = try Self.token(authorization)
+    let wasOpen = try await store.delete(tokenHash: SHA256.hash(token), deadline: deadline)
+    // Afterwards: what was asked before it was gone is not believed either.
     beliefs.forget(token)
-    guard try await store.delete(tokenHash: SHA256.hash(token), deadline: deadline) else {
-      throw ServiceError(.sessionExpired)
-    }
+    guard wasOpen else { throw ServiceError(.sessionExpired) }
   }
 
   /// Removes what has ended from the database; to be called every few minutes by any gateway.

@@ -4,23 +4,33 @@ import Synchronization
 /// Values kept for a short while, each loaded by one caller at a time while the others wait for it.
 ///
 /// The first caller who misses loads the value itself, within its own deadline; if that fails, one of those waiting
-/// takes over. A value is as old as the moment its load began, so what was changed before that is never missed.
+/// takes over. A value is as old as the moment its load began, so what was changed before that is never missed; and
+/// whoever asks after ``forget(_:)`` gets nothing whose load began before it.
 package final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+  private typealias LoadID = UInt64
+
   private enum Slot {
     case value(Value, loadedAt: MonotonicTime)
-    case loading([CheckedContinuation<Value?, Never>])
+    case loading(LoadID)
   }
 
   private enum Step {
     case have(Value)
-    case load
-    case wait
+    case load(LoadID)
+    case wait(LoadID)
+  }
+
+  private struct State {
+    var slots: [Key: Slot] = [:]
+    /// Who waits for each load under way, also for one that was forgotten meanwhile.
+    var loads: [LoadID: [CheckedContinuation<Value?, Never>]] = [:]
+    var nextID: LoadID = 0
   }
 
   private let lifetime: Duration
   private let entriesMax: Int
   private let clock: @Sendable () -> MonotonicTime
-  private let slots = Mutex<[Key: Slot]>([:])
+  private let state = Mutex(State())
 
   /// Keeps at most about `entriesMax` values, each for `lifetime` by the clock.
   package init(lifetime: Duration, entriesMax: Int, clock: @escaping @Sendable () -> MonotonicTime) {
@@ -36,65 +46,62 @@ package final class ExpiringCache<Key: Hashable & Sendable, Value: Sendable>: Se
     while true {
       switch step(key) {
       case .have(let value): return value
-      case .load: return try await lead(key, load)
-      case .wait:
+      case .load(let id): return try await lead(key, id, load)
+      case .wait(let id):
         try Task.checkCancellation()
         // The leader is bounded by its deadline, and so is this wait.
-        if let value = await follow(key) { return value }
+        if let value = await follow(id) { return value }
       }
     }
   }
 
-  /// Has the value of a key loaded anew by whoever asks next; a load under way goes on.
-  package func forget(_ key: Key) {
-    slots.withLock { slots in
-      if case .value = slots[key] { slots[key] = nil }
-    }
-  }
+  /// Has the value of a key loaded anew by whoever asks next. A load under way goes on for those who wait for it, and
+  /// is not kept.
+  package func forget(_ key: Key) { state.withLock { $0.slots[key] = nil } }
 
   private func step(_ key: Key) -> Step {
     let now = clock()
-    return slots.withLock { slots in
-      switch slots[key] {
+    return state.withLock { state in
+      switch state.slots[key] {
       case .value(let value, let loadedAt) where now.since(loadedAt) < lifetime: return .have(value)
-      case .loading: return .wait
+      case .loading(let id): return .wait(id)
       default:
-        if slots.count >= entriesMax { evict(&slots, now) }
-        slots[key] = .loading([])
-        return .load
+        if state.slots.count >= entriesMax { evict(&state.slots, now) }
+        state.nextID += 1
+        state.slots[key] = .loading(state.nextID)
+        state.loads[state.nextID] = []
+        return .load(state.nextID)
       }
     }
   }
 
-  private func lead(_ key: Key, _ load: () async throws -> Value) async throws -> Value {
+  private func lead(_ key: Key, _ id: LoadID, _ load: () async throws -> Value) async throws -> Value {
     let began = clock()
     do {
       let value = try await load()
-      settle(key, .value(value, loadedAt: began), value)
+      settle(key, id, .value(value, loadedAt: began), value)
       return value
     } catch {
-      settle(key, nil, nil)
+      settle(key, id, nil, nil)
       throw error
     }
   }
 
-  private func follow(_ key: Key) async -> Value? {
+  private func follow(_ id: LoadID) async -> Value? {
     await withCheckedContinuation { continuation in
-      let isOver = slots.withLock { slots in
-        guard case .loading(var waiting) = slots[key] else { return true }
-        waiting.append(continuation)
-        slots[key] = .loading(waiting)
+      let isOver = state.withLock { state in
+        guard state.loads[id] != nil else { return true }
+        state.loads[id]?.append(continuation)
         return false
       }
       if isOver { continuation.resume(returning: nil) }
     }
   }
 
-  private func settle(_ key: Key, _ slot: Slot?, _ value: Value?) {
-    let waiting = slots.withLock { slots in
-      guard case .loading(let waiting) = slots[key] else { return [] as [CheckedContinuation<Value?, Never>] }
-      slots[key] = slot
-      return waiting
+  private func settle(_ key: Key, _ id: LoadID, _ slot: Slot?, _ value: Value?) {
+    let waiting = state.withLock { state in
+      if case .loading(id) = state.slots[key] { state.slots[key] = slot }
+      return state.loads.removeValue(forKey: id) ?? []
     }
     for continuation in waiting { continuation.resume(returning: value) }
   }
