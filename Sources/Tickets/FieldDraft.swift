@@ -3,7 +3,7 @@ import ServiceKit
 import TicketLedger
 
 /// A field's name and description in a language other than the service's.
-struct FieldTranslation: Sendable, Equatable {
+struct FieldTranslation: Sendable, Hashable {
   var language: String
   var displayName: String
   var description: String

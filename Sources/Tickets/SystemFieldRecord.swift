@@ -64,11 +64,7 @@ struct SystemFieldRecord: Sendable {
 
   func message(in service: ServiceRecord) -> SystemField {
     let (traits, rule) = (field.traits, rule(language: service.language))
-    let localized =
-      translations.isEmpty
-      ? SystemFieldTraits.languages.filter { $0 != service.language }.map {
-        FieldTranslation(language: $0, displayName: traits.name(in: $0), description: "")
-      } : translations
+    let localized = translations.isEmpty ? field.translations(besides: service.language) : translations
     return SystemField(
       name: SystemFieldName(service: service.code, code: field.rawValue).description, code: field.rawValue,
       kind: Field.Kind(rawValue: traits.kind.number), audience: Field.Audience(rawValue: traits.audience.number),
@@ -80,8 +76,11 @@ struct SystemFieldRecord: Sendable {
       changeable: field.paths, changed: !changed.isEmpty, version: version)
   }
 
-  /// Changes what a mask names, and notes everything that is wrong with the result.
-  mutating func change(to wanted: SystemField, _ mask: Set<String>, _ check: inout RequestCheck) {
+  /// Changes what a mask names, and notes everything that is wrong with the result. What is as it is built in counts as
+  /// not changed.
+  ///
+  /// - Parameter language: of the service.
+  mutating func change(to wanted: SystemField, _ mask: Set<String>, language: String, _ check: inout RequestCheck) {
     let traits = field.traits
     for path in Self.paths where mask.contains(path) {
       let name = "system_field.\(path)"
@@ -91,16 +90,22 @@ struct SystemFieldRecord: Sendable {
         continue
       }
       switch path {
-      case "display_name": displayName = check.line(wanted.displayName, name, charactersMax: 100)
-      case "description": description = check.text(wanted.description, name, charactersMax: 1_000)
-      case "localized": translations = FieldTranslation.all(wanted.localized, name, &check)
-      case "required": isRequired = wanted.required
+      case "display_name":
+        let text = check.line(wanted.displayName, name, charactersMax: 100)
+        displayName = text == traits.name(in: language) ? nil : text
+      case "description":
+        let text = check.text(wanted.description, name, charactersMax: 1_000)
+        description = text.isEmpty ? nil : text
+      case "localized":
+        let all = FieldTranslation.all(wanted.localized, name, &check)
+        translations = Set(all) == Set(field.translations(besides: language)) ? [] : all
+      case "required": isRequired = wanted.required == (traits.requirement == .always) ? nil : wanted.required
       case "max_length":
         check.require(
           (0...traits.charactersMax).contains(Int(wanted.maxLength)), name,
           "must be 1 to \(traits.charactersMax), or 0 for that")
-        lengthMax = wanted.maxLength == 0 ? nil : wanted.maxLength
-      default: isAdministratorsOnly = wanted.administratorsOnly
+        lengthMax = [0, traits.charactersMax].contains(Int(wanted.maxLength)) ? nil : wanted.maxLength
+      default: isAdministratorsOnly = wanted.administratorsOnly ? true : nil
       }
     }
   }
@@ -117,6 +122,13 @@ extension SystemFieldCode {
       case "administrators_only": traits.canBeAdministratorsOnly
       default: true
       }
+    }
+  }
+
+  /// Its names in the other languages, as they are built in.
+  fileprivate func translations(besides language: String) -> [FieldTranslation] {
+    SystemFieldTraits.languages.filter { $0 != language }.map {
+      FieldTranslation(language: $0, displayName: traits.name(in: $0), description: "")
     }
   }
 

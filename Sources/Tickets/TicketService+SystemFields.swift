@@ -32,7 +32,7 @@ extension TicketService {
     let name = try SystemFieldName(wanted.name, field: "system_field.name")
     let access = try await administering(name.service, call)
     var field = try await systemField(name, access, call)
-    field.change(to: wanted, mask, &check)
+    field.change(to: wanted, mask, language: access.service.language, &check)
     try check.done()
     return try await save(field, access, mask, seen: request.version, call)
   }

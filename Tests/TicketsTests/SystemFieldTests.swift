@@ -114,6 +114,29 @@ import TicketLedger
     #expect(stale?.reason == .staleVersion && stale?.metadata["changed_by"] == "agents/3")
   }
 
+  @Test("what an administrator sets to what is built in counts as not changed")
+  func asBuiltIn() async throws {
+    let world = try await TicketWorld()
+    let known = try #require(try await list(world).first { $0.code == "title" })
+    let same = try await update(world, "title", ["display_name", "description", "localized", "max_length"]) {
+      $0.displayName = known.displayName
+      $0.localized = known.localized
+      $0.maxLength = known.maxLength
+    }
+    #expect(!same.changed && same.version == known.version + 1)
+    let phone = try await update(world, "customer_phone", ["required"]) { $0.required = true }
+    #expect(phone.required && phone.changed)
+    let back = try await update(world, "customer_phone", ["required"])
+    #expect(!back.required && !back.changed && back.version == 3)
+    let kept = try await world.count(
+      """
+      SELECT count(*) FROM system_field AS f LEFT JOIN system_field_translation AS t USING (service_id, code)
+      WHERE coalesce(f.display_name, f.description, t.display_name) IS NOT NULL
+        OR coalesce(f.is_required, f.length_max IS NOT NULL)
+      """)
+    #expect(kept == 0)
+  }
+
   @Test("what cannot be changed, or must not be so, is refused all at once, and nobody else may")
   func refusals() async throws {
     let world = try await TicketWorld()
