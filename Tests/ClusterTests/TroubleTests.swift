@@ -12,5 +12,13 @@ extension ClusterTests {
       try await PythonClient.expect("trouble", cluster, rows: 6)
       #expect(try await cluster.program.end().code == 0)
     }
+
+    @Test("lets no address have more than its share, and believes nobody but the edge where a call comes from")
+    func addresses() async throws {
+      let cluster = try TestCluster(environment: ["HANDOFF_CALLS_PER_SECOND_AND_ADDRESS": "1"])
+      _ = try await cluster.up()
+      try await PythonClient.expect("addresses", cluster, rows: 4)
+      #expect(try await cluster.program.end().code == 0)
+    }
   }
 }

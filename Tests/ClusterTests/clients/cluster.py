@@ -263,8 +263,10 @@ class API(GRPC):
 class JSON:
     """The public API over HTTP/1.1 and JSON, through the edge."""
 
-    def __init__(self, address, token=None):
+    def __init__(self, address, token=None, source=None):
+        """Calls come from `source`, an address of this machine; None: from whichever the system takes."""
         self.address, self.token = address, token
+        self.source = source and (source, 0)
 
     def call(self, verb, path, body=None, headers=None):
         """Calls with a dict, or with raw bytes; returns the JSON of the answer."""
@@ -275,7 +277,7 @@ class JSON:
             headers.setdefault("content-type", "application/json")
             if not isinstance(body, bytes):
                 body = json.dumps(body).encode()
-        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS, source_address=self.source)
         try:
             connection.request(verb, path, body, headers)
             response = connection.getresponse()
