@@ -182,10 +182,12 @@ struct AccessTests {
   @Test("who is refused again and again has a hundred lines an hour in the log and a number; what is done stays")
   func refusedActs() async throws {
     let log = AuditLog(pool: pool) { entry, error in Issue.record("\(entry): \(error)") }
-    func refused(_ agent: AgentID, _ number: Int, _ outcome: String = "PERMISSION_DENIED") -> AuditEntry {
+    func refused(
+      _ agent: AgentID, _ number: Int, _ outcome: String = "PERMISSION_DENIED", method: String = "UpdateField"
+    ) -> AuditEntry {
       AuditEntry(
-        subject: .agent(agent), kind: .administration, method: "UpdateField",
-        resource: "services/care/fields/\(number)", outcome: outcome, requestID: "request-\(number)")
+        subject: .agent(agent), kind: .administration, method: method, resource: "services/care/fields/\(number)",
+        outcome: outcome, requestID: "request-\(number)")
     }
     /// Lines of their own, and all calls.
     func numbers(_ agent: AgentID) async throws -> [Int64] {
@@ -202,8 +204,8 @@ struct AccessTests {
     await log.recordCounts()
     #expect(try await numbers(Desk.kim) == [100, 150])
     // Within an hour.
-    for _ in 0..<2 {
-      for number in 0..<100 { await log.record(refused(Desk.kim, number)) }
+    for method in ["UpdateField", "DeleteField"] {
+      for number in 0..<100 { await log.record(refused(Desk.kim, number, method: method)) }
       await log.recordCounts()
     }
     #expect(try await numbers(Desk.kim) == [100, 350])
@@ -213,12 +215,18 @@ struct AccessTests {
     let events = try await access.listAuditEvents(
       ListAuditEventsRequest(agent: "agents/1", pageSize: 200), caller(Desk.boss), desk.deadline
     ).auditEvents
-    #expect(events.filter { !$0.method.isEmpty }.map(\.callCount) == Array(repeating: 1, count: 101))
+    #expect(events.filter { !$0.resource.isEmpty }.map(\.callCount) == Array(repeating: 1, count: 101))
     #expect(events[0].outcome == "OK")
-    // One event, or two when an hour has ended meanwhile.
-    let further = events.filter(\.method.isEmpty)
-    #expect(further.map(\.callCount).reduce(0, +) == 250 && further.count <= 2)
+    // One event of each method, or two when an hour has ended meanwhile.
+    let further = events.filter(\.resource.isEmpty)
+    func calls(_ method: String) -> Int64 { further.filter { $0.method == method }.map(\.callCount).reduce(0, +) }
+    #expect(calls("UpdateField") == 150 && calls("DeleteField") == 100 && (2...4).contains(further.count))
     #expect(further.last?.requestId == "request-100" && further.last?.outcome == "PERMISSION_DENIED")
+    // What may have been done has lines of its own, though there is no more room for what was refused.
+    for (number, outcome) in ["DEADLINE_EXCEEDED", "BACKEND_UNAVAILABLE", "INTERNAL"].enumerated() {
+      await log.record(refused(Desk.kim, number, outcome))
+    }
+    #expect(try await numbers(Desk.kim) == [103, 353])
     // An hour later.
     _ = try await desk.database.pool.query(
       """
@@ -227,18 +235,51 @@ struct AccessTests {
       """, deadline: desk.deadline)
     for number in 0..<120 { await log.record(refused(Desk.kim, number)) }
     await log.recordCounts()
-    #expect(try await numbers(Desk.kim) == [200, 470])
+    #expect(try await numbers(Desk.kim) == [203, 473])
+  }
+
+  @Test("what may have been done is kept one by one ten times as long as what was refused, and then counted apart")
+  func uncertainActs() {
+    let counts = FailureCount()
+    for (failure, most) in [(AuditEntry.Failure.refused, 100), (.uncertain, 1_000)] {
+      for _ in 0..<most { #expect(counts.admits(failure, of: Desk.kim)) }
+      #expect(!counts.admits(failure, of: Desk.kim) && counts.admits(failure, of: Desk.lee))
+    }
+    for outcome in ["PERMISSION_DENIED", "DEADLINE_EXCEEDED", "PERMISSION_DENIED"] {
+      let entry = AuditEntry(subject: .agent(Desk.kim), kind: .administration, method: "UpdateField", outcome: outcome)
+      counts.count(entry, of: Desk.kim)
+    }
+    let taken = counts.take().sorted { $0.subject.outcome < $1.subject.outcome }
+    #expect(taken.map(\.subject.outcome) == ["DEADLINE_EXCEEDED", "PERMISSION_DENIED"])
+    #expect(taken.map(\.calls) == [1, 2] && taken.allSatisfy { $0.subject.method == "UpdateField" })
+    #expect(
+      AuditEntry.Failure.uncertainOutcomes == [
+        "BACKEND_UNAVAILABLE", "DATABASE_UNAVAILABLE", "DEADLINE_EXCEEDED", "MASK_DAMAGED", "INTERNAL",
+      ])
+  }
+
+  @Test("an act is on record though its caller has hung up")
+  func hungUp() async throws {
+    let log = AuditLog(pool: pool) { entry, error in Issue.record("\(entry): \(error)") }
+    let task = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      #expect(Task.isCancelled)
+      for outcome in ["OK", "DEADLINE_EXCEEDED"] {
+        await log.record(
+          AuditEntry(subject: .agent(Desk.kim), kind: .administration, method: "UpdateField", outcome: outcome))
+      }
+    }
+    await task.value
+    #expect(try await desk.number("SELECT count(*) FROM audit_event WHERE method = 'UpdateField'") == 2)
   }
 
   @Test("what is counted and cannot be stored is counted again")
   func countsAreKept() async throws {
-    let counts = RefusalCount()
-    for _ in 0..<RefusalCount.admittedMax { #expect(counts.admits(Desk.kim)) }
-    #expect(!counts.admits(Desk.kim) && counts.admits(Desk.lee))
+    let counts = FailureCount()
     let entry = AuditEntry(subject: .agent(Desk.kim), kind: .administration, outcome: "PERMISSION_DENIED")
     for _ in 0..<3 { counts.count(entry, of: Desk.kim) }
     let taken = counts.take()
-    #expect(taken.map(\.calls) == [3] && counts.take().isEmpty && counts.admits(Desk.kim))
+    #expect(taken.map(\.calls) == [3] && counts.take().isEmpty && counts.admits(.refused, of: Desk.kim))
     counts.putBack(taken)
     counts.count(entry, of: Desk.kim)
     #expect(counts.take().map(\.calls) == [4])

@@ -67,7 +67,8 @@ struct ScopeTests {
     #expect(
       Scope.limits == [
         "CreateTicket": ScopeLimit(
-          fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"])
+          fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"]),
+        "ListServices": ScopeLimit(fieldsRefused: ["organization"], fieldsShown: ["services", "next_page_token"]),
       ])
     for (method, limit) in Scope.limits {
       let route = try #require(Route.all.first { $0.method == method })
@@ -75,7 +76,7 @@ struct ScopeTests {
       for name in limit.fieldsShown { #expect(type.output.schema.field(named: name) != nil, "\(name)") }
       for path in limit.fieldsRefused { #expect(CoverageTests.hasField(path, type.input), "\(path)") }
       #expect(Scope.limit(of: route, for: [.inquiryWrite, .ticketRead, .settingWrite]) == limit)
-      #expect(Scope.limit(of: route, for: [.inquiryWrite, .ticketWrite]) == nil)
+      #expect(Scope.limit(of: route, for: [.inquiryWrite, Scope.usual(for: route)]) == nil)
       #expect(GatewayCaller(agent: AgentID(1), credential: .session(1)).limit(of: route) == nil)
     }
   }
@@ -99,6 +100,19 @@ struct ScopeTests {
     }
     let error = #expect(throws: ServiceError.self) { try limit.check([0xFF], as: type.input, of: route) }
     #expect(error?.reason == .requestInvalid)
+  }
+
+  @Test("a key for inquiries, be it an administrator's, cannot ask for all services of the organization")
+  func servicesOfOrganization() throws {
+    let route = try #require(Route.all.first { $0.method == "ListServices" })
+    let type = try #require(GatewayService.methods["ListServices"])
+    let limit = try #require(Scope.limit(of: route, for: [.inquiryWrite]))
+    try limit.check(ListServicesRequest(pageSize: 5).serialized(), as: type.input, of: route)
+    let all = try ListServicesRequest(organization: "organizations/-").serialized()
+    let error = #expect(throws: ServiceError.self) { try limit.check(all, as: type.input, of: route) }
+    #expect(error?.reason == .permissionDenied && error?.violations.map(\.field) == ["organization"])
+    let answer = ListServicesResponse(services: [Service(name: "services/care")], nextPageToken: "x")
+    #expect(try ListServicesResponse(serialized: limit.shown(answer.serialized(), as: type.output)) == answer)
   }
 
   @Test("of a limited answer nothing is left but what is shown")

@@ -143,24 +143,27 @@ struct AccessStore: Sendable {
 
   /// Stores an audit event of an agent, found by its id or by its e-mail address; nothing for somebody unknown.
   ///
-  /// - Parameter refusedHourMax: store it only when the agent has fewer refused acts on record within an hour; nil: in
-  ///   any case.
+  /// - Parameter failure: store it only when the agent has fewer acts on record that failed so within an hour than may
+  ///   be; nil: in any case.
   /// - Returns: whether it was stored.
   @discardableResult
-  func insert(_ entry: AuditEntry, refusedHourMax: Int64? = nil, deadline: Deadline) async throws -> Bool {
+  func insert(
+    _ entry: AuditEntry, within failure: AuditEntry.Failure? = nil, deadline: Deadline
+  ) async throws -> Bool {
     let who: Query =
       switch entry.subject {
       case .agent(let agent): "a.id = \(agent.rawValue)"
       case .email(let email): "lower(a.email) = lower(\(email))"
       }
     let room: Query =
-      if let refusedHourMax {
+      if let failure {
         """
         (SELECT count(*) FROM (
           SELECT FROM audit_event AS e
           WHERE e.organization_id = a.organization_id AND e.agent_id = a.id AND e.kind = 'ADMINISTRATION'
             AND e.outcome <> 'OK' AND e.count_time IS NULL AND e.create_time > now() - interval '1 hour'
-          LIMIT \(refusedHourMax)) AS refused) < \(refusedHourMax)
+            AND (e.outcome = ANY(\(AuditEntry.Failure.uncertainOutcomes))) = \(failure == .uncertain)
+          LIMIT \(failure.hourMax)) AS failed) < \(failure.hourMax)
         """
       } else {
         "true"
@@ -176,20 +179,22 @@ struct AccessStore: Sendable {
     ).affected > 0
   }
 
-  /// Adds to the numbers of refused acts that have no event of their own: one event an agent and hour, which says of
-  /// the first of them where it came from and why it was refused.
-  func add(_ counts: [RefusalCount.Uncounted], deadline: Deadline) async throws {
+  /// Adds to the numbers of failed acts that have no event of their own: one event an agent, hour, method and outcome,
+  /// which says of the first of them where it came from.
+  func add(_ counts: [FailureCount.Uncounted], deadline: Deadline) async throws {
     _ = try await store.query(
       """
-      INSERT INTO audit_event AS known (organization_id, kind, agent_id, credential, address, outcome, request_id,
-        call_count, count_time)
-      SELECT a.organization_id, 'ADMINISTRATION', a.id, c.credential, c.address, c.outcome, c.request_id, c.call_count,
-        date_trunc('hour', now())
-      FROM unnest(\(counts.map(\.agent.rawValue)), \(counts.map(\.first.credential)), \(counts.map(\.first.address)),
-        \(counts.map(\.first.outcome)), \(counts.map(\.first.requestID)), \(counts.map(\.calls)))
-        AS c (agent_id, credential, address, outcome, request_id, call_count) JOIN agent AS a ON a.id = c.agent_id
-      ORDER BY a.id
-      ON CONFLICT (organization_id, agent_id, count_time) WHERE count_time IS NOT NULL
+      INSERT INTO audit_event AS known (organization_id, kind, agent_id, credential, address, method, outcome,
+        request_id, call_count, count_time)
+      SELECT a.organization_id, 'ADMINISTRATION', a.id, c.credential, c.address, c.method, c.outcome, c.request_id,
+        c.call_count, date_trunc('hour', now())
+      FROM unnest(\(counts.map(\.subject.agent.rawValue)), \(counts.map(\.subject.method)),
+        \(counts.map(\.subject.outcome)), \(counts.map(\.first.credential)), \(counts.map(\.first.address)),
+        \(counts.map(\.first.requestID)), \(counts.map(\.calls)))
+        AS c (agent_id, method, outcome, credential, address, request_id, call_count)
+        JOIN agent AS a ON a.id = c.agent_id
+      ORDER BY a.id, c.method, c.outcome
+      ON CONFLICT (organization_id, agent_id, count_time, method, outcome) WHERE count_time IS NOT NULL
       DO UPDATE SET call_count = known.call_count + excluded.call_count
       """, deadline: deadline)
   }

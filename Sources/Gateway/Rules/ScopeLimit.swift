@@ -14,7 +14,9 @@ extension Scope {
   /// the customer was known.
   package static let limits: [String: ScopeLimit] = [
     "CreateTicket": ScopeLimit(
-      fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"])
+      fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"]),
+    // A key of an administrator of the organization is told of the services that they belong to, not of all there are.
+    "ListServices": ScopeLimit(fieldsRefused: ["organization"], fieldsShown: ["services", "next_page_token"]),
   ]
 
   /// What holds for a key with these scopes; nil: the whole method is open to it.

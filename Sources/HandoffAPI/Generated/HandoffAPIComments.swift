@@ -2042,7 +2042,7 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.AuditEvent.resource What it was done to, such as `services/care/fields/3`; empty when there is nothing to name.
     handoff.gateway.v1.AuditEvent.outcome What came of it: `OK`, or the reason of the error.
     handoff.gateway.v1.AuditEvent.request_id The id of the request, under which the daemons logged it.
-    handoff.gateway.v1.AuditEvent.call_count How many calls it stands for: 1, or more in an event without a method, which counts what an agent was refused within an hour beyond 100 acts of ADMINISTRATION; address, credential, outcome and request are those of one of them.
+    handoff.gateway.v1.AuditEvent.call_count How many calls it stands for: 1, or more in an event without a resource. That counts acts of ADMINISTRATION of an agent within an hour, with this method and outcome, that have no event of their own: what was refused beyond 100 times, and what may have been done beyond 1,000. Address, credential and request are the first one's.
     handoff.gateway.v1.AuditEvent.Kind What happened.
     handoff.gateway.v1.AuditEvent.Kind.KIND_UNSPECIFIED Never sent.
     handoff.gateway.v1.AuditEvent.Kind.SIGNED_IN A password was right.

@@ -755,9 +755,9 @@ package struct AuditEvent: Message {
   package var outcome: String = ""
   /// The id of the request, under which the daemons logged it.
   package var requestId: String = ""
-  /// How many calls it stands for: 1, or more in an event without a method, which counts what an agent was refused
-  /// within an hour beyond 100 acts of ADMINISTRATION; address, credential, outcome and request are those of one of
-  /// them.
+  /// How many calls it stands for: 1, or more in an event without a resource. That counts acts of ADMINISTRATION of
+  /// an agent within an hour, with this method and outcome, that have no event of their own: what was refused beyond
+  /// 100 times, and what may have been done beyond 1,000. Address, credential and request are the first one's.
   package var callCount: Int64 = 0
 
   /// Leaves every field at its default.
