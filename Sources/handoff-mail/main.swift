@@ -42,7 +42,7 @@ await runService(description) { process in
     .start(in: process)
 
   let passwords = AccountPasswords(masking: masking)
-  SealUpkeep(store: store, vault: vault, passwords: passwords, metrics: process.metrics).start(in: process)
+  SealUpkeep(store: store, vault: vault, masking: masking, metrics: process.metrics).start(in: process)
   let mailboxes = Mailboxes(passwords: passwords, rules: rules)
   MailAccountWorker(store: store, inbound: inbound, mailboxes: mailboxes, log: process.log, metrics: process.metrics)
     .start(in: process)

@@ -26,7 +26,7 @@ struct CallbackSecretTests {
       try await CallbackSecretUpkeep(
         callbacks, log: Logger(service: "tests", level: .error, output: .standardError), metrics: metrics
       ).run(deadline: desk.office.desk.deadline)
-      return metrics.exposition().contains("handoff_callback_secrets_lost 0")
+      return metrics.exposition().contains("handoff_assignment_seals_of_old_keys 0")
     }
     try vault.addKey("0002")
     #expect(try await look())

@@ -57,6 +57,7 @@ struct VaultTests {
     let seen = try await reveal(first)
     try addKey("0002")
     let second = try await mask(1)
+    #expect(!metrics.exposition().contains("\nhandoff_masking_seals_of_old_keys "), "nobody has counted yet")
     #expect(try await world.desk.number("SELECT count(DISTINCT key_id) FROM mask_place") == 2)
     let resealed = try await rotation.run(deadline: world.desk.deadline)
     #expect(resealed > 2, "the first mask's places and the reason of the reveal")
@@ -87,9 +88,18 @@ struct VaultTests {
     }
     #expect(try await CopyScan(desk: world.desk).texts() == before)
     #expect(try await reveal(second) == MarkedTicket.marker)
-    // The rotation goes on past what it cannot open.
+    // The rotation goes on past what it cannot open, and counts each seal once, however often it comes to it.
+    func refused() -> String? {
+      metrics.exposition().split(separator: "\n").first { $0.contains("refused_total{why=\"key_lost\"}") }
+        .map(String.init)
+    }
     #expect(try await rotation.run(deadline: world.desk.deadline) == 0)
-    #expect(!metrics.exposition().contains("handoff_masking_seals_of_old_keys 0"))
+    let left = try await world.desk.number("SELECT count(*) FROM mask_place WHERE is_on AND key_id = '0001'")
+    #expect(left > 0 && metrics.exposition().contains("handoff_masking_seals_of_old_keys \(left)"))
+    let counted = try #require(refused())
+    #expect(try await rotation.run(deadline: world.desk.deadline) == 0)
+    await #expect(throws: (any Error).self) { try await reveal(first) }
+    #expect(refused() == counted)
     try cleanUp()
   }
 

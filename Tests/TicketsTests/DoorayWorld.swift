@@ -17,31 +17,50 @@ final class DoorayWorld {
   let client: TicketServiceClient
   /// Masking as agents call it, through the gateway.
   let masking: MaskingServiceClient
+  /// The way from tickets to masking.
+  let maskingWay: any RPCTransport
+  private let keys: VaultKeys
+  private let keysDirectory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
 
   /// - Parameter isMaskingReachable: false: masking's address is a socket that nobody listens on.
   init(isMaskingReachable: Bool = true) async throws {
     world = try await TicketWorld()
     fake = try FakeDooray()
     dooray = DoorayClient(address: try DoorayAddress(fake.url))
-    let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
+    keys = try VaultKeys(directory: keysDirectory, metrics: Metrics())
     let masking = MaskingService(
-      ledger: try TicketWorld.ledger(world.database, role: "handoff_masking"),
-      keys: try VaultKeys(directory: directory, metrics: Metrics()))
-    try FileManager.default.removeItem(atPath: directory)
+      ledger: try TicketWorld.ledger(world.database, role: "handoff_masking"), keys: keys)
     self.masking = MaskingServiceClient(
       InProcessTransport(
         group: TestLoops.group, services: [masking.rpcService], interceptors: [CallsFrom(name: "gateway")]))
-    let way: any RPCTransport =
+    maskingWay =
       isMaskingReachable
       ? InProcessTransport(
         group: TestLoops.group, services: [masking.rpcService], interceptors: [CallsFrom(name: "tickets")])
       : TicketWorld.nowhere
     service = TicketService(
-      ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere, masking: way, dooray: dooray)
+      ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere, masking: maskingWay, dooray: dooray)
     client = TicketWorld.client(service)
   }
 
-  deinit { dooray.shutdown() }
+  deinit {
+    dooray.shutdown()
+    try? FileManager.default.removeItem(atPath: keysDirectory)
+  }
+
+  /// Gives masking another key.
+  func addKey(_ id: String) throws {
+    let path = "\(keysDirectory)/\(id).key"
+    try Data((0..<32).map { _ in UInt8.random(in: 0...255) }).write(to: URL(filePath: path))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    try keys.reload()
+  }
+
+  /// Takes one of masking's keys away.
+  func removeKey(_ id: String) throws {
+    try FileManager.default.removeItem(atPath: "\(keysDirectory)/\(id).key")
+    try keys.reload()
+  }
 
   var boss: CallOptions { world.by(TicketWorld.boss) }
 

@@ -1,27 +1,26 @@
 package import EventLoop
 package import ServiceKit
+import TicketLedger
 
 /// Has the secrets of callbacks sealed anew when masking has got another key; any number of processes may do it.
 package struct CallbackSecretUpkeep: Sendable {
-  /// How often all secrets are looked at.
-  private static let interval: Duration = .seconds(300)
-
   private let secrets: CallbackSecrets
-  private let lost: Gauge
+  private let waiting: OldSealCount
   private let log: Logger
 
   /// Looks after the secrets of callbacks.
   package init(_ callbacks: Callbacks, log: Logger, metrics: Metrics) {
     secrets = callbacks.secrets
     self.log = log
-    lost = metrics.gauge("handoff_callback_secrets_lost", "Secrets of callbacks that masking cannot open.").with()
+    waiting = OldSealCount(
+      metrics, daemon: "assignment", "Secrets of callbacks that an older key of masking's still seals.")
   }
 
   /// Looks at all secrets once.
   ///
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   package func run(deadline: Deadline) async throws {
-    lost.set(Int64(try await secrets.reseal(deadline: deadline)))
+    waiting.set(Int64(try await secrets.reseal(deadline: deadline)))
   }
 
   /// Works until the returned closure is called.
@@ -35,7 +34,7 @@ package struct CallbackSecretUpkeep: Sendable {
           if Task.isCancelled { return }
           log.warning("callbacks.secrets_failed", ["cause": .string(String(describing: error))])
         }
-        do { try await loop.sleep(for: Self.interval) } catch { return }
+        do { try await loop.sleep(for: SecretRotation.interval) } catch { return }
       }
     }
     return {

@@ -18,11 +18,13 @@ final class CallbackSecrets: Sendable {
 
   private let store: CallbackStore
   private let masking: MaskingServiceClient?
+  private let rotation: SecretRotation?
   private let opened: ExpiringCache<Key, SecretBytes>
 
   init(store: CallbackStore, masking: (any RPCTransport)?) {
     self.store = store
     self.masking = masking.map { MaskingServiceClient($0) }
+    rotation = masking.map { SecretRotation(masking: $0) }
     opened = ExpiringCache(lifetime: Self.lifetime, entriesMax: Self.entriesMax) {
       EventLoop.current?.now ?? MonotonicTime.current
     }
@@ -63,15 +65,14 @@ final class CallbackSecrets: Sendable {
   /// - Returns: how many do not open.
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   func reseal(deadline: Deadline) async throws -> Int {
-    var lost = 0
-    for (service, code, sealed) in try await store.seals(deadline: deadline) {
-      do {
-        _ = try await open(sealed, of: service, code, deadline)
-      } catch let error as ServiceError where error.reason == .maskKeyLost || error.reason == .maskDamaged {
-        lost += 1
+    guard let rotation else { throw ServiceError(.backendUnavailable) }
+    return try await rotation.run(deadline: deadline) { key, deadline in
+      try await store.seals(before: key, deadline: deadline).map { service, code, sealed in
+        SecretRotation.OldSeal(name: Self.name(code), sealed: sealed) { [store] new, deadline in
+          try await store.reseal(sealed, as: new, of: service, deadline: deadline)
+        }
       }
     }
-    return lost
   }
 
   /// Opens a secret, and keeps it sealed anew when another key seals by now.

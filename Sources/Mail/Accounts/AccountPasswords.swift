@@ -28,7 +28,8 @@ package struct AccountPasswords: Sendable {
     let security: MailSecurity
     let user: String
 
-    fileprivate var name: String {
+    /// Under which the password is sealed.
+    var name: String {
       let way = "\(host)\n\(port)\n\(security.rawValue)\n\(user)"
       return "mail-account/\(service)/\(Hex.encode(SHA256.hash(Array(way.utf8))))"
     }

@@ -89,14 +89,21 @@ extension MailStore {
       """, deadline: deadline)
   }
 
-  /// Accounts whose mailboxes nobody reads for now.
-  func pausedMailAccounts(deadline: Deadline) async throws -> [MailAccountRecord] {
+  /// Passwords of mailboxes, whether they are read, paused or failing, that keys of masking's seal whose id is smaller
+  /// than this one.
+  func oldPasswords(before key: String, deadline: Deadline) async throws -> [SecretRotation.OldSeal] {
     try await query(
       """
       SELECT \(fragment: MailAccountRecord.columns) FROM mail_account AS a
-      WHERE a.is_paused AND a.id <> 0 AND a.delete_time IS NULL ORDER BY a.service_id, a.id
+      WHERE a.id <> 0 AND a.delete_time IS NULL AND \(fragment: SealForm.keyID(of: "a.sealed_password")) < \(key)
+      ORDER BY a.service_id, a.id
       """, deadline: deadline
-    ).map { try MailAccountRecord($0) }
+    ).map { row in
+      let account = try MailAccountRecord(row)
+      return SecretRotation.OldSeal(name: account.purpose.name, sealed: account.sealedPassword) { new, deadline in
+        try await reseal(account, as: new, deadline: deadline)
+      }
+    }
   }
 
   /// How an account goes, for operators.

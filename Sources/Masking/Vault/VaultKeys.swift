@@ -17,6 +17,9 @@ package final class VaultKeys: Sendable {
   private let directory: String
   private let state: Mutex<State>
   private let failures: Metric<Counter>
+  /// Seals that were counted as refused. Each counts once, however often somebody tries it.
+  private let refused = Mutex<Set<[UInt8]>>([])
+  private static let refusedMax = 10_000
 
   /// Where the keys are, for the daemon's key table.
   package static let directory = ConfigKey<String>.text(
@@ -30,7 +33,7 @@ package final class VaultKeys: Sendable {
   package init(directory: String, metrics: Metrics) throws(StartupError) {
     self.directory = directory
     failures = metrics.counter(
-      "handoff_masking_seals_refused_total", "Sealed originals that did not open, by why: key_lost or damaged.",
+      "handoff_masking_seals_refused_total", "Seals that did not open, each counted once, by why: key_lost or damaged.",
       labels: ["why"])
     try VaultKeyFiles.prepare(directory)
     if try VaultKeyFiles.names(in: directory).isEmpty { try VaultKeyFiles.create("\(directory)/0001.key") }
@@ -52,6 +55,16 @@ package final class VaultKeys: Sendable {
     let keys = try VaultKeyFiles.load(directory)
     guard let currentID = keys.keys.max() else { throw StartupError(.config, "There is no vault key in \(directory).") }
     return State(keys: keys, currentID: currentID)
+  }
+
+  private func countRefused(_ sealed: [UInt8], _ why: String) {
+    let id = SHA256.hash(sealed)
+    let isNew = refused.withLock { refused in
+      // Bounded memory goes before exact counts.
+      if refused.count >= Self.refusedMax { refused = [] }
+      return refused.insert(id).inserted
+    }
+    if isNew { failures.with(why).add() }
   }
 
   /// What sealing gives.
@@ -110,35 +123,32 @@ package final class VaultKeys: Sendable {
 
   private func open(_ sealed: [UInt8], _ keyID: String, _ associatedData: [UInt8]) throws(ServiceError) -> [UInt8] {
     guard let key = state.withLock({ $0.keys[keyID] }) else {
-      failures.with("key_lost").add()
+      countRefused(sealed, "key_lost")
       throw ServiceError(.maskKeyLost, metadata: ["key": keyID])
     }
     do {
       return try key.open(sealed, associatedData: associatedData)
     } catch {
-      failures.with("damaged").add()
+      countRefused(sealed, "damaged")
       throw ServiceError(.maskDamaged, cause: VaultDamage(description: "\(error)"))
     }
   }
 }
 
 extension VaultKeys {
-  /// The form of a sealed secret: this byte, the length of the key's id, the id, and the seal.
-  private static let secretForm: UInt8 = 1
-
   /// Seals another daemon's secret, bound to the daemon and to the name under which it keeps it.
   func seal(secret: [UInt8], named name: String, of owner: String) throws -> Sealed {
     let (key, id) = try current()
     let sealed = try key.seal(secret, associatedData: Self.secretData(name, owner, id))
-    return Sealed(bytes: [Self.secretForm, UInt8(id.utf8.count)] + Array(id.utf8) + sealed, keyID: id)
+    return Sealed(bytes: [SealForm.version, UInt8(id.utf8.count)] + Array(id.utf8) + sealed, keyID: id)
   }
 
   /// Opens a secret; also tells whether another key seals by now, so that its owner should have it sealed anew.
   ///
   /// - Throws: MASK_KEY_LOST; MASK_DAMAGED, also for another name or owner.
   func open(secret: [UInt8], named name: String, of owner: String) throws -> (bytes: [UInt8], isOldKey: Bool) {
-    guard secret.count > 2, secret[0] == Self.secretForm, secret.count >= 2 + Int(secret[1]) else {
-      failures.with("damaged").add()
+    guard secret.count > 2, secret[0] == SealForm.version, secret.count >= 2 + Int(secret[1]) else {
+      countRefused(secret, "damaged")
       throw ServiceError(.maskDamaged)
     }
     let id = String(decoding: secret[2..<(2 + Int(secret[1]))], as: UTF8.self)

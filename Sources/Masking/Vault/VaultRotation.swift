@@ -15,7 +15,8 @@ package struct VaultRotation: Sendable {
 
   private let keys: VaultKeys
   private let pool: PostgresPool
-  private let waiting: Gauge
+  private let waiting: OldSealCount
+  private let lost = LostSeals()
   private let resealed: Counter
   private let log: Logger
 
@@ -24,9 +25,7 @@ package struct VaultRotation: Sendable {
     self.keys = keys
     self.pool = pool
     self.log = log
-    waiting = metrics.gauge(
-      "handoff_masking_seals_of_old_keys", "Sealed originals and reasons that an older key still seals."
-    ).with()
+    waiting = OldSealCount(metrics, daemon: "masking", "Sealed originals and reasons that an older key still seals.")
     resealed = metrics.counter("handoff_masking_resealed_total", "Originals and reasons sealed anew.").with()
   }
 
@@ -91,12 +90,16 @@ package struct VaultRotation: Sendable {
         guard let last = rows.last else { return (0, nil) }
         var sealed: [(VaultTable.Position, VaultKeys.Sealed)] = []
         for row in rows {
-          guard let new = try? table.reseal(row, with: keys) else { continue }
+          let old = try table.sealed(row)
+          guard lost.mayTry(old) else { continue }
+          guard let new = try? table.reseal(row, with: keys) else {
+            lost.failed(old)
+            continue
+          }
           sealed.append((try table.position(row), new))
         }
         if !sealed.isEmpty { try await transaction.query(table.update(sealed)) }
         resealed.add(UInt64(sealed.count))
-        waiting.set(try await transaction.query(table.count(olderThan: current))[0].int64(0))
         return (sealed.count, rows.count == Self.batchMax ? try table.position(last) : nil)
       }
     }
@@ -135,17 +138,18 @@ enum VaultTable {
     }
   }
 
-  func count(olderThan key: String) -> Query {
-    switch self {
-    case .places: "SELECT count(*) FROM mask_place WHERE is_on AND key_id <> \(key)"
-    case .reasons: "SELECT count(*) FROM mask_act WHERE sealed_reason IS NOT NULL AND key_id <> \(key)"
-    }
-  }
-
   func position(_ row: Row) throws(PostgresError) -> Position {
     switch self {
     case .places: Position(service: try row.value(0), id: try row.int64(2), number: try row.int32(3))
     case .reasons: Position(service: try row.value(0), id: try row.int64(1), number: 0)
+    }
+  }
+
+  /// The seal of a row.
+  func sealed(_ row: Row) throws -> [UInt8] {
+    switch self {
+    case .places: try MaskPlace(row)?.sealedOriginal ?? []
+    case .reasons: try row.bytes(4)
     }
   }
 

@@ -27,7 +27,7 @@ struct DoorayLink: Sendable {
     of organization: DoorayOrganizationRecord, in service: ServiceRecord, deadline: Deadline
   ) async throws -> SecretBytes {
     try await secrets.open(
-      organization.sealedToken, of: .organization(organization.doorayID, of: service), deadline: deadline
+      organization.sealedToken, of: .organization(organization.doorayID, of: service.code), deadline: deadline
     ) { sealed in
       try await store.reseal(organization, as: sealed, of: service.id, deadline: deadline)
     }
@@ -41,7 +41,7 @@ struct DoorayLink: Sendable {
     deadline: Deadline
   ) async throws -> SecretBytes {
     try await secrets.open(
-      key.sealed, of: .agent(key.agent, in: organization.doorayID, of: service), deadline: deadline
+      key.sealed, of: .agent(key.agent, in: organization.doorayID, of: service.code), deadline: deadline
     ) { sealed in
       try await store.reseal(key, as: sealed, to: organization.id, of: service.id, deadline: deadline)
     }

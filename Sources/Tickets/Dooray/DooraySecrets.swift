@@ -13,16 +13,20 @@ final class DooraySecrets: Sendable {
 
   /// Whose secret it is. The name under which it is sealed does not change while it is stored.
   struct Owner: Hashable, Sendable {
-    fileprivate let name: String
+    let name: String
 
     /// The token of an organization.
-    static func organization(_ doorayID: String, of service: ServiceRecord) -> Owner {
-      Owner(name: "services/\(service.code)/doorayOrganizations/\(doorayID)/token")
+    ///
+    /// - Parameter service: the service's code.
+    static func organization(_ doorayID: String, of service: String) -> Owner {
+      Owner(name: "services/\(service)/doorayOrganizations/\(doorayID)/token")
     }
 
     /// The key of an agent to an organization.
-    static func agent(_ agent: AgentID, in doorayID: String, of service: ServiceRecord) -> Owner {
-      Owner(name: "services/\(service.code)/doorayOrganizations/\(doorayID)/userKeys/\(agent)")
+    ///
+    /// - Parameter service: the service's code.
+    static func agent(_ agent: AgentID, in doorayID: String, of service: String) -> Owner {
+      Owner(name: "services/\(service)/doorayOrganizations/\(doorayID)/userKeys/\(agent)")
     }
   }
 

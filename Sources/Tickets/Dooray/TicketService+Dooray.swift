@@ -81,7 +81,7 @@ extension TicketService {
     try check.done()
     let service = try await administered(try ServiceName(request.parent, field: "parent").code, call)
     change.sealedToken = try await dooray.secrets.seal(
-      wanted.token, of: .organization(wanted.doorayId, of: service), deadline: call.deadline)
+      wanted.token, of: .organization(wanted.doorayId, of: service.code), deadline: call.deadline)
     return try await dooray.store.createOrganization(
       change, doorayID: wanted.doorayId, in: service.id, deadline: call.deadline
     ).message(in: service.code)
@@ -107,7 +107,7 @@ extension TicketService {
     let known = try await dooray.store.organization(name.id, of: service.id, deadline: call.deadline)
     if let token = change.token {
       change.sealedToken = try await dooray.secrets.seal(
-        token, of: .organization(known.doorayID, of: service), deadline: call.deadline)
+        token, of: .organization(known.doorayID, of: service.code), deadline: call.deadline)
     }
     let setting = try SettingChange(access, .doorayOrganization(name.id), paths, seen: request.version)
     try await dooray.store.updateOrganization(name.id, change, setting, deadline: call.deadline)

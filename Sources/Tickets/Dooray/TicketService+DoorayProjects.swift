@@ -108,7 +108,7 @@ extension TicketService {
     let organization = try await dooray.store.organization(
       name.organization.id, of: service.id, deadline: call.deadline)
     let sealed = try await dooray.secrets.seal(
-      request.key, of: .agent(name.agent, in: organization.doorayID, of: service), deadline: call.deadline)
+      request.key, of: .agent(name.agent, in: organization.doorayID, of: service.code), deadline: call.deadline)
     try await dooray.store.setUserKey(
       sealed, of: name.agent, to: organization.id, of: service.id, deadline: call.deadline)
     let stored = try await dooray.store.userKeys(
