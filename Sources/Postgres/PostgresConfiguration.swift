@@ -35,6 +35,8 @@ package struct PostgresConfiguration: Sendable {
   var serverOptions: String {
     var settings = [
       ("search_path", searchPath),
+      // No statement runs so long that compiling it pays.
+      ("jit", "off"),
       ("statement_timeout", String(statementTimeout.wholeMilliseconds)),
       ("idle_in_transaction_session_timeout", String(idleInTransactionTimeout.wholeMilliseconds)),
     ]

@@ -39,7 +39,10 @@ extension TicketStore {
   ) async throws -> (CreationFacts, CreateOpening) {
     let opening: Query = opens ? TicketLedger.opening : "0::bigint, clock_timestamp()"
     let known = Self.customers(wanted.customer, of: service.organizationID)
-    let isMadeAtOnce = Self.isMadeWithTicket(wanted.customer)
+    // Named only when it is taken, so that the others stay lookups.
+    let next: Query =
+      Self.isMadeWithTicket(wanted.customer)
+      ? "CASE WHEN known.id IS NULL THEN nextval('customer_id_seq') END" : "NULL::bigint"
     return try await ServiceError.translating {
       let rows = try await pool.lookUp(
         """
@@ -47,7 +50,7 @@ extension TicketStore {
             WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
           EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
           known.id, known.display_name, known.email, known.phone,
-          CASE WHEN known.id IS NULL AND \(isMadeAtOnce) THEN nextval('customer_id_seq') END
+          \(fragment: next)
         FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
         """, deadline: deadline)
       let facts = CreationFacts(
@@ -90,21 +93,24 @@ extension TicketStore {
     if !wanted.phone.isEmpty { keys.append("customer/\(organization)/phone/\(wanted.phone)") }
     let known = Self.customers(wanted, of: organization)
     return try await ServiceError.translating {
-      let rows = try await pool.transactionBatch(
-        [
-          "SELECT pg_advisory_xact_lock(hashtextextended(k.key, 0)) FROM unnest(\(keys)) AS k (key)",
-          """
-          WITH known AS (\(fragment: known)), made AS (
-            INSERT INTO customer (organization_id, display_name, email, phone)
-            SELECT \(organization), \(wanted.name), \(Self.given(wanted.email)), \(Self.given(wanted.phone))
-            WHERE NOT EXISTS (SELECT 1 FROM known)
-            ON CONFLICT DO NOTHING RETURNING id
-          )
-          SELECT id FROM known UNION ALL SELECT id FROM made
-          """,
-        ], deadline: deadline)
-      guard let row = rows[1].first else { throw ServiceError(.conflict) }
-      return try row.value(0)
+      let statements: [Query] = [
+        "SELECT pg_advisory_xact_lock(hashtextextended(k.key, 0)) FROM unnest(\(keys)) AS k (key)",
+        """
+        WITH known AS (\(fragment: known)), made AS (
+          INSERT INTO customer (organization_id, display_name, email, phone)
+          SELECT \(organization), \(wanted.name), \(Self.given(wanted.email)), \(Self.given(wanted.phone))
+          WHERE NOT EXISTS (SELECT 1 FROM known)
+          ON CONFLICT DO NOTHING RETURNING id
+        )
+        SELECT id FROM known UNION ALL SELECT id FROM made
+        """,
+      ]
+      // A ticket may have made the customer at the same moment without the lock; then the second look finds them.
+      for _ in 1...2 {
+        let rows = try await pool.transactionBatch(statements, deadline: deadline)
+        if let row = rows[1].first { return try row.value(0) }
+      }
+      throw ServiceError(.conflict)
     }
   }
 

@@ -258,6 +258,33 @@ struct MailboxTests {
     #expect(try world.server.count(of: "care") == 1)
   }
 
+  @Test("a mail that could not be fetched for long comes in when its server hands out mails again")
+  func fetchableAgain() async throws {
+    let world = try await MailboxWorld()
+    _ = try await world.create(world.account())
+    try world.deliver(1...1)
+    try await world.read()
+    try world.deliver(2...3)
+    try await world.sql(
+      "UPDATE mail_account SET stuck_uid = last_uid + 1, stuck_count = \(MailboxVisit.lastFetchesMax)")
+    try await world.read()
+    #expect(try await world.accounts() == "true received=3 tickets=3 replies=0 suppressed=0 quarantined=0")
+  }
+
+  @Test("two mails one behind the other that cannot be fetched block their mailbox for a time only")
+  func neighboursUnfetchable() async throws {
+    let world = try await MailboxWorld()
+    _ = try await world.create(world.account())
+    for number in 1...2 { try world.server.deliver(world.letter(number).bytes, to: "care", claimedSize: 9_999) }
+    for _ in 0...MailboxVisit.fetchesMax { try await world.read() }
+    for _ in 1...2 {
+      try await world.sql("UPDATE mail_account SET stuck_count = \(MailboxVisit.lastFetchesMax)")
+      try await world.read()
+      try await world.read()
+    }
+    #expect(try await world.world.number("SELECT count(*) FROM inbound_mail WHERE reason = 'UNFETCHABLE'") == 2)
+  }
+
   @Test("the last mail of a mailbox is passed over later than others: the server may hand out nothing at all")
   func lastUnfetchable() async throws {
     let world = try await MailboxWorld()

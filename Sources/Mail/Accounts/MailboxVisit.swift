@@ -21,7 +21,7 @@ struct MailboxVisit {
   private static let statementTimeout: Duration = .seconds(10)
   /// A mail that cannot be fetched so often in a row is passed over when the next one can be.
   static let fetchesMax: Int32 = 5
-  /// The same when there is no next one: it may be the server that hands out nothing.
+  /// The same when there is no next one, or it cannot be fetched either: it may be the server that hands out nothing.
   static let lastFetchesMax: Int32 = 20
   /// Bytes of the next one's header that are fetched then.
   private static let probeBytes = 1_024
@@ -56,9 +56,12 @@ struct MailboxVisit {
       account.begin(uidValidity: Int64(uidValidity))
     }
     let stop = Deadline.after(Self.timeMax)
+    let leftCount = account.uidsToDelete.count
     var takenCount = 0
     var isWhole = false
-    while !isWhole, takenCount < Self.mailsMax, !stop.hasPassed, account.uidsToDelete.count < Self.deletionsMax {
+    while !isWhole, takenCount < Self.mailsMax, !stop.hasPassed,
+      account.uidsToDelete.count - leftCount < Self.deletionsMax
+    {
       let listed = try await newMessages(in: mailbox, after: account.lastUID)
       isWhole = listed.isWhole
       // Otherwise each turn gets on by one mail at least.
@@ -172,12 +175,6 @@ struct MailboxVisit {
     _ message: IMAPMessage, before next: IMAPMessage?, _ account: MailAccountRecord, _ uidValidity: UInt32
   ) async throws -> InboundRecord? {
     if message.arrivalSeconds < account.startTime.seconds { return nil }
-    if try await isUnfetchable(message, before: next, account, uidValidity) {
-      try await inbound.holdUnfetchable(
-        "\(uidValidity)/\(message.uid)", sizeBytes: message.sizeBytes, for: service, account: account.id,
-        .init(deadline: .after(Self.storeTimeout)))
-      return nil
-    }
     let limit = inbound.limits.messageBytesMax
     do {
       if message.sizeBytes <= Int64(limit) {
@@ -194,27 +191,34 @@ struct MailboxVisit {
     } catch IMAPFailure.messageGone {
       return nil
     } catch let failure as IMAPFailure {
+      if failure == .mailboxChanged { throw failure }
       // Whether it is this mail's fault shows when it happens again and again.
-      if failure != .mailboxChanged {
-        try await keep { try await store.noteStuck(account, uid: Int64(message.uid), deadline: $0) }
+      if try await isUnfetchable(message, before: next, account, uidValidity) {
+        try await inbound.holdUnfetchable(
+          "\(uidValidity)/\(message.uid)", sizeBytes: message.sizeBytes, for: service, account: account.id,
+          .init(deadline: .after(Self.storeTimeout)))
+        return nil
       }
+      try await keep { try await store.noteStuck(account, uid: Int64(message.uid), deadline: $0) }
       throw failure
     }
   }
 
-  /// Whether a mail that could not be fetched again and again is itself the cause.
+  /// Whether a mail that could not be fetched again and again, and now neither, is itself the cause.
   private func isUnfetchable(
     _ message: IMAPMessage, before next: IMAPMessage?, _ account: MailAccountRecord, _ uidValidity: UInt32
   ) async throws -> Bool {
     guard account.stuckUID == Int64(message.uid), account.stuckCount >= Self.fetchesMax else { return false }
-    guard let next else { return account.stuckCount >= Self.lastFetchesMax }
+    guard account.stuckCount < Self.lastFetchesMax else { return true }
+    guard let next else { return false }
     do {
       _ = try await session.head(
         next.uid, uidValidity: uidValidity, bytesMax: Self.probeBytes, deadline: Self.fetchDeadline)
-    } catch IMAPFailure.messageGone, IMAPFailure.messageTooLong {
-      // The server has answered.
+      return true
+    } catch let failure as IMAPFailure {
+      // The others are the server's answer, too.
+      return failure == .messageGone || failure == .messageTooLong
     }
-    return true
   }
 
   /// Fetches and stores a mail within so much memory; nil when it is longer.
@@ -238,16 +242,12 @@ struct MailboxVisit {
 
   /// Removes from the mailbox what is stored here.
   private func delete(_ account: inout MailAccountRecord, _ uidValidity: UInt32) async throws {
-    var rest = account.uidsToDelete.map { UInt32(clamping: $0) }[...]
-    guard !rest.isEmpty else { return }
+    guard !account.uidsToDelete.isEmpty else { return }
     // An administrator may wish it no longer.
     try await keep { [account] in try await store.renewLease(account, deadline: $0) }
-    // A command has its length; a few hundred numbers fit into it.
-    while !rest.isEmpty {
-      let part = rest.prefix(Self.mailsMax)
-      rest = rest.dropFirst(part.count)
-      try await session.delete(Array(part), uidValidity: uidValidity, deadline: Self.fetchDeadline)
-    }
+    let uids = account.uidsToDelete.map { UInt32(clamping: $0) }
+    // What cannot be removed yet is tried again by the next visit.
+    guard try await session.delete(uids, uidValidity: uidValidity, deadline: Self.fetchDeadline) else { return }
     try await keep { [account] in try await store.noteDeleted(account, deadline: $0) }
     account.uidsToDelete = []
   }

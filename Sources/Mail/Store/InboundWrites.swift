@@ -29,6 +29,15 @@ struct InboundWrites: Sendable {
     let decision: MailStore.Decision
   }
 
+  /// Somebody's hold on a mail.
+  private struct Lease: Hashable {
+    let mail: Int64
+    let attempt: Int32
+
+    init(_ row: Row) throws { (mail, attempt) = (try row.int64(0), try row.int32(1)) }
+    init(_ record: InboundRecord) { (mail, attempt) = (record.id, record.attemptCount) }
+  }
+
   /// Holds for a row `i` that waits. Spelled so that rows are looked up by their keys: while few mails wait, the index
   /// of those that do looks as quick, and the plan stays when there are many.
   private static let isWaiting: Query = "i.state || '' = 'WAITING'"
@@ -47,13 +56,14 @@ struct InboundWrites: Sendable {
     decide = GatheredWrites { try await Self.decide($0, pool, $1) }
   }
 
-  /// Two mails of one Message-ID; the second has to know the first.
+  /// Two mails of one Message-ID by one account; the second has to know the first.
   private struct Namesakes: Error {}
 
   /// Stores mails under a lease for this process, save those that are there. One whose bytes are not to be had waits
   /// for an agent at once.
   static func store(_ items: [Arrived], _ pool: PostgresPool, _ deadline: Deadline) async throws -> [InboundRecord?] {
-    guard Set(items.map(\.arrival.prints.identity)).count == items.count else { throw Namesakes() }
+    let ways = items.map { "\($0.arrival.service)/\($0.arrival.account)/\(Hex.encode($0.arrival.prints.identity))" }
+    guard Set(ways).count == items.count else { throw Namesakes() }
     let arrivals = items.map(\.arrival)
     let states = items.map { $0.pieces.isEmpty ? InboundState.quarantined : .waiting }
     let reasons = items.map { $0.pieces.isEmpty ? QuarantineReason.unfetchable.rawValue : "" }
@@ -79,17 +89,19 @@ struct InboundWrites: Sendable {
           SELECT 1 FROM inbound_mail AS k
           WHERE k.service_id = a.service_id AND k.identity = a.identity AND k.account_id = a.account_id
             AND k.body_hash IN (a.body_hash, '\\x'))
-        ORDER BY a.service_id, a.identity
+        ORDER BY a.service_id, a.identity, a.account_id
         ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
       ), kept AS (
         INSERT INTO inbound_mail_piece (service_id, mail_id, number, sealed, key_id)
         SELECT m.service_id, m.id, p.number, p.sealed, p.key_id
         FROM unnest(\(pieces.map(\.place)), \(pieces.map(\.number)), \(pieces.map(\.piece.sealed)),
           \(pieces.map(\.piece.keyID))) AS p (place, number, sealed, key_id)
-        JOIN arrived AS a ON a.place = p.place JOIN made AS m ON m.identity = a.identity
+        JOIN arrived AS a ON a.place = p.place
+        JOIN made AS m ON m.service_id = a.service_id AND m.identity = a.identity AND m.account_id = a.account_id
       )
       SELECT \(fragment: InboundRecord.columns), a.place, \(fragment: MailStore.unhurried)
-      FROM made AS i JOIN arrived AS a ON a.identity = i.identity
+      FROM made AS i
+      JOIN arrived AS a ON a.service_id = i.service_id AND a.identity = i.identity AND a.account_id = i.account_id
       """, deadline: deadline)
     var made = [InboundRecord?](repeating: nil, count: items.count)
     for row in rows { made[Int(try row.int32(InboundRecord.columnCount))] = try InboundRecord(row) }
@@ -113,8 +125,8 @@ struct InboundWrites: Sendable {
       FROM unnest(\(seen.keys.sorted())) AS k (key)
       """
     let answers = try await pool.transactionBatch([lock] + turns.map { planning($0) }, deadline: deadline)
-    let planned = Set(try answers.dropFirst().joined().map { try $0.int64(0) })
-    return items.map { planned.contains($0.mail.id) }
+    let planned = Set(try answers.dropFirst().joined().map { try Lease($0) })
+    return items.map { planned.contains(Lease($0.mail)) }
   }
 
   private static func planning(_ items: [Planned]) -> Query {
@@ -135,7 +147,7 @@ struct InboundWrites: Sendable {
         \(items.map(\.sender))) AS w (service_id, id, attempt_count, sender_hash)
       WHERE i.service_id = w.service_id AND i.id = w.id AND i.attempt_count = w.attempt_count
         AND \(fragment: isWaiting) AND \(fragment: room)
-      RETURNING i.id
+      RETURNING i.id, i.attempt_count
       """
   }
 
@@ -158,7 +170,7 @@ struct InboundWrites: Sendable {
             message_id)
         WHERE i.service_id = w.service_id AND i.id = w.id AND i.attempt_count = w.attempt_count
           AND \(fragment: isWaiting)
-        RETURNING i.service_id, i.id, i.state, i.ticket_id, i.sender_hash, i.decide_time
+        RETURNING i.service_id, i.id, i.attempt_count, i.state, i.ticket_id, i.sender_hash, i.decide_time
       ), joined AS (
         INSERT INTO mail_participant (service_id, ticket_id, display_name, address)
         SELECT d.service_id, d.ticket_id, p.display_name, p.address
@@ -174,10 +186,9 @@ struct InboundWrites: Sendable {
         UPDATE inbound_mail AS i SET due_time = clock_timestamp(), behind_id = NULL
         FROM decided AS d WHERE i.service_id = d.service_id AND i.behind_id = d.id AND \(fragment: isWaiting)
       )
-      SELECT d.id, d.decide_time FROM decided AS d
+      SELECT d.id, d.attempt_count, d.decide_time FROM decided AS d
       """, deadline: deadline)
-    let times = Dictionary(
-      uniqueKeysWithValues: try rows.map { (try $0.int64(0), try $0.instant(1)) })
-    return mails.map { times[$0.id] }
+    let times = Dictionary(uniqueKeysWithValues: try rows.map { (try Lease($0), try $0.instant(2)) })
+    return mails.map { times[Lease($0)] }
   }
 }

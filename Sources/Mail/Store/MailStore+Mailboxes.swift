@@ -9,6 +9,9 @@ extension MailStore {
   static let mailboxLease: Duration = .seconds(30)
   private static var leaseSeconds: Int64 { mailboxLease.components.seconds }
 
+  /// Mails of a mailbox that are remembered as still to be removed; the oldest beyond stay there, marked as deleted.
+  private static let uidsToDeleteMax: Int32 = 10_000
+
   /// Takes mailboxes that are due under a lease, the longest due first; what others read is left to them.
   ///
   /// - Parameter isFailing: those whose last reading failed, or the others.
@@ -64,7 +67,9 @@ extension MailStore {
       account,
       """
       last_uid = \(uid), stuck_uid = 0, stuck_count = 0,
-      uids_to_delete = CASE WHEN \(isToDelete) THEN a.uids_to_delete || \(uid) ELSE a.uids_to_delete END
+      uids_to_delete = CASE WHEN \(isToDelete)
+        THEN (a.uids_to_delete || \(uid))[greatest(1, cardinality(a.uids_to_delete) + 2 - \(Self.uidsToDeleteMax)):]
+        ELSE a.uids_to_delete END
       """, deadline)
   }
 

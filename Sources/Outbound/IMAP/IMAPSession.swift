@@ -43,6 +43,8 @@ package final class IMAPSession: Sendable {
   private let state = Mutex(State())
   /// Bytes of an answer that is no mail.
   private static let answerBytesMax = 1 << 20
+  /// Mails that one command names; commands have their length.
+  private static let uidsMax = 200
   /// Longest time for taking leave.
   private static let leaveTimeout: Duration = .seconds(5)
 
@@ -99,23 +101,32 @@ package final class IMAPSession: Sendable {
     return try await transfer(Order(url: url, opensMailbox: true, bodyBytesMax: bytesMax), deadline).body
   }
 
-  /// Removes mails for good; those that are gone already do no harm. At most 1,000.
+  /// Removes mails for good; those that are gone already do no harm.
   ///
   /// A server without UIDPLUS (RFC 4315) can remove only all that are marked as deleted. There they stay marked while
   /// somebody else has marked others.
-  package func delete(_ uids: [UInt32], uidValidity: UInt32, deadline: Deadline) async throws {
-    guard !uids.isEmpty else { return }
-    let set = uids.map(String.init).joined(separator: ",")
+  ///
+  /// - Returns: whether they are gone; else to be tried again.
+  @discardableResult
+  package func delete(_ uids: [UInt32], uidValidity: UInt32, deadline: Deadline) async throws -> Bool {
+    guard !uids.isEmpty else { return true }
     let url = server.url(inMailbox: true, uidValidity: uidValidity)
     func say(_ command: String) async throws -> CurlExchange {
       try await transfer(Order(url: url, command: command, opensMailbox: true), deadline)
     }
-    _ = try await say("UID STORE \(set) +FLAGS.SILENT (\\Deleted)")
-    if state.withLock({ $0.capabilities.contains("UIDPLUS") }) {
-      _ = try await say("UID EXPUNGE \(set)")
-    } else if IMAPSearch.uids(lines: Self.lines(try await say("UID SEARCH DELETED").body)).isSubset(of: uids) {
-      _ = try await say("EXPUNGE")
+    let sets = stride(from: 0, to: uids.count, by: Self.uidsMax).map { start in
+      uids[start..<min(start + Self.uidsMax, uids.count)].map(String.init).joined(separator: ",")
     }
+    for set in sets { _ = try await say("UID STORE \(set) +FLAGS.SILENT (\\Deleted)") }
+    if state.withLock({ $0.capabilities.contains("UIDPLUS") }) {
+      for set in sets { _ = try await say("UID EXPUNGE \(set)") }
+      return true
+    }
+    let marked = IMAPSearch.uids(lines: Self.lines(try await say("UID SEARCH DELETED").body))
+    guard !marked.isEmpty else { return true }
+    guard marked.isSubset(of: uids) else { return false }
+    _ = try await say("EXPUNGE")
+    return true
   }
 
   /// Takes leave of the server; after that the session connects anew.
