@@ -109,6 +109,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Gateway/Migrations/0052_count_failed_acts.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0053_follow_moved_tasks.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -1,7 +1,8 @@
 """A Dooray! for tests: a real HTTP server on 127.0.0.1 with the part of its API that Handoff uses.
 
 Prints one JSON line {"port": …, "filePort": …} when it listens, and ends with its standard input. Files are
-taken at the second port, to which the first one sends clients with 307, as Dooray! does.
+taken at the second port, to which the first one sends clients with 307, as Dooray! does. With a certificate, it takes
+messages for messenger channels over TLS at a third one, "messengerPort".
 
 Who and what there is comes by POST /_control/world (see `World.load`); faults, rate limits and what people do at
 Dooray! come by POST /_control/… (see `Control`). /_control/calls lists the requests that were taken.
@@ -14,6 +15,7 @@ import http.client
 import http.server
 import json
 import re
+import ssl
 import sys
 import threading
 import time
@@ -42,7 +44,8 @@ class World:
 
     def load(self, data):
         """members: [{id, name, email, organization, token}], projects: [{id, code, organization, members: [id],
-        tags: [{id, name, group: {id, name, mandatory, selectOne}}], templates: [...]}]."""
+        tags: [{id, name, group: {id, name, mandatory, selectOne}}], templates: [...]}], messengers: [path]: incoming
+        hooks of messenger channels, such as /services/1/2/secret."""
         self.members = {member["id"]: member for member in data.get("members", [])}
         self.projects = {project["id"]: project for project in data.get("projects", [])}
         for project in self.projects.values():
@@ -54,6 +57,7 @@ class World:
                 {"id": self.new_id(), "name": f"{name} {project['code']}", "order": order,
                  "names": [{"locale": "ko_KR", "name": f"{name} {project['code']}"}], "class": kind}
                 for order, (kind, name) in enumerate(WORKFLOWS)]
+        self.messengers = {path: [] for path in data.get("messengers", [])}
         self.posts, self.files, self.faults, self.calls, self.payloads = {}, {}, [], [], []
         self.bucket = None
         self.hook_form = "documented"
@@ -366,12 +370,30 @@ class Control:
                                {"body": {"content": body["text"]}}, by_api=False)
         return {"id": log["id"]}
 
+    def relocate(self, body):
+        """{post, project}: a person moves a task to another project."""
+        self.world.posts[body["post"]]["project"] = body["project"]
+
+    def remove(self, body):
+        """{post}: a person deletes a task."""
+        del self.world.posts[body["post"]]
+
+    def attach(self, body):
+        """{post, name, text}: a person adds a file to a task."""
+        content = body["text"].encode()
+        self.world.posts[body["post"]]["files"].append(
+            {"id": self.world.new_id(), "name": body["name"], "size": len(content)})
+
     def fill(self, body):
         """{project, member, count}: a person creates so many tasks."""
         project = self.world.projects[body["project"]]
         for number in range(body["count"]):
             self.api.create_post(self.world.members[body["member"]], {}, {"subject": f"{number}", "body": {}},
                                  project["id"])
+
+    def messages(self, _):
+        """What was written into messenger channels, the oldest first, by the paths of their hooks."""
+        return self.world.messengers
 
     def calls(self, _):
         return self.world.calls
@@ -385,13 +407,19 @@ class Control:
 
 
 class Server:
-    def __init__(self, port):
+    def __init__(self, port, certificate=None, key=None):
         self.world = World()
         self.api = API(self.world, self)
         self.control = Control(self.world, self.api, self)
         handler = type("BoundHandler", (Handler,), {"fake": self})
         self.listeners = [Listener(("127.0.0.1", number), handler) for number in (port, 0)]
         self.port, self.file_port = (listener.server_address[1] for listener in self.listeners)
+        self.messenger_port = None
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate, key)
+            self.listeners.append(Listener(("127.0.0.1", 0), handler, tls))
+            self.messenger_port = self.listeners[-1].server_address[1]
 
     def file_url(self, path):
         return f"http://127.0.0.1:{self.file_port}{path}"
@@ -511,7 +539,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refusal(429, "too many requests", headers)
         return headers
 
+    def run_messenger(self, path, raw):
+        messages = self.fake.world.messengers.get(path)
+        if messages is None or self.command != "POST":
+            raise Refusal(404, "no such hook")
+        body = self.body(raw)
+        if not isinstance(body.get("text"), str) or not body["text"]:
+            raise Refusal(400, "text is required")
+        messages.append(body)
+
     def run_api(self, parts, raw):
+        if parts.path.startswith("/services/"):
+            return self.run_messenger(parts.path, raw)
         kind, _, token = self.headers.get("authorization", "").partition(" ")
         me = self.fake.world.member_of(token if kind == "dooray-api" else "")
         query = urllib.parse.parse_qs(parts.query)
@@ -574,14 +613,29 @@ class Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, address, handler, tls=None):
+        self.tls = tls
+        super().__init__(address, handler)
+
+    def finish_request(self, request, client_address):
+        # In the connection's own thread, so that a slow handshake keeps nobody waiting.
+        try:
+            super().finish_request(
+                self.tls.wrap_socket(request, server_side=True) if self.tls else request, client_address)
+        except (ssl.SSLError, OSError):
+            pass
+
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    fake = Server(parser.parse_args().port)
+    parser.add_argument("--certificate", help="a PEM file, for messenger channels over TLS")
+    parser.add_argument("--key", help="its key")
+    options = parser.parse_args()
+    fake = Server(options.port, options.certificate, options.key)
     for listener in fake.listeners:
         threading.Thread(target=listener.serve_forever, daemon=True).start()
-    print(json.dumps({"port": fake.port, "filePort": fake.file_port}), flush=True)
+    print(json.dumps({"port": fake.port, "filePort": fake.file_port, "messengerPort": fake.messenger_port}), flush=True)
     sys.stdin.read()
 
 

@@ -272,28 +272,12 @@ struct DoorayConversationTests {
     #expect(try await world.conversation(ticket).count == 2)
   }
 
-  private func uploaded(_ world: EscalatingWorld, _ name: String, _ content: String) async throws -> String {
-    try await world.base.client.uploadAttachment(world.base.world.by(TicketWorld.kim)) { writer in
-      try await writer.send(UploadAttachmentRequest(part: .header(.init(parent: "services/care", fileName: name))))
-      try await writer.send(UploadAttachmentRequest(part: .chunk(Array(content.utf8))))
-    }.name
-  }
-
-  private func escalate(
-    _ ticket: TicketRecord, with files: [String], _ world: EscalatingWorld
-  ) async throws -> Ticket {
-    try await world.base.client.escalateToDooray(
-      EscalateToDoorayRequest(
-        name: world.base.world.name(ticket), project: world.project.name, subject: "확인", text: "파일을 봐 주세요.",
-        attachments: files), world.base.world.by(TicketWorld.kim))
-  }
-
   @Test("files follow the task over the address that Dooray! sends them to, and stand on the escalation's entry")
   func files() async throws {
     let world = try await EscalatingWorld()
     let ticket = try await world.base.world.ticket()
-    let files = [try await uploaded(world, "주문 \"1\".txt", "송장 번호"), try await uploaded(world, "b.txt", "둘")]
-    let answer = try await escalate(ticket, with: files, world)
+    let files = [try await world.uploaded("주문 \"1\".txt", "송장 번호"), try await world.uploaded("b.txt", "둘")]
+    let answer = try await world.escalate(ticket, with: files)
     #expect(try await world.tasks(ticket).first?.files.map(\.state) == [.sending, .sending])
     try await world.send()
     let post = try #require(try await world.base.fake.posts().first)
@@ -306,7 +290,7 @@ struct DoorayConversationTests {
       ).entries.last)
     #expect(entry.attachments.map(\.name) == files)
     let other = try await world.base.world.ticket()
-    #expect(await refusal { try await escalate(other, with: files, world) }?.reason == .attachmentNotFound)
+    #expect(await refusal { try await world.escalate(other, with: files) }?.reason == .attachmentNotFound)
     #expect(try await world.base.fake.posts().count == 1)
   }
 
@@ -314,7 +298,7 @@ struct DoorayConversationTests {
   func lostFile() async throws {
     let world = try await EscalatingWorld()
     let ticket = try await world.base.world.ticket()
-    _ = try await escalate(ticket, with: [try await uploaded(world, "a.txt", "하나")], world)
+    _ = try await world.escalate(ticket, with: [try await world.uploaded("a.txt", "하나")])
     try await world.base.fake.fail(.init(method: "POST", path: "/uploads/", kind: "lost"))
     try await world.send()
     #expect(try await world.tasks(ticket).first?.files.map(\.state) == [.sending])
@@ -329,7 +313,7 @@ struct DoorayConversationTests {
     let world = try await EscalatingWorld()
     let ticket = try await world.base.world.ticket()
     try await world.base.fake.fail(.init(method: "POST", path: "/files$", kind: "status", times: 9, status: 400))
-    _ = try await escalate(ticket, with: [try await uploaded(world, "a.txt", "하나")], world)
+    _ = try await world.escalate(ticket, with: [try await world.uploaded("a.txt", "하나")])
     try await world.send()
     let file = try #require(try await world.tasks(ticket).first?.files.first)
     #expect(file.state == .failed && !file.failure.isEmpty && file.fileName == "a.txt")
@@ -347,6 +331,8 @@ struct DoorayConversationTests {
       ("https://api.dooray.com", "https://file-api.dooray.com:8443/x", false),
       ("https://api.dooray.com", "https://user@file-api.dooray.com/x", false),
       ("https://dooray.com", "https://example.com/x", false),
+      ("https://203.0.113.5", "https://203.0.113.5/x", true), ("https://203.0.113.5", "https://198.0.113.5/x", false),
+      ("https://[2001:db8::1]", "https://[2001:db8::2]/x", false),
       ("http://127.0.0.1:1", "http://127.0.0.1:2/x", true), ("http://127.0.0.1:1", "http://10.0.0.1/x", false),
     ])
   func forwarding(from: String, to: String, isAllowed: Bool) throws {

@@ -65,6 +65,31 @@ struct EscalatingWorld {
       request(on: ticket, to: project, tags: tags, version: version, requestID: requestID), base.world.by(agent))
   }
 
+  /// The name of a file that kim has uploaded.
+  func uploaded(_ name: String, _ content: String) async throws -> String {
+    try await base.client.uploadAttachment(base.world.by(TicketWorld.kim)) { writer in
+      try await writer.send(UploadAttachmentRequest(part: .header(.init(parent: "services/care", fileName: name))))
+      try await writer.send(UploadAttachmentRequest(part: .chunk(Array(content.utf8))))
+    }.name
+  }
+
+  /// Escalates with files.
+  @discardableResult
+  func escalate(_ ticket: TicketRecord, with files: [String]) async throws -> Ticket {
+    try await base.client.escalateToDooray(
+      EscalateToDoorayRequest(
+        name: base.world.name(ticket), project: project.name, subject: "확인", text: "파일을 봐 주세요.",
+        attachments: files), base.world.by(TicketWorld.kim))
+  }
+
+  /// An escalated ticket whose task has been looked at once, and the task's id.
+  func escalated() async throws -> (ticket: TicketRecord, task: String) {
+    let ticket = try await base.world.ticket()
+    _ = try await escalate(ticket)
+    try await poll()
+    return (ticket, try #require(try await tasks(ticket).first).doorayId)
+  }
+
   /// Escalates beside what follows.
   func begin(_ ticket: TicketRecord, tags: [String] = [], requestID: String) -> Task<Ticket, any Error> {
     let (client, options) = (base.client, base.world.by(TicketWorld.kim))

@@ -35,7 +35,10 @@ final class FakeDooray {
   }
 
   struct Template: Encodable {
-    struct Body: Encodable { var content: String }
+    struct Body: Encodable {
+      var mimeType = "text/x-markdown"
+      var content: String
+    }
     struct Tag: Encodable { var id: String }
     struct ID: Encodable { var organizationMemberId: String }
     struct Person: Encodable {
@@ -175,6 +178,19 @@ final class FakeDooray {
   /// A person moves a task into a step of a class.
   func move(_ task: String, to step: String, by member: String = "12") async throws {
     try await control("move", ["post": task, "class": step, "member": member])
+  }
+
+  /// A person moves a task to another project.
+  func relocate(_ task: String, to project: String) async throws {
+    try await control("relocate", ["post": task, "project": project])
+  }
+
+  /// A person deletes a task.
+  func remove(_ task: String) async throws { try await control("remove", ["post": task]) }
+
+  /// A person adds a file to a task.
+  func attach(_ name: String, _ text: String, to task: String) async throws {
+    try await control("attach", ["post": task, "name": name, "text": text])
   }
 
   /// A person creates so many tasks.

@@ -192,6 +192,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case doorayStateChanged = "DOORAY_STATE_CHANGED"
   /// An agent commented on the Dooray! task.
   case doorayCommentSent = "DOORAY_COMMENT_SENT"
+  /// An agent's comment on the Dooray! task was given up.
+  case doorayCommentFailed = "DOORAY_COMMENT_FAILED"
   /// The Dooray! side commented.
   case doorayCommentReceived = "DOORAY_COMMENT_RECEIVED"
   /// The mail server took the mail.

@@ -38,9 +38,16 @@ package struct DoorayAddress: Sendable, Equatable {
     }
     guard let target = HTTPSURL(url) else { return false }
     guard target.host != host else { return true }
-    // A name of two parts, such as dooray.com, is beside all others.
-    guard let dot = host.firstIndex(of: "."), host[dot...].dropFirst().contains(".") else { return false }
+    // Nothing is beside an address; a name of two parts, such as dooray.com, is beside all others.
+    guard !Self.isAddress(host), let dot = host.firstIndex(of: "."), host[dot...].dropFirst().contains(".") else {
+      return false
+    }
     return target.host.hasSuffix(host[dot...]) && target.port == 443
+  }
+
+  /// Whether a host is an address and no name: no name of a host ends with a part of digits.
+  private static func isAddress(_ host: String) -> Bool {
+    host.contains(":") || host.split(separator: ".").last?.allSatisfy { $0.isASCII && $0.isNumber } ?? true
   }
 }
 

@@ -1,6 +1,7 @@
 import Crypto
 import EventLoop
 import MessageJSON
+import TicketLedger
 
 /// What a template says of a task.
 struct DoorayTemplateContent: Sendable, Equatable {
@@ -58,8 +59,11 @@ extension DoorayClient {
       (result["users"]?[kind]?.elements ?? []).compactMap { $0["member"]?["organizationMemberId"]?.text }
         .filter(DoorayMarker.isID)
     }
+    let body = result["body"]?["content"]?.text ?? ""
     return DoorayTemplateContent(
-      subject: result["subject"]?.text ?? "", body: result["body"]?["content"]?.text ?? "",
+      subject: result["subject"]?.text ?? "",
+      // Tasks are created as Markdown: Dooray! would show the tags.
+      body: result["body"]?["mimeType"]?.text == "text/html" ? HTMLToText.text(body) : body,
       tags: (result["tags"]?.elements ?? []).compactMap { $0["id"]?.text }.filter(DoorayMarker.isID),
       assignees: members("to"), cc: members("cc"))
   }

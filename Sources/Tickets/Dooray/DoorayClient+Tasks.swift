@@ -114,17 +114,36 @@ extension DoorayClient {
     guard task["id"]?.text == id else { throw DoorayFailure.unreadable }
     return task["workflowClass"]?.text.flatMap { DoorayProgress(workflowClass: $0) }
   }
+
+  /// The id of the project in which a task is, wherever it was created.
+  func place(ofTask id: String, as token: SecretBytes, deadline: Deadline) async throws -> String {
+    let task = try await get("/project/v1/posts/\(id)", as: token, deadline: deadline).result
+    guard task["id"]?.text == id, let project = task["project"]?["id"]?.text, DoorayMarker.isID(project) else {
+      throw DoorayFailure.unreadable
+    }
+    return project
+  }
 }
 
 extension DoorayClient {
-  /// Ids and names of the files of a task.
+  /// The files of a task.
   func files(
     ofTask id: String, inProject project: String, as token: SecretBytes, deadline: Deadline
-  ) async throws -> [(id: String, name: String)] {
+  ) async throws -> [DoorayTaskFile] {
     let task = try await get("/project/v1/projects/\(project)/posts/\(id)", as: token, deadline: deadline).result
     guard task["id"]?.text == id else { throw DoorayFailure.unreadable }
     return (task["files"]?.elements ?? []).compactMap { file in
-      file["id"]?.text.map { ($0, file["name"]?.text ?? "") }
+      file["id"]?.text.map {
+        DoorayTaskFile(id: $0, name: file["name"]?.text ?? "", sizeBytes: file["size"]?.integer)
+      }
     }
   }
+}
+
+/// A file of a task as Dooray! has it.
+struct DoorayTaskFile: Sendable {
+  let id: String
+  let name: String
+  /// Nil when Dooray! does not tell.
+  let sizeBytes: Int?
 }

@@ -7,10 +7,13 @@ struct DoorayCommentPiece: DoorayPiece {
   let task: DoorayTaskRecord
   let agent: AgentID
   private let comment: DoorayCommentRecord
-  private let store: DoorayStore
+  private let service: TicketService
+
+  private var store: DoorayStore { service.dooray.store }
 
   /// Reads the comment; nil when nothing is left to do for it.
-  init?(_ id: DoorayCommentID, _ item: OutboxItem, _ store: DoorayStore) async throws {
+  init?(_ id: DoorayCommentID, _ item: OutboxItem, _ service: TicketService) async throws {
+    let store = service.dooray.store
     guard let comment = try await store.comment(id, of: item.serviceID, deadline: item.deadline),
       comment.state == .sending, let agent = comment.agentID,
       let task = try await store.task(comment.taskID, of: item.serviceID, deadline: item.deadline)
@@ -18,11 +21,11 @@ struct DoorayCommentPiece: DoorayPiece {
     self.comment = comment
     self.agent = agent
     self.task = task
-    self.store = store
+    self.service = service
   }
 
   func send(with keyring: DoorayKeyring, _ deadline: Deadline) async throws {
-    let (client, project) = (keyring.client, keyring.project.doorayID)
+    let (client, project) = (keyring.client, task.place(from: keyring.project))
     if let since = comment.sinceTry {
       let known = try await keyring.inTurn { token in
         try await client.comment(
@@ -52,6 +55,18 @@ struct DoorayCommentPiece: DoorayPiece {
   }
 
   func fail(_ reason: String, _ deadline: Deadline) async throws {
-    try await store.fail(comment, reason, of: task.serviceID, deadline: deadline)
+    do {
+      _ = try await service.ledger.perform(on: task.ticketID, of: task.serviceID, deadline: deadline) { _ in
+        var event = EventDraft(.doorayCommentFailed, by: .dooray)
+        event.notes = [CodeChange("dooray_comment", "", comment.id.description)]
+        var change = TicketChange(event)
+        change.isSilent = true
+        change.guards = [DoorayStore.isSending(comment, of: task.serviceID)]
+        change.attachments = [DoorayStore.failing(comment, reason)]
+        return change
+      }
+    } catch let error as ServiceError where [.ticketNotFound, .conflict].contains(error.reason) {
+      // The ticket was deleted, or the comment has turned up at Dooray! meanwhile.
+    }
   }
 }

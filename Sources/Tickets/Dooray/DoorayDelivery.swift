@@ -13,8 +13,6 @@ import TicketLedger
 package struct DoorayDelivery: Sendable {
   /// Pieces of work at a time in one daemon.
   static let placesMax = 16
-  /// Of these, for one organization.
-  private static let lanePlacesMax = 4
   private static let lanePause: Duration = .seconds(1)
   /// When masking cannot be reached for a key.
   private static let keyPause: Duration = .seconds(5)
@@ -24,7 +22,6 @@ package struct DoorayDelivery: Sendable {
   static let ageMax: Duration = .seconds(3 * 24 * 3600)
 
   let service: TicketService
-  private let lanes = DoorayLanes(placesMax: Self.lanePlacesMax)
   private let log: Logger
   private let sendings: Metric<Counter>
 
@@ -67,7 +64,7 @@ package struct DoorayDelivery: Sendable {
     let piece: any DoorayPiece
     switch work {
     case .comment(let id):
-      guard let found = try await DoorayCommentPiece(DoorayCommentID(id), item, store) else { return .done }
+      guard let found = try await DoorayCommentPiece(DoorayCommentID(id), item, service) else { return .done }
       piece = found
     case .taskFiles(let id):
       guard let found = try await DoorayFilesPiece(DoorayTaskID(id), item, service) else { return .done }
@@ -75,7 +72,7 @@ package struct DoorayDelivery: Sendable {
     }
     let owner = try await service.ledger.directory.service(id: item.serviceID, deadline: item.deadline)
     let project = try await store.project(piece.task.projectID, of: owner.id, deadline: item.deadline)
-    let verdict = try await lanes.run(project.organizationID, of: owner.id) {
+    let verdict = try await service.dooray.lanes.run(project.organizationID, of: owner.id) {
       try await attempt(piece, item, owner, project, client)
     }
     return verdict ?? .postponed(Self.lanePause)
@@ -97,12 +94,14 @@ package struct DoorayDelivery: Sendable {
       if case .tooManyRequests(let wait) = failure {
         return try await putOff(piece, item, by: max(wait, .seconds(1)), "Dooray! takes no more requests")
       }
-      guard failure.isUnsure else { return try await giveUp(piece, item, DoorayEscalator.error(failure).message) }
+      guard failure.isUnsure else { return try await giveUp(piece, item, failure.refusal) }
       return try await putOff(piece, item, by: Self.settleTime, "Dooray! does not answer")
     } catch let error as ServiceError where error.reason == .doorayRefused {
       return try await giveUp(piece, item, error.message)
     } catch let error as ServiceError where error.reason.entry.retry == .backoff {
       return .postponed(Self.keyPause)
+    } catch let error as ServiceError {
+      return try await putOff(piece, item, by: Self.settleTime, error.message)
     }
   }
 
@@ -120,6 +119,20 @@ package struct DoorayDelivery: Sendable {
     sendings.with("failed").add()
     try await piece.fail(reason, item.deadline)
     return .hopeless(reason)
+  }
+}
+
+extension DoorayFailure {
+  /// Why a comment or a file was given up, for agents.
+  var refusal: String {
+    switch self {
+    case .tokenRefused: "Dooray! refuses the key; enter a new one"
+    case .notAllowed: "neither the agent nor the project's representative may write there; ask an administrator"
+    case .notFound: "Dooray! does not know the task any more, or hides it"
+    case .refused(let status): "Dooray! does not take it (\(status))"
+    case .tooManyRequests: "Dooray! takes no more requests"
+    case .unreachable, .failing, .unreadable, .cutShort: "Dooray! does not answer"
+    }
   }
 }
 

@@ -4,8 +4,8 @@ import ServiceKit
 
 /// What is looked at before a task is created; nothing of it leaves a trace at Dooray!.
 extension DoorayEscalator {
-  /// Requests for names at a time.
-  private static let concurrencyMax = 8
+  /// Requests for names at a time: half of an organization's threads.
+  private static let concurrencyMax = 4
 
   /// An escalation with what its template says, when its tags are in order.
   ///
@@ -64,17 +64,14 @@ extension DoorayEscalator {
 
   /// Names in the order of the ids; one that is not told is empty.
   private func names(of members: [String], _ deadline: Deadline) async throws -> [String] {
-    let (client, keyring) = (client, keyring)
+    let (dooray, keyring) = (dooray, keyring)
     return try await withThrowingTaskGroup(of: (Int, String).self) { group in
       var names = [String](repeating: "", count: members.count)
       for (index, member) in members.enumerated() {
         if index >= Self.concurrencyMax, let (done, name) = try await group.next() { names[done] = name }
         group.addTask {
           do {
-            let name = try await keyring.inTurn { token in
-              try await client.memberName(member, as: token, deadline: deadline)
-            }
-            return (index, name)
+            return (index, try await dooray.name(ofMember: member, with: keyring, deadline: deadline))
           } catch is DoorayFailure {
             return (index, "")
           }

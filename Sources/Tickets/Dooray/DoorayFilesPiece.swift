@@ -17,6 +17,8 @@ struct DoorayFileRecord: Sendable {
   let failure: String
   /// How long ago it was sent without an answer; nil: never.
   let sinceTry: Duration?
+  /// What the task had when the file was first sent.
+  let seenIDs: [String]
 
   init(_ row: Row) throws(PostgresError) {
     taskID = try row.value(0)
@@ -28,6 +30,7 @@ struct DoorayFileRecord: Sendable {
     doorayID = try row.value(6)
     failure = try row.value(7)
     sinceTry = try row.optionalInt64(8).map { .milliseconds($0) }
+    seenIDs = try row.strings(9)
   }
 
   func message(in service: String) -> DoorayFile {
@@ -46,7 +49,8 @@ extension DoorayStore {
     return try await query(
       """
       SELECT f.task_id, f.attachment_id, a.file_name, a.content_type, a.content_id, k.size_bytes,
-        coalesce(f.dooray_id, ''), f.failure, (extract(epoch FROM clock_timestamp() - f.try_time) * 1000)::bigint
+        coalesce(f.dooray_id, ''), f.failure, (extract(epoch FROM clock_timestamp() - f.try_time) * 1000)::bigint,
+        f.seen_ids
       FROM dooray_file AS f JOIN attachment AS a ON a.service_id = f.service_id AND a.id = f.attachment_id
       JOIN attachment_content AS k ON k.service_id = a.service_id AND k.id = a.content_id
       WHERE f.service_id = \(service) AND f.task_id = ANY(\(tasks)) ORDER BY f.task_id, f.attachment_id
@@ -62,15 +66,25 @@ extension DoorayStore {
     """
   }
 
-  /// Notes what is known of a file: that it is going to be sent, its id at Dooray!, or why it was given up.
-  func note(
-    _ file: DoorayFileRecord, of service: ServiceID, isTried: Bool = false, doorayID: String? = nil,
-    failure: String = "", deadline: Deadline
+  /// Notes that a file is going to be sent to a task which has some already.
+  func beginSending(
+    _ file: DoorayFileRecord, beside seenIDs: [String], of service: ServiceID, deadline: Deadline
   ) async throws {
     _ = try await query(
       """
-      UPDATE dooray_file SET try_time = CASE WHEN \(isTried) THEN clock_timestamp() END, dooray_id = \(doorayID),
-        failure = \(failure)
+      UPDATE dooray_file SET try_time = clock_timestamp(), seen_ids = \(seenIDs)
+      WHERE service_id = \(service) AND task_id = \(file.taskID) AND attachment_id = \(file.attachmentID)
+        AND dooray_id IS NULL
+      """, deadline)
+  }
+
+  /// Notes what became of a file: its id at Dooray!, why it was given up, or nothing.
+  func note(
+    _ file: DoorayFileRecord, of service: ServiceID, doorayID: String? = nil, failure: String = "", deadline: Deadline
+  ) async throws {
+    _ = try await query(
+      """
+      UPDATE dooray_file SET try_time = NULL, dooray_id = \(doorayID), failure = \(failure)
       WHERE service_id = \(service) AND task_id = \(file.taskID) AND attachment_id = \(file.attachmentID)
         AND dooray_id IS NULL
       """, deadline)
@@ -98,36 +112,47 @@ struct DoorayFilesPiece: DoorayPiece {
     let files = try await store.files(of: [task.id], in: task.serviceID, deadline: deadline)
     var taken = Set(files.map(\.doorayID))
     for file in files where file.doorayID.isEmpty && file.failure.isEmpty {
-      if let since = file.sinceTry {
-        if let known = try await known(file, except: taken, keyring, deadline) {
-          taken.insert(known)
-          try await store.note(file, of: task.serviceID, doorayID: known, deadline: deadline)
-          continue
-        }
-        if since < DoorayDelivery.settleTime { throw DoorayUnsettled(wait: DoorayDelivery.settleTime - since) }
+      do {
+        taken.insert(try await send(file, beside: taken, keyring, deadline))
+      } catch DoorayFailure.refused(let status) {
+        // The others may be taken all the same.
+        try await store.note(
+          file, of: task.serviceID, failure: DoorayFailure.refused(status: status).refusal, deadline: deadline)
       }
-      taken.insert(try await upload(file, keyring, deadline))
     }
   }
 
-  /// The id of a file that was sent before without an answer; nil when it is not there.
-  private func known(
-    _ file: DoorayFileRecord, except taken: Set<String>, _ keyring: DoorayKeyring, _ deadline: Deadline
-  ) async throws -> String? {
-    let names = [file.fileName, DoorayUpload.escaped(file.fileName)]
-    return try await keyring.inTurn { token in
+  /// Sends a file, unless it is there already, and returns its id.
+  private func send(
+    _ file: DoorayFileRecord, beside taken: Set<String>, _ keyring: DoorayKeyring, _ deadline: Deadline
+  ) async throws -> String {
+    let there = try await keyring.inTurn { token in
       try await keyring.client.files(
-        ofTask: task.doorayID, inProject: keyring.project.doorayID, as: token, deadline: deadline)
-    }.first { names.contains($0.name) && !taken.contains($0.id) }?.id
+        ofTask: task.doorayID, inProject: task.place(from: keyring.project), as: token, deadline: deadline)
+    }
+    guard let since = file.sinceTry else {
+      return try await upload(file, beside: there.map(\.id), keyring, deadline)
+    }
+    let names = [file.fileName, DoorayUpload.escaped(file.fileName)]
+    let known = there.first {
+      names.contains($0.name) && ($0.sizeBytes.map(Int64.init) ?? file.sizeBytes) == file.sizeBytes
+        && !taken.contains($0.id) && !file.seenIDs.contains($0.id)
+    }
+    if let known {
+      try await store.note(file, of: task.serviceID, doorayID: known.id, deadline: deadline)
+      return known.id
+    }
+    if since < DoorayDelivery.settleTime { throw DoorayUnsettled(wait: DoorayDelivery.settleTime - since) }
+    return try await upload(file, beside: file.seenIDs, keyring, deadline)
   }
 
   private func upload(
-    _ file: DoorayFileRecord, _ keyring: DoorayKeyring, _ deadline: Deadline
+    _ file: DoorayFileRecord, beside seenIDs: [String], _ keyring: DoorayKeyring, _ deadline: Deadline
   ) async throws -> String {
     let form = DoorayUpload(
       fileName: file.fileName, type: file.contentType, content: try await content(of: file, deadline))
-    let path = "/project/v1/projects/\(keyring.project.doorayID)/posts/\(task.doorayID)/files"
-    try await store.note(file, of: task.serviceID, isTried: true, deadline: deadline)
+    let path = "/project/v1/projects/\(task.place(from: keyring.project))/posts/\(task.doorayID)/files"
+    try await store.beginSending(file, beside: seenIDs, of: task.serviceID, deadline: deadline)
     do {
       let id = try await keyring.inTurn { token in
         try await keyring.client.upload(form, to: path, as: token, deadline: deadline)

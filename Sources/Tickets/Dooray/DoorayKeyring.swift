@@ -12,76 +12,85 @@ struct DoorayKeyring: Sendable {
   private let keys: [SecretBytes]
   private let passesRefusedKeys: Bool
 
+  /// Whose key it is.
+  private enum Owner {
+    /// The organization's token.
+    case organization
+    case agent(AgentID)
+  }
+
+  /// - Throws: DOORAY_REFUSED when there is no key that opens; BACKEND_UNAVAILABLE when masking cannot be reached.
   private init(
-    _ client: DoorayClient, _ project: DoorayProjectRecord, _ keys: [SecretBytes], passesRefusedKeys: Bool
-  ) {
+    _ owners: [Owner], _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord,
+    of service: ServiceRecord, passesRefusedKeys: Bool, deadline: Deadline
+  ) async throws {
+    let organization = try await dooray.store.organization(
+      project.organizationID, of: service.id, deadline: deadline)
+    var keys: [SecretBytes] = []
+    var isLost = false
+    for owner in owners {
+      do {
+        switch owner {
+        case .organization: keys.append(try await dooray.token(of: organization, in: service, deadline: deadline))
+        case .agent(let agent): keys += try await Self.keys(of: agent, dooray, organization, service, deadline)
+        }
+      } catch let error as ServiceError where [.maskKeyLost, .maskDamaged].contains(error.reason) {
+        isLost = true
+      }
+    }
+    guard !keys.isEmpty else {
+      throw ServiceError(
+        .doorayRefused,
+        isLost
+          ? "the key to Dooray! does not open any more; enter it again, then try again"
+          : "neither you nor the project's representative has a key to Dooray!; enter one, then try again")
+    }
     self.client = client.lane(of: project.organizationID)
     self.project = project
     self.keys = keys
     self.passesRefusedKeys = passesRefusedKeys
   }
 
-  /// The keys with which an agent acts: the agent's own, then that of the project's representative.
+  /// The keys with which an agent acts: the agent's own, then that of the project's representative. Here and below, a
+  /// key that does not open any more is left out.
   ///
   /// - Throws: DOORAY_REFUSED when there is none; BACKEND_UNAVAILABLE when masking cannot be reached.
   static func acting(
     _ agent: AgentID, _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord,
     of service: ServiceRecord, deadline: Deadline
   ) async throws -> DoorayKeyring {
-    let organization = try await dooray.store.organization(
-      project.organizationID, of: service.id, deadline: deadline)
-    var keys: [SecretBytes] = []
-    for owner in [agent] + [project.representative].compactMap(\.self).filter({ $0 != agent }) {
-      keys += try await Self.keys(of: owner, dooray, organization, service, deadline)
-    }
-    guard !keys.isEmpty else {
-      throw ServiceError(
-        .doorayRefused, "neither you nor the project's representative has a key to Dooray!; enter one, then try again")
-    }
-    return DoorayKeyring(client, project, keys, passesRefusedKeys: false)
+    try await DoorayKeyring(
+      people(agent, project), dooray, client, project, of: service, passesRefusedKeys: false, deadline: deadline)
   }
 
   /// The keys with which tasks are looked at: the organization's token, then the key of the project's representative.
   ///
-  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
+  /// - Throws: DOORAY_REFUSED when there is none; BACKEND_UNAVAILABLE when masking cannot be reached.
   static func watching(
     _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord, of service: ServiceRecord,
     deadline: Deadline
   ) async throws -> DoorayKeyring {
-    let organization = try await dooray.store.organization(
-      project.organizationID, of: service.id, deadline: deadline)
-    var keys = [try await dooray.token(of: organization, in: service, deadline: deadline)]
-    if let representative = project.representative {
-      keys += try await Self.keys(of: representative, dooray, organization, service, deadline)
-    }
-    return DoorayKeyring(client, project, keys, passesRefusedKeys: true)
+    try await DoorayKeyring(
+      [.organization] + people(nil, project), dooray, client, project, of: service, passesRefusedKeys: true,
+      deadline: deadline)
   }
 
   /// The keys with which it is found out what became of a task: those with which its agent acts, then the
-  /// organization's token. A key that does not open any more is left out.
+  /// organization's token.
   ///
   /// - Throws: DOORAY_REFUSED when there is none; BACKEND_UNAVAILABLE when masking cannot be reached.
   static func settling(
     _ agent: AgentID, _ dooray: DoorayLink, _ client: DoorayClient, _ project: DoorayProjectRecord,
     of service: ServiceRecord, deadline: Deadline
   ) async throws -> DoorayKeyring {
-    let organization = try await dooray.store.organization(
-      project.organizationID, of: service.id, deadline: deadline)
-    var keys: [SecretBytes] = []
-    for owner in [agent] + [project.representative].compactMap(\.self).filter({ $0 != agent }) {
-      keys += try await opened { try await Self.keys(of: owner, dooray, organization, service, deadline) }
-    }
-    keys += try await opened { [try await dooray.token(of: organization, in: service, deadline: deadline)] }
-    guard !keys.isEmpty else { throw ServiceError(.doorayRefused, "no key to the organization opens any more") }
-    return DoorayKeyring(client, project, keys, passesRefusedKeys: true)
+    try await DoorayKeyring(
+      people(agent, project) + [.organization], dooray, client, project, of: service, passesRefusedKeys: true,
+      deadline: deadline)
   }
 
-  private static func opened(_ keys: () async throws -> [SecretBytes]) async throws -> [SecretBytes] {
-    do {
-      return try await keys()
-    } catch let error as ServiceError where [.maskKeyLost, .maskDamaged].contains(error.reason) {
-      return []
-    }
+  private static func people(_ agent: AgentID?, _ project: DoorayProjectRecord) -> [Owner] {
+    let agents = [agent, project.representative == agent ? nil : project.representative]
+    return agents.compactMap(\.self).map { .agent($0) }
   }
 
   private static func keys(

@@ -26,7 +26,8 @@ struct DoorayListening: Sendable {
     for page in 0..<Self.pagesMax {
       let (logs, mayBeMore) = try await keyring.inTurn { token in
         try await keyring.client.logs(
-          onTask: task.doorayID, inProject: keyring.project.doorayID, page: page, as: token, deadline: look.deadline)
+          onTask: task.doorayID, inProject: task.place(from: keyring.project), page: page, as: token,
+          deadline: look.deadline)
       }
       let known = try await store.known(logs.map(\.id), on: task, deadline: look.deadline)
       let new = logs.filter { !known.contains($0.id) }
@@ -76,9 +77,7 @@ struct DoorayListening: Sendable {
   private func name(of member: String) async throws -> String {
     guard DoorayMarker.isID(member) else { return "" }
     do {
-      let name = try await keyring.inTurn { token in
-        try await keyring.client.memberName(member, as: token, deadline: look.deadline)
-      }
+      let name = try await look.service.dooray.name(ofMember: member, with: keyring, deadline: look.deadline)
       return String(Self.text(name).prefix(FieldLimits.customerNameCharactersMax))
     } catch let failure as DoorayFailure where !failure.isUnsure {
       return ""

@@ -13,8 +13,6 @@ import TicketLedger
 package struct DoorayPoller: Sendable {
   /// Looks at a time in one daemon.
   static let placesMax = 16
-  /// Of these, for one organization.
-  private static let lanePlacesMax = 4
   private static let tick: Duration = .seconds(1)
   /// How long a look may take; shorter than its lease.
   private static let lookTimeMax: Duration = .seconds(45)
@@ -26,7 +24,6 @@ package struct DoorayPoller: Sendable {
 
   private let service: TicketService
   private let interval: Duration
-  private let lanes = DoorayLanes(placesMax: Self.lanePlacesMax)
   private let log: Logger
   private let looks: Metric<Counter>
 
@@ -99,16 +96,16 @@ package struct DoorayPoller: Sendable {
     do {
       let owner = try await service.ledger.directory.service(id: task.serviceID, deadline: deadline)
       let project = try await store.project(task.projectID, of: owner.id, deadline: deadline)
-      let seen = try await lanes.run(project.organizationID, of: owner.id) {
+      let sight = try await service.dooray.lanes.run(project.organizationID, of: owner.id) {
         try await DoorayLook(service: service, owner: owner, project: project, watch: watch, deadline: deadline)
           .follow()
       }
-      guard let seen else {
+      guard let sight else {
         looks.with("put_off").add()
         return try await store.putOff(watch, by: Self.lanePause, deadline: deadline)
       }
       looks.with("seen").add()
-      try await store.release(watch, progress: seen, wait: interval, deadline: deadline)
+      try await store.release(watch, sight, wait: interval, deadline: deadline)
     } catch {
       if Task.isCancelled { return }
       looks.with("failed").add()

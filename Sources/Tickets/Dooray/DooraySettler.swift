@@ -7,7 +7,11 @@ import TicketLedger
 /// A task that exists is linked with its ticket, in the name of who escalated; one that does not is forgotten, and the
 /// ticket is as it was. It is looked for with every key that may see it. Any number of daemons may do it at once.
 package struct DooraySettler: Sendable {
+  /// Tasks at a time in one daemon; more than for one organization.
+  private static let placesMax = 8
   private static let pollInterval: Duration = .seconds(5)
+  /// When others of the same organization are worked on.
+  private static let lanePause: Duration = .seconds(5)
   private static let runTimeMax: Duration = .seconds(40)
   /// What could not be settled for so long is given up, so that its ticket can be escalated again.
   private static let ageMax: Duration = .seconds(24 * 3600)
@@ -26,18 +30,24 @@ package struct DooraySettler: Sendable {
   /// - Returns: ends the work and waits until it has ended.
   package func start(on loop: EventLoop) -> @Sendable () async -> Void {
     let task = Task(executorPreference: loop) {
-      while !Task.isCancelled {
-        do {
-          while try await runOnce(deadline: .after(Self.runTimeMax)), !Task.isCancelled {}
-        } catch {
-          if !Task.isCancelled { log.warning("dooray.failed", ["cause": .string(String(describing: error))]) }
-        }
-        do { try await loop.sleep(for: Self.pollInterval) } catch { return }
+      await withDiscardingTaskGroup { group in
+        for _ in 0..<Self.placesMax { group.addTask(executorPreference: loop) { await run(on: loop) } }
       }
     }
     return {
       task.cancel()
       await task.value
+    }
+  }
+
+  private func run(on loop: EventLoop) async {
+    while !Task.isCancelled {
+      do {
+        while try await runOnce(deadline: .after(Self.runTimeMax)), !Task.isCancelled {}
+      } catch {
+        if !Task.isCancelled { log.warning("dooray.failed", ["cause": .string(String(describing: error))]) }
+      }
+      do { try await loop.sleep(for: Self.pollInterval) } catch { return }
     }
   }
 
@@ -50,7 +60,14 @@ package struct DooraySettler: Sendable {
       let task = try await service.dooray.store.claimSettled(deadline: deadline)
     else { return false }
     do {
-      try await settle(task, client, deadline)
+      let owner = try await service.ledger.directory.service(id: task.serviceID, deadline: deadline)
+      let project = try await service.dooray.store.project(task.projectID, of: owner.id, deadline: deadline)
+      let isSettled: Void? = try await service.dooray.lanes.run(project.organizationID, of: owner.id) {
+        try await settle(task, in: project, of: owner, client, deadline)
+      }
+      if isSettled == nil {
+        try await service.dooray.store.putOff(task, by: Self.lanePause, deadline: deadline)
+      }
     } catch let failure as DoorayFailure {
       try await leave(task, String(describing: failure), deadline)
     } catch let error as ServiceError where ![.databaseUnavailable, .deadlineExceeded].contains(error.reason) {
@@ -59,10 +76,11 @@ package struct DooraySettler: Sendable {
     return true
   }
 
-  private func settle(_ task: DoorayTaskRecord, _ client: DoorayClient, _ deadline: Deadline) async throws {
+  private func settle(
+    _ task: DoorayTaskRecord, in project: DoorayProjectRecord, of owner: ServiceRecord, _ client: DoorayClient,
+    _ deadline: Deadline
+  ) async throws {
     let (dooray, ledger) = (service.dooray, service.ledger)
-    let owner = try await ledger.directory.service(id: task.serviceID, deadline: deadline)
-    let project = try await dooray.store.project(task.projectID, of: owner.id, deadline: deadline)
     let keyring = try await DoorayKeyring.settling(
       task.agentID, dooray, client, project, of: owner, deadline: deadline)
     guard let found = try await DoorayEscalator(dooray, with: keyring).find(task, deadline) else {

@@ -147,15 +147,20 @@ extension DoorayStore {
       """, deadline)
   }
 
-  /// Gives a comment up.
-  func fail(
-    _ comment: DoorayCommentRecord, _ failure: String, of service: ServiceID, deadline: Deadline
-  ) async throws {
-    _ = try await query(
-      """
-      UPDATE dooray_comment SET state = 'FAILED', failure = \(failure)
-      WHERE service_id = \(service) AND id = \(comment.id) AND state = 'SENDING'
-      """, deadline)
+  /// The statement that gives a comment up, as a part of the change of its ticket that says so.
+  static func failing(_ comment: DoorayCommentRecord, _ failure: String) -> Query {
+    """
+    UPDATE dooray_comment AS m SET state = 'FAILED', failure = \(failure)
+    FROM changed AS c WHERE m.service_id = c.service_id AND m.id = \(comment.id) AND m.state = 'SENDING'
+    """
+  }
+
+  /// Holds as long as a comment is not known to be at Dooray!, nor given up, as a guard of that change.
+  static func isSending(_ comment: DoorayCommentRecord, of service: ServiceID) -> Query {
+    """
+    EXISTS (SELECT 1 FROM dooray_comment AS x WHERE x.service_id = \(service) AND x.id = \(comment.id)
+      AND x.state = 'SENDING' FOR UPDATE)
+    """
   }
 
   /// Notes that the comment with a marker is at Dooray!; also one that was given up before it turned up there.

@@ -7,7 +7,7 @@ extension DoorayProgress: PostgresBindable, PostgresDecodable {}
 
 /// A task that is looked at now, by one place.
 struct DoorayWatch: Sendable {
-  let task: DoorayTaskRecord
+  var task: DoorayTaskRecord
   let holder: String
 
   /// Holds as long as nobody else looks at the task, as a guard of a change that follows from what was seen: whoever
@@ -63,16 +63,13 @@ extension DoorayStore {
   /// Ends a look that has seen something. A task whose ticket no longer waits for it is looked at again only when a
   /// hook says so.
   ///
-  /// - Parameters:
-  ///   - progress: nil: it was not seen.
-  ///   - wait: until the next look; a hook that came meanwhile makes it at once.
-  func release(
-    _ watch: DoorayWatch, progress: DoorayProgress?, wait: Duration, deadline: Deadline
-  ) async throws {
+  /// - Parameter wait: until the next look; a hook that came meanwhile makes it at once.
+  func release(_ watch: DoorayWatch, _ sight: DoorayLook.Sight, wait: Duration, deadline: Deadline) async throws {
     _ = try await query(
       """
       UPDATE dooray_task AS t SET poll_lease_time = NULL, poll_holder = NULL,
-        progress = coalesce(\(progress), t.progress),
+        progress = coalesce(\(sight.progress), t.progress),
+        missing_time = CASE WHEN \(sight.isThere) THEN NULL ELSE t.missing_time END,
         poll_time = CASE
           WHEN t.poll_time <= clock_timestamp() THEN t.poll_time
           WHEN \(fragment: Self.isAwaited) THEN clock_timestamp() + \(wait.wholeSeconds) * interval '1 second'
@@ -100,14 +97,40 @@ extension DoorayStore {
         AND k.state IN ('DOORAY_ESCALATED', 'DOORAY_IN_PROGRESS', 'DOORAY_ANSWERED') AND k.delete_time IS NULL)
     """
 
-  /// Whether a task is the one that its ticket follows, as far as tasks tell.
+  /// Condition under which a task is the one that its ticket follows, as far as tasks tell: while another one is being
+  /// created, and perhaps exists already, no older one moves the ticket.
+  static func isNewest(_ task: DoorayTaskRecord) -> Query {
+    """
+    NOT EXISTS (SELECT 1 FROM dooray_task AS n WHERE n.service_id = \(task.serviceID)
+      AND n.ticket_id = \(task.ticketID) AND n.state IN ('OPEN', 'SENDING') AND n.id > \(task.id))
+    """
+  }
+
+  /// Whether a task is the one that its ticket follows (``isNewest(_:)``).
   func isNewest(_ task: DoorayTaskRecord, deadline: Deadline) async throws -> Bool {
-    try await query(
+    try await query("SELECT 1 WHERE \(fragment: Self.isNewest(task))", deadline).first != nil
+  }
+
+  /// Notes that Dooray! does not know a task any more.
+  ///
+  /// - Returns: for how long it has not known it.
+  func miss(_ watch: DoorayWatch, deadline: Deadline) async throws -> Duration {
+    let row = try await query(
       """
-      SELECT 1 FROM dooray_task AS n WHERE n.service_id = \(task.serviceID) AND n.ticket_id = \(task.ticketID)
-        AND n.state = 'OPEN' AND n.id > \(task.id) LIMIT 1
+      UPDATE dooray_task AS t SET missing_time = coalesce(t.missing_time, clock_timestamp())
+      WHERE t.service_id = \(watch.task.serviceID) AND t.id = \(watch.task.id) AND t.poll_holder = \(watch.holder)
+      RETURNING (extract(epoch FROM clock_timestamp() - t.missing_time) * 1000)::bigint
       """, deadline
-    ).isEmpty
+    ).first
+    return .milliseconds(try row?.int64(0) ?? 0)
+  }
+
+  /// Notes to which project a task was moved.
+  func move(_ task: DoorayTaskRecord, to project: String, deadline: Deadline) async throws {
+    _ = try await query(
+      """
+      UPDATE dooray_task SET moved_to = \(project) WHERE service_id = \(task.serviceID) AND id = \(task.id)
+      """, deadline)
   }
 
   /// The key in the path of a service's hook; nil until Dooray! is activated.
@@ -136,12 +159,12 @@ extension DoorayStore {
       UPDATE dooray_task AS t SET poll_time = clock_timestamp()
       FROM service AS s, dooray_project AS p
       WHERE s.code = \(service) AND t.service_id = s.id AND t.dooray_id = \(task) AND t.state = 'OPEN'
-        AND p.service_id = t.service_id AND p.id = t.project_id AND p.dooray_id = \(project)
+        AND p.service_id = t.service_id AND p.id = t.project_id AND \(project) IN (p.dooray_id, t.moved_to)
       """, deadline)
   }
 }
 
 extension Duration {
   /// Seconds, the last one begun counted whole.
-  fileprivate var wholeSeconds: Int64 { components.seconds + (components.attoseconds > 0 ? 1 : 0) }
+  var wholeSeconds: Int64 { components.seconds + (components.attoseconds > 0 ? 1 : 0) }
 }

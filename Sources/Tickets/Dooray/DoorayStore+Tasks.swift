@@ -37,12 +37,15 @@ struct DoorayTaskRecord: Sendable {
   let attachments: [AttachmentID]
   /// How long ago it was begun.
   let age: Duration
+  /// The project at Dooray! that it was moved to; empty: it is where it was created.
+  var movedTo: String
 
   static let columns: Query = """
     t.service_id, t.id, t.ticket_id, t.project_id, t.agent_id, t.request_id, t.marker, t.state, t.subject, t.body, \
     t.tag_ids, t.assignee_ids, t.cc_ids, coalesce(t.dooray_id, ''), \
     coalesce(t.settle_time > clock_timestamp(), false), t.settle_time IS NOT NULL, t.create_time, \
-    t.attachment_ids, (extract(epoch FROM clock_timestamp() - t.create_time) * 1000)::bigint
+    t.attachment_ids, (extract(epoch FROM clock_timestamp() - t.create_time) * 1000)::bigint, \
+    coalesce(t.moved_to, '')
     """
 
   init(_ row: Row) throws(PostgresError) {
@@ -65,7 +68,11 @@ struct DoorayTaskRecord: Sendable {
     createTime = try row.value(16)
     attachments = try row.int64s(17).map { AttachmentID($0) }
     age = .milliseconds(try row.value(18) as Int64)
+    movedTo = try row.value(19)
   }
+
+  /// The id of the project at Dooray! in which it is now.
+  func place(from project: DoorayProjectRecord) -> String { movedTo.isEmpty ? project.doorayID : movedTo }
 
   /// What is created at Dooray!: the text, and the line by which the task is found again.
   func draft(in project: DoorayProjectRecord) -> DoorayTaskDraft {
@@ -188,6 +195,15 @@ extension DoorayStore {
       """, deadline)
   }
 
+  /// Has a task taken up later.
+  func putOff(_ task: DoorayTaskRecord, by wait: Duration, deadline: Deadline) async throws {
+    _ = try await query(
+      """
+      UPDATE dooray_task SET lease_time = clock_timestamp() + \(wait.wholeSeconds) * interval '1 second'
+      WHERE service_id = \(task.serviceID) AND id = \(task.id) AND state = 'SENDING'
+      """, deadline)
+  }
+
   /// What a request has led to: the state and the project of its task; nil when it has none.
   func outcome(
     of requestID: String, by agent: AgentID, on ticket: TicketID, in service: ServiceID, deadline: Deadline
@@ -204,9 +220,15 @@ extension DoorayStore {
 
   /// Forgets a task that does not exist and never will.
   func drop(_ task: DoorayTaskRecord, deadline: Deadline) async throws {
+    // The task before it counts again.
     _ = try await query(
       """
-      DELETE FROM dooray_task WHERE service_id = \(task.serviceID) AND id = \(task.id) AND state = 'SENDING'
+      WITH gone AS (
+        DELETE FROM dooray_task AS x WHERE x.service_id = \(task.serviceID) AND x.id = \(task.id)
+          AND x.state = 'SENDING' RETURNING x.service_id, x.ticket_id
+      )
+      UPDATE dooray_task AS t SET poll_time = clock_timestamp()
+      FROM gone WHERE t.service_id = gone.service_id AND t.ticket_id = gone.ticket_id AND t.state = 'OPEN'
       """, deadline)
   }
 

@@ -1,6 +1,6 @@
-/// The words of an HTML mail as plain text.
+/// The words of an HTML text, such as that of a mail, as plain text.
 ///
-/// Reads tags one after the other and builds no tree, so its time and memory follow the length of the mail, however its
+/// Reads tags one after the other and builds no tree, so its time and memory follow the length of the text, however its
 /// tags are nested or broken. Quotations get `> ` before their lines, list items `- `, links their address in angle
 /// brackets where it says more than their text.
 package enum HTMLToText {
