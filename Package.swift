@@ -206,7 +206,7 @@ let testTargets: [Target] = [
     "AssignmentTests",
     [
       "Assignment", "Mail", "Masking", "Outbound", "LedgerTestKit", "HandoffTestKit", "HandoffAPI", "TicketLedger",
-      "ServiceKit", "Postgres", "RPC", "Protobuf", "EventLoop", "Crypto",
+      "ServiceKit", "Postgres", "RPC", "RPCProtos", "Protobuf", "EventLoop", "Crypto",
     ]),
   tests(
     "GatewayTests",

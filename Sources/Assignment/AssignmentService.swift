@@ -36,6 +36,7 @@ package struct AssignmentService: AssignmentServiceProvider {
         "ListPermissionChanges", "UpdateTrigger", "ActivateTrigger", "DeactivateTrigger", "DeleteTrigger",
         "ReorderTriggers", "GetTriggerSettings", "UpdateTriggerSettings", "GetTriggerVocabulary", "ExplainAssignment",
         "SimulateTriggers", "GetCallbackSettings", "RotateCallbackSecret", "ListCallbacks", "ReplayCallback",
+        "ListMessengerHooks", "CreateMessengerHook", "UpdateMessengerHook", "DeleteMessengerHook",
       ], callers: ["gateway", "operator"]),
     CallerRule("AssignmentService", ["VerifyCredential"], callers: ["gateway"]),
     CallerRule("AssignmentService", ["RunTriggers", "ForwardTicketOnBehalf"], callers: ["tickets"]),

@@ -111,6 +111,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0053_follow_moved_tasks.sql"
 #include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0054_write_to_messengers.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

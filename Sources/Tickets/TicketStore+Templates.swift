@@ -172,28 +172,10 @@ extension TicketStore {
           UPDATE template SET use_count = use_count + 1
           WHERE service_id = \(template.serviceID) AND id = \(template.id)
           """,
-          """
-          SELECT coalesce(q.body, ''), coalesce(st.display_name, ''), coalesce(pt.display_name, ''),
-            coalesce(g.display_name, ''), s.display_name,
-            to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI')
-          FROM ticket AS t JOIN service AS s ON s.id = t.service_id
-          LEFT JOIN agent_group AS g ON g.service_id = t.service_id AND g.id = t.group_id
-          LEFT JOIN submission_type AS st ON st.service_id = t.service_id AND st.id = t.submission_type_id
-          LEFT JOIN processing_type AS pt ON pt.service_id = t.service_id AND pt.id = t.processing_type_id
-          LEFT JOIN LATERAL (SELECT i.body FROM ticket_entry AS i
-            WHERE i.service_id = t.service_id AND i.ticket_id = t.id AND i.kind = 'INQUIRY'
-            ORDER BY i.create_time DESC, i.id DESC LIMIT 1) AS q ON true
-          WHERE t.service_id = \(ticket.serviceID) AND t.id = \(ticket.id)
-          """,
+          TemplateValues.query(of: ticket),
         ], deadline: deadline)
       guard let row = answers[1].first else { throw ServiceError(.ticketNotFound) }
-      return [
-        .ticketID: ticket.id.description, .subject: ticket.title, .inquiry: try row.string(0),
-        .customerName: ticket.customerName, .customerID: ticket.customerID?.description ?? "",
-        .email: ticket.customerEmail, .phone: ticket.customerPhone, .submissionType: try row.string(1),
-        .processingType: try row.string(2), .groupName: try row.string(3), .serviceName: try row.string(4),
-        .createdAt: try row.string(5),
-      ]
+      return try TemplateValues.read(row, of: ticket)
     }
   }
 

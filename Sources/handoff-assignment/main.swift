@@ -20,12 +20,15 @@ await runService(description) { process in
     rules: rules)
   let delivery = CallbackDelivery(
     ledger: ledger, callbacks: callbacks, log: process.log, metrics: process.metrics)
-  let secrets = CallbackSecretUpkeep(callbacks, log: process.log, metrics: process.metrics)
+  let messages = MessengerDelivery(
+    ledger: ledger, callbacks: callbacks, log: process.log, metrics: process.metrics)
+  let secrets = SecretUpkeep(callbacks, log: process.log, metrics: process.metrics)
   let passwords = PasswordCheck()
   process.onShutdown("passwords") { passwords.shutdown() }
   process.onShutdown("triggers", runner.start(on: process.group))
   process.onShutdown("callbacks", delivery.start(on: process.group))
-  process.onShutdown("callbacks' secrets", secrets.start(on: process.group))
+  process.onShutdown("messages", messages.start(on: process.group))
+  process.onShutdown("secrets", secrets.start(on: process.group))
   process.onShutdown("waiting tickets", waiting.start(on: process.group))
   process.onShutdown("departures", departures.start(on: process.group))
   let service = AssignmentService(ledger: ledger, runner: runner, passwords: passwords, callbacks: callbacks)

@@ -23,7 +23,7 @@ struct CallbackSecretTests {
       // With nothing opened before.
       let callbacks = Callbacks(
         pool: desk.delivery.ledger.pool, masking: try vault.way(to: desk.office.desk), rules: desk.callbacks.rules)
-      try await CallbackSecretUpkeep(
+      try await SecretUpkeep(
         callbacks, log: Logger(service: "tests", level: .error, output: .standardError), metrics: metrics
       ).run(deadline: desk.office.desk.deadline)
       return metrics.exposition().contains("handoff_assignment_seals_of_old_keys 0")

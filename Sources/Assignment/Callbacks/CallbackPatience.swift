@@ -6,7 +6,7 @@ import Synchronization
 /// A receiver that has failed several times in a row is asked by one callback at a time, after growing pauses; the
 /// others to it are put off without an attempt.
 final class CallbackPatience: Sendable {
-  /// Most callbacks to a receiver at a time.
+  /// Most callbacks to a receiver at a time, unless told otherwise.
   static let underwayMax = 16
   /// The same for one whose last answer was slow.
   static let slowUnderwayMax = 4
@@ -40,8 +40,12 @@ final class CallbackPatience: Sendable {
 
   private let receivers = Mutex<[String: Receiver]>([:])
   private let clock: @Sendable () -> MonotonicTime
+  private let underwayMax: Int
 
-  init(clock: @escaping @Sendable () -> MonotonicTime) { self.clock = clock }
+  init(underwayMax: Int = CallbackPatience.underwayMax, clock: @escaping @Sendable () -> MonotonicTime) {
+    self.underwayMax = underwayMax
+    self.clock = clock
+  }
 
   /// Begins a callback, unless it is put off.
   func begin(_ destination: String) -> Turn {
@@ -57,7 +61,7 @@ final class CallbackPatience: Sendable {
           receivers[destination] = receiver
           return .allLater(wait)
         }
-      } else if receiver.underway >= (receiver.isSlow ? Self.slowUnderwayMax : Self.underwayMax) {
+      } else if receiver.underway >= (receiver.isSlow ? min(Self.slowUnderwayMax, underwayMax) : underwayMax) {
         return .later(Self.crowded)
       }
       receiver.underway += 1

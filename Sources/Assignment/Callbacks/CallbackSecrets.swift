@@ -1,7 +1,5 @@
 import Crypto
 import EventLoop
-import HandoffAPI
-import RPC
 import ServiceKit
 import TicketLedger
 
@@ -9,7 +7,6 @@ import TicketLedger
 final class CallbackSecrets: Sendable {
   private static let lifetime: Duration = .seconds(300)
   private static let entriesMax = 1000
-  private static let callTimeout: Duration = .seconds(5)
 
   private struct Key: Hashable, Sendable {
     let service: String
@@ -17,14 +14,12 @@ final class CallbackSecrets: Sendable {
   }
 
   private let store: CallbackStore
-  private let masking: MaskingServiceClient?
-  private let rotation: SecretRotation?
+  private let seals: SecretSeals
   private let opened: ExpiringCache<Key, SecretBytes>
 
-  init(store: CallbackStore, masking: (any RPCTransport)?) {
+  init(store: CallbackStore, seals: SecretSeals) {
     self.store = store
-    self.masking = masking.map { MaskingServiceClient($0) }
-    rotation = masking.map { SecretRotation(masking: $0) }
+    self.seals = seals
     opened = ExpiringCache(lifetime: Self.lifetime, entriesMax: Self.entriesMax) {
       EventLoop.current?.now ?? MonotonicTime.current
     }
@@ -55,7 +50,7 @@ final class CallbackSecrets: Sendable {
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   func rotate(of service: ServiceRecord, deadline: Deadline) async throws -> String {
     let secret = SecureRandom.bytes(CallbackSignature.secretByteCount)
-    let sealed = try await seal(secret, of: service.code, deadline)
+    let sealed = try await seals.seal(secret, as: Self.name(service.code), deadline: deadline)
     try await store.rotate(to: sealed, of: service.id, deadline: deadline)
     return CallbackSignature.secretPrefix + Base64.encode(secret)
   }
@@ -65,8 +60,7 @@ final class CallbackSecrets: Sendable {
   /// - Returns: how many do not open.
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   func reseal(deadline: Deadline) async throws -> Int {
-    guard let rotation else { throw ServiceError(.backendUnavailable) }
-    return try await rotation.run(deadline: deadline) { key, deadline in
+    try await seals.reseal(deadline: deadline) { key, deadline in
       try await store.seals(before: key, deadline: deadline).map { service, code, sealed in
         SecretRotation.OldSeal(name: Self.name(code), sealed: sealed) { [store] new, deadline in
           try await store.reseal(sealed, as: new, of: service, deadline: deadline)
@@ -79,30 +73,8 @@ final class CallbackSecrets: Sendable {
   private func open(
     _ sealed: [UInt8], of service: ServiceID, _ code: String, _ deadline: Deadline
   ) async throws -> [UInt8] {
-    let answer = try await asking(deadline) { masking, options in
-      try await masking.openSecret(OpenSecretRequest(name: Self.name(code), sealed: sealed), options)
-    }
-    if answer.resealAdvised {
-      let new = try await seal(answer.secret, of: code, deadline)
+    try await seals.open(sealed, as: Self.name(code), deadline: deadline) { new in
       try await store.reseal(sealed, as: new, of: service, deadline: deadline)
-    }
-    return answer.secret
-  }
-
-  private func seal(_ secret: [UInt8], of code: String, _ deadline: Deadline) async throws -> [UInt8] {
-    try await asking(deadline) { masking, options in
-      try await masking.sealSecret(SealSecretRequest(name: Self.name(code), secret: secret), options)
-    }.sealed
-  }
-
-  private func asking<Answer>(
-    _ deadline: Deadline, _ ask: (MaskingServiceClient, CallOptions) async throws -> Answer
-  ) async throws -> Answer {
-    guard let masking else { throw ServiceError(.backendUnavailable) }
-    do {
-      return try await ask(masking, CallOptions(deadline: min(deadline, .after(Self.callTimeout))))
-    } catch let error as RPCError {
-      throw ServiceError(error)
     }
   }
 

@@ -18,18 +18,21 @@ package struct CallbackRules: Sendable {
   }
 }
 
-/// What callbacks need wherever they are dealt with.
+/// What triggers' calls to the outside need wherever they are dealt with: callbacks, and messages to messengers.
 package struct Callbacks: Sendable {
   let store: CallbackStore
   let secrets: CallbackSecrets
+  let messengers: MessengerHooks
   let rules: CallbackRules
 
   /// Works on the daemon's database.
   ///
-  /// - Parameter masking: the way to masking, which seals the secrets; without it no callback is signed, and none sent.
+  /// - Parameter masking: the way to masking, which seals the secrets; without it nothing is signed, and nothing sent.
   package init(pool: PostgresPool, masking: (any RPCTransport)?, rules: CallbackRules = CallbackRules()) {
     store = CallbackStore(pool: pool)
-    secrets = CallbackSecrets(store: store, masking: masking)
+    let seals = SecretSeals(masking: masking)
+    secrets = CallbackSecrets(store: store, seals: seals)
+    messengers = MessengerHooks(store: MessengerHookStore(pool: pool), seals: seals)
     self.rules = rules
   }
 }

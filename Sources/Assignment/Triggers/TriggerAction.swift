@@ -20,6 +20,8 @@ enum TriggerAction: Sendable, Equatable {
   case notify(NotifyResult.Recipient, texts: [MailText])
   /// Without texts, the mail has its built-in ones.
   case forwardOutside(address: String, completes: Bool, texts: [MailText])
+  /// The name of who speaks may be empty; the text has its codes.
+  case messenger(MessengerHookID, botName: String, text: String)
 }
 
 /// A trigger as passes run it.

@@ -171,6 +171,9 @@ struct TriggerPassPlan {
         guard let event = try forwarding(to: address, completes, texts, trigger) else { break }
         append(event, cause: first)
         sends.append(address)
+      case .messenger(let hook, let botName, let text):
+        append(try messaging(hook, botName, text, trigger), cause: first)
+        sends.append(MessengerHookName(service: context.service.code, id: hook).description)
       }
     }
     firings.append(Firing(trigger: trigger, events: first..<events.count, sends: sends))
@@ -276,6 +279,18 @@ struct TriggerPassPlan {
     mail.put(texts, ticket.language, context.service.language)
     var event = EventDraft(.mailQueued, by: actor)
     event.outbox = [try mail.draft(by: trigger)]
+    return event
+  }
+
+  private func messaging(
+    _ hook: MessengerHookID, _ botName: String, _ text: String, _ trigger: ActiveTrigger
+  ) throws -> EventDraft {
+    var event = EventDraft(.messageQueued, by: .trigger(trigger.name))
+    event.notes = [CodeChange("messenger_hook", "", hook.description)]
+    let note = MessengerNote(
+      hookId: hook.rawValue, botName: botName, text: text, trigger: trigger.name.description,
+      triggerVersion: trigger.version)
+    event.outbox = [OutboxDraft(.messenger, payload: try note.serialized())]
     return event
   }
 

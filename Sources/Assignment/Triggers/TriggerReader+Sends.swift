@@ -3,11 +3,12 @@ import Outbound
 import ServiceKit
 import TicketLedger
 
-/// The results that leave Handoff: callbacks and mails.
+/// The results that leave Handoff: callbacks, mails and messages.
 extension TriggerReader {
   private static let textsMax = 10
   private static let subjectCharactersMax = 200
   private static let bodyCharactersMax = 5000
+  private static let botNameCharactersMax = 30
 
   mutating func callback(_ message: CallbackResult, _ field: String) -> TriggerAction? {
     guard let url = HTTPSURL(message.url) else {
@@ -35,6 +36,31 @@ extension TriggerReader {
     }
     let texts = texts(message.texts, "\(field).texts")
     return address.map { .forwardOutside(address: $0, completes: message.complete, texts: texts) }
+  }
+
+  mutating func messenger(_ message: MessengerResult, _ field: String) -> TriggerAction? {
+    let hook: MessengerHookName? = name(message.hook, "\(field).hook")
+    if let hook {
+      check.require(hook.service == service, "\(field).hook", "is not a messenger hook of this service")
+      if hook.service == service { references.append(("\(field).hook", .messengerHook(hook.id))) }
+    }
+    let botName = check.value("\(field).bot_name") { () throws(ServiceError) in
+      try CanonicalText.line(
+        message.botName, field: "\(field).bot_name", charactersMax: Self.botNameCharactersMax, mayBeBlank: true)
+    }
+    let path = "\(field).text"
+    let text = check.value(path) { () throws(ServiceError) in
+      try CanonicalText.text(message.text, field: path, charactersMax: Self.bodyCharactersMax)
+    }
+    guard let hook, let botName, let text else { return nil }
+    for code in TemplateText(text, value: { _ in nil }).unknownCodes where TemplateCode(rawValue: code) == nil {
+      if code.hasPrefix(TemplateText.fieldPrefix) {
+        references.append((path, .fieldCode(String(code.dropFirst(TemplateText.fieldPrefix.count)))))
+      } else {
+        check.require(false, path, "holds the code #{\(code)}, which means nothing")
+      }
+    }
+    return .messenger(hook.id, botName: botName, text: text)
   }
 
   /// The texts in canonical form; those that are wrong are left out.

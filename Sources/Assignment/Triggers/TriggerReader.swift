@@ -15,6 +15,9 @@ struct TriggerReader {
     case submissionType(SubmissionTypeID)
     case processingType(ProcessingTypeID)
     case field(FieldID)
+    /// A field, by its code.
+    case fieldCode(String)
+    case messengerHook(MessengerHookID)
     /// Another service of the organization, by its code.
     case service(String)
     /// An agent who is to be given tickets in a group.
@@ -34,10 +37,11 @@ struct TriggerReader {
   /// What is wrong so far.
   var check = RequestCheck()
   /// What the trigger points to, and where.
-  private(set) var references: [(field: String, reference: Reference)] = []
+  var references: [(field: String, reference: Reference)] = []
   /// The URLs that the trigger calls, and where they stand.
   var urls: [(field: String, url: HTTPSURL)] = []
-  private let service: String
+  /// The code of the triggers' service.
+  let service: String
   private let isIssueService: Bool
   private let prefix: String
   private var lineCount = 0
@@ -214,10 +218,11 @@ struct TriggerReader {
     case .callback(let message): return callback(message, "\(field).callback")
     case .notify(let message): return notify(message, "\(field).notify")
     case .forwardOutside(let message): return forwardOutside(message, "\(field).forward_outside")
+    case .messenger(let message): return messenger(message, "\(field).messenger")
     case nil:
       check.require(
         false, field,
-        "must say what is done: assign, submission_type, priority, group, callback, notify or forward_outside")
+        "must say what is done: assign, submission_type, priority, group, callback, notify, forward_outside, messenger")
       return nil
     }
   }
@@ -242,7 +247,7 @@ struct TriggerReader {
     return .assign(mode, group: group, agents: agents)
   }
 
-  private mutating func name<Name: ResourceName>(_ text: String, _ field: String) -> Name? {
+  mutating func name<Name: ResourceName>(_ text: String, _ field: String) -> Name? {
     check.value(field) { () throws(ServiceError) in try Name(text, field: field) }
   }
 

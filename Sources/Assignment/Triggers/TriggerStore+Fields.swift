@@ -43,11 +43,18 @@ extension TriggerStore {
       let references = reader.references.map(\.reference)
       statements.append(
         """
-        INSERT INTO trigger_reference (service_id, trigger_id, submission_type_id, processing_type_id, field_id)
-        SELECT \(service.id), \(id), t, NULL::bigint, NULL::bigint
+        INSERT INTO trigger_reference (service_id, trigger_id, submission_type_id, processing_type_id, field_id,
+          messenger_hook_id)
+        SELECT \(service.id), \(id), t, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(\(references.compactMap(\.submissionTypeID))) AS t
-        UNION SELECT \(service.id), \(id), NULL, p, NULL FROM unnest(\(references.compactMap(\.processingTypeID))) AS p
-        UNION SELECT \(service.id), \(id), NULL, NULL, f FROM unnest(\(references.compactMap(\.fieldID))) AS f
+        UNION SELECT \(service.id), \(id), NULL, p, NULL, NULL
+        FROM unnest(\(references.compactMap(\.processingTypeID))) AS p
+        UNION SELECT \(service.id), \(id), NULL, NULL, f, NULL FROM unnest(\(references.compactMap(\.fieldID))) AS f
+        UNION SELECT \(service.id), \(id), NULL, NULL, f.id, NULL FROM ticket_field AS f
+        WHERE f.service_id = \(service.id) AND f.delete_time IS NULL
+          AND f.code = ANY(\(references.compactMap(\.fieldCode)))
+        UNION SELECT \(service.id), \(id), NULL, NULL, NULL, h
+        FROM unnest(\(references.compactMap(\.messengerHookID))) AS h
         """)
     }
     _ = try await transaction.batch(statements)

@@ -95,7 +95,7 @@ extension TriggerReader.Reference {
     case .submissionType(let id): SubmissionTypeName(service: service, id: id).description
     case .processingType(let id): ProcessingTypeName(service: service, id: id).description
     case .field(let id): FieldName(service: service, id: id).description
-    case .agent, .group, .service, .member: nil
+    case .agent, .group, .service, .member, .fieldCode, .messengerHook: nil
     }
   }
 }

@@ -19,6 +19,11 @@ extension TriggerStore {
     return try await uses(in: service, deadline) { $0.names(group: name) }
   }
 
+  /// Active triggers of a service that write through a messenger hook.
+  func uses(of hook: MessengerHookName, in service: ServiceRecord, deadline: Deadline) async throws -> [Use] {
+    try await uses(in: service, deadline) { $0.names(messengerHook: hook.description) }
+  }
+
   /// Active triggers of a service with an assignment that would be left with no agent of its group.
   func uses(ofLast agent: AgentID, in service: ServiceRecord, deadline: Deadline) async throws -> [Use] {
     let members = try await ServiceError.translating {
@@ -101,9 +106,14 @@ extension Trigger {
         switch result.result {
         case .assign(let assignment): assignment.group == group
         case .group(let name): name == group
-        case .submissionType, .priority, .callback, .notify, .forwardOutside, nil: false
+        case .submissionType, .priority, .callback, .notify, .forwardOutside, .messenger, nil: false
         }
       }
+  }
+
+  /// Whether a result writes through a messenger hook.
+  func names(messengerHook: String) -> Bool {
+    results.contains { if case .messenger(let message) = $0.result { message.hook == messengerHook } else { false } }
   }
 }
 

@@ -193,6 +193,11 @@ struct TriggerStore: Sendable {
       WHERE f.service_id = \(service.id) AND f.delete_time IS NULL AND f.id = ANY(\(references.compactMap(\.fieldID)))
       UNION ALL SELECT 4, 0, s.code FROM service AS s
       WHERE s.organization_id = \(service.organizationID) AND s.code = ANY(\(references.compactMap(\.serviceCode)))
+      UNION ALL SELECT 6, h.id, '' FROM messenger_hook AS h
+      WHERE h.service_id = \(service.id) AND h.id = ANY(\(references.compactMap(\.messengerHookID)))
+      UNION ALL SELECT 7, 0, f.code FROM ticket_field AS f
+      WHERE f.service_id = \(service.id) AND f.delete_time IS NULL
+        AND f.code = ANY(\(references.compactMap(\.fieldCode)))
       """, deadline)
     {
       switch try row.int32(0) {
@@ -200,6 +205,8 @@ struct TriggerStore: Sendable {
       case 2: known.insert(.submissionType(try row.value(1)))
       case 3: known.insert(.processingType(try row.value(1)))
       case 5: known.insert(.field(try row.value(1)))
+      case 6: known.insert(.messengerHook(try row.value(1)))
+      case 7: known.insert(.fieldCode(try row.value(2)))
       default: known.insert(.service(try row.value(2)))
       }
     }
@@ -250,6 +257,8 @@ extension TriggerReader.Reference {
   var submissionTypeID: SubmissionTypeID? { if case .submissionType(let id) = self { id } else { nil } }
   var processingTypeID: ProcessingTypeID? { if case .processingType(let id) = self { id } else { nil } }
   var fieldID: FieldID? { if case .field(let id) = self { id } else { nil } }
+  var fieldCode: String? { if case .fieldCode(let code) = self { code } else { nil } }
+  var messengerHookID: MessengerHookID? { if case .messengerHook(let id) = self { id } else { nil } }
   var serviceCode: String? { if case .service(let code) = self { code } else { nil } }
 }
 

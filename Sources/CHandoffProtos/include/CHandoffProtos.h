@@ -12,6 +12,7 @@
 #include "handoff/assignment/v1/agent.pb-c.h"
 #include "handoff/assignment/v1/assignment.pb-c.h"
 #include "handoff/assignment/v1/callback.pb-c.h"
+#include "handoff/assignment/v1/messenger_hook.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/gateway/v1/gateway.pb-c.h"
 #include "handoff/mail/v1/account.pb-c.h"

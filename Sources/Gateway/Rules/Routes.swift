@@ -262,6 +262,14 @@ package struct Route: Sendable {
       "RotateCallbackSecret", .assignment, .post, "/v1/{name=services/*/callbackSettings}:rotateSecret", body: .whole),
     .init("ListCallbacks", .assignment, .get, "/v1/{parent=services/*}/callbacks"),
     .init("ReplayCallback", .assignment, .post, "/v1/{name=services/*/callbacks/*}:replay", body: .whole),
+    .init("ListMessengerHooks", .assignment, .get, "/v1/{parent=services/*}/messengerHooks"),
+    .init(
+      "CreateMessengerHook", .assignment, .post, "/v1/{parent=services/*}/messengerHooks",
+      body: .field("messenger_hook")),
+    .init(
+      "UpdateMessengerHook", .assignment, .patch, "/v1/{messenger_hook.name=services/*/messengerHooks/*}",
+      body: .field("messenger_hook")),
+    .init("DeleteMessengerHook", .assignment, .delete, "/v1/{name=services/*/messengerHooks/*}"),
 
     .init("PreviewAnswer", .mail, .post, "/v1/{ticket=services/*/tickets/*}:previewAnswer", body: .whole),
     .init("ListMailMessages", .mail, .get, "/v1/{parent=services/*/tickets/*}/mailMessages"),

@@ -77,6 +77,7 @@ package enum HandoffAPI {
     TriggerCondition.self,
     ConditionGroup.self,
     TriggerResult.self,
+    MessengerResult.self,
     CallbackResult.self,
     NotifyResult.self,
     MailText.self,
@@ -117,6 +118,13 @@ package enum HandoffAPI {
     GetCallbackSettingsRequest.self,
     RotateCallbackSecretRequest.self,
     RotateCallbackSecretResponse.self,
+    MessengerHook.self,
+    MessengerNote.self,
+    ListMessengerHooksRequest.self,
+    ListMessengerHooksResponse.self,
+    CreateMessengerHookRequest.self,
+    UpdateMessengerHookRequest.self,
+    DeleteMessengerHookRequest.self,
     KeepTicketRequest.self,
     ForwardTicketRequest.self,
     ForwardTicketOnBehalfRequest.self,
@@ -647,6 +655,38 @@ package enum HandoffAPI {
           name: "ReplayCallback",
           input: ReplayCallbackRequest.descriptor,
           output: Callback.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListMessengerHooks",
+          input: ListMessengerHooksRequest.descriptor,
+          output: ListMessengerHooksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateMessengerHook",
+          input: CreateMessengerHookRequest.descriptor,
+          output: MessengerHook.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMessengerHook",
+          input: UpdateMessengerHookRequest.descriptor,
+          output: MessengerHook.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteMessengerHook",
+          input: DeleteMessengerHookRequest.descriptor,
+          output: Empty.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false
@@ -2611,6 +2651,38 @@ package enum HandoffAPI {
           name: "ReplayCallback",
           input: ReplayCallbackRequest.descriptor,
           output: Callback.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListMessengerHooks",
+          input: ListMessengerHooksRequest.descriptor,
+          output: ListMessengerHooksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "CreateMessengerHook",
+          input: CreateMessengerHookRequest.descriptor,
+          output: MessengerHook.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "UpdateMessengerHook",
+          input: UpdateMessengerHookRequest.descriptor,
+          output: MessengerHook.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "DeleteMessengerHook",
+          input: DeleteMessengerHookRequest.descriptor,
+          output: Empty.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

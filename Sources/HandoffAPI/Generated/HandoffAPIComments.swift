@@ -445,6 +445,11 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.TriggerResult.callback Calls an address of another system.
     handoff.assignment.v1.TriggerResult.notify Sends a mail to people of the ticket.
     handoff.assignment.v1.TriggerResult.forward_outside Sends the ticket to a mail address outside.
+    handoff.assignment.v1.TriggerResult.messenger Writes a message into a messenger channel at Dooray!.
+    handoff.assignment.v1.MessengerResult Writes a message into a messenger channel at Dooray!, through the channel's incoming hook. \ The codes are filled in when the message is sent, with the words as they are masked by then. It is tried again for a day when Dooray! does not answer, takes no more for now (429) or fails (5xx), and given up when it refuses.
+    handoff.assignment.v1.MessengerResult.hook `services/{service}/messengerHooks/{id}`.
+    handoff.assignment.v1.MessengerResult.bot_name Who speaks in the channel, one line of at most 30 characters; empty: `Handoff`.
+    handoff.assignment.v1.MessengerResult.text What is written, 1 to 5,000 characters. It may hold the codes of templates, such as `#{ticketId}` and `#{field.order_number}`; what nobody knows is refused.
     handoff.assignment.v1.CallbackResult Posts the ticket as JSON to an address of another system: see `CallbackBody`. \ Callbacks of a ticket are delivered in order, and tried again for three days when the receiver does not answer with a status of 2xx within ten seconds. Redirects are not followed.
     handoff.assignment.v1.CallbackResult.url An `https` URL, at most 2,000 characters, without user and fragment. Its host must have a public address unless the operator allows others.
     handoff.assignment.v1.NotifyResult Sends a mail to people of the ticket, without a layout.
@@ -580,7 +585,7 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.SimulateTriggersResponse.Firing.trigger_display_name The trigger's name.
     handoff.assignment.v1.SimulateTriggersResponse.Firing.changes What it would change, in order.
     handoff.assignment.v1.SimulateTriggersResponse.Firing.unassigned_groups Where it would assign and nobody could be chosen.
-    handoff.assignment.v1.SimulateTriggersResponse.Firing.sends What it would send, in order: the URL of a callback, the address of a forward, or whom it would notify: `ASSIGNEE`, `GROUP`, `CUSTOMER`.
+    handoff.assignment.v1.SimulateTriggersResponse.Firing.sends What it would send, in order: the URL of a callback, the address of a forward, or whom it would notify: `ASSIGNEE`, `GROUP`, `CUSTOMER`, or the name of the messenger hook that it would write through.
     handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket A ticket on which something would fire.
     handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket.ticket `services/{service}/tickets/{id}`.
     handoff.assignment.v1.SimulateTriggersResponse.SimulatedTicket.firings In the order in which they would run.
@@ -630,6 +635,31 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.RotateCallbackSecretResponse A new secret. It is shown here once and never again.
     handoff.assignment.v1.RotateCallbackSecretResponse.secret `whsec_` and the base64 of 32 random bytes, which are the key of the signatures.
     handoff.assignment.v1.RotateCallbackSecretResponse.callback_settings The settings with it.
+    handoff.assignment.v1.MessengerHook An incoming hook of a messenger channel at Dooray!, through which triggers write there.
+    handoff.assignment.v1.MessengerHook.name Resource name: `services/{service}/messengerHooks/{id}`. Set by Handoff.
+    handoff.assignment.v1.MessengerHook.display_name The name people know, 1 to 100 characters.
+    handoff.assignment.v1.MessengerHook.url The URL that Dooray! shows for the hook, for example `https://hook.dooray.com/services/…`: `https`, at most 2,000 characters, without user and fragment. Its host must have a public address unless the operator allows others. \ Who knows it can write into the channel: it is sealed, and never sent.
+    handoff.assignment.v1.MessengerHook.url_time When the URL was entered. Set by Handoff.
+    handoff.assignment.v1.MessengerHook.version Grows with every change. Set by Handoff.
+    handoff.assignment.v1.MessengerNote A message that a trigger has asked for: what the outbox holds of it.
+    handoff.assignment.v1.MessengerNote.hook_id The hook's id.
+    handoff.assignment.v1.MessengerNote.bot_name Who speaks in the channel.
+    handoff.assignment.v1.MessengerNote.text What is written, with its codes.
+    handoff.assignment.v1.MessengerNote.trigger `services/{service}/triggers/{id}`.
+    handoff.assignment.v1.MessengerNote.trigger_version The version that fired.
+    handoff.assignment.v1.ListMessengerHooksRequest Asks for the messenger hooks of a service.
+    handoff.assignment.v1.ListMessengerHooksRequest.parent `services/{service}`.
+    handoff.assignment.v1.ListMessengerHooksResponse All messenger hooks of a service.
+    handoff.assignment.v1.ListMessengerHooksResponse.messenger_hooks In the order in which they were added; at most 50.
+    handoff.assignment.v1.CreateMessengerHookRequest Asks for a new messenger hook.
+    handoff.assignment.v1.CreateMessengerHookRequest.parent `services/{service}`.
+    handoff.assignment.v1.CreateMessengerHookRequest.messenger_hook The hook, with its URL.
+    handoff.assignment.v1.UpdateMessengerHookRequest Asks to change a messenger hook.
+    handoff.assignment.v1.UpdateMessengerHookRequest.messenger_hook The hook, named by `name`, with the new values and the `version` that the caller saw; 0 = whatever it is now.
+    handoff.assignment.v1.UpdateMessengerHookRequest.update_mask `display_name`, `url`; none: both.
+    handoff.assignment.v1.DeleteMessengerHookRequest Asks to delete a messenger hook.
+    handoff.assignment.v1.DeleteMessengerHookRequest.name `services/{service}/messengerHooks/{id}`.
+    handoff.assignment.v1.DeleteMessengerHookRequest.deactivate_triggers Deactivates the triggers that write through it. Without it, those are a reason to refuse.
     handoff.assignment.v1.AssignmentService Who holds a ticket: keeping, forwarding, triggers, and the agents themselves.
     handoff.assignment.v1.AssignmentService.KeepTicket Takes an unassigned ticket for the calling agent. \ Of two agents who keep the same ticket, one gets it; the other is told who won and when. Errors: TICKET_NOT_FOUND, TICKET_ALREADY_HELD, TRANSITION_NOT_ALLOWED, GROUP_REQUIRED, GROUP_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
     handoff.assignment.v1.AssignmentService.ForwardTicket Hands a ticket to an agent of a group. Needs the forward right or an administrator. \ Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, AGENT_NOT_ASSIGNABLE, GROUP_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
@@ -670,6 +700,10 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.AssignmentService.RotateCallbackSecret Makes the secret that a service's callbacks are signed with, and shows it once. For 24 hours callbacks are signed with the one before it, too. Administrators only. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE while masking, which seals it, is away.
     handoff.assignment.v1.AssignmentService.ListCallbacks Lists the callbacks of a service that are not delivered: waiting, or given up. Administrators only. \ Errors: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
     handoff.assignment.v1.AssignmentService.ReplayCallback Tries a callback again that was given up, under the same id. One that is waiting stays as it is. Callbacks of its ticket that were asked for later may have been delivered already. Administrators only. \ Errors: RESOURCE_NOT_FOUND (also for one that was delivered), PERMISSION_DENIED.
+    handoff.assignment.v1.AssignmentService.ListMessengerHooks Lists the messenger hooks of a service; their URLs are not among what it answers. Administrators only. \ Errors: SERVICE_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+    handoff.assignment.v1.AssignmentService.CreateMessengerHook Adds a messenger hook. Administrators only. \ Errors: SERVICE_NOT_FOUND, LIMIT_REACHED (50 hooks), REQUEST_INVALID, PERMISSION_DENIED, BACKEND_UNAVAILABLE while masking, which seals the URL, is away.
+    handoff.assignment.v1.AssignmentService.UpdateMessengerHook Changes the name of a messenger hook, or enters another URL. Administrators only. \ Errors: RESOURCE_NOT_FOUND, STALE_VERSION, REQUEST_INVALID, PERMISSION_DENIED, BACKEND_UNAVAILABLE.
+    handoff.assignment.v1.AssignmentService.DeleteMessengerHook Deletes a messenger hook with its URL. Messages that wait for it are given up. Administrators only. \ Errors: RESOURCE_NOT_FOUND, IN_USE naming the active triggers that write through it, PERMISSION_DENIED.
     handoff.assignment.v1.KeepTicketRequest Asks to keep a ticket.
     handoff.assignment.v1.KeepTicketRequest.name `services/{service}/tickets/{id}`.
     handoff.assignment.v1.KeepTicketRequest.group One of the caller's groups; needed only by a member of several: `services/{service}/groups/{id}`.
@@ -1952,6 +1986,10 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.RotateCallbackSecret Makes the secret that a service's callbacks are signed with, and shows it once.
     handoff.gateway.v1.HandoffService.ListCallbacks Lists the callbacks of a service that are not delivered: waiting, or given up.
     handoff.gateway.v1.HandoffService.ReplayCallback Tries a callback again that was given up.
+    handoff.gateway.v1.HandoffService.ListMessengerHooks Lists the messenger hooks through which triggers write into channels at Dooray!.
+    handoff.gateway.v1.HandoffService.CreateMessengerHook Adds a messenger hook.
+    handoff.gateway.v1.HandoffService.UpdateMessengerHook Changes a messenger hook.
+    handoff.gateway.v1.HandoffService.DeleteMessengerHook Deletes a messenger hook that no active trigger writes through.
     handoff.gateway.v1.HandoffService.PreviewAnswer Shows the mail that an act would send.
     handoff.gateway.v1.HandoffService.ListMailMessages Lists the mails of a ticket.
     handoff.gateway.v1.HandoffService.ResendMailMessage Sends a mail again that was given up or came back.

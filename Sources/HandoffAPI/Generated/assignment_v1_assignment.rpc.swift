@@ -210,6 +210,31 @@ package protocol AssignmentServiceProvider: Sendable {
   ///
   /// Errors: RESOURCE_NOT_FOUND (also for one that was delivered), PERMISSION_DENIED.
   func replayCallback(_ request: ReplayCallbackRequest, _ call: CallContext) async throws -> Callback
+
+  /// Lists the messenger hooks of a service; their URLs are not among what it answers. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  func listMessengerHooks(
+    _ request: ListMessengerHooksRequest,
+    _ call: CallContext
+  ) async throws -> ListMessengerHooksResponse
+
+  /// Adds a messenger hook. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, LIMIT_REACHED (50 hooks), REQUEST_INVALID, PERMISSION_DENIED, BACKEND_UNAVAILABLE
+  /// while
+  /// masking, which seals the URL, is away.
+  func createMessengerHook(_ request: CreateMessengerHookRequest, _ call: CallContext) async throws -> MessengerHook
+
+  /// Changes the name of a messenger hook, or enters another URL. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, STALE_VERSION, REQUEST_INVALID, PERMISSION_DENIED, BACKEND_UNAVAILABLE.
+  func updateMessengerHook(_ request: UpdateMessengerHookRequest, _ call: CallContext) async throws -> MessengerHook
+
+  /// Deletes a messenger hook with its URL. Messages that wait for it are given up. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, IN_USE naming the active triggers that write through it, PERMISSION_DENIED.
+  func deleteMessengerHook(_ request: DeleteMessengerHookRequest, _ call: CallContext) async throws -> Empty
 }
 
 extension AssignmentServiceProvider {
@@ -334,6 +359,18 @@ extension AssignmentServiceProvider {
         },
         .unary("ReplayCallback", ReplayCallbackRequest.self, Callback.self) {
           try await self.replayCallback($0, $1)
+        },
+        .unary("ListMessengerHooks", ListMessengerHooksRequest.self, ListMessengerHooksResponse.self) {
+          try await self.listMessengerHooks($0, $1)
+        },
+        .unary("CreateMessengerHook", CreateMessengerHookRequest.self, MessengerHook.self) {
+          try await self.createMessengerHook($0, $1)
+        },
+        .unary("UpdateMessengerHook", UpdateMessengerHookRequest.self, MessengerHook.self) {
+          try await self.updateMessengerHook($0, $1)
+        },
+        .unary("DeleteMessengerHook", DeleteMessengerHookRequest.self, Empty.self) {
+          try await self.deleteMessengerHook($0, $1)
         },
       ])
   }
@@ -651,5 +688,47 @@ package struct AssignmentServiceClient: Sendable {
   /// Errors: RESOURCE_NOT_FOUND (also for one that was delivered), PERMISSION_DENIED.
   package func replayCallback(_ request: ReplayCallbackRequest, _ options: CallOptions) async throws -> Callback {
     try await channel.unary("/handoff.assignment.v1.AssignmentService/ReplayCallback", request, options)
+  }
+
+  /// Lists the messenger hooks of a service; their URLs are not among what it answers. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, REQUEST_INVALID, PERMISSION_DENIED.
+  package func listMessengerHooks(
+    _ request: ListMessengerHooksRequest,
+    _ options: CallOptions
+  ) async throws -> ListMessengerHooksResponse {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/ListMessengerHooks", request, options)
+  }
+
+  /// Adds a messenger hook. Administrators only.
+  ///
+  /// Errors: SERVICE_NOT_FOUND, LIMIT_REACHED (50 hooks), REQUEST_INVALID, PERMISSION_DENIED, BACKEND_UNAVAILABLE
+  /// while
+  /// masking, which seals the URL, is away.
+  package func createMessengerHook(
+    _ request: CreateMessengerHookRequest,
+    _ options: CallOptions
+  ) async throws -> MessengerHook {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/CreateMessengerHook", request, options)
+  }
+
+  /// Changes the name of a messenger hook, or enters another URL. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, STALE_VERSION, REQUEST_INVALID, PERMISSION_DENIED, BACKEND_UNAVAILABLE.
+  package func updateMessengerHook(
+    _ request: UpdateMessengerHookRequest,
+    _ options: CallOptions
+  ) async throws -> MessengerHook {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/UpdateMessengerHook", request, options)
+  }
+
+  /// Deletes a messenger hook with its URL. Messages that wait for it are given up. Administrators only.
+  ///
+  /// Errors: RESOURCE_NOT_FOUND, IN_USE naming the active triggers that write through it, PERMISSION_DENIED.
+  package func deleteMessengerHook(
+    _ request: DeleteMessengerHookRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.assignment.v1.AssignmentService/DeleteMessengerHook", request, options)
   }
 }

@@ -567,6 +567,8 @@ package struct TriggerResult: Message {
     case notify(NotifyResult)
     /// Sends the ticket to a mail address outside.
     case forwardOutside(ForwardOutsideResult)
+    /// Writes a message into a messenger channel at Dooray!.
+    case messenger(MessengerResult)
   }
 
   /// What is done.
@@ -598,6 +600,7 @@ package struct TriggerResult: Message {
     case 5: result = .callback(CFields.message(c.pointee.callback) ?? CallbackResult())
     case 6: result = .notify(CFields.message(c.pointee.notify) ?? NotifyResult())
     case 7: result = .forwardOutside(CFields.message(c.pointee.forward_outside) ?? ForwardOutsideResult())
+    case 8: result = .messenger(CFields.message(c.pointee.messenger) ?? MessengerResult())
     default: break
     }
   }
@@ -632,7 +635,67 @@ package struct TriggerResult: Message {
       c.pointee.result_case = .init(rawValue: 7)
       c.pointee.forward_outside = try value.makeCMessage(arena).assumingMemoryBound(
         to: Handoff__Assignment__V1__ForwardOutsideResult.self)
+    case .messenger(let value):
+      c.pointee.result_case = .init(rawValue: 8)
+      c.pointee.messenger = try value.makeCMessage(arena).assumingMemoryBound(
+        to: Handoff__Assignment__V1__MessengerResult.self)
     case nil: break
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Writes a message into a messenger channel at Dooray!, through the channel's incoming hook.
+///
+/// The codes are filled in when the message is sent, with the words as they are masked by then. It is tried again for
+/// a
+/// day when Dooray! does not answer, takes no more for now (429) or fails (5xx), and given up when it refuses.
+package struct MessengerResult: Message {
+  /// `services/{service}/messengerHooks/{id}`.
+  package var hook: String = ""
+  /// Who speaks in the channel, one line of at most 30 characters; empty: `Handoff`.
+  package var botName: String = ""
+  /// What is written, 1 to 5,000 characters. It may hold the codes of templates, such as `#{ticketId}` and
+  /// `#{field.order_number}`; what nobody knows is refused.
+  package var text: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(hook: String = "", botName: String = "", text: String = "") {
+    self.hook = hook
+    self.botName = botName
+    self.text = text
+  }
+
+  /// The type `handoff.assignment.v1.MessengerResult`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Assignment__V1__MessengerResult()
+    handoff__assignment__v1__messenger_result__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Assignment__V1__MessengerResult`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Assignment__V1__MessengerResult.self)
+    hook = CFields.string(c.pointee.hook)
+    botName = CFields.string(c.pointee.bot_name)
+    text = CFields.string(c.pointee.text)
+  }
+
+  /// Writes a `Handoff__Assignment__V1__MessengerResult` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Assignment__V1__MessengerResult.self)
+    handoff__assignment__v1__messenger_result__init(c)
+    if !hook.isEmpty {
+      c.pointee.hook = try arena.string(hook, "handoff.assignment.v1.MessengerResult.hook")
+    }
+    if !botName.isEmpty {
+      c.pointee.bot_name = try arena.string(botName, "handoff.assignment.v1.MessengerResult.bot_name")
+    }
+    if !text.isEmpty {
+      c.pointee.text = try arena.string(text, "handoff.assignment.v1.MessengerResult.text")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -2202,7 +2265,7 @@ package struct SimulateTriggersResponse: Message {
     /// Where it would assign and nobody could be chosen.
     package var unassignedGroups: [String] = []
     /// What it would send, in order: the URL of a callback, the address of a forward, or whom it would notify:
-    /// `ASSIGNEE`, `GROUP`, `CUSTOMER`.
+    /// `ASSIGNEE`, `GROUP`, `CUSTOMER`, or the name of the messenger hook that it would write through.
     package var sends: [String] = []
 
     /// Leaves every field at its default.

@@ -581,6 +581,21 @@ package protocol HandoffServiceProvider: Sendable {
   /// Tries a callback again that was given up.
   func replayCallback(_ request: ReplayCallbackRequest, _ call: CallContext) async throws -> Callback
 
+  /// Lists the messenger hooks through which triggers write into channels at Dooray!.
+  func listMessengerHooks(
+    _ request: ListMessengerHooksRequest,
+    _ call: CallContext
+  ) async throws -> ListMessengerHooksResponse
+
+  /// Adds a messenger hook.
+  func createMessengerHook(_ request: CreateMessengerHookRequest, _ call: CallContext) async throws -> MessengerHook
+
+  /// Changes a messenger hook.
+  func updateMessengerHook(_ request: UpdateMessengerHookRequest, _ call: CallContext) async throws -> MessengerHook
+
+  /// Deletes a messenger hook that no active trigger writes through.
+  func deleteMessengerHook(_ request: DeleteMessengerHookRequest, _ call: CallContext) async throws -> Empty
+
   /// Shows the mail that an act would send.
   func previewAnswer(_ request: PreviewAnswerRequest, _ call: CallContext) async throws -> AnswerPreview
 
@@ -1049,6 +1064,18 @@ extension HandoffServiceProvider {
         },
         .unary("ReplayCallback", ReplayCallbackRequest.self, Callback.self) {
           try await self.replayCallback($0, $1)
+        },
+        .unary("ListMessengerHooks", ListMessengerHooksRequest.self, ListMessengerHooksResponse.self) {
+          try await self.listMessengerHooks($0, $1)
+        },
+        .unary("CreateMessengerHook", CreateMessengerHookRequest.self, MessengerHook.self) {
+          try await self.createMessengerHook($0, $1)
+        },
+        .unary("UpdateMessengerHook", UpdateMessengerHookRequest.self, MessengerHook.self) {
+          try await self.updateMessengerHook($0, $1)
+        },
+        .unary("DeleteMessengerHook", DeleteMessengerHookRequest.self, Empty.self) {
+          try await self.deleteMessengerHook($0, $1)
         },
         .unary("PreviewAnswer", PreviewAnswerRequest.self, AnswerPreview.self) {
           try await self.previewAnswer($0, $1)
@@ -1906,6 +1933,38 @@ package struct HandoffServiceClient: Sendable {
   /// Tries a callback again that was given up.
   package func replayCallback(_ request: ReplayCallbackRequest, _ options: CallOptions) async throws -> Callback {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ReplayCallback", request, options)
+  }
+
+  /// Lists the messenger hooks through which triggers write into channels at Dooray!.
+  package func listMessengerHooks(
+    _ request: ListMessengerHooksRequest,
+    _ options: CallOptions
+  ) async throws -> ListMessengerHooksResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListMessengerHooks", request, options)
+  }
+
+  /// Adds a messenger hook.
+  package func createMessengerHook(
+    _ request: CreateMessengerHookRequest,
+    _ options: CallOptions
+  ) async throws -> MessengerHook {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/CreateMessengerHook", request, options)
+  }
+
+  /// Changes a messenger hook.
+  package func updateMessengerHook(
+    _ request: UpdateMessengerHookRequest,
+    _ options: CallOptions
+  ) async throws -> MessengerHook {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/UpdateMessengerHook", request, options)
+  }
+
+  /// Deletes a messenger hook that no active trigger writes through.
+  package func deleteMessengerHook(
+    _ request: DeleteMessengerHookRequest,
+    _ options: CallOptions
+  ) async throws -> Empty {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/DeleteMessengerHook", request, options)
   }
 
   /// Shows the mail that an act would send.

@@ -129,6 +129,14 @@ package struct TriggerID: LedgerID {
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
+/// A hook of a messenger channel that a service's triggers write through.
+package struct MessengerHookID: LedgerID {
+  /// The key in table `messenger_hook`.
+  package let rawValue: Int64
+  /// Takes any number; whether table `messenger_hook` has it is for the database to say.
+  package init(rawValue: Int64) { self.rawValue = rawValue }
+}
+
 /// An organization at Dooray! that a service works with.
 package struct DoorayOrganizationID: LedgerID {
   /// The key in table `dooray_organization`.

@@ -208,6 +208,12 @@ package enum EventCode: String, CaseIterable, Sendable {
   case callbackSent = "CALLBACK_SENT"
   /// Calling a configured address was given up.
   case callbackFailed = "CALLBACK_FAILED"
+  /// A trigger asked for a message into a messenger channel.
+  case messageQueued = "MESSAGE_QUEUED"
+  /// The messenger took the message.
+  case messageSent = "MESSAGE_SENT"
+  /// The message was given up.
+  case messageFailed = "MESSAGE_FAILED"
   /// Spans of its texts were masked.
   case masked = "MASKED"
   /// An original was put back.

@@ -201,6 +201,7 @@ package enum TextCopies {
     "mask_act": ["act", "key_id"],
     "masking_setting": ["detection", "kinds", "unmask_right", "patterns", "pattern_names"],
     "mask_place": ["text_column", "row_key", "key_id"],
+    "messenger_hook": ["display_name"],
     "organization": ["code", "display_name"],
     "outbox": ["topic", "lease_holder", "dead_reason"],
     "permission_change": ["actor_name", "field", "before_value", "after_value"],

@@ -125,6 +125,8 @@ package enum OutboxTopic: String, CaseIterable, Sendable, PostgresBindable, Post
   case callbacks = "CALLBACKS"
   /// A comment or files are to be sent to Dooray!; done by tickets.
   case dooray = "DOORAY"
+  /// A trigger's message is to be written into a messenger channel; done by assignment.
+  case messenger = "MESSENGER"
 
   /// The channel on which new work is hinted at.
   package var channel: String {
@@ -133,6 +135,7 @@ package enum OutboxTopic: String, CaseIterable, Sendable, PostgresBindable, Post
     case .triggers: "handoff_outbox_triggers"
     case .callbacks: "handoff_outbox_callbacks"
     case .dooray: "handoff_outbox_dooray"
+    case .messenger: "handoff_outbox_messenger"
     }
   }
 

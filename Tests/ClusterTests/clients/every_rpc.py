@@ -280,6 +280,28 @@ class EveryRPC:
         equal(self.admin.ReplayCallback({"name": callback.name}).ticket, name)
         self.admin.DeactivateTrigger({"name": trigger.name})
 
+    def messenger_hooks(self):
+        """A hook is entered, written through by a trigger that is deactivated with it, and its URL is never told."""
+        hook = self.admin.CreateMessengerHook({"parent": CARE, "messengerHook": {
+            "displayName": "긴급", "url": "https://hook.example.com/services/1/2/secret"}})
+        changed = self.admin.UpdateMessengerHook({
+            "messengerHook": {"name": hook.name, "displayName": "긴급 채널", "version": hook.version},
+            "updateMask": "displayName"})
+        assert changed in self.admin.ListMessengerHooks({"parent": CARE}).messenger_hooks
+        equal((hook.url, changed.url, changed.version), ("", "", hook.version + 1))
+        word = unique("message")
+        trigger = self.admin.CreateTrigger({"parent": CARE, "trigger": {
+            "displayName": word, "conditions": [{"target": "TITLE", "operator": "CONTAINS", "values": [word]}],
+            "results": [{"messenger": {"hook": hook.name, "text": "#{ticketId} #{subject}"}}]}})
+        try:
+            self.admin.DeleteMessengerHook({"name": hook.name})
+        except Failure as failure:
+            equal(failure.reason, "IN_USE")
+        else:
+            raise AssertionError("a hook that a trigger writes through was deleted")
+        self.admin.DeleteMessengerHook({"name": hook.name, "deactivateTriggers": True})
+        equal(self.admin.GetTrigger({"name": trigger.name}).notice, f"NAME_GONE {hook.name}")
+
     def dooray(self):
         """Dooray! is set up, looked at (whether it answers or not) and taken away again."""
         settings = self.admin.GetDooraySettings({"name": f"{CARE}/dooraySettings"})
@@ -673,7 +695,7 @@ def main():
     tour = EveryRPC(cluster, address)
     report = Report()
     for step in (tour.sign_in, tour.access, tour.directory, tour.people, tour.organization,
-                 tour.triggers, tour.trigger_settings, tour.callbacks,
+                 tour.triggers, tour.trigger_settings, tour.callbacks, tour.messenger_hooks,
                  tour.keep, tour.create, tour.change, tour.mask, tour.answer, tour.history, tour.spam, tour.escalate,
                  tour.type_trees, tour.forms, tour.system_fields, tour.templates, tour.conversations, tour.files,
                  tour.mails, tour.wording, tour.folds, tour.mail_accounts, tour.dooray, tour.settings, tour.batches,

@@ -622,7 +622,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__verify_credential_requ
   (ProtobufCMessageInit) handoff__assignment__v1__verify_credential_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[39] =
+static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_service__method_descriptors[43] =
 {
   { "KeepTicket", &handoff__assignment__v1__keep_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ForwardTicket", &handoff__assignment__v1__forward_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -663,6 +663,10 @@ static const ProtobufCMethodDescriptor handoff__assignment__v1__assignment_servi
   { "RotateCallbackSecret", &handoff__assignment__v1__rotate_callback_secret_request__descriptor, &handoff__assignment__v1__rotate_callback_secret_response__descriptor },
   { "ListCallbacks", &handoff__assignment__v1__list_callbacks_request__descriptor, &handoff__assignment__v1__list_callbacks_response__descriptor },
   { "ReplayCallback", &handoff__assignment__v1__replay_callback_request__descriptor, &handoff__assignment__v1__callback__descriptor },
+  { "ListMessengerHooks", &handoff__assignment__v1__list_messenger_hooks_request__descriptor, &handoff__assignment__v1__list_messenger_hooks_response__descriptor },
+  { "CreateMessengerHook", &handoff__assignment__v1__create_messenger_hook_request__descriptor, &handoff__assignment__v1__messenger_hook__descriptor },
+  { "UpdateMessengerHook", &handoff__assignment__v1__update_messenger_hook_request__descriptor, &handoff__assignment__v1__messenger_hook__descriptor },
+  { "DeleteMessengerHook", &handoff__assignment__v1__delete_messenger_hook_request__descriptor, &google__protobuf__empty__descriptor },
 };
 const unsigned handoff__assignment__v1__assignment_service__method_indices_by_name[] = {
   12,        /* ActivateAgent */
@@ -671,11 +675,13 @@ const unsigned handoff__assignment__v1__assignment_service__method_indices_by_na
   8,        /* CreateAgent */
   18,        /* CreateGroup */
   15,        /* CreateMember */
+  40,        /* CreateMessengerHook */
   22,        /* CreateTrigger */
   11,        /* DeactivateAgent */
   27,        /* DeactivateTrigger */
   20,        /* DeleteGroup */
   17,        /* DeleteMember */
+  42,        /* DeleteMessengerHook */
   28,        /* DeleteTrigger */
   33,        /* ExplainAssignment */
   1,        /* ForwardTicket */
@@ -690,6 +696,7 @@ const unsigned handoff__assignment__v1__assignment_service__method_indices_by_na
   37,        /* ListCallbacks */
   7,        /* ListGroups */
   6,        /* ListMembers */
+  39,        /* ListMessengerHooks */
   21,        /* ListPermissionChanges */
   24,        /* ListTriggers */
   29,        /* ReorderTriggers */
@@ -701,6 +708,7 @@ const unsigned handoff__assignment__v1__assignment_service__method_indices_by_na
   10,        /* UpdateAgent */
   19,        /* UpdateGroup */
   16,        /* UpdateMember */
+  41,        /* UpdateMessengerHook */
   25,        /* UpdateTrigger */
   31,        /* UpdateTriggerSettings */
   4         /* VerifyCredential */
@@ -712,7 +720,7 @@ const ProtobufCServiceDescriptor handoff__assignment__v1__assignment_service__de
   "AssignmentService",
   "Handoff__Assignment__V1__AssignmentService",
   "handoff.assignment.v1",
-  39,
+  43,
   handoff__assignment__v1__assignment_service__method_descriptors,
   handoff__assignment__v1__assignment_service__method_indices_by_name
 };
@@ -1027,6 +1035,38 @@ void handoff__assignment__v1__assignment_service__replay_callback(ProtobufCServi
 {
   assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
   service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__list_messenger_hooks(ProtobufCService *service,
+                                                                       const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
+                                                                       Handoff__Assignment__V1__ListMessengerHooksResponse_Closure closure,
+                                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__create_messenger_hook(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
+                                                                        Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__update_messenger_hook(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
+                                                                        Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__assignment__v1__assignment_service__delete_messenger_hook(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
+                                                                        Google__Protobuf__Empty_Closure closure,
+                                                                        void *closure_data)
+{
+  assert(service->descriptor == &handoff__assignment__v1__assignment_service__descriptor);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
                                                         Handoff__Assignment__V1__AssignmentService_ServiceDestroy destroy)

@@ -232,6 +232,51 @@ void   handoff__assignment__v1__trigger_result__free_unpacked
   assert(message->base.descriptor == &handoff__assignment__v1__trigger_result__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__assignment__v1__messenger_result__init
+                     (Handoff__Assignment__V1__MessengerResult         *message)
+{
+  static const Handoff__Assignment__V1__MessengerResult init_value = HANDOFF__ASSIGNMENT__V1__MESSENGER_RESULT__INIT;
+  *message = init_value;
+}
+size_t handoff__assignment__v1__messenger_result__get_packed_size
+                     (const Handoff__Assignment__V1__MessengerResult *message)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__messenger_result__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__assignment__v1__messenger_result__pack
+                     (const Handoff__Assignment__V1__MessengerResult *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__messenger_result__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__assignment__v1__messenger_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__MessengerResult *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__assignment__v1__messenger_result__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Assignment__V1__MessengerResult *
+       handoff__assignment__v1__messenger_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Assignment__V1__MessengerResult *)
+     protobuf_c_message_unpack (&handoff__assignment__v1__messenger_result__descriptor,
+                                allocator, len, data);
+}
+void   handoff__assignment__v1__messenger_result__free_unpacked
+                     (Handoff__Assignment__V1__MessengerResult *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__assignment__v1__messenger_result__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__assignment__v1__callback_result__init
                      (Handoff__Assignment__V1__CallbackResult         *message)
 {
@@ -1946,7 +1991,7 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__condition_group__descr
   (ProtobufCMessageInit) handoff__assignment__v1__condition_group__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__field_descriptors[7] =
+static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__field_descriptors[8] =
 {
   {
     "assign",
@@ -2032,12 +2077,25 @@ static const ProtobufCFieldDescriptor handoff__assignment__v1__trigger_result__f
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "messenger",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Assignment__V1__TriggerResult, result_case),
+    offsetof(Handoff__Assignment__V1__TriggerResult, messenger),
+    &handoff__assignment__v1__messenger_result__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__assignment__v1__trigger_result__field_indices_by_name[] = {
   0,   /* field[0] = assign */
   4,   /* field[4] = callback */
   6,   /* field[6] = forward_outside */
   3,   /* field[3] = group */
+  7,   /* field[7] = messenger */
   5,   /* field[5] = notify */
   2,   /* field[2] = priority */
   1,   /* field[1] = submission_type */
@@ -2045,7 +2103,7 @@ static const unsigned handoff__assignment__v1__trigger_result__field_indices_by_
 static const ProtobufCIntRange handoff__assignment__v1__trigger_result__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_result__descriptor =
 {
@@ -2055,11 +2113,75 @@ const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_result__descri
   "Handoff__Assignment__V1__TriggerResult",
   "handoff.assignment.v1",
   sizeof(Handoff__Assignment__V1__TriggerResult),
-  7,
+  8,
   handoff__assignment__v1__trigger_result__field_descriptors,
   handoff__assignment__v1__trigger_result__field_indices_by_name,
   1,  handoff__assignment__v1__trigger_result__number_ranges,
   (ProtobufCMessageInit) handoff__assignment__v1__trigger_result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__assignment__v1__messenger_result__field_descriptors[3] =
+{
+  {
+    "hook",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__MessengerResult, hook),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bot_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__MessengerResult, bot_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Assignment__V1__MessengerResult, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__assignment__v1__messenger_result__field_indices_by_name[] = {
+  1,   /* field[1] = bot_name */
+  0,   /* field[0] = hook */
+  2,   /* field[2] = text */
+};
+static const ProtobufCIntRange handoff__assignment__v1__messenger_result__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__assignment__v1__messenger_result__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.assignment.v1.MessengerResult",
+  "MessengerResult",
+  "Handoff__Assignment__V1__MessengerResult",
+  "handoff.assignment.v1",
+  sizeof(Handoff__Assignment__V1__MessengerResult),
+  3,
+  handoff__assignment__v1__messenger_result__field_descriptors,
+  handoff__assignment__v1__messenger_result__field_indices_by_name,
+  1,  handoff__assignment__v1__messenger_result__number_ranges,
+  (ProtobufCMessageInit) handoff__assignment__v1__messenger_result__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor handoff__assignment__v1__callback_result__field_descriptors[1] =

@@ -2012,7 +2012,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[147] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[151] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2131,6 +2131,10 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "RotateCallbackSecret", &handoff__assignment__v1__rotate_callback_secret_request__descriptor, &handoff__assignment__v1__rotate_callback_secret_response__descriptor },
   { "ListCallbacks", &handoff__assignment__v1__list_callbacks_request__descriptor, &handoff__assignment__v1__list_callbacks_response__descriptor },
   { "ReplayCallback", &handoff__assignment__v1__replay_callback_request__descriptor, &handoff__assignment__v1__callback__descriptor },
+  { "ListMessengerHooks", &handoff__assignment__v1__list_messenger_hooks_request__descriptor, &handoff__assignment__v1__list_messenger_hooks_response__descriptor },
+  { "CreateMessengerHook", &handoff__assignment__v1__create_messenger_hook_request__descriptor, &handoff__assignment__v1__messenger_hook__descriptor },
+  { "UpdateMessengerHook", &handoff__assignment__v1__update_messenger_hook_request__descriptor, &handoff__assignment__v1__messenger_hook__descriptor },
+  { "DeleteMessengerHook", &handoff__assignment__v1__delete_messenger_hook_request__descriptor, &google__protobuf__empty__descriptor },
   { "PreviewAnswer", &handoff__mail__v1__preview_answer_request__descriptor, &handoff__mail__v1__answer_preview__descriptor },
   { "ListMailMessages", &handoff__mail__v1__list_mail_messages_request__descriptor, &handoff__mail__v1__list_mail_messages_response__descriptor },
   { "ResendMailMessage", &handoff__mail__v1__resend_mail_message_request__descriptor, &handoff__mail__v1__mail_message__descriptor },
@@ -2163,13 +2167,13 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  130,        /* AcceptInboundMail */
+  134,        /* AcceptInboundMail */
   90,        /* ActivateAgent */
   104,        /* ActivateTrigger */
   22,        /* CancelBatch */
-  126,        /* ChangeBannedWords */
+  130,        /* ChangeBannedWords */
   92,        /* ChangePassword */
-  138,        /* CheckMailAccount */
+  142,        /* CheckMailAccount */
   7,        /* CompleteTicket */
   86,        /* CreateAgent */
   19,        /* CreateBatch */
@@ -2178,10 +2182,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   66,        /* CreateDoorayProject */
   41,        /* CreateField */
   96,        /* CreateGroup */
-  123,        /* CreateLayout */
-  133,        /* CreateMailAccount */
-  139,        /* CreateMasks */
+  127,        /* CreateLayout */
+  137,        /* CreateMailAccount */
+  143,        /* CreateMasks */
   93,        /* CreateMember */
+  118,        /* CreateMessengerHook */
   37,        /* CreateProcessingType */
   27,        /* CreateService */
   34,        /* CreateSubmissionType */
@@ -2195,15 +2200,16 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   71,        /* DeleteDoorayUserKey */
   43,        /* DeleteField */
   98,        /* DeleteGroup */
-  124,        /* DeleteLayout */
-  137,        /* DeleteMailAccount */
+  128,        /* DeleteLayout */
+  141,        /* DeleteMailAccount */
   95,        /* DeleteMember */
+  120,        /* DeleteMessengerHook */
   39,        /* DeleteProcessingType */
   36,        /* DeleteSubmissionType */
   54,        /* DeleteTemplate */
   10,        /* DeleteTicket */
   106,        /* DeleteTrigger */
-  143,        /* DetectPersonalData */
+  147,        /* DetectPersonalData */
   80,        /* DownloadAttachment */
   13,        /* EscalateTicket */
   73,        /* EscalateToDooray */
@@ -2214,13 +2220,13 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   58,        /* GetCallRecord */
   113,        /* GetCallbackSettings */
   18,        /* GetCounters */
-  120,        /* GetCustomerAddress */
+  124,        /* GetCustomerAddress */
   72,        /* GetDoorayChoices */
   59,        /* GetDooraySettings */
   47,        /* GetForm */
-  129,        /* GetInboundMail */
-  134,        /* GetMailAccount */
-  144,        /* GetMaskingSettings */
+  133,        /* GetInboundMail */
+  138,        /* GetMailAccount */
+  148,        /* GetMaskingSettings */
   25,        /* GetOrganization */
   4,        /* GetSearchSettings */
   28,        /* GetService */
@@ -2230,11 +2236,11 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   101,        /* GetTrigger */
   108,        /* GetTriggerSettings */
   110,        /* GetTriggerVocabulary */
-  127,        /* IngestMessage */
+  131,        /* IngestMessage */
   55,        /* InsertTemplate */
   81,        /* KeepTicket */
   87,        /* ListAgents */
-  125,        /* ListBannedWords */
+  129,        /* ListBannedWords */
   23,        /* ListBatchResults */
   21,        /* ListBatches */
   115,        /* ListCallbacks */
@@ -2249,13 +2255,14 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   16,        /* ListEvents */
   40,        /* ListFields */
   85,        /* ListGroups */
-  128,        /* ListInboundMails */
-  122,        /* ListLayouts */
-  135,        /* ListMailAccounts */
-  118,        /* ListMailMessages */
-  146,        /* ListMaskingActs */
-  142,        /* ListMasks */
+  132,        /* ListInboundMails */
+  126,        /* ListLayouts */
+  139,        /* ListMailAccounts */
+  122,        /* ListMailMessages */
+  150,        /* ListMaskingActs */
+  146,        /* ListMasks */
   84,        /* ListMembers */
+  117,        /* ListMessengerHooks */
   99,        /* ListPermissionChanges */
   33,        /* ListProcessingTypes */
   31,        /* ListServices */
@@ -2266,25 +2273,25 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   2,        /* ListTickets */
   57,        /* ListTranscriptLines */
   102,        /* ListTriggers */
-  117,        /* PreviewAnswer */
+  121,        /* PreviewAnswer */
   6,        /* ProcessTicket */
   74,        /* ReceiveDoorayHook */
-  131,        /* RejectInboundMail */
+  135,        /* RejectInboundMail */
   107,        /* ReorderTriggers */
   116,        /* ReplayCallback */
-  132,        /* RerunInboundMail */
-  119,        /* ResendMailMessage */
+  136,        /* RerunInboundMail */
+  123,        /* ResendMailMessage */
   46,        /* ResetSystemField */
   9,        /* RestoreTicket */
-  141,        /* RevealMask */
+  145,        /* RevealMask */
   114,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
   70,        /* SetDoorayUserKey */
   91,        /* SetPassword */
   112,        /* SimulateTriggers */
   11,        /* StarTicket */
-  121,        /* UnblockCustomerAddress */
-  140,        /* UnmaskText */
+  125,        /* UnblockCustomerAddress */
+  144,        /* UnmaskText */
   12,        /* UnstarTicket */
   88,        /* UpdateAgent */
   63,        /* UpdateDoorayOrganization */
@@ -2293,9 +2300,10 @@ const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] =
   42,        /* UpdateField */
   48,        /* UpdateForm */
   97,        /* UpdateGroup */
-  136,        /* UpdateMailAccount */
-  145,        /* UpdateMaskingSettings */
+  140,        /* UpdateMailAccount */
+  149,        /* UpdateMaskingSettings */
   94,        /* UpdateMember */
+  119,        /* UpdateMessengerHook */
   26,        /* UpdateOrganization */
   38,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
@@ -2318,7 +2326,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  147,
+  151,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -3258,13 +3266,45 @@ void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *se
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__list_messenger_hooks(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
+                                                                 Handoff__Assignment__V1__ListMessengerHooksResponse_Closure closure,
+                                                                 void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__create_messenger_hook(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
+                                                                  Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__update_messenger_hook(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
+                                                                  Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__gateway__v1__handoff_service__delete_messenger_hook(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
                                                            Handoff__Mail__V1__AnswerPreview_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -3272,7 +3312,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ResendMailMessageRequest *input,
@@ -3280,7 +3320,7 @@ void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCService *service,
                                                                  const Handoff__Mail__V1__GetCustomerAddressRequest *input,
@@ -3288,7 +3328,7 @@ void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCService *service,
                                                                      const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
@@ -3296,7 +3336,7 @@ void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -3304,7 +3344,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__CreateLayoutRequest *input,
@@ -3312,7 +3352,7 @@ void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__DeleteLayoutRequest *input,
@@ -3320,7 +3360,7 @@ void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *service,
                                                               const Handoff__Mail__V1__ListBannedWordsRequest *input,
@@ -3328,7 +3368,7 @@ void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
@@ -3336,7 +3376,7 @@ void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -3344,7 +3384,7 @@ void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -3352,7 +3392,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -3360,7 +3400,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -3368,7 +3408,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -3376,7 +3416,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -3384,7 +3424,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__CreateMailAccountRequest *input,
@@ -3392,7 +3432,7 @@ void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetMailAccountRequest *input,
@@ -3400,7 +3440,7 @@ void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailAccountsRequest *input,
@@ -3408,7 +3448,7 @@ void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__UpdateMailAccountRequest *input,
@@ -3416,7 +3456,7 @@ void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__DeleteMailAccountRequest *input,
@@ -3424,7 +3464,7 @@ void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService *service,
                                                                const Handoff__Mail__V1__CheckMailAccountRequest *input,
@@ -3432,7 +3472,7 @@ void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -3440,7 +3480,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3448,7 +3488,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3456,7 +3496,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3464,7 +3504,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3472,7 +3512,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 147, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3480,7 +3520,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 148, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3488,7 +3528,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 149, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3496,7 +3536,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 150, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -17,6 +17,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/empty.pb-c.h"
 #include "handoff/assignment/v1/agent.pb-c.h"
 #include "handoff/assignment/v1/callback.pb-c.h"
+#include "handoff/assignment/v1/messenger_hook.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/type/v1/options.pb-c.h"
@@ -463,6 +464,22 @@ struct Handoff__Assignment__V1__AssignmentService_Service
                           const Handoff__Assignment__V1__ReplayCallbackRequest *input,
                           Handoff__Assignment__V1__Callback_Closure closure,
                           void *closure_data);
+  void (*list_messenger_hooks)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                               const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
+                               Handoff__Assignment__V1__ListMessengerHooksResponse_Closure closure,
+                               void *closure_data);
+  void (*create_messenger_hook)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                                const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
+                                Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                void *closure_data);
+  void (*update_messenger_hook)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                                const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
+                                Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                void *closure_data);
+  void (*delete_messenger_hook)(Handoff__Assignment__V1__AssignmentService_Service *service,
+                                const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
+                                Google__Protobuf__Empty_Closure closure,
+                                void *closure_data);
 };
 typedef void (*Handoff__Assignment__V1__AssignmentService_ServiceDestroy)(Handoff__Assignment__V1__AssignmentService_Service *);
 void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1__AssignmentService_Service *service,
@@ -509,7 +526,11 @@ void handoff__assignment__v1__assignment_service__init (Handoff__Assignment__V1_
       function_prefix__ ## get_callback_settings,\
       function_prefix__ ## rotate_callback_secret,\
       function_prefix__ ## list_callbacks,\
-      function_prefix__ ## replay_callback  }
+      function_prefix__ ## replay_callback,\
+      function_prefix__ ## list_messenger_hooks,\
+      function_prefix__ ## create_messenger_hook,\
+      function_prefix__ ## update_messenger_hook,\
+      function_prefix__ ## delete_messenger_hook  }
 void handoff__assignment__v1__assignment_service__keep_ticket(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__KeepTicketRequest *input,
                                                               Handoff__Tickets__V1__Ticket_Closure closure,
@@ -666,6 +687,22 @@ void handoff__assignment__v1__assignment_service__replay_callback(ProtobufCServi
                                                                   const Handoff__Assignment__V1__ReplayCallbackRequest *input,
                                                                   Handoff__Assignment__V1__Callback_Closure closure,
                                                                   void *closure_data);
+void handoff__assignment__v1__assignment_service__list_messenger_hooks(ProtobufCService *service,
+                                                                       const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
+                                                                       Handoff__Assignment__V1__ListMessengerHooksResponse_Closure closure,
+                                                                       void *closure_data);
+void handoff__assignment__v1__assignment_service__create_messenger_hook(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
+                                                                        Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                        void *closure_data);
+void handoff__assignment__v1__assignment_service__update_messenger_hook(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
+                                                                        Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                        void *closure_data);
+void handoff__assignment__v1__assignment_service__delete_messenger_hook(ProtobufCService *service,
+                                                                        const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
+                                                                        Google__Protobuf__Empty_Closure closure,
+                                                                        void *closure_data);
 
 /* --- descriptors --- */
 

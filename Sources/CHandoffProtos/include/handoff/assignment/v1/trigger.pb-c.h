@@ -23,6 +23,7 @@ typedef struct Handoff__Assignment__V1__TriggerPass Handoff__Assignment__V1__Tri
 typedef struct Handoff__Assignment__V1__TriggerCondition Handoff__Assignment__V1__TriggerCondition;
 typedef struct Handoff__Assignment__V1__ConditionGroup Handoff__Assignment__V1__ConditionGroup;
 typedef struct Handoff__Assignment__V1__TriggerResult Handoff__Assignment__V1__TriggerResult;
+typedef struct Handoff__Assignment__V1__MessengerResult Handoff__Assignment__V1__MessengerResult;
 typedef struct Handoff__Assignment__V1__CallbackResult Handoff__Assignment__V1__CallbackResult;
 typedef struct Handoff__Assignment__V1__NotifyResult Handoff__Assignment__V1__NotifyResult;
 typedef struct Handoff__Assignment__V1__MailText Handoff__Assignment__V1__MailText;
@@ -521,7 +522,8 @@ typedef enum {
   HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_GROUP = 4,
   HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_CALLBACK = 5,
   HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_NOTIFY = 6,
-  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_FORWARD_OUTSIDE = 7
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_FORWARD_OUTSIDE = 7,
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT_MESSENGER = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT__CASE)
 } Handoff__Assignment__V1__TriggerResult__ResultCase;
 
@@ -561,11 +563,42 @@ struct  Handoff__Assignment__V1__TriggerResult
      * Sends the ticket to a mail address outside.
      */
     Handoff__Assignment__V1__ForwardOutsideResult *forward_outside;
+    /*
+     * Writes a message into a messenger channel at Dooray!.
+     */
+    Handoff__Assignment__V1__MessengerResult *messenger;
   };
 };
 #define HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__trigger_result__descriptor) \
     , HANDOFF__ASSIGNMENT__V1__TRIGGER_RESULT__RESULT__NOT_SET, {0} }
+
+
+/*
+ * Writes a message into a messenger channel at Dooray!, through the channel's incoming hook.
+ * The codes are filled in when the message is sent, with the words as they are masked by then. It is tried again for a
+ * day when Dooray! does not answer, takes no more for now (429) or fails (5xx), and given up when it refuses.
+ */
+struct  Handoff__Assignment__V1__MessengerResult
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/messengerHooks/{id}`.
+   */
+  char *hook;
+  /*
+   * Who speaks in the channel, one line of at most 30 characters; empty: `Handoff`.
+   */
+  char *bot_name;
+  /*
+   * What is written, 1 to 5,000 characters. It may hold the codes of templates, such as `#{ticketId}` and
+   * `#{field.order_number}`; what nobody knows is refused.
+   */
+  char *text;
+};
+#define HANDOFF__ASSIGNMENT__V1__MESSENGER_RESULT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__assignment__v1__messenger_result__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -1233,7 +1266,7 @@ struct  Handoff__Assignment__V1__SimulateTriggersResponse__Firing
   char **unassigned_groups;
   /*
    * What it would send, in order: the URL of a callback, the address of a forward, or whom it would notify:
-   * `ASSIGNEE`, `GROUP`, `CUSTOMER`.
+   * `ASSIGNEE`, `GROUP`, `CUSTOMER`, or the name of the messenger hook that it would write through.
    */
   size_t n_sends;
   char **sends;
@@ -1384,6 +1417,25 @@ Handoff__Assignment__V1__TriggerResult *
                       const uint8_t       *data);
 void   handoff__assignment__v1__trigger_result__free_unpacked
                      (Handoff__Assignment__V1__TriggerResult *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Assignment__V1__MessengerResult methods */
+void   handoff__assignment__v1__messenger_result__init
+                     (Handoff__Assignment__V1__MessengerResult         *message);
+size_t handoff__assignment__v1__messenger_result__get_packed_size
+                     (const Handoff__Assignment__V1__MessengerResult   *message);
+size_t handoff__assignment__v1__messenger_result__pack
+                     (const Handoff__Assignment__V1__MessengerResult   *message,
+                      uint8_t             *out);
+size_t handoff__assignment__v1__messenger_result__pack_to_buffer
+                     (const Handoff__Assignment__V1__MessengerResult   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Assignment__V1__MessengerResult *
+       handoff__assignment__v1__messenger_result__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__assignment__v1__messenger_result__free_unpacked
+                     (Handoff__Assignment__V1__MessengerResult *message,
                       ProtobufCAllocator *allocator);
 /* Handoff__Assignment__V1__CallbackResult methods */
 void   handoff__assignment__v1__callback_result__init
@@ -1895,6 +1947,9 @@ typedef void (*Handoff__Assignment__V1__ConditionGroup_Closure)
 typedef void (*Handoff__Assignment__V1__TriggerResult_Closure)
                  (const Handoff__Assignment__V1__TriggerResult *message,
                   void *closure_data);
+typedef void (*Handoff__Assignment__V1__MessengerResult_Closure)
+                 (const Handoff__Assignment__V1__MessengerResult *message,
+                  void *closure_data);
 typedef void (*Handoff__Assignment__V1__CallbackResult_Closure)
                  (const Handoff__Assignment__V1__CallbackResult *message,
                   void *closure_data);
@@ -2004,6 +2059,7 @@ extern const ProtobufCEnumDescriptor    handoff__assignment__v1__trigger_conditi
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__condition_group__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__condition_group__kind__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__trigger_result__descriptor;
+extern const ProtobufCMessageDescriptor handoff__assignment__v1__messenger_result__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__callback_result__descriptor;
 extern const ProtobufCMessageDescriptor handoff__assignment__v1__notify_result__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__assignment__v1__notify_result__recipient__descriptor;

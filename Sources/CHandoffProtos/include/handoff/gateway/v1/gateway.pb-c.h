@@ -19,6 +19,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/assignment/v1/agent.pb-c.h"
 #include "handoff/assignment/v1/assignment.pb-c.h"
 #include "handoff/assignment/v1/callback.pb-c.h"
+#include "handoff/assignment/v1/messenger_hook.pb-c.h"
 #include "handoff/assignment/v1/trigger.pb-c.h"
 #include "handoff/mail/v1/account.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
@@ -1462,6 +1463,22 @@ struct Handoff__Gateway__V1__HandoffService_Service
                           const Handoff__Assignment__V1__ReplayCallbackRequest *input,
                           Handoff__Assignment__V1__Callback_Closure closure,
                           void *closure_data);
+  void (*list_messenger_hooks)(Handoff__Gateway__V1__HandoffService_Service *service,
+                               const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
+                               Handoff__Assignment__V1__ListMessengerHooksResponse_Closure closure,
+                               void *closure_data);
+  void (*create_messenger_hook)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
+                                Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                void *closure_data);
+  void (*update_messenger_hook)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
+                                Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                void *closure_data);
+  void (*delete_messenger_hook)(Handoff__Gateway__V1__HandoffService_Service *service,
+                                const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
+                                Google__Protobuf__Empty_Closure closure,
+                                void *closure_data);
   void (*preview_answer)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Mail__V1__PreviewAnswerRequest *input,
                          Handoff__Mail__V1__AnswerPreview_Closure closure,
@@ -1707,6 +1724,10 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## rotate_callback_secret,\
       function_prefix__ ## list_callbacks,\
       function_prefix__ ## replay_callback,\
+      function_prefix__ ## list_messenger_hooks,\
+      function_prefix__ ## create_messenger_hook,\
+      function_prefix__ ## update_messenger_hook,\
+      function_prefix__ ## delete_messenger_hook,\
       function_prefix__ ## preview_answer,\
       function_prefix__ ## list_mail_messages,\
       function_prefix__ ## resend_mail_message,\
@@ -2205,6 +2226,22 @@ void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *se
                                                             const Handoff__Assignment__V1__ReplayCallbackRequest *input,
                                                             Handoff__Assignment__V1__Callback_Closure closure,
                                                             void *closure_data);
+void handoff__gateway__v1__handoff_service__list_messenger_hooks(ProtobufCService *service,
+                                                                 const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
+                                                                 Handoff__Assignment__V1__ListMessengerHooksResponse_Closure closure,
+                                                                 void *closure_data);
+void handoff__gateway__v1__handoff_service__create_messenger_hook(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
+                                                                  Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__update_messenger_hook(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
+                                                                  Handoff__Assignment__V1__MessengerHook_Closure closure,
+                                                                  void *closure_data);
+void handoff__gateway__v1__handoff_service__delete_messenger_hook(ProtobufCService *service,
+                                                                  const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
+                                                                  Google__Protobuf__Empty_Closure closure,
+                                                                  void *closure_data);
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
                                                            Handoff__Mail__V1__AnswerPreview_Closure closure,

@@ -1,16 +1,21 @@
 /// The codes that a template may hold, written `#{name}`; the same words as in mail layouts.
-enum TemplateCode: String, CaseIterable, Sendable {
+package enum TemplateCode: String, CaseIterable, Sendable {
+  /// The ticket's number.
   case ticketID = "ticketId"
+  /// The ticket's title.
   case subject
   /// What the customer asked last.
   case inquiry
   case customerName
+  /// The customer's number.
   case customerID = "customerId"
+  /// The customer's address.
   case email
+  /// The customer's phone number.
   case phone
   case submissionType
   case processingType
-  /// Who inserts the template.
+  /// Who inserts the template; in a message of a trigger's, who holds the ticket.
   case agentName
   case groupName
   case serviceName
@@ -19,19 +24,20 @@ enum TemplateCode: String, CaseIterable, Sendable {
 }
 
 /// A template's text with its codes filled.
-struct TemplateText: Equatable, Sendable {
+package struct TemplateText: Equatable, Sendable {
   /// What a field's code begins with: `#{field.order_number}`.
-  static let fieldPrefix = "field."
+  package static let fieldPrefix = "field."
   private static let nameScalarsMax = 64
 
-  let text: String
+  /// The text with what is known filled in.
+  package let text: String
   /// Codes that nobody knows, each once, in the order of the text; they stand there as they are.
-  let unknownCodes: [String]
+  package let unknownCodes: [String]
 
   /// Fills a text. What a value holds is never filled again.
   ///
   /// - Parameter value: the value of a code by its name; nil: there is no such code.
-  init(_ template: String, value: (String) -> String?) {
+  package init(_ template: String, value: (String) -> String?) {
     var text = ""
     var unknown: [String] = []
     var rest = Substring(template)

@@ -2,25 +2,29 @@ package import EventLoop
 package import ServiceKit
 import TicketLedger
 
-/// Has the secrets of callbacks sealed anew when masking has got another key; any number of processes may do it.
-package struct CallbackSecretUpkeep: Sendable {
-  private let secrets: CallbackSecrets
+/// Has the secrets of callbacks and the URLs of messenger hooks sealed anew when masking has got another key; any
+/// number of processes may do it.
+package struct SecretUpkeep: Sendable {
+  private let callbacks: Callbacks
   private let waiting: OldSealCount
   private let log: Logger
 
-  /// Looks after the secrets of callbacks.
+  /// Looks after what triggers' calls to the outside need.
   package init(_ callbacks: Callbacks, log: Logger, metrics: Metrics) {
-    secrets = callbacks.secrets
+    self.callbacks = callbacks
     self.log = log
     waiting = OldSealCount(
-      metrics, daemon: "assignment", "Secrets of callbacks that an older key of masking's still seals.")
+      metrics, daemon: "assignment",
+      "Secrets of callbacks and URLs of messenger hooks that an older key of masking's still seals.")
   }
 
   /// Looks at all secrets once.
   ///
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   package func run(deadline: Deadline) async throws {
-    waiting.set(Int64(try await secrets.reseal(deadline: deadline)))
+    let secrets = try await callbacks.secrets.reseal(deadline: deadline)
+    let hooks = try await callbacks.messengers.reseal(deadline: deadline)
+    waiting.set(Int64(secrets + hooks))
   }
 
   /// Works until the returned closure is called.

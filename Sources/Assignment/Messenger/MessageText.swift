@@ -1,0 +1,47 @@
+import EventLoop
+import Postgres
+import ServiceKit
+import TicketLedger
+
+/// What a message says of a ticket: a trigger's text with its codes filled in.
+struct MessageText: Sendable {
+  /// What is longer is cut off.
+  static let charactersMax = 10_000
+
+  let ledger: TicketLedger
+
+  /// Fills a text with the ticket's words as they are masked now.
+  ///
+  /// - Throws: TICKET_NOT_FOUND; the database's errors.
+  func filled(_ text: String, on ticket: TicketRecord, deadline: Deadline) async throws -> String {
+    let unknown = TemplateText(text) { _ in nil }.unknownCodes
+    let prefix = TemplateText.fieldPrefix
+    let codes = unknown.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+    let answers = try await ServiceError.translating {
+      try await ledger.pool.transactionBatch(
+        [
+          TemplateValues.query(of: ticket),
+          """
+          SELECT f.code, coalesce(CASE f.kind WHEN 'CHECKBOX' THEN replace(v.value, E'\\n', ', ') ELSE v.value END, '')
+          FROM ticket_field AS f LEFT JOIN ticket_field_value AS v
+            ON v.service_id = f.service_id AND v.field_id = f.id AND v.ticket_id = \(ticket.id)
+          WHERE f.service_id = \(ticket.serviceID) AND f.delete_time IS NULL AND f.code = ANY(\(codes))
+          """,
+        ], deadline: deadline)
+    }
+    guard let row = answers[0].first else { throw ServiceError(.ticketNotFound) }
+    let values = try TemplateValues.read(row, of: ticket)
+    let fields = Dictionary(
+      try answers[1].map { (prefix + (try $0.string(0)), try $0.string(1)) }, uniquingKeysWith: { first, _ in first })
+    let filled = TemplateText(text) { code in
+      (TemplateCode(rawValue: code).map { values[$0] ?? "" } ?? fields[code]).map(Self.harmless)
+    }.text
+    guard CanonicalText.count(filled) > Self.charactersMax else { return filled }
+    return String(String.UnicodeScalarView(filled.unicodeScalars.prefix(Self.charactersMax))) + "…"
+  }
+
+  /// A customer's words without what would call people in the channel: `[@name](dooray://…)`.
+  static func harmless(_ value: String) -> String {
+    value.replacing("dooray://", with: "dooray: //")
+  }
+}
