@@ -248,7 +248,7 @@ let testTargets: [Target] = [
     path: "Tests/LedgerTestKit", swiftSettings: swiftSettings),
   .target(
     name: "HandoffTestKit", dependencies: ["Postgres", "EventLoop", "CAssets", "ServiceKit"], path: "Tests/Support",
-    exclude: ["dovecot.sh", "fake_dooray.py", "https_receiver.py", "lying_imap.py", "smtp_server.py"],
+    exclude: ["dovecot.sh", "https_receiver.py", "lying_imap.py", "smtp_server.py"],
     swiftSettings: swiftSettings),
 ]
 

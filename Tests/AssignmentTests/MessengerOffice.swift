@@ -14,7 +14,7 @@ import TicketLedger
 
 @testable import Assignment
 
-/// The messenger of a Dooray! as a child process (`fake_dooray.py`), called over TLS; ends with the object.
+/// The messenger of a Dooray! as a child process (`scripts/fake-dooray`), called over TLS; ends with the object.
 final class FakeMessenger {
   /// A message that it took.
   struct Message: Decodable, Equatable {
@@ -22,7 +22,7 @@ final class FakeMessenger {
     let text: String
   }
 
-  /// How calls fail from now on; see `fake_dooray.py`.
+  /// How calls fail from now on; see `scripts/fake-dooray`.
   struct Fault: Encodable {
     var method = "POST"
     var path = "/services/"
@@ -48,7 +48,7 @@ final class FakeMessenger {
   /// - Parameter hooks: paths of the channels' hooks.
   init(_ certificate: TestCertificate, hooks: [String]) async throws {
     let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appending(path: "Support/fake_dooray.py")
+      .deletingLastPathComponent().appending(path: "scripts/fake-dooray")
     let output = Pipe()
     process.executableURL = URL(filePath: try TestPython.path())
     process.arguments = [script.path, "--certificate", certificate.certificate, "--key", certificate.key]

@@ -27,6 +27,8 @@ struct ArgumentsTests {
     #expect(arguments.port == 0)
     #expect(try Arguments(["up"]).data == ".handoff")
     #expect(try Arguments(["up"]).port == nil)
+    let flagged = try Arguments(["up", "--with-fake-dooray", "--port", "1"])
+    #expect(flagged.texts[.withFakeDooray] != nil && flagged.port == 1)
   }
 
   @Test(
@@ -34,7 +36,8 @@ struct ArgumentsTests {
     arguments: [
       (["start"], "Commands: up"), (["up", "--dta", "x"], "--data DIR"), (["up", "--data"], "--data /srv/handoff"),
       (["up", "--port", "99999"], "65535"), (["demo", "--port", "1"], "It takes: --data DIR"),
-      (["up", "extra"], "--port PORT"), (["up", "--data="], "--data /srv/handoff"),
+      (["up", "extra"], "--port PORT"), (["up", "--with-fake-dooray=yes"], "Leave out yes"),
+      (["demo", "--with-fake-dooray"], "--edge URL"), (["up", "--data="], "--data /srv/handoff"),
     ])
   func refusals(words: [String], advice: String) {
     let error = #expect(throws: OperatorError.self) { try Arguments(words) }

@@ -117,6 +117,32 @@ struct ClusterPlanTests {
     #expect(error?.advice.contains("--port") == true)
   }
 
+  @Test("a fake Dooray! has ports and an address, and tickets is told of it whatever else it was to use")
+  func fakeDooray() throws {
+    let ports = try ClusterPorts.choose(edge: 0, withFakeDooray: true)
+    #expect(ports[FakeDooray.name] != ports[FakeDooray.filesName])
+    let addresses = ClusterAddresses(ports, mailDirectory: nil)
+    #expect(addresses[FakeDooray.name] == "http://127.0.0.1:\(ports[FakeDooray.name])")
+    #expect(!addresses.servers.map(\.name).contains(FakeDooray.name), "it answers no health checks")
+    let scratch = try Scratch()
+    let directory = try DataDirectory.prepare("\(scratch.path)/data", sudoUser: nil)
+    let config = try OperatorConfig(environment: ["HANDOFF_DOORAY_URL": "https://api.dooray.com"])
+    for (ports, url) in [(ports, addresses[FakeDooray.name]), (try .choose(edge: 0), "https://api.dooray.com")] {
+      let surroundings = ClusterPlan.Surroundings(
+        directory: directory, ports: ports, copies: ClusterCopies(), passedOn: config)
+      for copy in ClusterPlan.copies(ClusterCopies()) {
+        let told = ClusterPlan.environment(of: copy, surroundings)["HANDOFF_DOORAY_URL"]
+        #expect(told == (copy.name == "tickets" ? url : nil))
+      }
+    }
+    let program = try FakeDooray(script: #filePath, python: "/usr/bin/python3").program(in: directory, ports)
+    let world = try #require(try PrivateFile.read("\(directory.path)/fake-dooray/world.json"))
+    #expect(program.program.arguments.contains("\(ports[FakeDooray.name])"))
+    for person in DemoOrganization.people { #expect(world.contains("\"\(FakeDooray.key(of: person))\"")) }
+    for project in FakeDooray.projects { #expect(world.contains("\"\(project.id)\"")) }
+    #expect(world.contains("\"\(FakeDooray.tag)\"") && world.contains("\"\(FakeDooray.colleague)\""))
+  }
+
   @Test("addresses survive the file they are kept in")
   func addresses() throws {
     let ports = try ClusterPorts.choose(edge: 0)

@@ -6,7 +6,7 @@ import Outbound
 
 @testable import Tickets
 
-/// A Dooray! as a child process (`fake_dooray.py`), called over real HTTP; ends with the object.
+/// A Dooray! as a child process (`scripts/fake-dooray`), called over real HTTP; ends with the object.
 final class FakeDooray {
   /// Its port on 127.0.0.1.
   let port: Int
@@ -76,7 +76,7 @@ final class FakeDooray {
     var projects: [Project] = []
   }
 
-  /// How calls fail from now on; see `fake_dooray.py`.
+  /// How calls fail from now on; see `scripts/fake-dooray`.
   struct Fault: Encodable {
     var method = "GET"
     var path: String
@@ -136,7 +136,7 @@ final class FakeDooray {
 
   init() throws {
     let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appending(path: "Support/fake_dooray.py")
+      .deletingLastPathComponent().appending(path: "scripts/fake-dooray")
     let output = Pipe()
     process.executableURL = URL(filePath: try TestPython.path())
     process.arguments = [script.path]

@@ -1,7 +1,8 @@
 /// Where the running cluster is reached; kept in the data directory for `handoff demo` and `handoff doctor`.
 struct ClusterAddresses: Sendable, Equatable {
   /// `edge http://127.0.0.1:8080`, `edge-tls https://127.0.0.1:8443`, `tickets 127.0.0.1:7101` with `tickets-admin
-  /// http://127.0.0.1:7201`, `tickets-2 …` for a second copy, `mail-directory /…`, in this order.
+  /// http://127.0.0.1:7201`, `tickets-2 …` for a second copy, `fake-dooray http://…`, `mail-directory /…`, in this
+  /// order.
   private(set) var lines: [(name: String, value: String)]
 
   static func == (left: ClusterAddresses, right: ClusterAddresses) -> Bool { left.text == right.text }
@@ -16,6 +17,7 @@ struct ClusterAddresses: Sendable, Equatable {
       lines.append((copy.name, "127.0.0.1:\(ports[copy.name])"))
       lines.append((copy.adminName, "http://127.0.0.1:\(ports[copy.adminName])"))
     }
+    if ports.contains(FakeDooray.name) { lines.append((FakeDooray.name, FakeDooray.url(ports))) }
     if let mailDirectory { lines.append(("mail-directory", mailDirectory)) }
   }
 
@@ -36,7 +38,9 @@ struct ClusterAddresses: Sendable, Equatable {
   /// Those that answer health checks: every copy of a daemon, and the edge with both its ports.
   var servers: [(name: String, port: UInt16)] {
     lines.compactMap { line in
-      guard !line.name.hasSuffix("-admin"), let port = port(of: line.name) else { return nil }
+      guard !line.name.hasSuffix("-admin"), line.name != FakeDooray.name, let port = port(of: line.name) else {
+        return nil
+      }
       return (line.name, port)
     }
   }

@@ -77,7 +77,11 @@ enum ClusterPlan {
     if daemon.writesTickets { variables["HANDOFF_LEDGER_KEY_FILE"] = ledgerKeyFile(directory) }
     if daemon.name == "masking" { variables["HANDOFF_MASKING_KEYS_DIR"] = maskingKeys(directory) }
     if daemon.name == "mail", !surroundings.passedOn.usesSMTP { variables["HANDOFF_MAIL_SPOOL_DIR"] = directory.mail }
-    return variables.merging(surroundings.passedOn.variables(for: daemon.name)) { _, passed in passed }
+    variables.merge(surroundings.passedOn.variables(for: daemon.name)) { _, passed in passed }
+    if daemon.name == "tickets", ports.contains(FakeDooray.name) {
+      variables["HANDOFF_DOORAY_URL"] = FakeDooray.url(ports)
+    }
+    return variables
   }
 
   static func databaseURLFile(of daemon: Daemon, _ directory: DataDirectory) -> String {

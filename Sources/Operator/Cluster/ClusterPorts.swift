@@ -16,9 +16,10 @@ struct ClusterPorts: Sendable, Equatable {
   /// - Parameters:
   ///   - edge: The edge's port that the person asked for; 0 for any port for everybody; nil for the usual one.
   ///   - copies: of each daemon; only the first of them have usual ports.
+  ///   - withFakeDooray: whether a fake Dooray! has ports, too.
   /// - Throws: `OperatorError` when the port asked for is taken.
   static func choose(
-    edge: UInt16?, copies: ClusterCopies = ClusterCopies()
+    edge: UInt16?, copies: ClusterCopies = ClusterCopies(), withFakeDooray: Bool = false
   ) throws(OperatorError) -> ClusterPorts {
     var ports = ClusterPorts()
     for copy in ClusterPlan.copies(copies) {
@@ -27,6 +28,10 @@ struct ClusterPorts: Sendable, Equatable {
       try ports.take(port == 0 ? 0 : port + ClusterPlan.adminOffset, for: copy.adminName)
     }
     try ports.take(edge == 0 ? 0 : ClusterPlan.secureEdgePort, for: ClusterPlan.secureEdgeName)
+    if withFakeDooray {
+      try ports.take(edge == 0 ? 0 : FakeDooray.usualPort, for: FakeDooray.name)
+      try ports.take(0, for: FakeDooray.filesName)
+    }
     guard let edge, edge != 0 else {
       try ports.take(edge ?? ClusterPlan.edgePort, for: ClusterPlan.edgeName)
       return ports
@@ -38,6 +43,9 @@ struct ClusterPorts: Sendable, Equatable {
     }
     return ports
   }
+
+  /// Whether `name` has a port.
+  func contains(_ name: String) -> Bool { numbers[name] != nil }
 
   /// The port of `name`; everybody of the plan has one.
   subscript(name: String) -> UInt16 {

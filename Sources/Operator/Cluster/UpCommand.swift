@@ -9,6 +9,7 @@ enum UpCommand {
   ) async throws(OperatorError) {
     let copies = if let text = arguments.texts[.copies] { try ClusterCopies(text) } else { ClusterCopies() }
     let installation = try Installation.find(path: config.path)
+    let dooray = arguments.texts[.withFakeDooray] == nil ? nil : try FakeDooray.find(path: config.path)
     let library = MachineChecks(config: config).nghttp2
     guard library.grade != .bad else { throw OperatorError(library.text, advice: library.remedy) }
     let directory = try DataDirectory.prepare(arguments.data, sudoUser: config.sudoUser)
@@ -20,10 +21,10 @@ enum UpCommand {
         The data lies in \(directory.path) instead; \(directory.requested) links to it.
         """)
     }
-    let ports = try ClusterPorts.choose(edge: arguments.port, copies: copies)
+    let ports = try ClusterPorts.choose(edge: arguments.port, copies: copies, withFakeDooray: dooray != nil)
     let cluster = try Cluster(config, directory, console, copies: copies)
     let (stops, teller) = AsyncStream.makeStream(of: Int.self)
-    let start = Task { try await Self.start(cluster, installation, ports) }
+    let start = Task { try await Self.start(cluster, installation, ports, dooray) }
     signals.deliver(on: cluster.supervision.next()) { count in
       start.cancel()
       teller.yield(count)
@@ -51,7 +52,7 @@ enum UpCommand {
 
   /// From nothing to serving; returns what to show.
   private static func start(
-    _ cluster: Cluster, _ installation: Installation, _ ports: ClusterPorts
+    _ cluster: Cluster, _ installation: Installation, _ ports: ClusterPorts, _ dooray: FakeDooray?
   ) async throws -> String {
     let directory = cluster.directory
     let start = MonotonicTime.current
@@ -67,7 +68,9 @@ enum UpCommand {
     let database = try await cluster.startDatabase()
     try await database.prepareRoles(directory)
     _ = try await Seed(database, directory, cluster.console).runIfEmpty()
+    if let dooray { try await cluster.supervisor.start(try dooray.program(in: directory, ports)) }
     try await cluster.startDaemons(programs, ports)
+    if dooray != nil { try await FakeDoorayConnection(cluster, ports).make() }
     let addresses = ClusterAddresses(
       ports, cluster.copies, mailDirectory: cluster.config.usesSMTP ? nil : directory.mail)
     try PrivateFile.write(addresses.text, to: directory.addresses, owner: directory.user)
@@ -85,6 +88,9 @@ enum UpCommand {
       cluster.config.smtpURL.map { "to \($0)" } ?? "\(shown)/mail (one .eml file each; none leaves this machine)"
     let edge = padded("http://127.0.0.1:\(ports[ClusterPlan.edgeName])/v1/", 28)
     let secureEdge = padded("https://127.0.0.1:\(ports[ClusterPlan.secureEdgeName])/v1/", 28)
+    let dooray =
+      ports.contains(FakeDooray.name)
+      ? "\n  Dooray!     \(FakeDooray.url(ports))/ a fake one: move its tasks and comment on them in a browser" : ""
     let gateway = padded("127.0.0.1:\(ports[ClusterPlan.gatewayName])", 28)
     var text = """
 
@@ -96,7 +102,7 @@ enum UpCommand {
         Authority   \(shown)/tls/ca.pem (what clients with TLS have to trust)
         Mails       \(mails)
         Logs        \(shown)/logs
-        Keys        \(shown)/keys (back them up together with the database)
+        Keys        \(shown)/keys (back them up together with the database)\(dooray)
 
 
       """

@@ -23,7 +23,7 @@ enum CommandName: String, CaseIterable, Sendable {
   /// The options it takes.
   var options: [CommandOption] {
     switch self {
-    case .up: [.data, .port, .copies]
+    case .up: [.data, .port, .copies, .withFakeDooray]
     case .migrate: [.data]
     case .seed: [.data, .tickets, .days, .seed]
     case .demo: [.data, .edge, .certificates, .signIns, .mails]
@@ -39,11 +39,12 @@ enum CommandName: String, CaseIterable, Sendable {
   }
 }
 
-/// An option of a command; each takes a value.
+/// An option of a command; each takes a value, but those that say yes by themselves.
 enum CommandOption: String, CaseIterable, Sendable {
   case data = "--data"
   case port = "--port"
   case copies = "--copies"
+  case withFakeDooray = "--with-fake-dooray"
   case host = "--host"
   case edge = "--edge"
   case certificates = "--certificates"
@@ -59,9 +60,16 @@ enum CommandOption: String, CaseIterable, Sendable {
   case service = "--service"
   case recipient = "--recipient"
 
+  /// Whether it stands alone.
+  var isFlag: Bool { self == .withFakeDooray }
+
+  /// The option as usages and helps show it.
+  func usage(of command: CommandName) -> String { isFlag ? rawValue : "\(rawValue) \(value(of: command))" }
+
   /// What stands behind it.
   func value(of command: CommandName) -> String {
     switch self {
+    case .withFakeDooray: ""
     case .data, .certificates, .out, .to, .from: "DIR"
     case .mails: "PLACE"
     case .host: "NAMES"
@@ -81,6 +89,7 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .tickets: "how many generated tickets, in the place of the demo's 500"
     case .data: "where the installation keeps its data (default: .handoff)"
     case .port: "the port that browsers and curl use, 0 for any free ports (default: 8080)"
+    case .withFakeDooray: "run a fake Dooray! beside it, set up, to try escalations out"
     case .copies: "how many of which daemon, for example tickets=3,mail=2 (default: one of each)"
     case .host: "names and addresses of gateway and edge, separated by commas"
     case .edge: "the edge of a cluster that runs elsewhere, instead of the one in --data"
@@ -145,10 +154,15 @@ struct Arguments: Sendable, Equatable {
   ) throws(OperatorError) {
     let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard let option = CommandOption(rawValue: parts[0]), command.options.contains(option) else {
-      let known = command.options.map { "\($0.rawValue) \($0.value(of: command))" } + ["--help"]
+      let known = command.options.map { $0.usage(of: command) } + ["--help"]
       throw .usage(
         "\"\(word)\" is not an option of handoff \(command.rawValue)",
         advice: "It takes: \(known.joined(separator: ", ")).")
+    }
+    if option.isFlag {
+      guard parts.count == 1 else { throw .usage("\(option.rawValue) takes no value", advice: "Leave out \(parts[1]).") }
+      texts[option] = ""
+      return
     }
     guard let value = parts.count == 2 ? parts[1] : rest.popFirst(), !value.isEmpty else {
       throw .usage(
@@ -164,7 +178,7 @@ struct Arguments: Sendable, Equatable {
       }
       port = number
     case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed,
-      .service, .recipient:
+      .service, .recipient, .withFakeDooray:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -184,6 +198,7 @@ extension CommandOption {
     case .data: "--data /srv/handoff"
     case .port: "--port 8080"
     case .copies: "--copies tickets=3,mail=2"
+    case .withFakeDooray: rawValue
     case .host: "--host desk.example.com,192.0.2.7"
     case .edge: "--edge http://127.0.0.1:8080"
     case .certificates: "--certificates /srv/handoff/tls"
@@ -218,10 +233,10 @@ func help(for command: CommandName?, details: String = "") -> String {
 
       """
   }
-  let usage = command.options.map { " [\($0.rawValue) \($0.value(of: command))]" }.joined()
+  let usage = command.options.map { " [\($0.usage(of: command))]" }.joined()
   var text = "handoff \(command.rawValue): \(command.summary)\n\nUsage: handoff \(command.rawValue)\(usage)\n"
   for option in command.options {
-    text += "\n  \(padded("\(option.rawValue) \(option.value(of: command))", 20))\(option.summary(of: command))"
+    text += "\n  \(padded(option.usage(of: command), 20))\(option.summary(of: command))"
   }
   if !command.options.isEmpty { text += "\n" }
   return details.isEmpty ? text : "\(text)\n\(details)"

@@ -23,7 +23,7 @@ enum DemoCommand {
     }
     let client = try DemoClient(
       gateway: place.gateway, edge: place.edge, certificates: place.certificates, group: group)
-    let story = DemoStory(client, SignIns(text), mails: place.mails, console)
+    let story = DemoStory(client, SignIns(text), mails: place.mails, dooray: place.dooray, console)
     let failure: String?
     do {
       try await story.tell()

@@ -12,6 +12,8 @@ struct DemoPlace: Sendable {
   let signIns: String
   /// Where mails can be read; nil when they are out of reach.
   let mails: DemoMails?
+  /// The URL of the fake Dooray! that runs beside the cluster; nil: none does.
+  var dooray: String?
   /// Where to look when a step fails.
   let advice: String
 
@@ -46,6 +48,7 @@ struct DemoPlace: Sendable {
     self.edge = edge
     signIns = directory.signIns
     mails = (arguments.texts[.mails] ?? addresses["mail-directory"]).map { DemoMails($0) }
+    dooray = addresses[FakeDooray.name]
     advice = "What the daemons say about it: \(directory.requested)/logs. State of the cluster: handoff doctor"
   }
 

@@ -3,7 +3,8 @@ import HandoffAPI
 import RPC
 
 /// The story of two inquiries, from the customers' words to the answers in their mail boxes: one is masked, held,
-/// forwarded, resolved and opened again, the other goes to the issue service and back. At the end a batch is watched.
+/// forwarded, resolved and opened again, the other goes to the issue service and back. A third one goes to Dooray!,
+/// where there is a fake one. At the end a batch is watched.
 ///
 /// Used by one task, step after step.
 final class DemoStory {
@@ -16,6 +17,8 @@ final class DemoStory {
 
   let client: DemoClient
   let mailPlace: DemoMails?
+  /// Nil where no fake Dooray! runs beside the cluster.
+  let dooray: DemoDooray?
   private let signIns: SignIns
   private let console: Console
   private(set) var stepNumber = 0
@@ -25,10 +28,11 @@ final class DemoStory {
   let inquiry = DemoInquiry()
   private var people: [String: Person] = [:]
 
-  init(_ client: DemoClient, _ signIns: SignIns, mails: DemoMails?, _ console: Console) {
+  init(_ client: DemoClient, _ signIns: SignIns, mails: DemoMails?, dooray: String?, _ console: Console) {
     self.client = client
     self.signIns = signIns
     mailPlace = mails
+    self.dooray = dooray.map { DemoDooray(url: $0, http: client.http) }
     self.console = console
   }
 
@@ -54,6 +58,7 @@ final class DemoStory {
     try await compareCounters(before, administrator)
     try await readEvents(ticket, holder, resolver, rotation, administrator)
     try await escalateAndAnswer(second, administrator)
+    try await escalateToDooray(administrator)
     try await watchBatch(administrator)
     try await reopen(ticket, resolver, administrator)
   }
