@@ -160,7 +160,9 @@ struct Arguments: Sendable, Equatable {
         advice: "It takes: \(known.joined(separator: ", ")).")
     }
     if option.isFlag {
-      guard parts.count == 1 else { throw .usage("\(option.rawValue) takes no value", advice: "Leave out \(parts[1]).") }
+      guard parts.count == 1 else {
+        throw .usage("\(option.rawValue) takes no value", advice: "Leave out \(parts[1]).")
+      }
       texts[option] = ""
       return
     }

@@ -12,8 +12,9 @@ extension DemoStory {
   /// A third inquiry becomes a task at Dooray!, where a colleague works on it; left out where there is no fake one.
   func escalateToDooray(_ administrator: Person) async throws {
     guard let dooray else {
-      return show("\n(No fake Dooray! runs beside this cluster, so nothing is escalated there:"
-        + " handoff up \(CommandOption.withFakeDooray.rawValue))")
+      return show(
+        "\n(No fake Dooray! runs beside this cluster, so nothing is escalated there:"
+          + " handoff up \(CommandOption.withFakeDooray.rawValue))")
     }
     let (ticket, holder) = try await ticketForDooray(administrator)
     let project = try await doorayProject(holder)
