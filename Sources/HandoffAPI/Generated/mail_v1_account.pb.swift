@@ -240,7 +240,9 @@ package struct MailAccount: Message {
   package var password: String = ""
   /// The folder that is read, at most 200 characters; left out: INBOX.
   package var mailbox: String = ""
-  /// Removes a mail from the mailbox once it is stored here. Otherwise it stays there, marked as read.
+  /// Removes a mail from the mailbox once it is stored here, save one that waits for an agent. Otherwise it stays
+  /// there,
+  /// marked as read.
   package var deleteImported: Bool = false
   /// The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none.
   package var submissionType: String = ""

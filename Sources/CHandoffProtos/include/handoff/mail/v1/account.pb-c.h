@@ -215,7 +215,8 @@ struct  Handoff__Mail__V1__MailAccount
    */
   char *mailbox;
   /*
-   * Removes a mail from the mailbox once it is stored here. Otherwise it stays there, marked as read.
+   * Removes a mail from the mailbox once it is stored here, save one that waits for an agent. Otherwise it stays there,
+   * marked as read.
    */
   protobuf_c_boolean delete_imported;
   /*
