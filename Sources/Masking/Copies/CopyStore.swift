@@ -45,13 +45,21 @@ enum CopyStore {
 
   /// Changes a text; fails, and the transaction with it, when it is not as it was read.
   static func set(_ stored: StoredText, to text: String) -> Query {
-    let copy = stored.address.copy
+    let (copy, ticket) = (stored.address.copy, stored.address.ticket)
+    // A customer's record is found by way of the ticket; other rows carry its key themselves.
+    let rows: Query =
+      copy.relation == .record
+      ? """
+      FROM ticket AS t
+      WHERE t.service_id = \(ticket.serviceID) AND t.id = \(ticket.ticketID) AND \(unescaped: condition(copy))
+      """
+      : """
+      WHERE x.\(unescaped: copy.keys[0]) = \(ticket.serviceID) AND x.\(unescaped: copy.keys[1]) = \(ticket.ticketID)
+      """
     return """
       WITH changed AS (
         UPDATE \(unescaped: copy.table) AS x SET \(unescaped: copy.column) = \(fragment: value(text, of: copy))
-        FROM ticket AS t
-        WHERE t.service_id = \(stored.address.ticket.serviceID) AND t.id = \(stored.address.ticket.ticketID)
-          AND \(unescaped: condition(copy)) AND \(unescaped: rowKey(copy)) = \(stored.address.row)
+        \(fragment: rows) AND \(unescaped: rowKey(copy)) = \(stored.address.row)
           AND x.\(unescaped: copy.column) = \(stored.text)
         RETURNING 1
       ) SELECT 1 / count(*) FROM changed
