@@ -12,6 +12,8 @@ package struct SealUpkeep: Sendable {
   /// Looks until the next one at mails when some of them did not open: reading them for nothing is work, too.
   private static let idleLooksMin = 10
   private static let idleLooksMax = 120
+  /// How long counting may take: a time of its own, so that work that used up its own is counted, too.
+  private static let countTimeout: Duration = .seconds(60)
 
   private let store: MailStore
   private let vault: RawMailVault
@@ -39,11 +41,16 @@ package struct SealUpkeep: Sendable {
   @discardableResult
   package func run(skipsMails: Bool = false, deadline: Deadline) async throws -> (made: Int, left: Int64) {
     let key = try await vault.currentKeyID(CallOptions(deadline: deadline))
-    let made = skipsMails ? 0 : try await resealMails(before: key, deadline: deadline)
-    let left = try await store.oldSealCount(before: key, deadline: deadline)
+    // First of all the few passwords and a count, so that no number from before a new key stands beside work that goes
+    // on for minutes.
     let passwordsLeft = try await passwords.run(deadline: deadline) { key, deadline in
       try await store.oldPasswords(before: key, deadline: deadline)
     }
+    var left = try await store.oldSealCount(before: key, deadline: .after(Self.countTimeout))
+    waiting.set(left + Int64(passwordsLeft))
+    guard !skipsMails, left > 0 else { return (0, left) }
+    let made = try await resealMails(before: key, deadline: deadline)
+    left = try await store.oldSealCount(before: key, deadline: .after(Self.countTimeout))
     waiting.set(left + Int64(passwordsLeft))
     return (made, left)
   }

@@ -10,6 +10,8 @@ import TicketLedger
 package struct VaultRotation: Sendable {
   /// Rows that one transaction seals anew.
   static let batchMax = 200
+  /// How long counting may take: a time of its own, so that work that used up its own is counted, too.
+  private static let countTimeout: Duration = .seconds(60)
   /// How often the keys' directory is looked at.
   private static let interval: Duration = .seconds(30)
 
@@ -54,6 +56,8 @@ package struct VaultRotation: Sendable {
   /// - Returns: how many rows were sealed anew.
   /// - Throws: the database's errors as `ServiceError`.
   package func run(deadline: Deadline) async throws -> Int {
+    // First of all, so that no number from before a new key stands beside work that goes on for minutes.
+    waiting.set(try await leftOver(.after(Self.countTimeout)))
     var total = 0
     for table in [VaultTable.places, .reasons] {
       var position = VaultTable.Position()
@@ -64,7 +68,7 @@ package struct VaultRotation: Sendable {
         position = next
       }
     }
-    waiting.set(try await leftOver(deadline))
+    if total > 0 { waiting.set(try await leftOver(.after(Self.countTimeout))) }
     return total
   }
 
