@@ -231,7 +231,8 @@ extension TriggerReader.Reference {
     case .processingType: "is not a processing type of this service"
     case .field: "is not a field of this service"
     case .fieldCode(let code):
-      "holds the code #{\(TemplateText.fieldPrefix)\(code)}, and the service has no field \(code)"
+      "holds the code #{\(TemplateText.fieldPrefix)\(code)}, "
+        + "and the service has no field \(code) that everybody may see"
     case .messengerHook: "is not a messenger hook of this service"
     case .service: "is not a service of this organization"
     case .member: "is not an agent of the group"

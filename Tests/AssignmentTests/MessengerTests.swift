@@ -66,8 +66,8 @@ struct MessengerTests {
     let hook = try await desk.hook()
     try await desk.office.execute(
       """
-      INSERT INTO ticket_field (service_id, code, kind, audience, display_name)
-      VALUES (1, 'order_number', 'TEXT', 'CUSTOMER', '주문 번호')
+      INSERT INTO ticket_field (service_id, code, kind, audience, display_name, is_administrators_only)
+      VALUES (1, 'order_number', 'TEXT', 'CUSTOMER', '주문 번호', false), (1, 'verdict', 'TEXT', 'AGENT', '판정', true)
       """)
     let other = MessengerHook(name: "services/care/messengerHooks/999")
     let foreign = MessengerHook(name: "services/bugs/messengerHooks/1")
@@ -79,6 +79,7 @@ struct MessengerTests {
       (.message(hook, " \n"), "text", "must not be empty"), (.message(hook, long), "text", "at most 5000"),
       (.message(hook, "#{orderNumber}"), "text", "holds the code #{orderNumber}, which means nothing"),
       (.message(hook, "#{field.nothing}"), "text", "the service has no field nothing"),
+      (.message(hook, "#{field.verdict}"), "text", "no field verdict that everybody may see"),
       (.message(hook, "a", botName: String(repeating: "b", count: 31)), "bot_name", "at most 30"),
       (.message(hook, "a", botName: "a\nb"), "bot_name", "one line"),
     ] {
@@ -95,6 +96,27 @@ struct MessengerTests {
     #expect(try await desk.messenger.messages(MessengerOffice.hooks[0]).map(\.text) == [" 세탁기에서 물이 새요"])
     let noted = try await desk.office.desk.number("SELECT count(*) FROM trigger_reference WHERE field_id IS NOT NULL")
     #expect(noted == 1, "the field cannot be deleted")
+  }
+
+  @Test("a field that was kept for administrators since stays out of the channel")
+  func keptForAdministrators() async throws {
+    let desk = try await MessengerOffice()
+    let hook = try await desk.hook()
+    try await desk.office.execute(
+      """
+      INSERT INTO ticket_field (service_id, code, kind, audience, display_name)
+      VALUES (1, 'verdict', 'TEXT', 'AGENT', '판정')
+      """)
+    try await desk.office.trigger([.isNew], .message(hook, "판정: #{field.verdict}"))
+    _ = try await desk.ticket()
+    try await desk.office.execute(
+      """
+      INSERT INTO ticket_field_value (service_id, ticket_id, field_id, value)
+      SELECT t.service_id, t.id, f.id, '기각' FROM ticket AS t JOIN ticket_field AS f ON f.service_id = t.service_id
+      """)
+    try await desk.office.execute("UPDATE ticket_field SET is_administrators_only = true")
+    try await desk.deliver()
+    #expect(try await desk.messenger.messages(MessengerOffice.hooks[0]).map(\.text) == ["판정: "])
   }
 
   @Test("a hook that leads to a forbidden address, or has no name, is refused without repeating its URL")
@@ -133,7 +155,7 @@ struct MessengerTests {
       [.isNew], .message(try await desk.hook(), "#{subject} #{ticketId}", botName: "알림"),
       .message(try await desk.hook(), String(repeating: "#{inquiry}", count: 400)))
     let name = try await desk.office.ticket(
-      title: "[@모두](dooray://1/members/all \"member\")", content: String(repeating: "가", count: 100))
+      title: "[@모두](Dooray://1/members/all \"member\")", content: String(repeating: "가", count: 100))
     try await desk.office.run(name)
     try await desk.deliver()
     let texts = Set(try await desk.messenger.messages(MessengerOffice.hooks[0]).map(\.text))

@@ -8,6 +8,10 @@ struct MessageText: Sendable {
   /// What is longer is cut off.
   static let charactersMax = 10_000
 
+  /// SQL condition on a field `f` that everybody in a channel may see. A trigger that names another is refused; one
+  /// that became another since is left out.
+  static let isShown: Query = "NOT f.is_administrators_only AND f.kind NOT IN ('FILE', 'CAPTION')"
+
   let ledger: TicketLedger
 
   /// Fills a text with the ticket's words as they are masked now.
@@ -22,7 +26,8 @@ struct MessageText: Sendable {
         [
           TemplateValues.query(of: ticket),
           """
-          SELECT f.code, coalesce(CASE f.kind WHEN 'CHECKBOX' THEN replace(v.value, E'\\n', ', ') ELSE v.value END, '')
+          SELECT f.code, coalesce(CASE WHEN NOT (\(fragment: Self.isShown)) THEN ''
+            WHEN f.kind = 'CHECKBOX' THEN replace(v.value, E'\\n', ', ') ELSE v.value END, '')
           FROM ticket_field AS f LEFT JOIN ticket_field_value AS v
             ON v.service_id = f.service_id AND v.field_id = f.id AND v.ticket_id = \(ticket.id)
           WHERE f.service_id = \(ticket.serviceID) AND f.delete_time IS NULL AND f.code = ANY(\(codes))
@@ -42,6 +47,6 @@ struct MessageText: Sendable {
 
   /// A customer's words without what would call people in the channel: `[@name](dooray://…)`.
   static func harmless(_ value: String) -> String {
-    value.replacing("dooray://", with: "dooray: //")
+    value.replacing(/dooray:\/\//.ignoresCase(), with: "dooray: //")
   }
 }

@@ -196,7 +196,7 @@ struct TriggerStore: Sendable {
       UNION ALL SELECT 6, h.id, '' FROM messenger_hook AS h
       WHERE h.service_id = \(service.id) AND h.id = ANY(\(references.compactMap(\.messengerHookID)))
       UNION ALL SELECT 7, 0, f.code FROM ticket_field AS f
-      WHERE f.service_id = \(service.id) AND f.delete_time IS NULL
+      WHERE f.service_id = \(service.id) AND f.delete_time IS NULL AND \(fragment: MessageText.isShown)
         AND f.code = ANY(\(references.compactMap(\.fieldCode)))
       """, deadline)
     {
