@@ -77,7 +77,7 @@ package final class DovecotServer {
     if running == nil { throw Failed(description: "Dovecot does not start again on its ports") }
   }
 
-  /// Gives a user another password, of another length than before.
+  /// Gives a user another password, of another length than before. The server sees it within a second.
   package func setPassword(_ password: String, of user: String) throws {
     users[user] = password
     try Self.write(users, to: directory)
