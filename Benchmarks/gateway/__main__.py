@@ -2,9 +2,11 @@
 
 Readings take turns in each round, so that a busy machine disturbs all alike; the tables show medians over the rounds.
 
-faces    GetTicket as gRPC and as JSON at the gateway, and as JSON through the edge, over HTTP/2 with TLS
+faces    GetTicket as gRPC and as JSON at the gateway, as JSON through the edge, and as gRPC at the tickets daemon itself,
+         called as the gateway calls it; all over HTTP/2 with TLS
 echo     the same load on the echo of `scripts/bench rpc` with TLS: what a call costs that does nothing
-streams  PSS of the gateway with many live streams
+streams  PSS of every process with 1,000 and with 2,000 live streams on the gateway, and how long a change takes to reach
+         2,000 clients that follow the service through the edge
 tracker  only with --with-request-tracker: get, first page, search and create as JSON against Request Tracker 5
 """
 
@@ -18,7 +20,8 @@ from dataclasses import dataclass
 
 from cluster import messages
 from cluster.installation import Installation, build
-from gateway import tracker
+from gateway import tracker, watchers
+from gateway.direct import Direct
 from gateway.request_tracker import RequestTracker
 from lib.machine import Machine, package
 from lib.processes import Failed, Run, Server, cpu_seconds
@@ -29,8 +32,12 @@ from tickets import streams
 
 PARTS, TRACKER = ("faces", "echo", "streams"), "tracker"
 GRPC, JSON, EDGE, ECHO = "gateway, gRPC", "gateway, JSON", "edge, JSON", "echo, gRPC"
+DIRECT = "tickets, gRPC"
 CONNECTIONS, UNDER_WAY = 64, 10
 METHOD = "handoff.gateway.v1.HandoffService/GetTicket"
+# Whose sessions these are, as `Cluster.sign_in` takes them.
+AGENT = "jihye"
+STREAMS = (1_000, 2_000)
 
 
 @dataclass
@@ -59,7 +66,7 @@ def arguments():
     return options
 
 
-def load(url, headers, count, cpu, body=None):
+def load(url, headers, count, cpu, body=None, environment=None):
     """One run of h2load: every call must be answered with 2xx. `cpu` tells the seconds that the server has used so far."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         log, data = os.path.join(directory, "log"), os.path.join(directory, "body")
@@ -71,7 +78,7 @@ def load(url, headers, count, cpu, body=None):
         for header in headers:
             command += ["-H", header]
         before = cpu()
-        run = Run(command + [url], timeout=3600)
+        run = Run(command + [url], timeout=3600, environment=environment)
         used = cpu() - before
         with open(log) as file:
             micros = sorted(int(line.rsplit("\t", 1)[1]) for line in file)
@@ -97,10 +104,17 @@ class Faces:
         grpc = ["content-type: application/grpc", "te: trailers", "grpc-timeout: 30S", bearer]
         gateway, pid = f"https://{cluster.addresses['gateway']}", cluster.pid("gateway")
         cpu = lambda: cpu_seconds(pid)
+        agent = installation.postgres.sql(
+            f"SELECT id FROM handoff.agent WHERE email LIKE '{AGENT}%'").strip()
+        direct, tickets = Direct(cluster, agent), cluster.pid("tickets")
+        message = messages.get_ticket(ticket)
         self.ways = {
-            GRPC: lambda count: load(f"{gateway}/{METHOD}", grpc, count, cpu, messages.get_ticket(ticket)),
+            GRPC: lambda count: load(f"{gateway}/{METHOD}", grpc, count, cpu, message),
             JSON: lambda count: load(f"{gateway}/v1/{ticket}", [bearer], count, cpu),
             EDGE: lambda count: load(f"{cluster.addresses['edge-tls']}/v1/{ticket}", [bearer], count, cpu),
+            DIRECT: lambda count: load(
+                direct.url, [*grpc[:3], *direct.headers], count, lambda: cpu_seconds(tickets), message,
+                direct.environment),
         }
 
 
@@ -133,12 +147,14 @@ def report(readings):
     if GRPC in middle:
         ratios.append(["calls/s, JSON / gRPC", middle[JSON].calls_per_second / middle[GRPC].calls_per_second])
         ratios.append(["calls/s, edge / gateway", middle[EDGE].calls_per_second / middle[JSON].calls_per_second])
+        ratios.append(["p99, gateway, gRPC / tickets", middle[GRPC].p99_ms / middle[DIRECT].p99_ms])
+        ratios.append(["p99, gateway, JSON / tickets", middle[JSON].p99_ms / middle[DIRECT].p99_ms])
     if GRPC in middle and ECHO in middle:
         ratios.append(["CPU of the gateway, gRPC / echo", middle[GRPC].cpu_us / middle[ECHO].cpu_us])
         ratios.append(["CPU of the gateway, JSON / echo", middle[JSON].cpu_us / middle[ECHO].cpu_us])
     compared = table(["way", "calls/s", "p50 ms", "p99 ms", "CPU µs"], rows)
     text = (f"GetTicket, {CONNECTIONS} connections with {UNDER_WAY} calls under way on each, medians; CPU is that of the"
-            f" gateway alone, or of the echo's server.\n\n{compared}")
+            f" gateway alone, of the tickets daemon alone where that is called, or of the echo's server.\n\n{compared}")
     return text + (f"\n\n{table(['ratio', ''], ratios)}" if ratios else "")
 
 
@@ -169,12 +185,26 @@ def measure(programs, program, parts, options):
         if ways:
             sections.append(report(compare(ways, options)))
         if "streams" in parts:
-            cluster = installation.cluster
-            ticket = first_ticket(installation.postgres)
-            highest = streams.memory(cluster, cluster.sign_in(), ticket)
-            rows = [[name, size] for name, size in sorted(highest.items())]
-            sections.append(f"Highest PSS with {streams.SUBSCRIBERS:,} live streams and {streams.UNDER_WAY} reads under"
-                            f" way.\n\n{table(['process', 'MB'], rows)}")
+            sections += live(installation)
+    return sections
+
+
+def live(installation):
+    """The sections of the streams."""
+    cluster = installation.cluster
+    ticket = first_ticket(installation.postgres)
+    highest = [streams.memory(cluster, cluster.sign_in(), ticket, count) for count in STREAMS]
+    rows = [[name, *(sizes[name] for sizes in highest)] for name in sorted(highest[0])]
+    sections = [f"Highest PSS in MB with live streams on the gateway and {streams.UNDER_WAY} reads under way.\n\n"
+                + table(["process", *(f"{count:,} streams" for count in STREAMS)], rows)]
+    holder = installation.postgres.sql(
+        "SELECT a.email FROM handoff.service_member AS m JOIN handoff.agent AS a ON a.id = m.agent_id WHERE"
+        " m.service_id = 1 AND m.is_assignable AND m.has_ticket_right AND a.is_active ORDER BY a.id LIMIT 1").strip()
+    reached = watchers.reach(cluster, cluster.sign_in(holder), STREAMS[-1])
+    sections.append(
+        f"A change of a ticket, to {STREAMS[-1]:,} clients of one gateway as server-sent events through the edge, after"
+        f" the answer to who made it; {watchers.CHANGES} changes one after the other, ms; the clients' own work is in"
+        f" it.\n\n{table(['half of the clients', 'all of them', 'all of them, slowest change'], [reached])}")
     return sections
 
 

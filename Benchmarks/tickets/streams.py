@@ -31,15 +31,15 @@ def _load(cluster, token, directory, method, message, *options):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def memory(cluster, token, ticket, seconds=10):
-    """PSS of every process at its highest, in MB, with `SUBSCRIBERS` streams and `UNDER_WAY` reads under way."""
+def memory(cluster, token, ticket, subscribers=SUBSCRIBERS, seconds=10):
+    """PSS of every process at its highest, in MB, with so many streams and `UNDER_WAY` reads under way."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         watching = _load(cluster, token, directory, "WatchTickets", calls.framed(calls.text(1, "services/care")),
-                         f"-n{SUBSCRIBERS}", "-c20", f"-m{SUBSCRIBERS // 20}")
+                         f"-n{subscribers}", "-c20", f"-m{subscribers // 20}")
         reading = None
         try:
             end = time.monotonic() + 60
-            while _watchers(cluster) < SUBSCRIBERS:
+            while _watchers(cluster) < subscribers:
                 if time.monotonic() > end or watching.poll() is not None:
                     raise Failed(f"only {_watchers(cluster):.0f} streams are open")
                 time.sleep(0.2)
@@ -51,7 +51,7 @@ def memory(cluster, token, ticket, seconds=10):
                 time.sleep(0.5)
                 for name, size in cluster.pss_mb().items():
                     highest[name] = max(size, highest.get(name, 0))
-            if reading.poll() is not None or _watchers(cluster) < SUBSCRIBERS:
+            if reading.poll() is not None or _watchers(cluster) < subscribers:
                 raise Failed("the calls or the streams ended while memory was read")
             return highest
         finally:
