@@ -63,6 +63,21 @@ struct CallbackAwayTests {
     #expect(count == 0)
   }
 
+  @Test("a callback that waits for masking for three days is given up, and the ticket says so")
+  func maskingAwayForLong() async throws {
+    let receiver = try HTTPSReceiver(certificate)
+    let (desk, _) = try await CallbackOffice.open(certificate, vault: vault)
+    try await desk.office.trigger([.isNew], .call(receiver.url()))
+    let name = try await desk.office.ticket()
+    try await desk.office.run(name)
+    let alone = try CallbackOffice(desk: desk.office.desk, rules: desk.callbacks.rules, masking: false, vault: vault)
+    try await alone.pass(CallbackDelivery.ageMax)
+    try await alone.deliver()
+    #expect(try await desk.office.events(name).last == "CALLBACK_FAILED")
+    #expect(try await desk.undelivered(.dead).first?.reason.hasPrefix("it could not be signed: ") == true)
+    #expect(try receiver.received().isEmpty)
+  }
+
   @Test("when a receiver is back, what waits for it is sent at once, and not when its own pause is over")
   func hurried() async throws {
     let (desk, receiver, names) = try await back(tickets: 6)

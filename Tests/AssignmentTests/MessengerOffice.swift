@@ -117,6 +117,15 @@ struct MessengerOffice {
     ).worker(holder: "tests")
   }
 
+  /// The worker of a daemon that does not reach masking.
+  func withoutMasking(_ metrics: Metrics) throws -> OutboxWorker {
+    let ledger = try office.desk.ledger(as: "handoff_assignment")
+    return MessengerDelivery(
+      ledger: ledger, callbacks: Callbacks(pool: ledger.pool, masking: nil, rules: callbacks.rules),
+      log: Logger(service: "tests", level: .error, output: .standardError), metrics: metrics
+    ).worker(holder: "alone")
+  }
+
   /// Adds a hook of `care` as its administrator.
   func hook(_ path: String = MessengerOffice.hooks[0]) async throws -> MessengerHook {
     try await office.service.createMessengerHook(

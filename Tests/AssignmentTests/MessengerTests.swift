@@ -159,8 +159,54 @@ struct MessengerTests {
     try await desk.office.run(name)
     try await desk.deliver()
     let texts = Set(try await desk.messenger.messages(MessengerOffice.hooks[0]).map(\.text))
-    #expect(texts.contains("[@모두](dooray: //1/members/all \"member\") \(name.id)"))
+    #expect(texts.contains("[@모두](Dooray: //1/members/all \"member\") \(name.id)"))
     #expect(texts.contains(String(repeating: "가", count: MessageText.charactersMax) + "…"))
+  }
+
+  @Test("no code and no two codes together make a link that calls people; the trigger's own links stay whole")
+  func harmlessTogether() {
+    func filled(_ template: String, _ values: [String: String]) -> String {
+      MessageText.harmless(TemplateText(template) { values[$0] })
+    }
+    let own = "[@당직](dooray://1/members/7 \"member\")"
+    for (template, values, text) in [
+      ("\(own) #{subject}", ["subject": "안녕"], "\(own) 안녕"),
+      ("#{subject}\(own)#{subject}", ["subject": "안녕"], "안녕\(own)안녕"),
+      ("\(own)#{a}#{b}", ["a": "(DooRay:", "b": "//1/all)"], "\(own)(DooRay: //1/all)"),
+      ("#{a}#{b}", ["a": "doo", "b": "ray://1"], "dooray: //1"),
+      ("#{a}/1", ["a": "dooray:/"], "dooray: //1"),
+      ("dooray:#{a}1", ["a": "//"], "dooray: //1"),
+      ("d#{a}://1", ["a": "ooray"], "dooray: //1"),
+      ("dooray:/#{a}/1", ["a": ""], "dooray://1"),
+      ("#{a}", ["a": "dooray:/\u{2F}\u{338}x dooray://"], "dooray: /\u{2F}\u{338}x dooray: //"),
+      ("#{a}#{nobody}", ["a": "dooray:/"], "dooray:/#{nobody}"),
+    ] {
+      #expect(filled(template, values).unicodeScalars.elementsEqual(text.unicodeScalars), "\(template) \(values)")
+    }
+  }
+
+  @Test("a service has as many hooks as it may have, and not one more when many are added at once")
+  func limit() async throws {
+    let desk = try await MessengerOffice()
+    let max = Int(MessengerHookStore.hooksMax)
+    try await desk.office.execute(
+      """
+      INSERT INTO messenger_hook (service_id, display_name, sealed_url)
+      SELECT 1, '채널 ' || n, '\\x01' FROM generate_series(1, \(max - 2)) AS n
+      """)
+    let (store, deadline) = (desk.callbacks.messengers.store, desk.office.desk.deadline)
+    let added = try await withThrowingTaskGroup(of: Bool.self) { group in
+      for _ in 0..<16 {
+        group.addTask {
+          let id = try await store.newID(deadline: deadline)
+          return try await store.create(id, "채널", [1], in: ServiceID(1), deadline: deadline) != nil
+        }
+      }
+      return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    }
+    #expect(added == 2)
+    #expect(try await desk.list().count == max)
+    #expect(await refusal { _ = try await desk.hook() }?.reason == .limitReached)
   }
 
   /// How a messenger does not take a message, and what follows.
@@ -244,14 +290,10 @@ struct MessengerTests {
     let hook = try await desk.hook()
     try await desk.office.trigger([.isNew], .message(hook, "#{ticketId}"))
     let name = try await desk.ticket()
-    let alone = Callbacks(
-      pool: try desk.office.desk.ledger(as: "handoff_assignment").pool, masking: nil, rules: desk.callbacks.rules)
-    let worker = MessengerDelivery(
-      ledger: try desk.office.desk.ledger(as: "handoff_assignment"), callbacks: alone,
-      log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics()
-    ).worker(holder: "alone")
-    #expect(try await worker.runOnce(deadline: desk.office.desk.deadline) == 1)
+    let metrics = Metrics()
+    #expect(try await desk.withoutMasking(metrics).runOnce(deadline: desk.office.desk.deadline) == 1)
     #expect(try await desk.office.events(name).last == "MESSAGE_QUEUED")
+    #expect(metrics.exposition().contains("handoff_message_attempts_total{outcome=\"postponed\"} 1"))
     try await desk.office.execute(
       """
       UPDATE messenger_hook SET sealed_url =
@@ -260,6 +302,25 @@ struct MessengerTests {
     try await desk.pass(.seconds(60))
     try await desk.deliver()
     #expect(try await desk.office.events(name).last == "MESSAGE_FAILED")
+  }
+
+  @Test("a message that waits for masking for a day is given up, told in the ticket with its reason, and counted")
+  func maskingAwayForLong() async throws {
+    let desk = try await MessengerOffice()
+    try await desk.office.trigger([.isNew], .message(try await desk.hook(), "#{ticketId}"))
+    let name = try await desk.ticket()
+    let metrics = Metrics()
+    let worker = try desk.withoutMasking(metrics)
+    try await desk.pass(MessengerDelivery.ageMax - .seconds(3600))
+    #expect(try await worker.runOnce(deadline: desk.office.desk.deadline) == 1)
+    #expect(try await desk.office.events(name).last == "MESSAGE_QUEUED")
+    try await desk.pass(.seconds(3600))
+    #expect(try await worker.runOnce(deadline: desk.office.desk.deadline) == 1)
+    #expect(try await desk.office.events(name).last == "MESSAGE_FAILED")
+    let reasons = try await desk.office.desk.number(
+      "SELECT count(*) FROM outbox WHERE dead_time IS NOT NULL AND dead_reason LIKE 'it could not be made: %'")
+    #expect(reasons == 1)
+    #expect(metrics.exposition().contains("handoff_message_attempts_total{outcome=\"failed\"} 1"))
   }
 
   @Test("URLs are sealed anew under a new key, so that the old one can go")

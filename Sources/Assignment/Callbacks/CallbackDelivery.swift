@@ -17,7 +17,7 @@ package struct CallbackDelivery: Sendable {
   /// How failed attempts are repeated: after a second at first, every ten minutes later. The age ends it before the
   /// number of attempts does.
   package static let backoff = Backoff(firstMilliseconds: 1000, longestMilliseconds: 600_000, attemptsMax: 1000)
-  /// Callbacks older than this are given up when they fail.
+  /// Callbacks older than this are given up when they fail or would have to wait.
   package static let ageMax: Duration = .seconds(3 * 24 * 3600)
   /// How long a receiver may take.
   package static let attemptTimeout: Duration = .seconds(10)
@@ -122,7 +122,7 @@ package struct CallbackDelivery: Sendable {
     /// Nothing was sent, and why.
     case unsent(String)
     /// Nothing was sent, and what hindered it goes by itself.
-    case postponed(Duration)
+    case postponed(Duration, why: String)
 
     /// Whether the receiver works: one that refuses this callback may take others; nil: that is not known.
     var isThere: Bool? {
@@ -149,11 +149,12 @@ package struct CallbackDelivery: Sendable {
       return try await post(record, to: url, signature, of: service, deadline: item.deadline)
     } catch {
       if error is CancellationError || Task.isCancelled { throw error }
-      if error is BlockingPool.Refusal { return .postponed(.seconds(1)) }
+      if error is BlockingPool.Refusal { return .postponed(.seconds(1), why: "too many were under way") }
       guard let error = error as? ServiceError else { return .unsent("it cannot be made: \(type(of: error))") }
       let entry = error.reason.entry
       return entry.retry == .backoff
-        ? .postponed(Self.secretsPause) : .unsent("it cannot be signed: \(entry.text)")
+        ? .postponed(Self.secretsPause, why: "it could not be signed: \(entry.text)")
+        : .unsent("it cannot be signed: \(entry.text)")
     }
   }
 
@@ -161,12 +162,15 @@ package struct CallbackDelivery: Sendable {
     _ item: OutboxItem, _ record: CallbackStore.Record, _ answer: Answer
   ) async throws -> OutboxVerdict {
     switch answer {
-    case .status(let status, _) where (200..<300).contains(status): try await succeed(item, record, status)
+    case .status(let status, _) where (200..<300).contains(status): return try await succeed(item, record, status)
     // RFC 9110: the resource is gone for good.
-    case .status(410, _): try await giveUp(item, record, "the receiver answered 410")
-    case .status(let status, _): try await failed(item, record, "the receiver answered \(status)")
-    case .none(let words), .unsent(let words): try await failed(item, record, words)
-    case .postponed(let wait): .postponed(wait)
+    case .status(410, _): return try await giveUp(item, record, "the receiver answered 410")
+    case .status(let status, _): return try await failed(item, record, "the receiver answered \(status)")
+    case .none(let words), .unsent(let words): return try await failed(item, record, words)
+    case .postponed(let wait, let why):
+      guard item.age < Self.ageMax else { return try await giveUp(item, record, why) }
+      attempts.with("postponed").add()
+      return .postponed(wait)
     }
   }
 

@@ -38,15 +38,35 @@ struct MessageText: Sendable {
     let values = try TemplateValues.read(row, of: ticket)
     let fields = Dictionary(
       try answers[1].map { (prefix + (try $0.string(0)), try $0.string(1)) }, uniquingKeysWith: { first, _ in first })
-    let filled = TemplateText(text) { code in
-      (TemplateCode(rawValue: code).map { values[$0] ?? "" } ?? fields[code]).map(Self.harmless)
-    }.text
+    let filled = Self.harmless(
+      TemplateText(text) { code in TemplateCode(rawValue: code).map { values[$0] ?? "" } ?? fields[code] })
     guard CanonicalText.count(filled) > Self.charactersMax else { return filled }
     return String(String.UnicodeScalarView(filled.unicodeScalars.prefix(Self.charactersMax))) + "…"
   }
 
-  /// A customer's words without what would call people in the channel: `[@name](dooray://…)`.
-  static func harmless(_ value: String) -> String {
-    value.replacing(/dooray:\/\//.ignoresCase(), with: "dooray: //")
+  /// A filled text in which only the trigger's own words call people in the channel, by `[@name](dooray://…)`: where a
+  /// value has a part in such a link, and be it a letter beside another value, the link is broken.
+  static func harmless(_ filled: TemplateText) -> String {
+    let bytes = Array(filled.text.utf8)
+    let scheme = Array("dooray:".utf8)
+    let link = scheme + Array("//".utf8)
+    var ranges = filled.valueRanges[...]
+    var safe: [UInt8] = []
+    safe.reserveCapacity(bytes.count)
+    var index = 0
+    while index < bytes.count {
+      let end = index + link.count
+      let isLink = end <= bytes.count && zip(bytes[index..<end], link).allSatisfy { $0 | 0x20 == $1 | 0x20 }
+      while let range = ranges.first, range.upperBound <= index { ranges.removeFirst() }
+      guard isLink, ranges.contains(where: { $0.overlaps(index..<end) }) else {
+        safe.append(bytes[index])
+        index += 1
+        continue
+      }
+      safe += bytes[index..<(index + scheme.count)]
+      safe.append(UInt8(ascii: " "))
+      index += scheme.count
+    }
+    return String(decoding: safe, as: UTF8.self)
   }
 }

@@ -16,7 +16,7 @@ package struct MessengerDelivery: Sendable {
   /// How failed attempts are repeated: after two seconds at first, every ten minutes later. The age ends it before the
   /// number of attempts does.
   package static let backoff = Backoff(firstMilliseconds: 2000, longestMilliseconds: 600_000, attemptsMax: 1000)
-  /// Messages older than this are given up when they fail: nobody wants to read them any more.
+  /// Messages older than this are given up when they fail or would have to wait: nobody wants to read them any more.
   package static let ageMax: Duration = .seconds(24 * 3600)
   /// How long the messenger may take.
   package static let attemptTimeout: Duration = .seconds(10)
@@ -99,7 +99,7 @@ package struct MessengerDelivery: Sendable {
     /// Nothing was sent, and never will be, and why.
     case hopeless(String)
     /// Nothing was sent, and what hindered it goes by itself.
-    case postponed(Duration)
+    case postponed(Duration, why: String)
 
     /// Whether the hook works; nil: that is not known.
     var isThere: Bool? {
@@ -157,10 +157,10 @@ package struct MessengerDelivery: Sendable {
       return try await post(JSONWriter.bytes(of: body), to: url, item.deadline)
     } catch {
       if error is CancellationError || Task.isCancelled { throw error }
-      if error is BlockingPool.Refusal { return .postponed(.seconds(1)) }
+      if error is BlockingPool.Refusal { return .postponed(.seconds(1), why: "too many were under way") }
       guard let error = error as? ServiceError else { return .none("it cannot be made: \(type(of: error))") }
       let entry = error.reason.entry
-      if entry.retry == .backoff { return .postponed(Self.secretsPause) }
+      if entry.retry == .backoff { return .postponed(Self.secretsPause, why: "it could not be made: \(entry.text)") }
       switch error.reason {
       case .maskKeyLost, .maskDamaged: return .hopeless("the hook's URL does not open any more; enter it again")
       case .ticketNotFound: return .hopeless("the ticket was deleted")
@@ -199,7 +199,10 @@ package struct MessengerDelivery: Sendable {
         item, note, "the messenger answered \(status); enter the URL that Dooray! shows for the hook now")
     case .none(let words): return try await failed(item, note, words)
     case .hopeless(let words): return try await giveUp(item, note, words)
-    case .postponed(let wait): return .postponed(wait)
+    case .postponed(let wait, let why):
+      guard item.age < Self.ageMax else { return try await giveUp(item, note, why) }
+      attempts.with("postponed").add()
+      return .postponed(wait)
     }
   }
 

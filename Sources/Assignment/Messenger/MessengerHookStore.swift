@@ -69,14 +69,18 @@ struct MessengerHookStore: Sendable {
   func create(
     _ id: MessengerHookID, _ displayName: String, _ sealedURL: [UInt8], in service: ServiceID, deadline: Deadline
   ) async throws -> MessengerHookRecord? {
-    try await query(
-      """
+    // One after the other, so that the limit holds.
+    let lock: Query = "SELECT pg_advisory_xact_lock(hashtextextended(\("messenger hooks/\(service)"), 0))"
+    let insertion: Query = """
       INSERT INTO messenger_hook AS h (service_id, id, display_name, sealed_url)
       SELECT \(service), \(id), \(displayName), \(sealedURL)
       WHERE (SELECT count(*) FROM messenger_hook AS x WHERE x.service_id = \(service)) < \(Self.hooksMax)
       RETURNING \(fragment: MessengerHookRecord.columns)
-      """, deadline
-    ).first.map { try MessengerHookRecord($0) }
+      """
+    let rows = try await ServiceError.translating {
+      try await pool.transactionBatch([lock, insertion], deadline: deadline)[1]
+    }
+    return try rows.first.map { try MessengerHookRecord($0) }
   }
 
   /// Changes a hook; nil when its version is another one, or there is none.

@@ -31,6 +31,8 @@ package struct TemplateText: Equatable, Sendable {
 
   /// The text with what is known filled in.
   package let text: String
+  /// Where in the text's UTF-8 the values stand, from the first to the last; the rest is the template's own.
+  package let valueRanges: [Range<Int>]
   /// Codes that nobody knows, each once, in the order of the text; they stand there as they are.
   package let unknownCodes: [String]
 
@@ -40,6 +42,7 @@ package struct TemplateText: Equatable, Sendable {
   package init(_ template: String, value: (String) -> String?) {
     var text = ""
     var unknown: [String] = []
+    var ranges: [Range<Int>] = []
     var rest = Substring(template)
     while let begin = rest.firstRange(of: "#{") {
       text += rest[..<begin.lowerBound]
@@ -50,7 +53,9 @@ package struct TemplateText: Equatable, Sendable {
         continue
       }
       if let known = value(name) {
+        let begin = text.utf8.count
         text += known
+        ranges.append(begin..<text.utf8.count)
       } else {
         text += "#{\(name)}"
         if !unknown.contains(name) { unknown.append(name) }
@@ -58,6 +63,7 @@ package struct TemplateText: Equatable, Sendable {
       rest = rest.dropFirst(name.count + 3)
     }
     self.text = text + rest
+    valueRanges = ranges
     unknownCodes = unknown
   }
 
