@@ -5,12 +5,27 @@ import RPC
 import RPCProtos
 import ServiceKit
 
+extension Route {
+  /// What the audit log calls an act of the gateway's own that was done; nil for all else.
+  var ownAct: AuditEvent.Kind? {
+    switch method {
+    case "SignOut": .signedOut
+    case "RevokeSession": .sessionRevoked
+    case "CreateApiKey": .keyCreated
+    case "RevokeApiKey": .keyRevoked
+    default: nil
+    }
+  }
+
+  /// Whether calls are put on record, those that are refused, too.
+  var isOnRecord: Bool { isAdministrative || ownAct != nil }
+}
+
 /// The methods that the gateway serves itself.
 extension GatewayService {
   /// Answers a call of a method of the gateway's own by somebody who has been let in.
   func own(
-    _ route: Route, _ request: [UInt8], _ caller: GatewayCaller, authorization: String?, _ options: CallOptions,
-    _ call: CallContext
+    _ route: Route, _ request: [UInt8], _ caller: GatewayCaller, authorization: String?, _ options: CallOptions
   ) async throws -> [UInt8] {
     let deadline = options.deadline
     switch route.method {
@@ -18,25 +33,18 @@ extension GatewayService {
       return try await me(caller.agent, options).serialized()
     case "SignOut":
       try await sessions.close(authorization: authorization, deadline: deadline)
-      await audit.record(entry(.signedOut, caller, call))
       return []
     case "ListSessions":
       return try await access.listSessions(read(request), caller, deadline).serialized()
     case "RevokeSession":
-      let request: RevokeSessionRequest = try read(request)
-      try await access.revokeSession(request, caller, deadline)
-      await audit.record(entry(.sessionRevoked, caller, call, resource: request.name))
+      try await access.revokeSession(read(request), caller, deadline)
       return []
     case "CreateApiKey":
-      let made = try await access.createKey(read(request), caller, deadline)
-      await audit.record(entry(.keyCreated, caller, call, resource: made.apiKey?.name ?? ""))
-      return try made.serialized()
+      return try await access.createKey(read(request), caller, deadline).serialized()
     case "ListApiKeys":
       return try await access.listKeys(read(request), caller, deadline).serialized()
     case "RevokeApiKey":
-      let request: RevokeApiKeyRequest = try read(request)
-      try await access.revokeKey(request, caller, deadline)
-      await audit.record(entry(.keyRevoked, caller, call, resource: request.name))
+      try await access.revokeKey(read(request), caller, deadline)
       return []
     case "ListAuditEvents":
       return try await access.listAuditEvents(read(request), caller, deadline).serialized()
@@ -53,7 +61,18 @@ extension GatewayService {
     check.require((1...1024).contains(request.password.utf8.count), "password", "must have 1 to 1,024 bytes")
     try check.done()
     let address = Self.address(of: call)
-    try await throttle.admit(email: request.email, from: address, deadline: deadline)
+    func refused(_ reason: Reason) async {
+      await audit.record(
+        AuditEntry(
+          subject: .email(request.email), kind: .signInFailed, address: address, outcome: reason.rawValue,
+          requestID: call.requestID))
+    }
+    do {
+      try await throttle.admit(email: request.email, from: address, deadline: deadline)
+    } catch let error as ServiceError where error.reason == .tooManyAttempts {
+      await refused(error.reason)
+      throw error
+    }
     var options = call.onward()
     options.deadline = deadline.shortened(by: CallContext.timeKeptPerHop)
     let credential = VerifyCredentialRequest(email: request.email, password: request.password)
@@ -63,37 +82,42 @@ extension GatewayService {
     } catch let error as RPCError {
       if ServiceError(error).reason == .signInFailed {
         try await throttle.failed(email: request.email, from: address, deadline: deadline)
-        await audit.record(
-          AuditEntry(
-            subject: .email(request.email), kind: .signInFailed, address: address,
-            outcome: Reason.signInFailed.rawValue,
-            requestID: call.requestID))
+        await refused(.signInFailed)
       }
       throw Self.outward(error, .assignment)
     }
     guard let id = agent.name.split(separator: "/").last.flatMap({ Int64($0) }) else { throw ServiceError(.internal) }
-    try await throttle.succeeded(email: request.email, deadline: deadline)
-    let session = try await sessions.open(
-      for: AgentID(id), client: call.metadata["user-agent"] ?? "", address: address, deadline: deadline)
-    let caller = GatewayCaller(agent: AgentID(id), credential: .session(session.opened.id))
-    await audit.record(entry(.signedIn, caller, call))
-    return Session(token: session.token, expireTime: Timestamp(session.opened.expireTime), agent: agent)
+    do {
+      try await throttle.succeeded(email: request.email, deadline: deadline)
+      let session = try await sessions.open(
+        for: AgentID(id), client: call.metadata["user-agent"] ?? "", address: address, deadline: deadline)
+      let caller = GatewayCaller(agent: AgentID(id), credential: .session(session.opened.id))
+      await audit.record(entry(.signedIn, caller, call))
+      return Session(token: session.token, expireTime: Timestamp(session.opened.expireTime), agent: agent)
+    } catch {
+      // Somebody knows the password, though no session came of it.
+      await refused(ServiceError(caught: error).reason)
+      throw error
+    }
   }
 
-  /// Puts an administrative act on record, with what came of it.
+  /// Puts an act on record, with what came of it.
   func recordAct(
     _ route: Route, _ request: [UInt8], _ outcome: Result<[UInt8], any Error>, _ caller: GatewayCaller,
     _ call: CallContext
   ) async {
-    var line = entry(.administration, caller, call)
-    line.method = route.method
+    var line: AuditEntry
     switch outcome {
     case .success(let response):
+      line = entry(route.ownAct ?? .administration, caller, call)
       line.resource = Self.resource(route, request, response)
     case .failure(let error):
+      // What a kind of its own tells has happened: what was refused is told by its method.
+      line = entry(.administration, caller, call)
       line.resource = Self.resource(route, request, nil)
       line.outcome = ServiceError(caught: error).reason.rawValue
     }
+    if line.kind == .administration { line.method = route.method }
     await audit.record(line)
   }
 
@@ -102,14 +126,13 @@ extension GatewayService {
     guard let method = methods[route.method] else { return "" }
     let arena = Arena()
     if let response, let made = try? DynamicMessage(serialized: response, as: method.output, in: arena),
-      let name = text("name", of: made)
+      let name = text("name", of: made) ?? text("api_key.name", of: made)
     {
       return name
     }
-    guard let asked = try? DynamicMessage(serialized: request, as: method.input, in: arena),
-      let path = try? PathTemplate(route.path).variable?.field
-    else { return "" }
-    return text(path, of: asked) ?? ""
+    guard let asked = try? DynamicMessage(serialized: request, as: method.input, in: arena) else { return "" }
+    let path = try? PathTemplate(route.path).variable?.field
+    return path.flatMap { text($0, of: asked) } ?? text("api_key.agent", of: asked) ?? ""
   }
 
   /// The text of a field, which is named by a dotted path; nil when it is empty.

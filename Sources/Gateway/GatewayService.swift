@@ -137,7 +137,12 @@ package final class GatewayService: Sendable {
     guard route.needsSession else { return Admission(caller: nil, budget: atAddress, deadline: deadline) }
     let caller = try await sessions.caller(authorization: authorization, deadline: deadline)
     let budget = try limits.credential.take(caller.credentialName)
-    try caller.check(route)
+    do {
+      try caller.check(route)
+    } catch {
+      if route.isOnRecord { await recordAct(route, [], .failure(error), caller, call) }
+      throw error
+    }
     return Admission(caller: caller, budget: budget, deadline: deadline)
   }
 
@@ -165,16 +170,28 @@ package final class GatewayService: Sendable {
     }
     options.speak(for: caller.agent)
     guard let channel = backends.channel(to: route.backend) else {
-      return try await own(route, request, caller, authorization: authorization, options, call)
+      return try await recorded(route, request, caller, call) {
+        try await own(route, request, caller, authorization: authorization, options)
+      }
     }
     if let limit = caller.limit(of: route), let method = Self.methods[route.method] {
       try limit.check(request, as: method.input, of: route)
       return try limit.shown(try await pass(request, to: route, over: channel, options), as: method.output)
     }
-    guard route.isAdministrative else { return try await pass(request, to: route, over: channel, options) }
+    return try await recorded(route, request, caller, call) {
+      try await pass(request, to: route, over: channel, options)
+    }
+  }
+
+  /// Carries out a call, and puts it on record if it is an act for that, also when it is refused.
+  private func recorded(
+    _ route: Route, _ request: [UInt8], _ caller: GatewayCaller, _ call: CallContext,
+    _ act: () async throws -> [UInt8]
+  ) async throws -> [UInt8] {
+    guard route.isOnRecord else { return try await act() }
     let outcome: Result<[UInt8], any Error>
     do {
-      outcome = .success(try await pass(request, to: route, over: channel, options))
+      outcome = .success(try await act())
     } catch {
       outcome = .failure(error)
     }

@@ -238,6 +238,60 @@ struct AccessTests {
     #expect(try await numbers(Desk.kim) == [203, 473])
   }
 
+  @Test("what the gateway refuses is on record, too: acts of its own, what a key is not for, and throttled sign-ins")
+  func refusedByTheGateway() async throws {
+    let sessions = Sessions(pool: pool, lifetime: .seconds(60))
+    let nowhere = InProcessTransport(group: TestLoops.group, services: [])
+    let service = GatewayService(
+      backends: Backends(tickets: nowhere, assignment: nowhere, mail: nowhere, masking: nowhere), sessions: sessions,
+      pool: pool, audit: AuditLog(pool: pool) { entry, error in Issue.record("\(entry): \(error)") },
+      limits: GatewayLimits(credentialPerSecond: 0, addressPerSecond: 0))
+    let door = InProcessTransport(group: TestLoops.group, services: service.rpcServices)
+    let (own, all) = (SessionServiceClient(door), HandoffServiceClient(door))
+    func by(_ token: String) -> CallOptions {
+      var options = CallOptions(deadline: desk.deadline)
+      options.metadata.add("authorization", "Bearer \(token)")
+      return options
+    }
+    let (token, _) = try await sessions.open(for: Desk.kim, client: "", address: "", deadline: desk.deadline)
+    let key = try await newKey(Desk.kim)
+    func refused(_ call: () async throws -> Void) async {
+      await #expect(throws: RPCError.self) { try await call() }
+    }
+    await refused {
+      _ = try await own.createApiKey(
+        CreateApiKeyRequest(apiKey: ApiKey(displayName: "x", agent: "agents/2", scopes: ["ticket.read"])), by(token))
+    }
+    await refused { _ = try await own.revokeApiKey(RevokeApiKeyRequest(name: "apiKeys/999"), by(token)) }
+    await refused { _ = try await own.revokeSession(RevokeSessionRequest(name: "sessions/999"), by(token)) }
+    await refused { _ = try await own.signOut(SignOutRequest(), by(key.token)) }
+    await refused { _ = try await all.deleteField(DeleteFieldRequest(name: "services/care/fields/3"), by(key.token)) }
+    await refused { _ = try await own.listAuditEvents(ListAuditEventsRequest(), by(token)) }
+    for _ in 1...10 {
+      try await service.throttle.failed(email: "lee@example.org", from: "", deadline: desk.deadline)
+    }
+    for _ in 1...2 {
+      await refused { _ = try await own.signIn(SignInRequest(email: "lee@example.org", password: "x"), by(token)) }
+    }
+    _ = try await own.revokeApiKey(RevokeApiKeyRequest(name: key.apiKey?.name ?? ""), by(token))
+    _ = try await own.signOut(SignOutRequest(), by(token))
+    let events = try await access.listAuditEvents(ListAuditEventsRequest(), caller(Desk.boss), desk.deadline)
+    #expect(
+      events.auditEvents.reversed().map { "\($0.kind.protoName ?? "") \($0.method) \($0.resource) \($0.outcome)" } == [
+        "ADMINISTRATION CreateApiKey agents/2 PERMISSION_DENIED",
+        "ADMINISTRATION RevokeApiKey apiKeys/999 RESOURCE_NOT_FOUND",
+        "ADMINISTRATION RevokeSession sessions/999 RESOURCE_NOT_FOUND",
+        "ADMINISTRATION SignOut  PERMISSION_DENIED", "ADMINISTRATION DeleteField  PERMISSION_DENIED",
+        "SIGN_IN_FAILED   TOO_MANY_ATTEMPTS", "KEY_REVOKED  \(key.apiKey?.name ?? "") OK", "SIGNED_OUT   OK",
+      ])
+  }
+
+  @Test("every method of the gateway's own that changes something is on record")
+  func ownActs() {
+    let changing = Route.all.filter { $0.backend == .gateway && $0.verb != .get && $0.method != "SignIn" }
+    #expect(!changing.isEmpty && changing.allSatisfy { $0.ownAct != nil && $0.isOnRecord })
+  }
+
   @Test("what may have been done is kept one by one ten times as long as what was refused, and then counted apart")
   func uncertainActs() {
     let counts = FailureCount()

@@ -165,6 +165,13 @@ struct AccessStore: Sendable {
             AND (e.outcome = ANY(\(AuditEntry.Failure.uncertainOutcomes))) = \(failure == .uncertain)
           LIMIT \(failure.hourMax)) AS failed) < \(failure.hourMax)
         """
+      } else if entry.isThrottled {
+        """
+        NOT EXISTS (SELECT FROM audit_event AS e
+          WHERE e.organization_id = a.organization_id AND e.agent_id = a.id AND e.kind = 'SIGN_IN_FAILED'
+            AND e.outcome = \(entry.outcome)
+            AND e.create_time > now() - \(SignInThrottle.windowSeconds) * interval '1 second')
+        """
       } else {
         "true"
       }

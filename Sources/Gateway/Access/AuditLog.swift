@@ -54,6 +54,10 @@ package struct AuditEntry: Sendable {
     return (agent, Failure.uncertainOutcomes.contains(outcome) ? .uncertain : .refused)
   }
 
+  /// Whether somebody was not let try a password, since too many were wrong: that is said once in the time for which
+  /// nobody is.
+  var isThrottled: Bool { kind == .signInFailed && outcome == Reason.tooManyAttempts.rawValue }
+
   /// The line for the daemon's own log, where it goes when it cannot be stored.
   package func fields(_ error: any Error) -> LogFields {
     let agent: LogValue = if case .agent(let id) = subject { .integer(id.rawValue) } else { .none }
@@ -65,7 +69,7 @@ package struct AuditEntry: Sendable {
   }
 }
 
-/// Keeps who signed in, who made keys, and what administrators did.
+/// Keeps who signed in, who made keys, and what administrators did, also when it was refused.
 ///
 /// Acts that failed are kept one by one up to a limit an agent, and as numbers beyond it: whoever may do nothing can
 /// neither fill the log, nor keep the database busy with it.

@@ -2084,12 +2084,12 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.AuditEvent.Kind What happened.
     handoff.gateway.v1.AuditEvent.Kind.KIND_UNSPECIFIED Never sent.
     handoff.gateway.v1.AuditEvent.Kind.SIGNED_IN A password was right.
-    handoff.gateway.v1.AuditEvent.Kind.SIGN_IN_FAILED A password of the agent was wrong.
+    handoff.gateway.v1.AuditEvent.Kind.SIGN_IN_FAILED Somebody tried to sign in as the agent and was not let in: the password was wrong (`SIGN_IN_FAILED`), or no more are tried for now (`TOO_MANY_ATTEMPTS`, told once a quarter of an hour).
     handoff.gateway.v1.AuditEvent.Kind.SIGNED_OUT The session was ended by its agent.
     handoff.gateway.v1.AuditEvent.Kind.SESSION_REVOKED A session was ended by its agent from another one.
     handoff.gateway.v1.AuditEvent.Kind.KEY_CREATED A key was made.
     handoff.gateway.v1.AuditEvent.Kind.KEY_REVOKED A key was ended.
-    handoff.gateway.v1.AuditEvent.Kind.ADMINISTRATION A method was called that changes accounts or settings.
+    handoff.gateway.v1.AuditEvent.Kind.ADMINISTRATION A method was called that changes accounts or settings, or one was refused that ends sessions, or makes or ends keys.
     handoff.gateway.v1.ListAuditEventsRequest Asks for audit events.
     handoff.gateway.v1.ListAuditEventsRequest.agent Of this agent only: `agents/{id}`; left out: of all.
     handoff.gateway.v1.ListAuditEventsRequest.kind Of this kind only; left out: of all.

@@ -686,7 +686,8 @@ package struct AuditEvent: Message {
     package static let unspecified = Kind(rawValue: 0)
     /// A password was right.
     package static let signedIn = Kind(rawValue: 1)
-    /// A password of the agent was wrong.
+    /// Somebody tried to sign in as the agent and was not let in: the password was wrong (`SIGN_IN_FAILED`), or no
+    /// more are tried for now (`TOO_MANY_ATTEMPTS`, told once a quarter of an hour).
     package static let signInFailed = Kind(rawValue: 2)
     /// The session was ended by its agent.
     package static let signedOut = Kind(rawValue: 3)
@@ -696,7 +697,8 @@ package struct AuditEvent: Message {
     package static let keyCreated = Kind(rawValue: 5)
     /// A key was ended.
     package static let keyRevoked = Kind(rawValue: 6)
-    /// A method was called that changes accounts or settings.
+    /// A method was called that changes accounts or settings, or one was refused that ends sessions, or makes or ends
+    /// keys.
     package static let administration = Kind(rawValue: 7)
 
     /// The number on the wire.

@@ -183,12 +183,18 @@ class Access:
         boss.GetTemplate({"name": made.name})
         boss.DeleteTemplate({"name": made.name})
         try:
+            boss.RevokeApiKey({"name": "apiKeys/999999999"})
+        except Failure as failure:
+            equal(failure.reason, "RESOURCE_NOT_FOUND")
+        try:
             self.door.sign_in((self.account[0], "guess"))
         except Failure as failure:
             equal(failure.reason, "SIGN_IN_FAILED")
         events = [(self.kinds.Name(event.kind), event.method, event.resource, event.outcome)
                   for event in self.admin.ListAuditEvents({"pageSize": 50}).audit_events]
-        expected = [("SIGN_IN_FAILED", "", "", "SIGN_IN_FAILED"), ("ADMINISTRATION", "DeleteTemplate", made.name, "OK"),
+        expected = [("SIGN_IN_FAILED", "", "", "SIGN_IN_FAILED"),
+                    ("ADMINISTRATION", "RevokeApiKey", "apiKeys/999999999", "RESOURCE_NOT_FOUND"),
+                    ("ADMINISTRATION", "DeleteTemplate", made.name, "OK"),
                     ("ADMINISTRATION", "DeleteTemplate", made.name + "9999", "TEMPLATE_NOT_FOUND"),
                     ("ADMINISTRATION", "CreateTemplate", made.name, "OK")]
         places = [events.index(event) for event in expected]

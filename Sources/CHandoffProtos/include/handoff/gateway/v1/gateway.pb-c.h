@@ -72,7 +72,8 @@ typedef enum _Handoff__Gateway__V1__AuditEvent__Kind {
    */
   HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGNED_IN = 1,
   /*
-   * A password of the agent was wrong.
+   * Somebody tried to sign in as the agent and was not let in: the password was wrong (`SIGN_IN_FAILED`), or no
+   * more are tried for now (`TOO_MANY_ATTEMPTS`, told once a quarter of an hour).
    */
   HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__SIGN_IN_FAILED = 2,
   /*
@@ -92,7 +93,8 @@ typedef enum _Handoff__Gateway__V1__AuditEvent__Kind {
    */
   HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__KEY_REVOKED = 6,
   /*
-   * A method was called that changes accounts or settings.
+   * A method was called that changes accounts or settings, or one was refused that ends sessions, or makes or ends
+   * keys.
    */
   HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND__ADMINISTRATION = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__GATEWAY__V1__AUDIT_EVENT__KIND)
