@@ -2,22 +2,6 @@ import Postgres
 import ServiceKit
 import TicketLedger
 
-/// An agent who holds tickets, as the order by holders has them: by name, then by id.
-struct Holder: Comparable, Sendable {
-  let id: AgentID
-  /// In small letters.
-  let name: String
-
-  init(id: AgentID, name: String) {
-    self.id = id
-    self.name = name.lowercased()
-  }
-
-  static func < (left: Holder, right: Holder) -> Bool {
-    left.name == right.name ? left.id.rawValue < right.id.rawValue : left.name < right.name
-  }
-}
-
 /// The statement of a page of tickets: of every list, and of searches that ask for no words.
 ///
 /// It reads rows in the order of an index from where the page begins, and no more of them than it shows. Where an index
@@ -54,8 +38,8 @@ struct PageStatement {
     if isFew { return few(columns) }
     if order.column == .received, isOneRun {
       return """
-        SELECT \(fragment: columns) FROM ticket AS t
-        WHERE \(fragment: conditions) AND t.id \(fragment: beyond) \(cut) ORDER BY t.id \(fragment: way) LIMIT \(limit)
+        SELECT \(fragment: columns) FROM ticket AS t WHERE \(fragment: conditions) \(fragment: behind(wholeCut))
+        ORDER BY t.id \(fragment: way) LIMIT \(fragment: count)
         """
     }
     return """
@@ -70,6 +54,21 @@ struct PageStatement {
   private var beyond: Query { order.isDescending ? "<" : ">" }
   private var start: Int64 { order.isDescending ? .max : .min }
   private var cut: Int64 { end?.id.rawValue ?? start }
+  /// The cut of a run that is gone through from its beginning to its end; nil: the page is the first one.
+  private var wholeCut: Query? { end.map { "\($0.id)" } }
+
+  /// The sizes that interfaces ask for, with the one row more that tells whether there is another page.
+  private static let usualLimits: Set<Int> = [21, 26, 51, 101, 201]
+
+  /// How many rows are read. A usual number stands in the text: PostgreSQL takes one that it does not know for a tenth
+  /// of all rows, finds a plan for all values dear, and plans each call anew, which takes longer than the page.
+  private var count: Query {
+    Self.usualLimits.contains(limit) ? Query(unescaped: String(limit)) : "\(limit)"
+  }
+
+  private func behind(_ cut: Query?) -> Query {
+    cut.map { "AND t.id \(fragment: beyond) \(fragment: $0)" } ?? ""
+  }
   private var conditions: Query { TicketStore.conditions(search) }
 
   /// The values of a column from the page's first on, in order, each with the id behind which its tickets are shown.
@@ -272,7 +271,7 @@ struct PageStatement {
       let words = words
       return stepped("unnest(\(words.map(\.value)), \(words.map(\.cut)))", word, runs(nil))
     }
-    guard order.column == .agent else { return merged(runs(nil), beyond: "\(cut)") }
+    guard order.column == .agent else { return merged(runs(nil), beyond: wholeCut) }
     let agents = agents
     let held = stepped("unnest(\(agents.map(\.value)), \(agents.map(\.cut)))", "t.agent_id = v.value", runs(true))
     // Nobody comes last; going down from nobody, all agents are still to come.
@@ -283,14 +282,14 @@ struct PageStatement {
     case .anyone where !search.agents.isEmpty: return held
     case .anyone, .nobody: break
     }
-    let nobodys = merged(runs(false), beyond: "\(isBehind ? cut : start)")
+    let nobodys = merged(runs(false), beyond: isBehind ? wholeCut : nil)
     if isBehind, !order.isDescending { return nobodys }
     return order.isDescending
       ? """
-      SELECT b.id FROM ((\(fragment: nobodys)) UNION ALL (\(fragment: held))) AS b LIMIT \(limit)
+      SELECT b.id FROM ((\(fragment: nobodys)) UNION ALL (\(fragment: held))) AS b LIMIT \(fragment: count)
       """
       : """
-      SELECT b.id FROM ((\(fragment: held)) UNION ALL (\(fragment: nobodys))) AS b LIMIT \(limit)
+      SELECT b.id FROM ((\(fragment: held)) UNION ALL (\(fragment: nobodys))) AS b LIMIT \(fragment: count)
       """
   }
 
@@ -298,11 +297,11 @@ struct PageStatement {
   private func stepped(_ values: Query, _ condition: Query, _ runs: [Runs]) -> Query {
     """
     SELECT h.id FROM \(fragment: values) AS v (value, cut)
-      CROSS JOIN LATERAL (\(fragment: merged(runs, beyond: "v.cut", condition))) AS h LIMIT \(limit)
+      CROSS JOIN LATERAL (\(fragment: merged(runs, beyond: "v.cut", condition))) AS h LIMIT \(fragment: count)
     """
   }
 
-  private func merged(_ runs: [Runs], beyond cut: Query, _ condition: Query? = nil) -> Query {
+  private func merged(_ runs: [Runs], beyond cut: Query?, _ condition: Query? = nil) -> Query {
     guard let first = runs.first else { return leaf(Runs(), cut, condition) }
     if runs.count == 1, first.lists == nil { return leaf(first, cut, condition) }
     let keyed = order.column == .title
@@ -316,12 +315,12 @@ struct PageStatement {
     let key: Query = keyed ? "r.key \(fragment: way), " : ""
     return """
       SELECT \(fragment: keyed ? "r.id, r.key" : "r.id") FROM (\(fragment: parts)) AS r
-      ORDER BY \(fragment: key)r.id \(fragment: way) LIMIT \(limit)
+      ORDER BY \(fragment: key)r.id \(fragment: way) LIMIT \(fragment: count)
       """
   }
 
   /// One ordered run.
-  private func leaf(_ runs: Runs, _ cut: Query, _ value: Query?) -> Query {
+  private func leaf(_ runs: Runs, _ cut: Query?, _ value: Query?) -> Query {
     var all = conditions
     for condition in [runs.condition, value] {
       if let condition { all = "\(fragment: all) AND \(fragment: condition)" }
@@ -331,15 +330,16 @@ struct PageStatement {
     let lead: Query = runs.isNobodys ? (isForward ? "t.agent_id ASC, " : "t.agent_id DESC, ") : ""
     guard order.column == .title else {
       return """
-        SELECT t.id FROM ticket AS t WHERE \(fragment: all) AND t.id \(fragment: beyond) \(fragment: cut)
-        ORDER BY \(fragment: lead)t.id \(fragment: way) LIMIT \(limit)
+        SELECT t.id FROM ticket AS t WHERE \(fragment: all) \(fragment: behind(cut))
+        ORDER BY \(fragment: lead)t.id \(fragment: way) LIMIT \(fragment: count)
         """
     }
     let place: Query =
       end.map { "AND (\(fragment: Self.titleKey), t.id) \(fragment: beyond) (\($0.key), \($0.id))" } ?? ""
     return """
       SELECT t.id, \(fragment: Self.titleKey) AS key FROM ticket AS t WHERE \(fragment: all) \(fragment: place)
-      ORDER BY \(fragment: lead)\(fragment: Self.titleKey) \(fragment: way), t.id \(fragment: way) LIMIT \(limit)
+      ORDER BY \(fragment: lead)\(fragment: Self.titleKey) \(fragment: way), t.id \(fragment: way)
+      LIMIT \(fragment: count)
       """
   }
 
@@ -360,7 +360,7 @@ struct PageStatement {
     return """
       SELECT \(fragment: columns) FROM \(fragment: tables)
       WHERE \(fragment: conditions) \(fragment: stars) \(fragment: place)
-      ORDER BY \(fragment: key)\(fragment: id) \(fragment: way) LIMIT \(limit)
+      ORDER BY \(fragment: key)\(fragment: id) \(fragment: way) LIMIT \(fragment: count)
       """
   }
 

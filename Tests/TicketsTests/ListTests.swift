@@ -242,6 +242,24 @@ import TicketLedger
     }
   }
 
+  @Test("a first page of a usual size is planned once, not at every call")
+  func plannedOnce() async throws {
+    let world = try await prepared()
+    var filter = TicketFilter(service: ServiceID(1))
+    filter.viewer = TicketWorld.kim
+    for limit in [21, 51] {
+      let page = PageStatement(
+        search: TicketSearch(filter: filter), order: .newestFirst, holders: [], end: nil, limit: limit)
+      let planned = try await world.database.pool.transaction(deadline: TestDatabase.deadline) { transaction in
+        // The server plans five calls anew before it thinks of another way.
+        for _ in 1...8 { _ = try await transaction.query(page.query) }
+        return try await transaction.query(
+          "SELECT custom_plans FROM pg_prepared_statements WHERE statement = \(page.query.text)")[0].int64(0)
+      }
+      #expect(planned == 5)
+    }
+  }
+
   @Test("the spam box, where all is RESOLVED, is gone through once and not for each state")
   func spamByState() async throws {
     let world = try await prepared()
