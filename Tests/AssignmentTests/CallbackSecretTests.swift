@@ -38,7 +38,10 @@ struct CallbackSecretTests {
     try await desk.deliver()
     #expect(try receiver.received().first?.isSigned(with: secret) == true)
     try vault.addKey("0003")
-    try vault.removeKey("0002")
+    #expect(try await look())
+    try vault.removeKey("0003")
+    #expect(try await !look(), "the newest key is lost")
+    try vault.addKey("0004")
     #expect(try await !look())
   }
 }

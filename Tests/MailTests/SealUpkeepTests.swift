@@ -2,6 +2,7 @@ import EventLoop
 import HandoffAPI
 import HandoffTestKit
 import Postgres
+import RPC
 import ServiceKit
 import Testing
 import TicketLedger
@@ -45,7 +46,7 @@ struct SealUpkeepTests {
 
     try world.addKey("0002")
     let later = try await world.take(.init(from: "b@example.com"))
-    #expect(try await store.oldSealCount(before: "0002", deadline: TestDatabase.deadline) == 3)
+    #expect(try await store.oldSealCount(butOf: "0002", deadline: TestDatabase.deadline) == 3)
     #expect(try await upkeep.run(skipsMails: true, deadline: TestDatabase.deadline).made == 0)
     #expect(told(metrics) == "handoff_mail_seals_of_old_keys 3")
     let looked = try await upkeep.run(deadline: TestDatabase.deadline)
@@ -87,5 +88,49 @@ struct SealUpkeepTests {
     #expect(try await !world.inbound.opened(kept, world.options).isEmpty)
     let error = await refusal { try await world.inbound.opened(lost, world.options) }
     #expect(error?.reason == .maskKeyLost)
+    // The newest key is lost, too.
+    try world.addKey("00025")
+    try world.removeKey("0003")
+    #expect(try await upkeep.run(deadline: TestDatabase.deadline).left == 2)
+    #expect(told(metrics) == "handoff_mail_seals_of_old_keys 2")
+  }
+
+  @Test("seals are counted before any is made anew, which may take minutes, or fail")
+  func countedFirst() async throws {
+    let world = try await InboundWorld()
+    let metrics = Metrics()
+    _ = try await world.take(.init(from: "a@example.com"))
+    try world.addKey("0002")
+    let stuck = WithoutResealing(way: world.masking)
+    let upkeep = SealUpkeep(
+      store: world.mail.store, vault: RawMailVault(masking: stuck), masking: stuck, metrics: metrics)
+    await #expect(throws: ServiceError.self) { try await upkeep.run(deadline: TestDatabase.deadline) }
+    #expect(told(metrics) == "handoff_mail_seals_of_old_keys 1")
+  }
+}
+
+/// A way to masking on which nothing comes back that was to be sealed anew.
+private struct WithoutResealing: RPCTransport {
+  let way: any RPCTransport
+
+  func unary(_ path: String, _ request: [UInt8], _ options: CallOptions) async throws -> RawResponse {
+    if path.hasSuffix("/ResealSecret") { throw RPCError(.unavailable, "the connection broke") }
+    return try await way.unary(path, request, options)
+  }
+
+  func serverStreaming(_ path: String, _ request: [UInt8], _ options: CallOptions) async throws -> RawResponseStream {
+    try await way.serverStreaming(path, request, options)
+  }
+
+  func clientStreaming(
+    _ path: String, _ options: CallOptions, _ requests: @escaping @Sendable (RawRequestWriter) async throws -> Void
+  ) async throws -> RawResponse {
+    try await way.clientStreaming(path, options, requests)
+  }
+
+  func bidirectional(
+    _ path: String, _ options: CallOptions, _ requests: @escaping @Sendable (RawRequestWriter) async throws -> Void
+  ) async throws -> RawResponseStream {
+    try await way.bidirectional(path, options, requests)
   }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import EventLoop
 import Foundation
 import HandoffAPI
 import HandoffTestKit
@@ -69,6 +70,16 @@ struct VaultTests {
     #expect(try await reveal(first) == seen)
     #expect(try await reveal(second) == MarkedTicket.marker)
     #expect(try await rotation.run(deadline: world.desk.deadline) == 0)
+    try cleanUp()
+  }
+
+  @Test("seals are counted before any is made anew, also when no time is left for that")
+  func countedFirst() async throws {
+    _ = try await mask(0)
+    try addKey("0002")
+    #expect(try await rotation.run(deadline: .after(.zero)) == 0)
+    let left = try await world.desk.number("SELECT count(*) FROM mask_place WHERE is_on")
+    #expect(left > 0 && metrics.exposition().contains("handoff_masking_seals_of_old_keys \(left)"))
     try cleanUp()
   }
 

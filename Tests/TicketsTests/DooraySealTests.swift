@@ -32,10 +32,10 @@ struct DooraySealTests {
 
     #expect(told(metrics) == nil, "nobody has counted yet")
     try world.addKey("0002")
-    #expect(try await store.oldSeals(before: "0002", deadline: deadline).count == 2)
+    #expect(try await store.oldSeals(butOf: "0002", deadline: deadline).count == 2)
     try await upkeep.run(deadline: deadline)
     #expect(told(metrics) == "handoff_tickets_seals_of_old_keys 0")
-    #expect(try await store.oldSeals(before: "0002", deadline: deadline).isEmpty)
+    #expect(try await store.oldSeals(butOf: "0002", deadline: deadline).isEmpty)
     try world.removeKey("0001")
     #expect(try await world.verify(organization).works)
 
@@ -45,5 +45,13 @@ struct DooraySealTests {
       try await upkeep.run(deadline: deadline)
       #expect(told(metrics) == "handoff_tickets_seals_of_old_keys 2")
     }
+    // The newest key is lost, with which one of the two was sealed meanwhile.
+    try await world.setKey("kims-key", of: TicketWorld.kim, in: organization)
+    try await upkeep.run(deadline: deadline)
+    #expect(told(metrics) == "handoff_tickets_seals_of_old_keys 1")
+    try world.addKey("00025")
+    try world.removeKey("0003")
+    try await upkeep.run(deadline: deadline)
+    #expect(told(metrics) == "handoff_tickets_seals_of_old_keys 2")
   }
 }

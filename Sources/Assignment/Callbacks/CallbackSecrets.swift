@@ -61,7 +61,7 @@ final class CallbackSecrets: Sendable {
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   func reseal(deadline: Deadline) async throws -> Int {
     try await seals.reseal(deadline: deadline) { key, deadline in
-      try await store.seals(before: key, deadline: deadline).map { service, code, sealed in
+      try await store.seals(butOf: key, deadline: deadline).map { service, code, sealed in
         SecretRotation.OldSeal(name: Self.name(code), sealed: sealed) { [store] new, deadline in
           try await store.reseal(sealed, as: new, of: service, deadline: deadline)
         }

@@ -159,16 +159,15 @@ struct CallbackStore: Sendable {
     ).first.map { Secrets(sealed: try $0.bytes(0), previousSealed: try $0.value(1), createTime: try $0.value(2)) }
   }
 
-  /// The seals of services' secrets that keys of masking's made whose id is smaller than this one, with the service's
-  /// code.
+  /// The seals of services' secrets that another key of masking's than this one made, with the service's code.
   func seals(
-    before key: String, deadline: Deadline
+    butOf key: String, deadline: Deadline
   ) async throws -> [(service: ServiceID, code: String, sealed: [UInt8])] {
     try await query(
       """
       SELECT s.id, s.code, v.sealed FROM callback_secret AS c JOIN service AS s ON s.id = c.service_id
       CROSS JOIN LATERAL (VALUES (c.sealed), (c.previous_sealed)) AS v (sealed)
-      WHERE v.sealed IS NOT NULL AND \(fragment: SealForm.keyID(of: "v.sealed")) < \(key) ORDER BY s.id
+      WHERE v.sealed IS NOT NULL AND \(fragment: SealForm.keyID(of: "v.sealed")) <> \(key) ORDER BY s.id
       """, deadline
     ).map { (try $0.value(0), try $0.string(1), try $0.value(2)) }
   }

@@ -15,7 +15,7 @@ package struct SecretUpkeep: Sendable {
     self.log = log
     waiting = OldSealCount(
       metrics, daemon: "assignment",
-      "Secrets of callbacks and URLs of messenger hooks that an older key of masking's still seals.")
+      "Secrets of callbacks and URLs of messenger hooks that another key than masking's current one seals.")
   }
 
   /// Looks at all secrets once.

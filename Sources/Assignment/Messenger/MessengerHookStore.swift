@@ -114,15 +114,15 @@ struct MessengerHookStore: Sendable {
       """, deadline)
   }
 
-  /// The hooks of all services whose URLs are sealed by keys with smaller ids, with the services' codes.
+  /// The hooks of all services whose URLs another key of masking's than this one seals, with the services' codes.
   func hooks(
-    sealedBefore key: String, deadline: Deadline
+    sealedButBy key: String, deadline: Deadline
   ) async throws -> [(hook: MessengerHookRecord, service: ServiceID, code: String)] {
     try await query(
       """
       SELECT \(fragment: MessengerHookRecord.columns), s.id, s.code
       FROM messenger_hook AS h JOIN service AS s ON s.id = h.service_id
-      WHERE \(fragment: SealForm.keyID(of: "h.sealed_url")) < \(key) ORDER BY h.service_id, h.id
+      WHERE \(fragment: SealForm.keyID(of: "h.sealed_url")) <> \(key) ORDER BY h.service_id, h.id
       """, deadline
     ).map { (try MessengerHookRecord($0), try $0.value(5), try $0.string(6)) }
   }

@@ -53,7 +53,7 @@ final class MessengerHooks: Sendable {
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; the database's errors.
   func reseal(deadline: Deadline) async throws -> Int {
     try await seals.reseal(deadline: deadline) { key, deadline in
-      try await store.hooks(sealedBefore: key, deadline: deadline).map { hook, service, code in
+      try await store.hooks(sealedButBy: key, deadline: deadline).map { hook, service, code in
         SecretRotation.OldSeal(
           name: Self.secret(MessengerHookName(service: code, id: hook.id)), sealed: hook.sealedURL
         ) { [store] new, deadline in

@@ -29,14 +29,15 @@ package struct SealUpkeep: Sendable {
     passwords = SecretRotation(masking: masking)
     waiting = OldSealCount(
       metrics, daemon: "mail",
-      "Sealed pieces and summaries of mails, and passwords of mailboxes, that an older key of masking's still seals.")
+      "Sealed pieces and summaries of mails, and passwords of mailboxes, that another key than masking's current one"
+        + " seals.")
     resealed = metrics.counter("handoff_mail_resealed_total", "Pieces and summaries of mails sealed anew.").with()
   }
 
   /// Looks at everything once.
   ///
   /// - Parameter skipsMails: leaves the mails as they are, and counts them.
-  /// - Returns: how many seals of mails were made, and how many of old keys are left there.
+  /// - Returns: how many seals of mails were made, and how many of other keys are left there.
   /// - Throws: BACKEND_UNAVAILABLE and the like; the rest is done the next time.
   @discardableResult
   package func run(skipsMails: Bool = false, deadline: Deadline) async throws -> (made: Int, left: Int64) {
@@ -44,13 +45,13 @@ package struct SealUpkeep: Sendable {
     // First of all the few passwords and a count, so that no number from before a new key stands beside work that goes
     // on for minutes.
     let passwordsLeft = try await passwords.run(deadline: deadline) { key, deadline in
-      try await store.oldPasswords(before: key, deadline: deadline)
+      try await store.oldPasswords(butOf: key, deadline: deadline)
     }
-    var left = try await store.oldSealCount(before: key, deadline: .after(Self.countTimeout))
+    var left = try await store.oldSealCount(butOf: key, deadline: .after(Self.countTimeout))
     waiting.set(left + Int64(passwordsLeft))
     guard !skipsMails, left > 0 else { return (0, left) }
     let made = try await resealMails(before: key, deadline: deadline)
-    left = try await store.oldSealCount(before: key, deadline: .after(Self.countTimeout))
+    left = try await store.oldSealCount(butOf: key, deadline: .after(Self.countTimeout))
     waiting.set(left + Int64(passwordsLeft))
     return (made, left)
   }

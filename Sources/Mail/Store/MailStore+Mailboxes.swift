@@ -94,13 +94,13 @@ extension MailStore {
       """, deadline: deadline)
   }
 
-  /// Passwords of mailboxes, whether they are read, paused or failing, that keys of masking's seal whose id is smaller
-  /// than this one.
-  func oldPasswords(before key: String, deadline: Deadline) async throws -> [SecretRotation.OldSeal] {
+  /// Passwords of mailboxes, whether they are read, paused or failing, that another key of masking's than this one
+  /// seals.
+  func oldPasswords(butOf key: String, deadline: Deadline) async throws -> [SecretRotation.OldSeal] {
     try await query(
       """
       SELECT \(fragment: MailAccountRecord.columns) FROM mail_account AS a
-      WHERE a.id <> 0 AND a.delete_time IS NULL AND \(fragment: SealForm.keyID(of: "a.sealed_password")) < \(key)
+      WHERE a.id <> 0 AND a.delete_time IS NULL AND \(fragment: SealForm.keyID(of: "a.sealed_password")) <> \(key)
       ORDER BY a.service_id, a.id
       """, deadline: deadline
     ).map { row in

@@ -88,12 +88,13 @@ extension MailStore {
     }
   }
 
-  /// How many seals of keys before this one there are.
-  func oldSealCount(before key: String, deadline: Deadline) async throws -> Int64 {
+  /// How many seals of other keys than this one there are: of older ones, and of a newer one that was lost.
+  func oldSealCount(butOf key: String, deadline: Deadline) async throws -> Int64 {
     try await query(
       """
-      SELECT (SELECT count(*) FROM inbound_mail_piece WHERE key_id < \(key))
-        + (SELECT count(*) FROM inbound_mail WHERE sealed_summary IS NOT NULL AND summary_key_id < \(key))
+      SELECT (SELECT count(*) FROM inbound_mail_piece WHERE key_id < \(key) OR key_id > \(key))
+        + (SELECT count(*) FROM inbound_mail
+          WHERE sealed_summary IS NOT NULL AND (summary_key_id < \(key) OR summary_key_id > \(key)))
       """, deadline: deadline)[0].int64(0)
   }
 }

@@ -27,7 +27,8 @@ package struct VaultRotation: Sendable {
     self.keys = keys
     self.pool = pool
     self.log = log
-    waiting = OldSealCount(metrics, daemon: "masking", "Sealed originals and reasons that an older key still seals.")
+    waiting = OldSealCount(
+      metrics, daemon: "masking", "Sealed originals and reasons that another key than the current one seals.")
     resealed = metrics.counter("handoff_masking_resealed_total", "Originals and reasons sealed anew.").with()
   }
 

@@ -6,7 +6,13 @@ package enum SealForm {
   /// The first byte.
   package static let version: UInt8 = 1
 
-  /// SQL for the id of the key that made the seal in a column; empty for what is no seal, which is older than all.
+  /// The id of the key that made a seal; empty for what is no seal, which is older than all.
+  package static func keyID(of sealed: [UInt8]) -> String {
+    guard sealed.count > 2, sealed[0] == version else { return "" }
+    return String(decoding: sealed[2...].prefix(Int(sealed[1])), as: UTF8.self)
+  }
+
+  /// SQL for the same of the seal in a column.
   package static func keyID(of column: Query) -> Query {
     """
     (CASE WHEN octet_length(\(fragment: column)) > 2 AND get_byte(\(fragment: column), 0) = \(Int32(version))

@@ -5,13 +5,13 @@ package import ServiceKit
 import Synchronization
 
 /// Has what masking sealed for a daemon sealed anew when masking has got another key, also what nobody uses, and counts
-/// what older keys still seal. Any number of processes may do it.
+/// what other keys still seal. Any number of processes may do it.
 package final class SecretRotation: Sendable {
   /// How often is looked.
   package static let interval: Duration = .seconds(30)
   private static let callTimeout: Duration = .seconds(5)
 
-  /// A seal that an older key made.
+  /// A seal that another key than the current one made: an older one as a rule, and a newer one when that was lost.
   package struct OldSeal: Sendable {
     let name: String
     let sealed: [UInt8]
@@ -38,18 +38,20 @@ package final class SecretRotation: Sendable {
 
   /// Seals anew what older keys seal.
   ///
-  /// - Parameter old: the seals of keys whose id is smaller than the one given.
+  /// - Parameter old: the seals of all keys but the one given.
   /// - Returns: how many are left, as a rule because they do not open.
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached; what `old` and `replace` throw.
   package func run(
-    deadline: Deadline, old: (_ before: String, _ deadline: Deadline) async throws -> [OldSeal]
+    deadline: Deadline, old: (_ current: String, _ deadline: Deadline) async throws -> [OldSeal]
   ) async throws -> Int {
     let key = try await asking(deadline) { masking, options in
       try await masking.sealSecret(SealSecretRequest(name: "current-key"), options)
     }.keyId
     var left = 0
     for seal in try await old(key, deadline) {
-      if lost.mayTry(seal.sealed), try await reseal(seal, under: key, deadline) { continue }
+      // A newer key was lost, or this copy of masking has not seen it yet: there is nothing to try.
+      let isOlder = SealForm.keyID(of: seal.sealed) < key
+      if isOlder, lost.mayTry(seal.sealed), try await reseal(seal, under: key, deadline) { continue }
       left += 1
     }
     return left

@@ -17,7 +17,7 @@ package struct DooraySealUpkeep: Sendable {
     rotation = SecretRotation(masking: masking)
     self.log = log
     waiting = OldSealCount(
-      metrics, daemon: "tickets", "Tokens and keys of Dooray! that an older key of masking's still seals.")
+      metrics, daemon: "tickets", "Tokens and keys of Dooray! that another key than masking's current one seals.")
   }
 
   /// Looks at all of them once.
@@ -27,7 +27,7 @@ package struct DooraySealUpkeep: Sendable {
     waiting.set(
       Int64(
         try await rotation.run(deadline: deadline) { key, deadline in
-          try await store.oldSeals(before: key, deadline: deadline)
+          try await store.oldSeals(butOf: key, deadline: deadline)
         }))
   }
 
@@ -53,18 +53,18 @@ package struct DooraySealUpkeep: Sendable {
 }
 
 extension DoorayStore {
-  /// Tokens and keys that keys of masking's seal whose id is smaller than this one.
-  func oldSeals(before key: String, deadline: Deadline) async throws -> [SecretRotation.OldSeal] {
+  /// Tokens and keys that another key of masking's than this one seals.
+  func oldSeals(butOf key: String, deadline: Deadline) async throws -> [SecretRotation.OldSeal] {
     try await query(
       """
       SELECT o.service_id, s.code, o.id, o.dooray_id, NULL::bigint, o.sealed_token
       FROM dooray_organization AS o JOIN service AS s ON s.id = o.service_id
-      WHERE \(fragment: SealForm.keyID(of: "o.sealed_token")) < \(key)
+      WHERE \(fragment: SealForm.keyID(of: "o.sealed_token")) <> \(key)
       UNION ALL
       SELECT o.service_id, s.code, o.id, o.dooray_id, k.agent_id, k.sealed_key
       FROM dooray_user_key AS k JOIN service AS s ON s.id = k.service_id
         JOIN dooray_organization AS o ON o.service_id = k.service_id AND o.id = k.organization_id
-      WHERE \(fragment: SealForm.keyID(of: "k.sealed_key")) < \(key)
+      WHERE \(fragment: SealForm.keyID(of: "k.sealed_key")) <> \(key)
       """, deadline
     ).map { row in
       let (service, id): (ServiceID, DoorayOrganizationID) = (try row.value(0), try row.value(2))
