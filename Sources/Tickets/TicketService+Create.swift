@@ -99,7 +99,7 @@ extension TicketService {
     draft.submissionTypeID = wanted.submissionType?.id
     draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
     draft.customer = try await customer(wanted.customer, facts, service, call.deadline)
-    if facts.nextCustomer != nil {
+    if facts.customer == nil, TicketStore.isMadeWithTicket(wanted.customer) {
       draft.attachments.append(TicketStore.makeCustomer(draft.customer, of: service.organizationID))
     }
     // Who writes a customer's inquiry down has not written it.
@@ -204,8 +204,8 @@ extension TicketService {
       if customer.phone.isEmpty { customer.phone = found.phone }
       return customer
     }
-    if let next = facts.nextCustomer {
-      customer.id = next
+    if TicketStore.isMadeWithTicket(wanted) {
+      customer.id = try await store.newCustomerID(deadline: deadline)
       return customer
     }
     guard !customer.name.isEmpty || !customer.email.isEmpty || !customer.phone.isEmpty else { return customer }

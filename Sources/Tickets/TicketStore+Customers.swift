@@ -25,8 +25,6 @@ struct CreationFacts: Sendable {
   let isTypeActive: Bool?
   let hasGroup: Bool
   let customer: CustomerRecord?
-  /// The number of a customer to be; nil: no new customer is needed, or it takes a lock to make one.
-  let nextCustomer: CustomerID?
 }
 
 extension TicketStore {
@@ -37,32 +35,32 @@ extension TicketStore {
   func facts(
     for wanted: NewTicket, in service: ServiceRecord, opens: Bool, deadline: Deadline
   ) async throws -> (CreationFacts, CreateOpening) {
-    let opening: Query = opens ? TicketLedger.opening : "0::bigint, clock_timestamp()"
-    let known = Self.customers(wanted.customer, of: service.organizationID)
-    // Named only when it is taken, so that the others stay lookups.
-    let next: Query =
-      Self.isMadeWithTicket(wanted.customer)
-      ? "CASE WHEN known.id IS NULL THEN nextval('customer_id_seq') END" : "NULL::bigint"
-    return try await ServiceError.translating {
-      let rows = try await pool.lookUp(
-        """
-        SELECT \(fragment: opening), (SELECT y.is_active FROM submission_type AS y
-            WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
-          EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
-          known.id, known.display_name, known.email, known.phone,
-          \(fragment: next)
-        FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
-        """, deadline: deadline)
+    try await ServiceError.translating {
+      let rows = try await pool.lookUp(Self.facts(for: wanted, in: service, opens: opens), deadline: deadline)
       let facts = CreationFacts(
         isTypeActive: try rows[0].value(2), hasGroup: try rows[0].value(3),
-        customer: try CustomerRecord(rows[0], at: 4), nextCustomer: try rows[0].value(8))
+        customer: try CustomerRecord(rows[0], at: 4))
       return (facts, try CreateOpening(fresh: rows[0]))
     }
   }
 
+  /// The question that ``facts(for:in:opens:deadline:)`` asks. One that does not open the ticket only reads, so that
+  /// those of the same moment travel together.
+  static func facts(for wanted: NewTicket, in service: ServiceRecord, opens: Bool) -> Query {
+    let opening: Query = opens ? TicketLedger.opening : "0::bigint, clock_timestamp()"
+    let known = customers(wanted.customer, of: service.organizationID)
+    return """
+      SELECT \(fragment: opening), (SELECT y.is_active FROM submission_type AS y
+          WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
+        EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
+        known.id, known.display_name, known.email, known.phone
+      FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
+      """
+  }
+
   /// Whether a customer can be made by the statement that writes their first ticket: who is known by an address alone,
   /// which is unique in the database.
-  private static func isMadeWithTicket(_ wanted: TicketCustomerDraft) -> Bool {
+  static func isMadeWithTicket(_ wanted: TicketCustomerDraft) -> Bool {
     wanted.id == nil && wanted.phone.isEmpty && !wanted.email.isEmpty
   }
 

@@ -38,6 +38,20 @@ struct TicketStore: Sendable {
   static let typesMax: Int64 = 5_000
 
   let pool: PostgresPool
+  /// Numbers of customers to be.
+  private let customerIDs: IDSource
+
+  /// Asks through a pool.
+  init(pool: PostgresPool) {
+    self.pool = pool
+    customerIDs = IDSource(
+      pool: pool, nextBlocks: "SELECT nextval('customer_id_seq') FROM generate_series(1, 64)", blockLength: 1)
+  }
+
+  /// Takes the number of a customer who is to be written with their first ticket. One that is not used is lost.
+  func newCustomerID(deadline: Deadline) async throws -> CustomerID {
+    CustomerID(try await customerIDs.take(1, deadline: deadline)[0])
+  }
 
   /// The submission types of a service, each behind its parent, siblings in their order.
   func submissionTypes(of service: ServiceID, deadline: Deadline) async throws -> [TypeRecord] {

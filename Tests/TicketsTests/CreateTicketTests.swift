@@ -1,13 +1,13 @@
 import EventLoop
 import HandoffAPI
 import HandoffTestKit
-import Postgres
 import Protobuf
 import RPC
 import ServiceKit
 import Testing
 import TicketLedger
 
+@testable import Postgres
 @testable import Tickets
 
 @Suite struct CreateTicketTests {
@@ -232,6 +232,47 @@ import TicketLedger
     #expect(try await world.count("SELECT count(*) FROM customer WHERE email = 'hong@example.com'") == 1)
     #expect(try await world.count("SELECT count(*) FROM customer WHERE phone = '0101'") == 1)
     #expect(try await world.count("SELECT count(*) FROM ticket") == 16)
+  }
+
+  @Test("who comes with an address and a number while their first mail is being written is one customer")
+  func customerMeanwhile() async throws {
+    let world = try await TicketWorld()
+    let loop = TestLoops.group.next()
+    var request = Self.byHand()
+    request.customer = TicketCustomer(displayName: "홍길동", email: "hong@example.com", phone: "010-1111-2222")
+    let creation = try await world.database.pool.transaction(deadline: TestDatabase.deadline) { [request] mail in
+      // The statement of a mail's ticket makes its customer without a lock.
+      _ = try await mail.query(
+        "INSERT INTO customer (organization_id, id, display_name, email) VALUES (1, 900, '', 'hong@example.com')")
+      let creation = Task { try await world.client.createTicket(request, world.by(TicketWorld.kim)) }
+      let waiting: Query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO customer%'
+        """
+      while try await world.count(waiting) == 0 { try await loop.sleep(for: .milliseconds(10)) }
+      return creation
+    }
+    #expect(try await creation.value.customer?.number == 900)
+    #expect(try await world.count("SELECT count(*) FROM customer") == 1)
+  }
+
+  @Test("what new tickets name is looked up together, also where their customers are not known yet")
+  func factsTogether() async throws {
+    let world = try await TicketWorld()
+    var request = Self.byHand()
+    request.customer = TicketCustomer(email: "new@example.com")
+    var check = RequestCheck()
+    let wanted = NewTicket(request, isByAgent: true, &check)
+    try check.done()
+    let question = TicketStore.facts(for: wanted, in: try await world.service("care"), opens: false)
+    #expect(Statement(question.shape).isSharable)
+    // The customers' numbers are the database's all the same, and each has one of their own.
+    for number in 1...3 {
+      request.customer?.email = "new\(number)@example.com"
+      _ = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+    }
+    #expect(try await world.count("SELECT count(DISTINCT id) FROM customer") == 3)
+    #expect(try await world.count("SELECT (nextval('customer_id_seq') > max(id))::integer FROM customer") == 1)
   }
 
   @Test("a repeated request answers with the first ticket, and the id is refused for another request")
