@@ -88,6 +88,25 @@ struct OutboxDeliveryTests {
     #expect(try world.mails().count == 20)
   }
 
+  @Test("everything that can become of an attempt is counted from the start")
+  func counted() async throws {
+    let world = try await MailWorld()
+    let metrics = Metrics()
+    let delivery = MailDelivery(
+      ledger: world.mailLedger, store: world.store, senders: world.senders,
+      transport: try SpoolTransport(directory: world.spool, pool: world.blocking), pool: world.blocking,
+      metrics: metrics)
+    func lines() -> [String] {
+      metrics.exposition().split(separator: "\n").filter { !$0.hasPrefix("#") }.map {
+        String($0.dropFirst("handoff_mail_attempts_total{outcome=".count))
+      }
+    }
+    #expect(lines() == [#""deferred"} 0"#, #""failed"} 0"#, #""sent"} 0"#, #""skipped"} 0"#])
+    let order = try await world.act(try await world.ticket())
+    #expect(try await delivery.carryOut(order, deadline: TestDatabase.deadline) == .done)
+    #expect(lines() == [#""deferred"} 0"#, #""failed"} 0"#, #""sent"} 1"#, #""skipped"} 0"#])
+  }
+
   @Test("the history of a ticket stays intact under the events of its mails")
   func intact() async throws {
     let world = try await MailWorld()

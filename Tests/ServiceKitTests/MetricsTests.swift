@@ -52,6 +52,14 @@ struct MetricsTests {
         """#)
   }
 
+  @Test("a counter whose label values are known has all of them from the start")
+  func knownValues() {
+    let metrics = Metrics()
+    let sent = metrics.counter("sent_total", "Sent.", label: "outcome", of: ["sent", "failed"])
+    sent.with("failed").add()
+    #expect(metrics.exposition().hasSuffix("sent_total{outcome=\"failed\"} 1\nsent_total{outcome=\"sent\"} 0\n"))
+  }
+
   @Test("label values beyond the limit share one instrument")
   func bounded() {
     let calls = Metrics().counter("calls_total", "Calls.", labels: ["m"])

@@ -63,7 +63,7 @@ package struct CallbackDelivery: Sendable {
         authoritiesFile: callbacks.rules.authoritiesFile))
     attempts = metrics.counter(
       "handoff_callback_attempts_total", "Attempts to deliver a callback, by what became of them.",
-      labels: ["outcome"])
+      label: "outcome", of: ["sent", "deferred", "postponed", "failed"])
   }
 
   /// Starts delivering.

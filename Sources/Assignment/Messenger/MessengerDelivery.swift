@@ -63,7 +63,7 @@ package struct MessengerDelivery: Sendable {
         authoritiesFile: callbacks.rules.authoritiesFile))
     attempts = metrics.counter(
       "handoff_message_attempts_total", "Attempts to write a message into a messenger channel, by what became of them.",
-      labels: ["outcome"])
+      label: "outcome", of: ["sent", "deferred", "postponed", "failed"])
   }
 
   /// Starts writing.

@@ -45,7 +45,7 @@ package struct TriggerRunner: Sendable {
       leaseDuration: Self.leaseDuration, workDuration: Self.workDuration)
     passes = metrics.counter(
       "handoff_trigger_passes_total", "Trigger passes that have ended: fired, idle (no trigger fired) or failed.",
-      labels: ["result"])
+      label: "result", of: ["fired", "idle", "failed"])
     lag = metrics.histogram(
       "handoff_trigger_lag_seconds", "Time from an event to the beginning of the trigger pass that follows from it.",
       bounds: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600]

@@ -79,7 +79,8 @@ package struct MailDelivery: Sendable {
     self.pool = pool
     hashes = AddressHashes(ledger.key)
     outcomes = metrics.counter(
-      "handoff_mail_attempts_total", "Attempts to send an answer, by what became of them.", labels: ["outcome"])
+      "handoff_mail_attempts_total", "Attempts to send an answer, by what became of them.", label: "outcome",
+      of: ["sent", "deferred", "failed", "skipped"])
   }
 
   /// Carries an order out; safe to repeat. Whatever it comes to in the end, the ticket tells.

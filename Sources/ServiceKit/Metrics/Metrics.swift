@@ -19,6 +19,14 @@ package final class Metrics: Sendable {
       })
   }
 
+  /// Declares a counter by one label whose values are known. All are there from the start, with 0, so that the first
+  /// event of a kind is a rise.
+  package func counter(_ name: String, _ help: String, label: String, of values: [String]) -> Metric<Counter> {
+    let counter = counter(name, help, labels: [label])
+    for value in values { _ = counter.with(value) }
+    return counter
+  }
+
   /// Declares a gauge that the program sets.
   package func gauge(_ name: String, _ help: String, labels: [String] = []) -> Metric<Gauge> {
     declare(

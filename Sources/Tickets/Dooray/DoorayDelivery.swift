@@ -33,7 +33,7 @@ package struct DoorayDelivery: Sendable {
     self.log = log
     sendings = metrics.counter(
       "handoff_dooray_sendings_total", "Comments and files for Dooray!, by what became of an attempt.",
-      labels: ["outcome"])
+      label: "outcome", of: ["sent", "deferred", "failed"])
   }
 
   /// Starts sending.

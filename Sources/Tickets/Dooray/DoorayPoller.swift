@@ -35,7 +35,8 @@ package struct DoorayPoller: Sendable {
     self.interval = interval
     self.log = log
     looks = metrics.counter(
-      "handoff_dooray_looks_total", "Looks at tasks of Dooray!, by what became of them.", labels: ["outcome"])
+      "handoff_dooray_looks_total", "Looks at tasks of Dooray!, by what became of them.", label: "outcome",
+      of: ["seen", "failed", "put_off"])
   }
 
   /// Starts looking.
