@@ -103,6 +103,31 @@ struct ContainerTests {
     }
   }
 
+  /// Settings that docker-compose.yml does not take from its surroundings, and why.
+  private static let notTaken: [String: String] = [
+    "HANDOFF_LOOPS": "a container has the cores that it is given",
+    "HANDOFF_MAIL_SMTP_PASSWORD_FILE": "a file that nobody else may read has another owner outside",
+  ]
+
+  @Test(
+    "and handoff up take every setting of a daemon that is not the cluster's own affair",
+    arguments: ConfigurationTests.daemons)
+  func settings(daemon: String) async throws {
+    let service = try #require(try await ComposeFile.read().services["handoff-\(daemon)"])
+    let bare = ConfigurationTests.bare
+    let help = try await run("\(Place.products)/handoff-\(daemon)", ["--help"], environment: bare)
+    let up = try await run(Place.handoff, ["up", "--help"], environment: bare)
+    let own = ["LISTEN", "DATABASE_", "TLS_", "LEDGER_KEY_FILE", "MASKING_KEYS_DIR", "SPOOL_DIR"]
+    let settings = help.output.split(separator: "\n").filter { $0.hasPrefix("  HANDOFF_") }
+      .map { String($0.dropFirst(2).prefix { $0 != " " }) }.filter { name in !own.contains { name.contains($0) } }
+    #expect(settings.contains("HANDOFF_LOG_LEVEL"))
+    for name in settings {
+      #expect(up.output.contains("\n  \(name)\n"), "handoff up does not know \(name)")
+      let isTaken = service.environment?[name] != nil
+      #expect(isTaken != (Self.notTaken[name] != nil), "\(name) in docker-compose.yml")
+    }
+  }
+
   @Test("may do nothing that they need not: no writing, no privileges, no secrets in the environment, limits")
   func hardened() async throws {
     let file = try await ComposeFile.read()

@@ -75,6 +75,7 @@ struct DoctorTests {
   func handedOn() throws {
     let ofMail = [
       "HANDOFF_MAIL_SMTP_URL": "smtp://mail.example.com", "HANDOFF_MAIL_REPLY_SEPARATOR": "-",
+      "HANDOFF_MAIL_SENDER_ADDRESS": "care@shop.example",
       "HANDOFF_MAIL_RAW_RETENTION": "30d", "HANDOFF_MAIL_ACCOUNT_ALLOWED_ADDRESSES": "10.0.0.0/8",
       "HANDOFF_MAIL_ACCOUNT_CA_FILE": "/etc/ca.pem", "HANDOFF_MAIL_ACCOUNT_ALLOW_CLEAR": "true",
       "HANDOFF_MAIL_ACCOUNT_INTERVAL": "1m",

@@ -25,6 +25,10 @@ struct OperatorConfig: Sendable {
       "Most connections of each handoff-mail to that server; 8 unless set."
     ),
     (
+      "HANDOFF_MAIL_SENDER_ADDRESS", ["mail"],
+      "The address that services without one of their own send from; handoff@localhost unless set."
+    ),
+    (
       "HANDOFF_MAIL_REPLY_SEPARATOR", ["mail"],
       "What your mail server takes as the beginning of an address's detail; + unless set, none: it takes no details."
     ),
