@@ -152,7 +152,8 @@ struct InboundWrites: Sendable {
   }
 
   /// Says what became of mails. What waited for them is due, and whoever mails from an address that was blocked is
-  /// answered there again: else nobody would be.
+  /// answered there again: else nobody would be. Blocks are taken in one order by all who change several, so that they
+  /// wait for each other instead of failing.
   static func decide(_ items: [Decided], _ pool: PostgresPool, _ deadline: Deadline) async throws -> [Instant?] {
     let (mails, decisions) = (items.map(\.mail), items.map(\.decision))
     let joining = items.flatMap { item in item.decision.participants.map { (mail: item.mail.id, person: $0) } }
@@ -179,9 +180,14 @@ struct InboundWrites: Sendable {
         JOIN decided AS d ON d.id = p.mail_id ORDER BY p.place
       ), unblocked AS (
         UPDATE mail_address_block AS b SET end_time = clock_timestamp()
-        FROM decided AS d JOIN service AS s ON s.id = d.service_id
-        WHERE d.state IN ('TICKET', 'REPLY') AND b.organization_id = s.organization_id
-          AND b.address_hash = d.sender_hash AND b.end_time IS NULL
+        FROM (
+          SELECT k.organization_id, k.address_hash FROM mail_address_block AS k
+          WHERE k.end_time IS NULL AND (k.organization_id, k.address_hash) IN (
+            SELECT s.organization_id, d.sender_hash FROM decided AS d JOIN service AS s ON s.id = d.service_id
+            WHERE d.state IN ('TICKET', 'REPLY'))
+          ORDER BY k.organization_id, k.address_hash FOR UPDATE
+        ) AS held
+        WHERE b.organization_id = held.organization_id AND b.address_hash = held.address_hash
       ), released AS (
         UPDATE inbound_mail AS i SET due_time = clock_timestamp(), behind_id = NULL
         FROM decided AS d WHERE i.service_id = d.service_id AND i.behind_id = d.id AND \(fragment: isWaiting)

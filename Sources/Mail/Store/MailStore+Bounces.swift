@@ -92,7 +92,7 @@ extension MailStore {
     INSERT INTO mail_address_block AS b (organization_id, address_hash, service_id, bounce_id, block_time)
     SELECT s.organization_id, t.address_hash, s.id, n.id, clock_timestamp()
     FROM noted AS n JOIN told AS t ON t.recipient = n.recipient JOIN service AS s ON s.id = \(service)
-    WHERE n.kind = 'ADDRESS_FAILED'
+    WHERE n.kind = 'ADDRESS_FAILED' ORDER BY s.organization_id, t.address_hash
     ON CONFLICT ON CONSTRAINT mail_address_block_pkey DO UPDATE
     SET service_id = excluded.service_id, bounce_id = excluded.bounce_id, block_time = excluded.block_time,
       end_time = NULL
