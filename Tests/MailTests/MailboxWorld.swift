@@ -26,16 +26,17 @@ final class MailboxWorld {
 
   /// - Parameters:
   ///   - users: of the mail server; all have the same password.
+  ///   - isTicketsReachable: false: tickets' address is a socket that nobody listens on.
   ///   - sharing: a world whose database and mail server this one uses, as another copy of the mail daemon does.
   init(
     users: [String] = ["care"], limits: ParseLimits = ParseLimits(), allowed: String = "127.0.0.0/8",
-    sharing other: MailboxWorld? = nil
+    isTicketsReachable: Bool = true, sharing other: MailboxWorld? = nil
   ) async throws {
     certificate = try other?.certificate ?? TestCertificate()
     server =
       try other?.server
       ?? DovecotServer(certificate, users: Dictionary(uniqueKeysWithValues: users.map { ($0, Self.password) }))
-    world = try await InboundWorld(limits: limits, sharing: other?.world)
+    world = try await InboundWorld(isTicketsReachable: isTicketsReachable, limits: limits, sharing: other?.world)
     let rules = MailboxRules(
       policy: try AddressPolicy(allowing: allowed), authoritiesFile: certificate.certificate,
       readInterval: .seconds(3600))
