@@ -81,6 +81,51 @@ import TicketLedger
     }
   }
 
+  @Test("texts that wait to be indexed are read once for each window, and are no more than their list has room for")
+  func waitingTexts() async throws {
+    let world = try await prepared()
+    try await world.run("CREATE EXTENSION pgstattuple SCHEMA public")
+    let pages: Query = """
+      SELECT pending_pages::bigint FROM public.pgstatginindex('handoff.ticket_search_tokens_idx')
+      """
+    let tidy: Query = "SELECT tidy_search_index()"
+    try await world.run(tidy)
+    let bounds = try await TicketStore(pool: world.ledger.pool).searchBounds(
+      of: ServiceID(1), after: TicketID(0), deadline: TestDatabase.deadline)
+    let half = TicketStore.SearchBounds(
+      now: bounds.now, halfYearAgo: bounds.halfYearAgo, oldest: bounds.halfYearAgo, cursor: nil)
+    func read() async throws -> Int {
+      var search = TicketSearch(filter: TicketFilter(service: ServiceID(1)))
+      search.words = [.init(phrase: try #require(SearchPhrase("쾗뷁")), scopes: [.title, .entry])]
+      search.from = half.halfYearAgo
+      var walk = SearchWalk(search, half, after: TicketID(0))
+      let next = walk.next(limit: 51)
+      let statement = try #require(next)
+      let plan = try await world.rows("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) \(fragment: statement)")
+        .map { try $0.string(0) }
+      let line = try #require(plan.first { $0.contains("Buffers: ") })
+      return line.matches(of: /(?:hit|read)=(\d+)/).compactMap { Int($0.output.1) }.reduce(0, +)
+    }
+    let days = (bounds.now.microsecondsSinceEpoch - half.halfYearAgo.microsecondsSinceEpoch) / 86_400_000_000 + 3
+    let windows = Int(days / SearchWalk.windowDays) + 1
+    let indexed = try await read()
+    var rows = ["\(windows) windows, nothing waits: \(indexed) pages"]
+    var most = 0
+    for text in 1...150 {
+      _ = try await world.ticket(.init(text: "주문번호 \(text * 7_919) 배송이 언제 되는지 알고 싶어요. 빨리 답해 주세요."))
+      let waiting = try await world.count(pages)
+      guard waiting > most else { continue }
+      most = waiting
+      let cost = try await read()
+      rows.append("\(text) tickets wait on \(waiting) pages: \(cost) pages")
+      #expect(cost <= indexed + windows * (waiting + 1))
+    }
+    print(rows.joined(separator: "\n"))
+    #expect(most >= 8 && most <= 128 / 8 + 1, "the list has room for 128 kB")
+    try await world.run(tidy)
+    #expect(try await read() <= indexed + 2 * windows)
+  }
+
   private func check(_ world: TicketWorld, _ label: String, _ query: Query, needs index: String = "") async throws {
     let plan = try await world.rows("EXPLAIN \(fragment: query)").map { try $0.string(0) }.joined(separator: "\n")
     for table in ["ticket", "ticket_entry", "ticket_search", "ticket_field_value"] {
