@@ -41,15 +41,18 @@ struct BulkGenerator: Sendable {
   mutating func next() -> DemoTicket {
     let age = max(300, (order.count - made) * (order.days * 86_400 / order.count))
     var ticket = generator.next(age: age)
-    ticket.inquiry += BulkWords.sentence(isOld: made * 2 < order.count, &random)
+    let isOld = made * 2 < order.count
+    ticket.inquiry += BulkWords.sentence(isOld: isOld, &random)
     if random.chance(20) { ticket.title += " (\(BulkWords.product(&random)))" }
+    for word in BulkWords.inShare(isOld: isOld, &random) { ticket.title += " \(word)" }
+    if random.chance(10) { ticket.callBackAfter = 3_600 * random.number(1...72) }
     made += 1
     return ticket
   }
 
   private mutating func add(_ plan: DemoTicket) throws {
     let received = now.advanced(by: .seconds(-plan.age))
-    let draft = try events.draft(of: plan)
+    let draft = try events.draft(of: plan, at: received)
     var ticket = rows.create(
       draft, id: TicketID(nextTicket), at: received, entryIDs: entryIDs(draft.event.entries.count))
     nextTicket += 1
@@ -73,19 +76,34 @@ struct BulkGenerator: Sendable {
 
 /// Words that make many tickets differ, and some that stand in a known share of them.
 enum BulkWords {
-  /// In about three of ten inquiries.
+  /// In about three of ten inquiries, and in as many titles.
   static let frequent = "적립금"
   /// In about one of five hundred.
   static let medium = "훌라후프"
   /// In about one of twenty thousand.
-  static let rare = "쿼카"
+  static let rare = "쿼카 인형"
   /// In three of ten of the older half, and in none of the newer one.
   static let ofLongAgo = "폴더폰"
   /// In none.
   static let absent = "뷁뛝"
 
+  /// Those that stand in a text this time.
+  static func inShare(isOld: Bool, _ random: inout DemoRandom) -> [String] {
+    var words: [String] = []
+    if random.chance(30) { words.append(frequent) }
+    if random.number(1...500) == 1 { words.append(medium) }
+    if random.number(1...20_000) == 1 { words.append(rare) }
+    if isOld, random.chance(30) { words.append(ofLongAgo) }
+    return words
+  }
+
   private static let syllables = Array("가나다라마바사아자차카타파하고노도로모보소오조초코토포호구누두루무부수우주추쿠투푸후기니디리미비시이지치키티피히")
   private static let notes = ["현관 앞에 놓아 주세요", "전화는 오후에 부탁드립니다", "영수증은 가지고 있습니다", "색상은 남색입니다", "지난번에도 같은 일이 있었습니다"]
+
+  // What an inquiry says of such a word.
+  private static let sayings = [
+    frequent: "도 확인해 주세요.", medium: "도 함께 샀습니다.", rare: "이 빠졌습니다.", ofLongAgo: "이라 화면이 작습니다.",
+  ]
 
   /// A product of one of a thousand brands.
   static func product(_ random: inout DemoRandom) -> String {
@@ -97,10 +115,7 @@ enum BulkWords {
   /// What stands behind an inquiry.
   static func sentence(isOld: Bool, _ random: inout DemoRandom) -> String {
     var text = " \(product(&random)) 제품입니다. \(random.pick(notes))."
-    if random.chance(30) { text += " \(frequent)도 확인해 주세요." }
-    if random.number(1...500) == 1 { text += " \(medium)도 함께 샀습니다." }
-    if random.number(1...20_000) == 1 { text += " \(rare) 인형이 빠졌습니다." }
-    if isOld, random.chance(30) { text += " \(ofLongAgo)이라 화면이 작습니다." }
+    for word in inShare(isOld: isOld, &random) { text += " \(word)\(sayings[word] ?? "")" }
     return text
   }
 }

@@ -1,3 +1,4 @@
+import Postgres
 import ServiceKit
 import TicketLedger
 
@@ -9,8 +10,10 @@ struct DemoEvents: Sendable {
 
   /// A ticket that comes to be.
   ///
-  /// - Parameter source: the consultation ticket that it was escalated from.
-  func draft(of plan: DemoTicket, from source: TicketRecord? = nil) throws -> TicketDraft {
+  /// - Parameters:
+  ///   - received: when.
+  ///   - source: the consultation ticket that it was escalated from.
+  func draft(of plan: DemoTicket, at received: Instant, from source: TicketRecord? = nil) throws -> TicketDraft {
     guard let service = services[plan.service] else { throw missing(plan.service) }
     let writer: LedgerActor
     if source != nil {
@@ -29,6 +32,9 @@ struct DemoEvents: Sendable {
     draft.customer.email = source?.customerEmail ?? customer.email
     draft.customer.phone = source?.customerPhone ?? customer.phone
     draft.source = source?.link
+    draft.callBack = plan.callBackAfter.map {
+      CallBackRecord(phone: draft.customer.phone, time: received.advanced(by: .seconds($0)), isActive: true)
+    }
     draft.event.entries = [
       source == nil
         ? EntryDraft(.inquiry, .create, body: plan.inquiry) : EntryDraft(.escalation, .escalate, body: plan.inquiry)

@@ -83,7 +83,7 @@ final class DemoHistory {
 
   private func create(_ index: Int, at time: Instant) async throws {
     let plan = plans[index]
-    var draft = try events.draft(of: plan, from: sources[index].flatMap { records[$0] })
+    var draft = try events.draft(of: plan, at: time, from: sources[index].flatMap { records[$0] })
     draft.time = time
     records[index] = try await ledger.create(draft, deadline: deadline).ticket
   }

@@ -26,6 +26,8 @@ struct DemoTicket: Sendable, Equatable {
   var creator: String?
   /// Seconds from its creation to now.
   var age: Int
+  /// Seconds from its creation to the call that the customer was promised with it, if one was.
+  var callBackAfter: Int?
   /// What happened, in order.
   var steps: [DemoStep] = []
 }

@@ -74,7 +74,8 @@ struct ImportRows: Sendable {
     """
     INSERT INTO ticket (service_id, id, state, version, group_id, agent_id, priority, channel, language, title,
       submission_type_id, processing_type_id, internal_reason, is_spam, state_before_spam, organization_id, customer_id,
-      customer_name, customer_email, customer_phone, creator_agent_id, entry_count, event_count, event_hash, event_seal,
+      customer_name, customer_email, customer_phone, call_back_phone, call_back_time, call_back_active,
+      creator_agent_id, entry_count, event_count, event_hash, event_seal,
       create_time, update_time, resolve_time, complete_time)
     SELECT * FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)),
       \(tickets.map(\.version)), \(tickets.map(\.groupID)), \(tickets.map(\.agentID)), \(tickets.map(\.priority)),
@@ -82,7 +83,9 @@ struct ImportRows: Sendable {
       \(tickets.map(\.submissionTypeID)), \(tickets.map(\.processingTypeID)), \(tickets.map(\.internalReason)),
       \(tickets.map(\.isSpam)), \(tickets.map(\.stateBeforeSpam)), \(tickets.map(\.organizationID)),
       \(tickets.map(\.customerID)), \(tickets.map(\.customerName)), \(tickets.map(\.customerEmail)),
-      \(tickets.map(\.customerPhone)), \(tickets.map(\.creatorAgentID)), \(tickets.map(\.entryCount)),
+      \(tickets.map(\.customerPhone)), \(tickets.map { $0.callBack?.phone ?? "" }),
+      \(tickets.map { $0.callBack?.time }), \(tickets.map { $0.callBack?.isActive ?? false }),
+      \(tickets.map(\.creatorAgentID)), \(tickets.map(\.entryCount)),
       \(tickets.map(\.eventCount)), \(tickets.map(\.eventHash)), \(tickets.map(\.eventSeal)),
       \(tickets.map(\.createTime)), \(tickets.map(\.updateTime)), \(tickets.map(\.resolveTime)),
       \(tickets.map(\.completeTime)))
