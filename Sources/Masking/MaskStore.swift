@@ -67,12 +67,34 @@ struct MaskStore: Sendable {
     """
   }
 
-  /// The places of one mask of a ticket; none when it was taken off.
-  static func activePlaces(of mask: MaskID, on ticket: TicketID, _ service: ServiceID) -> Query {
+  /// The places of all masks that lie on a ticket's texts.
+  static func activePlaces(on ticket: TicketLink) -> Query {
     """
-    SELECT \(fragment: MaskPlace.columns) FROM mask AS m
-    JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id AND p.is_on
-    WHERE m.service_id = \(service) AND m.ticket_id = \(ticket) AND m.id = \(mask) ORDER BY p.number
+    SELECT \(fragment: MaskPlace.columns) FROM mask_place AS p
+    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
+    WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.is_on
+    """
+  }
+
+  /// The places of all masks that lie on a ticket's texts, and those of one of its masks wherever they lie; none of it
+  /// when it was taken off. Behind the place: the text of the entry in which a place of that mask stands, as most do.
+  static func places(of mask: MaskID, on ticket: TicketLink) -> Query {
+    """
+    SELECT \(fragment: MaskPlace.columns), e.body
+    FROM (
+      SELECT * FROM mask_place
+      WHERE ticket_service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID) AND is_on
+      UNION ALL
+      SELECT * FROM mask_place
+      WHERE service_id = \(ticket.serviceID) AND mask_id = \(mask) AND is_on
+        AND (ticket_service_id <> \(ticket.serviceID) OR ticket_id <> \(ticket.ticketID))
+    ) AS p
+    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
+    LEFT JOIN ticket_entry AS e ON e.service_id = \(ticket.serviceID) AND e.ticket_id = p.ticket_id
+      AND e.id = CASE WHEN p.service_id = \(ticket.serviceID) AND p.mask_id = \(mask)
+        AND p.ticket_service_id = \(ticket.serviceID) AND p.text_column = 'ticket_entry.body'
+        THEN p.row_key::bigint END
+    ORDER BY p.number
     """
   }
 
@@ -117,15 +139,19 @@ struct MaskStore: Sendable {
   }
 
   /// Takes a mask off: what remains is where it was, by whom and when. Attachments of the ticket's change.
-  static func takeOff(_ id: MaskID, by agent: AgentID) -> [Query] {
-    [
-      """
-      UPDATE mask AS m SET unmasked_by = \(agent), unmask_time = now() FROM changed AS c
-      WHERE m.service_id = c.service_id AND m.id = \(id)
-      """,
+  ///
+  /// - Parameter hasCopies: whether there are places besides the one that was masked.
+  static func takeOff(_ id: MaskID, by agent: AgentID, hasCopies: Bool) -> [Query] {
+    let copies: [Query] = [
       """
       DELETE FROM mask_place AS p USING changed AS c
       WHERE p.service_id = c.service_id AND p.mask_id = \(id) AND p.number > 0
+      """
+    ]
+    return (hasCopies ? copies : []) + [
+      """
+      UPDATE mask AS m SET unmasked_by = \(agent), unmask_time = now() FROM changed AS c
+      WHERE m.service_id = c.service_id AND m.id = \(id)
       """,
       """
       UPDATE mask_place AS p SET is_on = false, sealed_original = NULL FROM changed AS c

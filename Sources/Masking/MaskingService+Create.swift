@@ -32,7 +32,7 @@ extension MaskingService {
     let search = CopySearch(spans, of: link)
     let written = try await ledger.performLinked(
       on: name, access: access, version: request.version, idempotency: claim,
-      reading: [search.query(link), MaskStore.activePlaces(on: [link])], deadline: call.deadline
+      reading: [search.query(link), MaskStore.activePlaces(on: link)], deadline: call.deadline
     ) { tickets, rows, transaction in
       var texts = try rows[0].flatMap { try search.texts($0, of: link) }
       var places = Array(rows[1])

@@ -26,23 +26,19 @@ extension MaskingService {
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
     var ownFields: [String: String] = [:]
-    let itsPlaces = MaskStore.activePlaces(of: name.id, on: name.ticket.id, access.service.id)
-    // Where its asterisks stand hardly ever changes: what stands there travels with the locking.
-    let guess = try await ServiceError.translating {
-      PlaceSearch(try await ledger.pool.lookUp(itsPlaces, deadline: call.deadline).compactMap(MaskPlace.init))
-    }
+    let link = TicketLink(serviceID: access.service.id, ticketID: name.ticket.id)
     let written = try await ledger.performLinked(
       on: name.ticket, access: access, version: request.version, idempotency: claim,
-      reading: [itsPlaces] + guess.queries, deadline: call.deadline
+      reading: [MaskStore.places(of: name.id, on: link)], deadline: call.deadline
     ) { tickets, rows, transaction in
-      let places = try rows[0].compactMap(MaskPlace.init)
-      guard !places.isEmpty else { throw ServiceError(.maskNotFound) }
-      let opened = try places.map { (place: $0, original: try keys.open($0)) }
-      let search = PlaceSearch(places)
-      let found = search == guess ? Array(rows[1...]) : try await transaction.batch(search.queries)
-      let plan = try search.plan(opened, found)
+      var found = try PlaceSearch(of: name.id, on: tickets.own, rows[0])
+      guard !found.places.isEmpty else { throw ServiceError(.maskNotFound) }
+      let opened = try found.places.map { (place: $0, original: try keys.open($0)) }
+      let rest = found.queries
+      if !rest.isEmpty { try found.add(try await transaction.batch(rest)) }
+      let plan = UnmaskingPlan(opened, texts: found.texts, earlier: found.earlier)
       ownFields = plan.ownFields(of: tickets.own)
-      return try change(plan, name, on: tickets, access, by: agent, reason)
+      return try change(plan, name, on: tickets, access, by: agent, reason, hasCopies: found.places.count > 1)
     }
     var ticket = written.ticket
     ticket.replace(ownFields)
@@ -89,7 +85,7 @@ extension MaskingService {
 
   private func change(
     _ plan: UnmaskingPlan, _ name: MaskName, on tickets: LinkedTickets, _ access: Access, by agent: AgentID,
-    _ reason: String
+    _ reason: String, hasCopies: Bool
   ) throws -> LinkedChange {
     let outcome = try access.outcome(of: .mask, on: tickets.own)
     var event = EventDraft(.unmasked, by: access.ledgerActor, outcome: outcome, on: tickets.own)
@@ -100,7 +96,7 @@ extension MaskingService {
       plan.changes.map { CopyStore.set($0.before, to: $0.after) } + CopyStore.index(plan.changes, of: tickets)
       + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved)
     change.attachments =
-      MaskStore.takeOff(name.id, by: agent)
+      MaskStore.takeOff(name.id, by: agent, hasCopies: hasCopies)
       + [
         MaskActStore.insert(
           .unmask, of: [name.id], by: agent, reason: try keys.seal(reason: reason, of: name.id, .unmask))
@@ -116,27 +112,51 @@ extension MaskingService {
   }
 }
 
-/// A search for the texts in which a mask's places lie, and for all masks that lie on their tickets.
-private struct PlaceSearch: Equatable, Sendable {
-  private let addresses: Set<TextAddress>
-  private let tickets: Set<TicketLink>
+/// The places of a mask, the texts in which they lie, and all masks that lie on those texts.
+///
+/// Most masks lie in an entry or on the ticket itself: those texts come with the locking. Others are asked for.
+private struct PlaceSearch: Sendable {
+  let places: [MaskPlace]
+  private(set) var texts: [StoredText] = []
+  private(set) var earlier: [MaskPlace] = []
+  private let own: TicketLink
 
-  init(_ places: [MaskPlace]) {
-    addresses = Set(places.map(\.address)).filter { $0.copy.relation != .record }
-    tickets = Set(places.map(\.address.ticket))
+  /// Reads what came with the locking.
+  ///
+  /// - Parameter rows: the answer to ``MaskStore/places(of:on:)``.
+  init(of mask: MaskID, on ticket: TicketRecord, _ rows: Rows) throws {
+    own = ticket.link
+    var places: [MaskPlace] = []
+    for row in rows {
+      guard let place = try MaskPlace(row) else { continue }
+      if place.address.ticket == own { earlier.append(place) }
+      guard place.owner == own, place.mask == mask else { continue }
+      places.append(place)
+      let isOwn = place.address.ticket == own && place.address.copy.relation == .original
+      let text =
+        isOwn
+        ? try row.optionalString(MaskPlace.columnCount) ?? place.address.field.flatMap(ticket.text(of:)) : nil
+      if let text, !texts.contains(where: { $0.address == place.address }) {
+        texts.append(StoredText(address: place.address, text: text, hasLeft: false))
+      }
+    }
+    self.places = places
   }
 
-  /// The statements: the places of masks, then the texts; none when there is no place.
+  /// The statements for what is not known yet: the masks on other tickets, then the texts; none when all is.
   var queries: [Query] {
-    guard !tickets.isEmpty else { return [] }
-    return [MaskStore.activePlaces(on: Array(tickets))] + CopyStore.texts(at: Array(addresses))
+    let known = Set(texts.map(\.address))
+    let unknown = Set(places.map(\.address)).filter { $0.copy.relation != .record && !known.contains($0) }
+    let others = Set(places.map(\.address.ticket)).filter { $0 != own }
+    guard !unknown.isEmpty || !others.isEmpty else { return [] }
+    return [MaskStore.activePlaces(on: Array(others))] + CopyStore.texts(at: Array(unknown))
   }
 
-  /// Works out what taking the mask off changes, from what the search has found.
-  func plan(_ opened: [(place: MaskPlace, original: String)], _ rows: [Rows]) throws -> UnmaskingPlan {
-    let texts = try rows.dropFirst().joined().compactMap(CopyStore.storedText)
-      .filter { addresses.contains($0.address) }
-    return UnmaskingPlan(opened, texts: texts, earlier: try rows[0].compactMap(MaskPlace.init))
+  /// Adds what the statements found.
+  mutating func add(_ found: [Rows]) throws {
+    let wanted = Set(places.map(\.address))
+    earlier += try found[0].compactMap(MaskPlace.init)
+    texts += try found.dropFirst().joined().compactMap(CopyStore.storedText).filter { wanted.contains($0.address) }
   }
 }
 

@@ -104,7 +104,7 @@ struct RequestedSpans: Sendable {
       guard let text, let address = TextAddress(field: wanted.field, entry: wanted.entry, of: ticket.link) else {
         throw ServiceError(.entryNotFound)
       }
-      let scalars = scalarsByAddress[address] ?? Array(text.unicodeScalars)
+      let scalars = scalarsByAddress[address] ?? [Unicode.Scalar](scalarsOf: text)
       scalarsByAddress[address] = scalars
       let span = wanted.span
       guard span.start >= 0, span.length > 0, span.length <= scalars.count, span.start <= scalars.count - span.length

@@ -6,9 +6,12 @@ package struct CharacterBounds: Sendable {
   private let bounds: [Bool]?
 
   /// Looks at a text once, in time linear in its length.
-  package init(_ text: String, scalarCount: Int) {
-    self.scalarCount = scalarCount
-    if text.unicodeScalars.allSatisfy(Self.standsAlone) {
+  package init(_ text: String) { self.init(text, [Unicode.Scalar](scalarsOf: text)) }
+
+  /// Looks at a text whose scalars are known.
+  package init(_ text: String, _ scalars: [Unicode.Scalar]) {
+    scalarCount = scalars.count
+    if scalars.allSatisfy(Self.standsAlone) {
       bounds = nil
       return
     }

@@ -59,26 +59,37 @@ package enum MaskedText {
   package static func masking(
     _ text: String, _ spans: [ScalarSpan], earlier: [ScalarSpan]
   ) throws(MaskRefusal) -> Masked {
-    let scalars = Array(text.unicodeScalars)
-    let order = spans.indices.sorted { (spans[$0].start, $0) < (spans[$1].start, $1) }
-    try check(spans, order, earlier, CharacterBounds(text, scalarCount: scalars.count))
-    var output = String.UnicodeScalarView()
+    try masking(text, spans, earlier: earlier, CharacterBounds(text))
+  }
+
+  /// Masks spans of a text of which it is known where its characters begin; see ``masking(_:_:earlier:)``.
+  package static func masking(
+    _ text: String, _ spans: [ScalarSpan], earlier: [ScalarSpan], _ bounds: CharacterBounds
+  ) throws(MaskRefusal) -> Masked {
+    let order = try check(spans, earlier: earlier, bounds)
+    let scalars = text.unicodeScalars
+    var output = ""
+    output.reserveCapacity(text.utf8.count)
     var outputCount = 0
     var position = 0
+    var index = scalars.startIndex
     var pieces: [Piece] = []
-    for index in order {
-      let span = spans[index]
-      output.append(contentsOf: scalars[position..<span.start])
+    for wanted in order {
+      let span = spans[wanted]
+      let start = scalars.index(index, offsetBy: span.start - position)
+      let end = scalars.index(start, offsetBy: span.length)
+      output += text[index..<start]
       outputCount += span.start - position
-      let original = string(scalars[span.start..<span.end])
+      let original = String(text[start..<end])
       let stars = original.count
-      output.append(contentsOf: repeatElement("*", count: stars))
-      pieces.append(Piece(index: index, original: original, asterisks: .init(start: outputCount, length: stars)))
+      output += String(repeating: "*", count: stars)
+      pieces.append(Piece(index: wanted, original: original, asterisks: .init(start: outputCount, length: stars)))
       outputCount += stars
       position = span.end
+      index = end
     }
-    output.append(contentsOf: scalars[position...])
-    return Masked(text: String(output), pieces: pieces, earlier: moved(earlier, pieces, spans))
+    output += text[index...]
+    return Masked(text: output, pieces: pieces, earlier: moved(earlier, pieces, spans))
   }
 
   /// Where earlier masks stand after pieces before them became longer or shorter.
@@ -105,24 +116,36 @@ package enum MaskedText {
   package static func unmasking(
     _ text: String, _ mask: ScalarSpan, original: String, others: [ScalarSpan]
   ) -> (text: String, others: [ScalarSpan])? {
-    let scalars = Array(text.unicodeScalars)
-    guard mask.start >= 0, mask.length > 0, mask.end <= scalars.count,
-      scalars[mask.start..<mask.end].allSatisfy({ $0 == "*" })
+    let scalars = text.unicodeScalars
+    guard mask.start >= 0, mask.length > 0,
+      let start = scalars.index(scalars.startIndex, offsetBy: mask.start, limitedBy: scalars.endIndex),
+      let end = scalars.index(start, offsetBy: mask.length, limitedBy: scalars.endIndex),
+      scalars[start..<end].allSatisfy({ $0 == "*" })
     else { return nil }
-    var output = String.UnicodeScalarView()
-    output.append(contentsOf: scalars[..<mask.start])
-    output.append(contentsOf: original.unicodeScalars)
-    output.append(contentsOf: scalars[mask.end...])
+    var output = ""
+    output.reserveCapacity(text.utf8.count + original.utf8.count)
+    output += text[..<start]
+    output += original
+    output += text[end...]
     let shift = original.unicodeScalars.count - mask.length
     let moved = others.map { other in
       other.start > mask.start ? ScalarSpan(start: other.start + shift, length: other.length) : other
     }
-    return (String(output), moved)
+    return (output, moved)
   }
 
-  private static func check(
-    _ spans: [ScalarSpan], _ order: [Int], _ earlier: [ScalarSpan], _ bounds: CharacterBounds
-  ) throws(MaskRefusal) {
+  /// Checks that spans can be masked: they lie inside the text, split no character and overlap nothing.
+  ///
+  /// - Parameters:
+  ///   - spans: in any order.
+  ///   - earlier: where asterisks of earlier masks stand, in any order.
+  /// - Returns: the indices of the spans in the order of the text.
+  /// - Throws: ``MaskRefusal``.
+  @discardableResult
+  package static func check(
+    _ spans: [ScalarSpan], earlier: [ScalarSpan], _ bounds: CharacterBounds
+  ) throws(MaskRefusal) -> [Int] {
+    let order = spans.indices.sorted { (spans[$0].start, $0) < (spans[$1].start, $1) }
     let scalarCount = bounds.scalarCount
     let earlier = earlier.sorted { $0.start < $1.start }
     var next = 0
@@ -139,11 +162,6 @@ package enum MaskedText {
       }
       end = span.end
     }
-  }
-
-  private static func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
-    var view = String.UnicodeScalarView()
-    view.append(contentsOf: scalars)
-    return String(view)
+    return order
   }
 }

@@ -37,6 +37,11 @@ package struct Query: ExpressibleByStringInterpolation, Sendable {
     shape.append(raw: text)
   }
 
+  init(shape: QueryShape, parameters: ParameterBytes) {
+    self.shape = shape
+    self.parameters = parameters
+  }
+
   /// The statement as sent, with `$n` for the parameters. Holds no parameter's value.
   package var text: String { String(decoding: shape.renderedText(), as: UTF8.self) }
 

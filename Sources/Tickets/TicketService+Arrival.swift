@@ -101,9 +101,9 @@ private struct ArrivingText: Sendable {
     self.column = column
     self.row = row
     // A finding never ends inside a character, whatever combines with its last digit.
-    let bounds = CharacterBounds(text, scalarCount: text.unicodeScalars.count)
+    let bounds = CharacterBounds(text)
     var whole: [ScalarSpan] = []
     for span in spans.map(bounds.covering) where whole.last.map({ $0.end <= span.start }) ?? true { whole.append(span) }
-    masked = try MaskedText.masking(text, whole, earlier: [])
+    masked = try MaskedText.masking(text, whole, earlier: [], bounds)
   }
 }

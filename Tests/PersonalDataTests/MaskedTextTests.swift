@@ -70,6 +70,22 @@ struct MaskedTextTests {
     #expect(Array(current.unicodeScalars) == Array(text.unicodeScalars), "\(TestScale.place(round))")
   }
 
+  @Test("the scalars of a text are those that its own view has, of every length in UTF-8")
+  func scalars() {
+    var random = SeededGenerator(seed: TestScale.seed)
+    let edges: [UInt32] = [0, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x1_0000, 0x10_FFFF]
+    for round in 0..<100 {
+      var view = String.UnicodeScalarView()
+      for _ in 0..<Int.random(in: 0...40, using: &random) {
+        let any = UInt32.random(in: 0...0x10_FFFF, using: &random)
+        let value = Bool.random(using: &random) ? edges.randomElement(using: &random) : any
+        if let scalar = Unicode.Scalar(value ?? 0) { view.append(scalar) }
+      }
+      let text = String(view)
+      #expect([Unicode.Scalar](scalarsOf: text) == Array(text.unicodeScalars), "\(TestScale.place(round))")
+    }
+  }
+
   @Test("unmasking where no asterisks stand is refused")
   func notMasked() {
     #expect(MaskedText.unmasking("a*c", .init(start: 0, length: 2), original: "ab", others: []) == nil)

@@ -40,6 +40,22 @@ import Testing
     #expect(typed(TypedID(rawValue: 1)).shape == typed(Int64(1)).shape)
   }
 
+  @Test("a statement made once is the one that it was made from, with other values")
+  func templates() {
+    func query(_ id: Int64, _ name: String?) -> Query {
+      "SELECT \(unescaped: "x") FROM t WHERE id = \(id) AND \(fragment: "name = \(name) AND ids = \([id])")"
+    }
+    let template = QueryTemplate(query(0, nil))
+    let filled = template.query { values in
+      values.append(Int64(7))
+      values.append(valuesOf: "name = \("세탁기") AND ids = \([Int64(7)])" as Query)
+    }
+    #expect(filled.text == query(7, "세탁기").text)
+    #expect(filled.shape == query(7, "세탁기").shape)
+    #expect(filled.parameters.bytes == query(7, "세탁기").parameters.bytes)
+    #expect(filled.parameters.slots.map(\.length) == query(7, "세탁기").parameters.slots.map(\.length))
+  }
+
   @Test("only statements that read, lock nothing and wait for nothing share a connection")
   func sharing() {
     let rows: [(Query, Bool)] = [

@@ -69,20 +69,24 @@ struct MaskingPlan: Sendable {
       takeAway(stored)
       return
     }
-    let scalars = Array(stored.text.unicodeScalars)
+    let scalars = [Unicode.Scalar](scalarsOf: stored.text)
+    lazy var bounds = CharacterBounds(stored.text, scalars)
     var chosen = asked.map { (index: $0.index, span: $0.span) }
     if asked.isEmpty { chosen = sameSpans(stored) }
     // Checks what was asked for, before copies of the words are looked for beside it.
-    let check = chosen.map(\.span)
-    do throws(MaskRefusal) {
-      _ = try MaskedText.masking(stored.text, check, earlier: earlier.map(\.span))
-    } catch {
-      guard asked.isEmpty else { throw error.with(chosen.map(\.index)) }
-      chosen = []
+    if !chosen.isEmpty {
+      do throws(MaskRefusal) {
+        try MaskedText.check(chosen.map(\.span), earlier: earlier.map(\.span), bounds)
+      } catch {
+        guard asked.isEmpty else { throw error.with(chosen.map(\.index)) }
+        chosen = []
+      }
     }
-    chosen += occurrences(in: scalars, of: stored, beside: chosen.map(\.span) + earlier.map(\.span))
+    chosen += occurrences(in: scalars, of: stored, beside: chosen.map(\.span) + earlier.map(\.span)) {
+      bounds.covering($0)
+    }
     guard !chosen.isEmpty else { return }
-    let masked = try MaskedText.masking(stored.text, chosen.map(\.span), earlier: earlier.map(\.span))
+    let masked = try MaskedText.masking(stored.text, chosen.map(\.span), earlier: earlier.map(\.span), bounds)
     changes.append(Change(before: stored, after: masked.text))
     newPlaces += masked.pieces.map { piece in
       NewPlace(
@@ -97,18 +101,21 @@ struct MaskingPlan: Sendable {
     requested.filter { $0.field == stored.address.field && $0.text == stored.text }.map { ($0.index, $0.span) }
   }
 
+  /// The places of the words, grown to whole characters by `covering`, beside those that are taken.
   private func occurrences(
-    in scalars: [Unicode.Scalar], of stored: StoredText, beside taken: [ScalarSpan]
+    in scalars: [Unicode.Scalar], of stored: StoredText, beside taken: [ScalarSpan],
+    covering: (ScalarSpan) -> ScalarSpan
   ) -> [(index: Int, span: ScalarSpan)] {
-    var isTaken = [Bool](repeating: false, count: scalars.count)
-    for span in taken { for position in span.start..<span.end { isTaken[position] = true } }
-    var bounds: CharacterBounds?
+    // Nearly all texts hold the words once or not at all, so nothing is laid out before there is something to compare.
+    var isTaken: [Bool] = []
     var found: [(index: Int, span: ScalarSpan)] = []
     for (index, field, words) in words where stored.address.isReached(byMasksOf: field) {
       for occurrence in words.occurrences(in: scalars) {
-        let known = bounds ?? CharacterBounds(stored.text, scalarCount: scalars.count)
-        bounds = known
-        let span = known.covering(occurrence)
+        if isTaken.isEmpty {
+          isTaken = [Bool](repeating: false, count: scalars.count)
+          for span in taken { for position in span.start..<span.end { isTaken[position] = true } }
+        }
+        let span = covering(occurrence)
         guard !isTaken[span.start..<span.end].contains(true) else { continue }
         for position in span.start..<span.end { isTaken[position] = true }
         found.append((index, span))
@@ -118,7 +125,7 @@ struct MaskingPlan: Sendable {
   }
 
   private mutating func takeAway(_ stored: StoredText) {
-    let scalars = Array(stored.text.unicodeScalars)
+    let scalars = [Unicode.Scalar](scalarsOf: stored.text)
     let reaching = requested.first { span in
       guard stored.address.isReached(byMasksOf: span.field) else { return false }
       return span.text == stored.text || SpanWords(span.words)?.occurrences(in: scalars).isEmpty == false
