@@ -57,11 +57,11 @@ extension TicketService {
     let holders =
       PageStatement.needsHolders(search, order)
       ? try await store.holders(of: service, inSpam: search.filter.isSpam, deadline: deadline) : []
-    let found = try await store.tickets(
+    var shown = try await store.tickets(
       search, in: order, holders: holders, after: end, limit: size + 1, deadline: deadline)
-    let shown = Array(found.prefix(size))
-    let last = found.count > size ? shown.last : nil
-    return (shown, last.map { PageEnd($0, in: order, holders: holders) })
+    guard shown.count > size else { return (shown, nil) }
+    shown.removeLast(shown.count - size)
+    return (shown, shown.last.map { PageEnd($0, in: order, holders: holders) })
   }
 
   /// Lists the history of a ticket, oldest first.

@@ -19,17 +19,31 @@ extension TicketLedger {
     let masks = try await fieldMasks(of: tickets, deadline: deadline)
     var messages: [Ticket] = []
     messages.reserveCapacity(tickets.count)
+    var service: ServiceRecord?
+    var agents: [AgentID: String] = [:]
     for ticket in tickets {
-      let service = try await directory.service(id: ticket.serviceID, deadline: deadline)
-      var message = Ticket(ticket, in: service)
-      message.agentDisplayName = try await name(of: ticket.agentID, deadline)
-      message.sourceTicket = try await name(of: ticket.source, deadline)
-      message.targetTicket = try await name(of: ticket.target, deadline)
-      let fieldMasks = masks[ticket.id] ?? []
-      message.titleMasks = fieldMasks.filter { $0.field == "title" }
-      message.customerMasks = fieldMasks.filter { $0.field != "title" }
-      message.sourceServiceDisplayName = try await displayName(of: ticket.source, deadline)
-      message.targetServiceDisplayName = try await displayName(of: ticket.target, deadline)
+      let ours: ServiceRecord
+      if let service, service.id == ticket.serviceID {
+        ours = service
+      } else {
+        ours = try await directory.service(id: ticket.serviceID, deadline: deadline)
+        service = ours
+      }
+      var message = Ticket(ticket, in: ours)
+      if let agent = ticket.agentID {
+        if agents[agent] == nil { agents[agent] = try await name(of: agent, deadline) }
+        message.agentDisplayName = agents[agent] ?? ""
+      }
+      if ticket.source != nil || ticket.target != nil {
+        message.sourceTicket = try await name(of: ticket.source, deadline)
+        message.targetTicket = try await name(of: ticket.target, deadline)
+        message.sourceServiceDisplayName = try await displayName(of: ticket.source, deadline)
+        message.targetServiceDisplayName = try await displayName(of: ticket.target, deadline)
+      }
+      if let fieldMasks = masks[ticket.id] {
+        message.titleMasks = fieldMasks.filter { $0.field == "title" }
+        message.customerMasks = fieldMasks.filter { $0.field != "title" }
+      }
       messages.append(message)
     }
     return messages
@@ -66,13 +80,12 @@ extension TicketLedger {
   private func fieldMasks(
     of tickets: [TicketRecord], deadline: Deadline
   ) async throws -> [TicketID: [TextMask]] {
+    func mayBeMasked(_ text: String) -> Bool { text.utf8.contains(UInt8(ascii: "*")) }
     let suspects = tickets.filter { ticket in
-      [
-        ticket.title, ticket.customerName, ticket.customerEmail, ticket.customerPhone, ticket.callBack?.phone ?? "",
-      ].contains {
-        $0.utf8.contains(UInt8(ascii: "*"))
-      }
+      mayBeMasked(ticket.title) || mayBeMasked(ticket.customerName) || mayBeMasked(ticket.customerEmail)
+        || mayBeMasked(ticket.customerPhone) || ticket.callBack.map { mayBeMasked($0.phone) } ?? false
     }
+    guard !suspects.isEmpty else { return [:] }
     let masks = try await storedMasks(on: suspects.map(\.link), in: Self.fieldColumns, deadline: deadline)
     return Dictionary(grouping: try await messages(for: masks, deadline), by: \.mask.ticket.ticketID)
       .mapValues { $0.map(\.message) }

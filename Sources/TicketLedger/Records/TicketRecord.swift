@@ -124,41 +124,52 @@ extension TicketRecord {
   ///
   /// - Throws: ``PostgresError`` of kind `decoding`.
   package init(_ row: Row) throws(PostgresError) {
-    serviceID = try row.value(0)
-    id = try row.value(1)
-    state = try row.value(2)
-    version = try row.value(3)
-    groupID = try row.value(4)
-    agentID = try row.value(5)
-    priority = try row.value(6)
-    channel = try row.value(7)
-    language = try row.value(8)
-    title = try row.value(9)
-    submissionTypeID = try row.value(10)
-    processingTypeID = try row.value(11)
-    internalReason = try row.value(12)
-    isSpam = try row.value(13)
-    stateBeforeSpam = try row.value(14)
-    organizationID = try row.value(15)
-    customerID = try row.value(16)
-    customerName = try row.value(17)
-    customerEmail = try row.value(18)
-    customerPhone = try row.value(19)
-    creatorAgentID = try row.value(20)
+    // Lists read many of these: each column by a function of its own type, which the compiler has no need to look up.
+    serviceID = ServiceID(try row.int64(0))
+    id = TicketID(try row.int64(1))
+    state = try row.code(2)
+    version = try row.int64(3)
+    groupID = try row.optionalInt64(4).map { GroupID($0) }
+    agentID = try row.optionalInt64(5).map { AgentID($0) }
+    priority = try row.code(6)
+    channel = try row.code(7)
+    language = try row.string(8)
+    title = try row.string(9)
+    submissionTypeID = try row.optionalInt64(10).map { SubmissionTypeID($0) }
+    processingTypeID = try row.optionalInt64(11).map { ProcessingTypeID($0) }
+    internalReason = try row.isNull(12) ? nil : row.code(12)
+    isSpam = try row.bool(13)
+    stateBeforeSpam = try row.isNull(14) ? nil : row.code(14)
+    organizationID = OrganizationID(try row.int64(15))
+    customerID = try row.optionalInt64(16).map { CustomerID($0) }
+    customerName = try row.string(17)
+    customerEmail = try row.string(18)
+    customerPhone = try row.string(19)
+    creatorAgentID = try row.optionalInt64(20).map { AgentID($0) }
     source = try TicketLink(row, 21)
     target = try TicketLink(row, 23)
-    entryCount = try row.value(25)
-    eventCount = try row.value(26)
-    eventHash = try row.value(27)
-    eventSeal = try row.value(28)
-    createTime = try row.value(29)
-    updateTime = try row.value(30)
-    resolveTime = try row.value(31)
-    completeTime = try row.value(32)
-    readTime = try row.value(33)
-    previousID = try row.value(34)
-    callBack = try CallBackRecord(row, 35)
-    deleteTime = try row.value(38)
+    entryCount = try row.int32(25)
+    eventCount = try row.int32(26)
+    eventHash = try row.bytes(27)
+    eventSeal = try row.bytes(28)
+    createTime = try row.instant(29)
+    updateTime = try row.instant(30)
+    resolveTime = try row.optionalInstant(31)
+    completeTime = try row.optionalInstant(32)
+    readTime = try row.instant(33)
+    previousID = try row.optionalInt64(34).map { TicketID($0) }
+    callBack = try row.isNull(36) ? nil : CallBackRecord(row, 35)
+    deleteTime = try row.optionalInstant(38)
+  }
+}
+
+extension Row {
+  /// A word that is one of a type's values; what is none of them is refused as by ``value(_:as:)``.
+  fileprivate func code<Code: PostgresDecodable & RawRepresentable<String>>(
+    _ column: Int
+  ) throws(PostgresError) -> Code {
+    guard let code = Code(rawValue: try string(column)) else { return try value(column) }
+    return code
   }
 }
 
@@ -183,10 +194,10 @@ extension TicketRecord {
 
 extension TicketLink {
   init?(_ row: Row, _ column: Int) throws(PostgresError) {
-    guard let serviceID: ServiceID = try row.value(column), let ticketID: TicketID = try row.value(column + 1) else {
+    guard let serviceID = try row.optionalInt64(column), let ticketID = try row.optionalInt64(column + 1) else {
       return nil
     }
-    self.init(serviceID: serviceID, ticketID: ticketID)
+    self.init(serviceID: ServiceID(serviceID), ticketID: TicketID(ticketID))
   }
 }
 
