@@ -20,6 +20,7 @@ package final class TicketLedger: Sendable {
   package let key: LedgerKey
   let hints: OutboxHints
   private let entryIDs: IDSource
+  private let creations: GatheredWrites<Creation, Void>
 
   /// Writes through a pool.
   package init(pool: PostgresPool, directory: Directory, key: LedgerKey) {
@@ -28,6 +29,10 @@ package final class TicketLedger: Sendable {
     self.key = key
     hints = OutboxHints(pool: pool)
     entryIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_entry_id_seq') FROM generate_series(1, 4)")
+    creations = GatheredWrites(on: pool.group) { creations, deadline in
+      try await JointCreation.write(creations, pool, deadline)
+      return creations.map { _ in }
+    }
   }
 
   /// What page tokens of tickets are sealed with; the same in all copies of a daemon.
@@ -36,6 +41,13 @@ package final class TicketLedger: Sendable {
   /// Takes the id of an entry to be, for a caller who must know it before it is written.
   package func newEntryID(deadline: Deadline) async throws -> EntryID {
     try await newEntryIDs(1, deadline: deadline)[0]
+  }
+
+  /// Writes a ticket, together with others that come at the same moment.
+  ///
+  /// - Throws: ``PostgresError``.
+  func write(_ creation: Creation, deadline: Deadline) async throws {
+    try await creations.perform(creation, deadline: deadline)
   }
 
   func newEntryIDs(_ count: Int, deadline: Deadline) async throws -> [EntryID] {

@@ -1,3 +1,4 @@
+import EventLoop
 import HandoffTestKit
 import Postgres
 import ServiceKit
@@ -6,6 +7,86 @@ import Testing
 @testable import TicketLedger
 
 @Suite("Many tickets in one transaction") struct JointWriteTests {
+  @Test("tickets that come at the same moment are created by few statements, each as if alone")
+  func jointCreations() async throws {
+    let fixture = try await Fixture.make()
+    let ledger = try fixture.ledger(as: "handoff_tickets")
+    let opening = try await ledger.open(nil, deadline: fixture.deadline)
+    let first = try await ledger.create(fixture.draft("alone"), opening: opening, deadline: fixture.deadline).ticket
+    var openings: [CreateOpening] = []
+    for _ in 0..<40 { openings.append(try await ledger.open(nil, deadline: fixture.deadline)) }
+    let before = ledger.pool.metrics.queries
+    let made = try await withThrowingTaskGroup(of: Written.self) { group in
+      for (number, opening) in openings.enumerated() {
+        var draft = fixture.draft("한글 제목 \(number)", claim: try fixture.claim("joint-\(number)"))
+        if number % 2 == 0 {
+          (draft.state, draft.agentID, draft.groupID) = (.processing, Fixture.kim, Fixture.frontGroup)
+        }
+        if number == 7 { draft.event.outbox = [] }
+        if number == 9 {
+          draft.callBack = CallBackRecord(phone: "+821012345678", time: first.createTime, isActive: true)
+        }
+        group.addTask(executorPreference: TestLoops.group.loops[0]) { [draft] in
+          try await ledger.create(draft, opening: opening, deadline: fixture.deadline)
+        }
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    let statements = ledger.pool.metrics.queries - before
+    #expect(statements < 20, "of 40 tickets; some of them take ids of entries")
+    #expect(Set(made.map(\.ticket.id)).count == 40 && made.allSatisfy { !$0.isRepeat && $0.resultIDs.count == 1 })
+    for written in made {
+      let read = try await fixture.ledger.ticket(written.ticket.id, of: fixture.care.id, deadline: fixture.deadline)
+      var same = written.ticket
+      same.readTime = read.readTime
+      #expect(read == same)
+      let history = try await fixture.ledger.verify(read.id, of: fixture.care.id, deadline: fixture.deadline)
+      #expect(history.isIntact && history.eventCount == 1)
+    }
+    for (table, count) in [
+      ("ticket_event", 41), ("ticket_entry", 41), ("ticket_change", 41), ("ticket_count_change", 41), ("outbox", 40),
+      ("ticket_search", 123), ("idempotency_key", 40),
+    ] {
+      #expect(try await fixture.count(table) == count, "\(table)")
+    }
+    for written in made {
+      let row = SearchRow(
+        .title, written.ticket.title, of: fixture.care.id, receivedAt: written.ticket.createTime)
+      let stored = try await fixture.pool.query(
+        """
+        SELECT tsvector_to_array(tokens) FROM ticket_search WHERE ticket_id = \(written.ticket.id) AND place = 'title'
+        """, deadline: fixture.deadline)[0].strings(0)
+      #expect(Set(stored) == Set(row.tokens) && !stored.isEmpty)
+    }
+    let again = try await ledger.create(
+      fixture.draft("한글 제목 3", claim: try fixture.claim("joint-3")), deadline: fixture.deadline)
+    #expect(again.isRepeat)
+  }
+
+  @Test("one ticket that cannot be created fails alone")
+  func oneFails() async throws {
+    let fixture = try await Fixture.make()
+    var openings: [CreateOpening] = []
+    for _ in 0..<12 { openings.append(try await fixture.ledger.open(nil, deadline: fixture.deadline)) }
+    let reasons = await withTaskGroup(of: (Int, Reason?).self) { group in
+      for (number, opening) in openings.enumerated() {
+        var draft = fixture.draft("ticket \(number)")
+        if number == 5 { draft.groupID = GroupID(999) }
+        group.addTask(executorPreference: TestLoops.group.loops[0]) { [draft] in
+          do {
+            _ = try await fixture.ledger.create(draft, opening: opening, deadline: fixture.deadline)
+            return (number, nil)
+          } catch {
+            return (number, (error as? ServiceError)?.reason ?? .internal)
+          }
+        }
+      }
+      return await group.reduce(into: [Int: Reason]()) { $0[$1.0] = $1.1 }
+    }
+    #expect(reasons == [5: .groupNotFound])
+    #expect(try await fixture.count("ticket") == 11)
+  }
+
   @Test("many tickets are written in one transaction and one round trip, and lost races are told one by one")
   func preparedWrites() async throws {
     let fixture = try await Fixture.make()

@@ -115,6 +115,7 @@ package struct Outbox: Sendable {
   package let backoff: Backoff
   private let pool: PostgresPool
   private let holder: String
+  private let removals: GatheredWrites<OutboxItem, Void>
 
   /// Works on a topic through a pool.
   ///
@@ -129,6 +130,10 @@ package struct Outbox: Sendable {
     self.leaseDuration = leaseDuration
     self.workDuration = workDuration
     self.backoff = backoff
+    removals = GatheredWrites(on: pool.group) { items, deadline in
+      try await Self.remove(items, pool, deadline)
+      return items.map { _ in }
+    }
   }
 
   /// Claims work that is due, the longest due first; what others are claiming at the moment is left to them.
@@ -182,18 +187,22 @@ package struct Outbox: Sendable {
     return OutboxStanding(free: free, isClaimed: isClaimed)
   }
 
-  /// Removes work that is done, wrote nothing and was only looked at, unless somebody has claimed it meanwhile. It does
-  /// not wait for the disk: after a crash of the database the work may be done again.
+  /// Removes work that is done, wrote nothing and was only looked at, unless somebody has claimed it meanwhile; what is
+  /// done at the same moment goes together. It does not wait for the disk: after a crash of the database the work may
+  /// be done again.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   package func remove(_ item: OutboxItem, deadline: Deadline) async throws {
-    try await ServiceError.translating {
-      _ = try await pool.query(
-        """
-        DELETE FROM outbox WHERE id = \(item.id) AND \(fragment: item.isOurs)
-        RETURNING set_config('synchronous_commit', 'off', true)
-        """, deadline: deadline)
-    }
+    try await ServiceError.translating { try await removals.perform(item, deadline: deadline) }
+  }
+
+  private static func remove(_ items: [OutboxItem], _ pool: PostgresPool, _ deadline: Deadline) async throws {
+    _ = try await pool.query(
+      """
+      DELETE FROM outbox AS o USING unnest(\(items.map(\.id)), \(items.map(\.leaseHolder))) AS d (id, holder)
+      WHERE o.id = d.id AND (o.lease_holder = d.holder OR (d.holder IS NULL AND \(fragment: Self.isUnclaimed)))
+      RETURNING set_config('synchronous_commit', 'off', true)
+      """, deadline: deadline)
   }
 
   /// Says what became of claimed work. Work whose lease has ended meanwhile is somebody else's and left alone.

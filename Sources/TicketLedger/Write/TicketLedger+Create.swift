@@ -46,7 +46,8 @@ extension TicketLedger {
       try await answer(record, to: claim, seen: nil) { try await self.pool.query($0, deadline: deadline) })
   }
 
-  /// Creates a ticket: one statement, one round trip when the opening was asked for before.
+  /// Creates a ticket: one statement, one round trip when the opening was asked for before. Tickets that come at the
+  /// same moment share the statement, unless something of the caller's own is to be written with one.
   ///
   /// The lifecycle table decides the draft's state beforehand. A repeated request is answered with its first ticket.
   ///
@@ -64,13 +65,16 @@ extension TicketLedger {
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
     let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
     let resultIDs = plan.entries.map(\.id.rawValue)
-    let statement = plan.insertStatement(
-      draft.idempotency, resultIDs: resultIDs, attachments: draft.attachments)
     do {
-      if draft.companions.isEmpty {
-        _ = try await pool.query(statement, deadline: deadline)
+      if draft.companions.isEmpty, draft.attachments.isEmpty {
+        try await write(Creation(plan: plan, claim: draft.idempotency, resultIDs: resultIDs), deadline: deadline)
       } else {
-        _ = try await pool.transactionBatch([statement] + draft.companions, deadline: deadline)
+        let statement = plan.insertStatement(draft.idempotency, resultIDs: resultIDs, attachments: draft.attachments)
+        if draft.companions.isEmpty {
+          _ = try await pool.query(statement, deadline: deadline)
+        } else {
+          _ = try await pool.transactionBatch([statement] + draft.companions, deadline: deadline)
+        }
       }
     } catch let error as PostgresError {
       // What a companion needed was taken by somebody else meanwhile.
