@@ -18,10 +18,8 @@ await runService(description) { process in
   let callbacks = Callbacks(
     pool: ledger.pool, masking: process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress]),
     rules: rules)
-  let delivery = CallbackDelivery(
-    ledger: ledger, callbacks: callbacks, log: process.log, metrics: process.metrics)
-  let messages = MessengerDelivery(
-    ledger: ledger, callbacks: callbacks, log: process.log, metrics: process.metrics)
+  let delivery = PostDelivery.callbacks(callbacks, ledger: ledger, log: process.log, metrics: process.metrics)
+  let messages = PostDelivery.messages(callbacks, ledger: ledger, log: process.log, metrics: process.metrics)
   let secrets = SecretUpkeep(callbacks, log: process.log, metrics: process.metrics)
   let passwords = PasswordCheck()
   process.onShutdown("passwords") { passwords.shutdown() }

@@ -56,9 +56,9 @@ struct CallbackAwayTests {
     #expect(try healthy.received().map(\.ticket) == [alone.description])
     #expect(try await desk.undelivered(.dead).isEmpty)
     // What is to be given up is not put off.
-    try await desk.pass(CallbackDelivery.ageMax)
-    let count = try await desk.callbacks.store.putOff(
-      to: "127.0.0.1:\(receiver.port)", by: .seconds(1), ageMax: CallbackDelivery.ageMax,
+    try await desk.pass(CallbackPosts.ageMax)
+    let count = try await desk.worker.outbox.putOff(
+      to: "127.0.0.1:\(receiver.port)", by: .seconds(1), ageMax: CallbackPosts.ageMax,
       deadline: desk.office.desk.deadline)
     #expect(count == 0)
   }
@@ -71,10 +71,10 @@ struct CallbackAwayTests {
     let name = try await desk.office.ticket()
     try await desk.office.run(name)
     let alone = try CallbackOffice(desk: desk.office.desk, rules: desk.callbacks.rules, masking: false, vault: vault)
-    try await alone.pass(CallbackDelivery.ageMax)
+    try await alone.pass(CallbackPosts.ageMax)
     try await alone.deliver()
     #expect(try await desk.office.events(name).last == "CALLBACK_FAILED")
-    #expect(try await desk.undelivered(.dead).first?.reason.hasPrefix("it could not be signed: ") == true)
+    #expect(try await desk.undelivered(.dead).first?.reason.hasPrefix("it cannot be signed: ") == true)
     #expect(try receiver.received().isEmpty)
   }
 
@@ -92,7 +92,7 @@ struct CallbackAwayTests {
     let (desk, receiver, names) = try await back(tickets: 6)
     let destination = "127.0.0.1:\(receiver.port)"
     func hurry(_ batchMax: Int, _ batches: Int) async throws -> Int {
-      try await desk.callbacks.store.hurry(
+      try await desk.worker.outbox.hurry(
         to: destination, batchMax: batchMax, batches: batches, deadline: desk.office.desk.deadline)
     }
     // One is due already.
@@ -100,18 +100,18 @@ struct CallbackAwayTests {
     #expect(try await hurry(1, 2) == 2)
     #expect(try await hurry(2, 5) == names.count - 5)
     #expect(try await hurry(2, 5) == 0)
-    #expect(try await desk.callbacks.store.hurry(to: "another:443", deadline: desk.office.desk.deadline) == 0)
+    #expect(try await desk.worker.outbox.hurry(to: "another:443", deadline: desk.office.desk.deadline) == 0)
   }
 
   @Test("what a receiver took is not sent again when the others that wait for it cannot be made due")
   func hurryFails() async throws {
     let (desk, receiver, names) = try await back(tickets: 4)
     // Everything but the column by which the others are found.
-    try await desk.office.execute("REVOKE SELECT ON callback FROM handoff_assignment")
+    try await desk.office.execute("REVOKE SELECT ON outbox FROM handoff_assignment")
     try await desk.office.execute(
       """
-      GRANT SELECT (service_id, id, ticket_id, event_sequence, topic, url, body, title, customer_name, customer_email,
-        customer_phone) ON callback TO handoff_assignment
+      GRANT SELECT (service_id, id, ticket_id, event_sequence, topic, payload, attempt_count, due_time, create_time,
+        lease_time, lease_holder, dead_time, dead_reason) ON outbox TO handoff_assignment
       """)
     try await desk.deliver()
     let taken = try receiver.received().filter { $0.mode == "200" }

@@ -28,7 +28,7 @@ struct CallbackOffice: Sendable {
 
   let office: Office
   let callbacks: Callbacks
-  let delivery: CallbackDelivery
+  let delivery: PostDelivery
   let worker: OutboxWorker
   private let shift = Shift()
   private let limits = Limits()
@@ -44,8 +44,8 @@ struct CallbackOffice: Sendable {
     callbacks = Callbacks(pool: pool, masking: way, rules: rules)
     office = try Office(desk: desk, callbacks: callbacks)
     let (shift, limits) = (shift, limits)
-    delivery = CallbackDelivery(
-      ledger: try desk.ledger(as: "handoff_assignment"), callbacks: callbacks,
+    delivery = .callbacks(
+      callbacks, ledger: try desk.ledger(as: "handoff_assignment"),
       log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics(),
       attemptTimeout: { destination in limits.durations.withLock { $0[destination] } ?? .seconds(30) },
       clock: {

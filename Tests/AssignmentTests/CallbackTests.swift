@@ -128,7 +128,7 @@ struct CallbackTests {
     #expect(tried.isSubset(of: Set(taken.map(\.id))), "an attempt and its repetition have one id")
     #expect(try healthy.received().count == 2)
     // What was under way when it was found away, then one at a time; without patience one of each ticket each time.
-    let attemptsMax = min(count + 1, CallbackPatience.underwayMax) + 2 * (rounds + 1)
+    let attemptsMax = min(count + 1, CallbackPosts.places.receiver) + 2 * (rounds + 1)
     #expect(attemptsAway <= attemptsMax, "one that is away is not stormed")
     print(
       "callbacks: \(outage), \(taken.count) of \(3 * count + 2) events taken once each, in order; "
@@ -184,7 +184,7 @@ struct CallbackTests {
     let name = try await desk.office.ticket()
     try await desk.office.run(name)
     try await desk.deliver()
-    try await desk.pass(CallbackDelivery.ageMax)
+    try await desk.pass(CallbackPosts.ageMax)
     try await desk.deliver()
     let dead = try #require(try await desk.undelivered(.dead).first)
     #expect(dead.reason == "the receiver answered 503" && dead.deadTime != nil && dead.ticket == name.description)
@@ -238,7 +238,7 @@ struct CallbackTests {
       desk: desk.office.desk, rules: CallbackRules(authoritiesFile: certificate.certificate), vault: vault)
     try await strict.deliver()
     #expect(try receiver.received().isEmpty)
-    try await strict.pass(CallbackDelivery.ageMax)
+    try await strict.pass(CallbackPosts.ageMax)
     try await strict.deliver()
     let reason = try #require(try await strict.undelivered(.dead).first?.reason)
     #expect(reason == "the host has an address that must not be called: loopback")
@@ -309,7 +309,7 @@ struct CallbackTests {
       try await desk.office.run(name)
       try await desk.deliver()
       #expect(try await desk.undelivered(.waiting).map(\.attemptCount) == [1])
-      try await desk.pass(CallbackDelivery.ageMax)
+      try await desk.pass(CallbackPosts.ageMax)
       try await desk.deliver()
       #expect(try await desk.office.events(name).last == "CALLBACK_FAILED")
       return try await desk.undelivered(.dead).last?.reason

@@ -10,6 +10,7 @@ import Postgres
 import RPC
 import RPCProtos
 import ServiceKit
+import Synchronization
 import TicketLedger
 
 @testable import Assignment
@@ -97,11 +98,20 @@ struct MessengerOffice {
   let worker: OutboxWorker
   private let vault: TestVault
   private let certificate: TestCertificate
+  private let shift = Shift()
 
-  init(masking: Bool = true, rules: CallbackRules? = nil) async throws {
+  /// How much later than it is the deliverer believes it to be, in nanoseconds.
+  private final class Shift: Sendable {
+    let nanoseconds = Atomic<UInt64>(0)
+  }
+
+  init(
+    masking: Bool = true, rules: CallbackRules? = nil, hooks: [String] = MessengerOffice.hooks,
+    attemptTimeout: Duration = .seconds(30)
+  ) async throws {
     certificate = try TestCertificate()
     vault = try TestVault()
-    messenger = try await FakeMessenger(certificate, hooks: Self.hooks)
+    messenger = try await FakeMessenger(certificate, hooks: hooks)
     let desk = try await Desk.open()
     let ledger = try desk.ledger(as: "handoff_assignment")
     let way: any RPCTransport = masking ? try vault.way(to: desk) : vault.nowhere
@@ -111,17 +121,21 @@ struct MessengerOffice {
         ?? CallbackRules(
           policy: AddressPolicy(allowing: "127.0.0.1"), authoritiesFile: certificate.certificate))
     office = try Office(desk: desk, callbacks: callbacks)
-    worker = MessengerDelivery(
-      ledger: ledger, callbacks: callbacks, log: Logger(service: "tests", level: .error, output: .standardError),
-      metrics: Metrics(), attemptTimeout: .seconds(30)
+    let shift = shift
+    worker = PostDelivery.messages(
+      callbacks, ledger: ledger, log: Logger(service: "tests", level: .error, output: .standardError),
+      metrics: Metrics(), attemptTimeout: attemptTimeout,
+      clock: {
+        MonotonicTime.current.advanced(by: .nanoseconds(Int64(shift.nanoseconds.load(ordering: .relaxed))))
+      }
     ).worker(holder: "tests")
   }
 
   /// The worker of a daemon that does not reach masking.
   func withoutMasking(_ metrics: Metrics) throws -> OutboxWorker {
     let ledger = try office.desk.ledger(as: "handoff_assignment")
-    return MessengerDelivery(
-      ledger: ledger, callbacks: Callbacks(pool: ledger.pool, masking: nil, rules: callbacks.rules),
+    return PostDelivery.messages(
+      Callbacks(pool: ledger.pool, masking: nil, rules: callbacks.rules), ledger: ledger,
       log: Logger(service: "tests", level: .error, output: .standardError), metrics: metrics
     ).worker(holder: "alone")
   }
@@ -152,6 +166,17 @@ struct MessengerOffice {
       office.call("DeleteMessengerHook", by: Desk.boss))
   }
 
+  /// A trigger that runs over new tickets with a word in their titles.
+  func trigger(titled word: String, _ results: [TriggerResult.Result]) async throws {
+    let conditions = [.isNew, TriggerCondition(target: .title, operator: .contains, values: [word])]
+    _ = try await office.service.createTrigger(
+      CreateTriggerRequest(
+        parent: "services/care",
+        trigger: Trigger(
+          displayName: word, conditions: conditions, results: results.map { TriggerResult(result: $0) })),
+      office.call("CreateTrigger", by: Desk.boss))
+  }
+
   /// A new ticket whose triggers have run.
   func ticket(title: String = "세탁기에서 물이 새요") async throws -> TicketName {
     let name = try await office.ticket(title: title)
@@ -164,7 +189,7 @@ struct MessengerOffice {
     while try await worker.runOnce(deadline: office.desk.deadline) > 0 {}
   }
 
-  /// Lets time pass for the outbox.
+  /// Lets time pass, for the outbox and for the deliverer.
   func pass(_ duration: Duration) async throws {
     let seconds = duration.components.seconds
     try await office.execute(
@@ -172,6 +197,7 @@ struct MessengerOffice {
       UPDATE outbox SET due_time = due_time - \(seconds) * interval '1 second',
         create_time = create_time - \(seconds) * interval '1 second'
       """)
+    shift.nanoseconds.wrappingAdd(UInt64(seconds) * 1_000_000_000, ordering: .relaxed)
   }
 
   /// Has all URLs looked at as the daemon does, with nothing opened before, and says what its metrics say.

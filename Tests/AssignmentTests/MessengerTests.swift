@@ -239,90 +239,6 @@ struct MessengerTests {
     #expect(last == (trouble.isForNow ? "MESSAGE_SENT" : "MESSAGE_FAILED") && count == (trouble.isForNow ? 1 : 0))
   }
 
-  @Test("a message that fails for a day is given up, which the ticket says")
-  func givenUp() async throws {
-    let desk = try await MessengerOffice()
-    try await desk.office.trigger([.isNew], .message(try await desk.hook(), "#{ticketId}"))
-    try await desk.messenger.fail(.init(kind: "status", times: 9, status: 503))
-    let name = try await desk.ticket()
-    try await desk.deliver()
-    try await desk.pass(MessengerDelivery.ageMax)
-    try await desk.deliver()
-    #expect(try await desk.office.events(name).last == "MESSAGE_FAILED")
-    let reasons = try await desk.office.desk.number(
-      "SELECT count(*) FROM outbox WHERE topic = 'MESSENGER' AND dead_reason = 'the messenger answered 503'")
-    #expect(reasons == 1)
-  }
-
-  @Test("a hook that hangs holds up no other, nor callbacks and mails of its tickets")
-  func slow() async throws {
-    let desk = try await MessengerOffice()
-    let slow = try await desk.hook()
-    let quick = try await desk.hook(MessengerOffice.hooks[1])
-    try await desk.messenger.fail(.init(path: "/71/", kind: "slow", times: 99, seconds: 600))
-    try await desk.office.trigger([.isNew], .message(slow, "#{ticketId}"), .message(quick, "#{ticketId}"))
-    let names = try await (0..<6).asyncMap { _ in try await desk.ticket() }
-    let worker = desk.worker
-    let loop = TestLoops.group.next()
-    let task = Task(executorPreference: loop) { await worker.run(on: loop) }
-    let deadline = desk.office.desk.deadline
-    while try await desk.messenger.messages(MessengerOffice.hooks[1]).count < names.count, !deadline.hasPassed {
-      try await loop.sleep(for: .milliseconds(20))
-    }
-    #expect(try await desk.messenger.messages(MessengerOffice.hooks[0]).isEmpty)
-    #expect(try await desk.messenger.messages(MessengerOffice.hooks[1]).count == names.count)
-    task.cancel()
-    await task.value
-  }
-
-  @Test("through a hook go a few messages at a time")
-  func patience() {
-    let patience = CallbackPatience(underwayMax: 2) { MonotonicTime.current }
-    func isNow(_ place: String) -> Bool { if case .now = patience.begin(place) { true } else { false } }
-    #expect(isNow("a") && isNow("a") && !isNow("a") && isNow("b"))
-    _ = patience.end("a", isThere: true, after: .zero)
-    #expect(isNow("a") && !isNow("a"))
-  }
-
-  @Test("while masking, which opens the URL, is away, messages wait; one that opens no more gives them up")
-  func maskingAway() async throws {
-    let desk = try await MessengerOffice()
-    let hook = try await desk.hook()
-    try await desk.office.trigger([.isNew], .message(hook, "#{ticketId}"))
-    let name = try await desk.ticket()
-    let metrics = Metrics()
-    #expect(try await desk.withoutMasking(metrics).runOnce(deadline: desk.office.desk.deadline) == 1)
-    #expect(try await desk.office.events(name).last == "MESSAGE_QUEUED")
-    #expect(metrics.exposition().contains("handoff_message_attempts_total{outcome=\"postponed\"} 1"))
-    try await desk.office.execute(
-      """
-      UPDATE messenger_hook SET sealed_url =
-        set_byte(sealed_url, length(sealed_url) - 1, 255 - get_byte(sealed_url, length(sealed_url) - 1))
-      """)
-    try await desk.pass(.seconds(60))
-    try await desk.deliver()
-    #expect(try await desk.office.events(name).last == "MESSAGE_FAILED")
-  }
-
-  @Test("a message that waits for masking for a day is given up, told in the ticket with its reason, and counted")
-  func maskingAwayForLong() async throws {
-    let desk = try await MessengerOffice()
-    try await desk.office.trigger([.isNew], .message(try await desk.hook(), "#{ticketId}"))
-    let name = try await desk.ticket()
-    let metrics = Metrics()
-    let worker = try desk.withoutMasking(metrics)
-    try await desk.pass(MessengerDelivery.ageMax - .seconds(3600))
-    #expect(try await worker.runOnce(deadline: desk.office.desk.deadline) == 1)
-    #expect(try await desk.office.events(name).last == "MESSAGE_QUEUED")
-    try await desk.pass(.seconds(3600))
-    #expect(try await worker.runOnce(deadline: desk.office.desk.deadline) == 1)
-    #expect(try await desk.office.events(name).last == "MESSAGE_FAILED")
-    let reasons = try await desk.office.desk.number(
-      "SELECT count(*) FROM outbox WHERE dead_time IS NOT NULL AND dead_reason LIKE 'it could not be made: %'")
-    #expect(reasons == 1)
-    #expect(metrics.exposition().contains("handoff_message_attempts_total{outcome=\"failed\"} 1"))
-  }
-
   @Test("URLs are sealed anew under a new key, so that the old one can go")
   func newKey() async throws {
     let desk = try await MessengerOffice()
@@ -385,14 +301,5 @@ struct MessengerTests {
       ]
       #expect(refusals.map { $0?.reason } == [reason, reason, hidden, hidden])
     }
-  }
-}
-
-extension Range<Int> {
-  /// The results of one call after the other.
-  fileprivate func asyncMap<Value>(_ make: (Int) async throws -> Value) async rethrows -> [Value] {
-    var values: [Value] = []
-    for index in self { values.append(try await make(index)) }
-    return values
   }
 }

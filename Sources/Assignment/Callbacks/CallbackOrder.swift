@@ -37,10 +37,10 @@ struct CallbackOrder: Sendable {
   /// - Parameter sequence: of the event CALLBACK_QUEUED.
   func insertion(sequence: Int32) throws -> Query {
     """
-    INSERT INTO callback (service_id, ticket_id, event_sequence, url, destination, body, title, customer_name,
-      customer_email, customer_phone)
-    SELECT c.service_id, c.id, \(sequence), \(url.text), \(url.destination), \(try body.serialized()), \(title),
-      \(customer.displayName), \(customer.email), \(customer.phone)
+    INSERT INTO callback (service_id, ticket_id, event_sequence, url, body, title, customer_name, customer_email,
+      customer_phone)
+    SELECT c.service_id, c.id, \(sequence), \(url.text), \(try body.serialized()), \(title), \(customer.displayName),
+      \(customer.email), \(customer.phone)
     FROM changed AS c
     """
   }

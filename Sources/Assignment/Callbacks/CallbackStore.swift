@@ -37,11 +37,6 @@ struct CallbackStore: Sendable {
   /// For how many hours after a change callbacks are signed with the secret before it, too.
   static let overlapHours: Int64 = 24
 
-  /// Most callbacks whose due time one statement moves.
-  static let batchMax = 1000
-  /// Most such statements one after the other.
-  static let batchesMax = 20
-
   let pool: PostgresPool
 
   /// What a piece of work is to send; nil when it is gone.
@@ -86,66 +81,6 @@ struct CallbackStore: Sendable {
     FROM changed AS c WHERE o.service_id = c.service_id AND o.ticket_id = c.id AND o.topic = 'CALLBACKS'
       AND o.event_sequence = \(record.body.eventSequence) AND o.dead_time IS NOT NULL
     """
-  }
-
-  /// Makes waiting callbacks to a receiver due that is there again, the oldest first, some at a time. What others are
-  /// settling is left alone, and what waits for another of its ticket becomes due by that.
-  ///
-  /// - Parameters:
-  ///   - destination: host and port, as ``HTTPSURL/destination``.
-  ///   - batches: how often to go on, when there may be more.
-  /// - Returns: how many.
-  func hurry(
-    to destination: String, batchMax: Int = Self.batchMax, batches: Int = Self.batchesMax, deadline: Deadline
-  ) async throws -> Int {
-    try await move(
-      destination,
-      """
-      o.due_time > clock_timestamp() AND NOT EXISTS (
-        SELECT 1 FROM outbox AS e WHERE e.service_id = o.service_id AND e.ticket_id = o.ticket_id
-          AND e.topic = o.topic AND e.event_sequence < o.event_sequence AND e.dead_time IS NULL)
-      """, to: "clock_timestamp()", batchMax, batches, deadline)
-  }
-
-  /// Puts off what is due to a receiver that is away, so that claims do not look at it in vain; but for what is so old
-  /// that it is to be given up.
-  ///
-  /// - Returns: how many.
-  func putOff(
-    to destination: String, by wait: Duration, ageMax: Duration, batchMax: Int = Self.batchMax,
-    batches: Int = Self.batchesMax, deadline: Deadline
-  ) async throws -> Int {
-    let milliseconds = Int64((wait / Duration.milliseconds(1)).rounded(.up))
-    return try await move(
-      destination,
-      """
-      o.due_time <= clock_timestamp()
-        AND o.create_time > clock_timestamp() - \(ageMax.components.seconds) * interval '1 second'
-      """, to: "clock_timestamp() + \(milliseconds) * interval '1 millisecond'", batchMax, batches, deadline)
-  }
-
-  /// Sets the due time of what waits for a receiver under a condition on the outbox's row `o`, which the new time ends.
-  private func move(
-    _ destination: String, _ condition: Query, to time: Query, _ batchMax: Int, _ batches: Int, _ deadline: Deadline
-  ) async throws -> Int {
-    var count = 0
-    for _ in 0..<batches {
-      let moved = try await query(
-        """
-        WITH chosen AS (
-          SELECT o.id FROM callback AS c JOIN outbox AS o ON o.service_id = c.service_id AND o.ticket_id = c.ticket_id
-            AND o.event_sequence = c.event_sequence AND o.topic = c.topic
-          WHERE c.destination = \(destination) AND o.dead_time IS NULL AND o.lease_time IS NULL
-            AND \(fragment: condition)
-          ORDER BY o.id LIMIT \(batchMax) FOR UPDATE OF o SKIP LOCKED
-        )
-        UPDATE outbox AS o SET due_time = \(fragment: time) FROM chosen WHERE o.id = chosen.id RETURNING o.id
-        """, deadline
-      ).count
-      count += moved
-      if moved < batchMax { break }
-    }
-    return count
   }
 
   /// The secrets of a service; nil when it has none.

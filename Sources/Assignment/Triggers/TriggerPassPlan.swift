@@ -256,7 +256,7 @@ struct TriggerPassPlan {
 
   private mutating func calling(_ url: HTTPSURL, _ trigger: ActiveTrigger) -> EventDraft {
     var event = EventDraft(.callbackQueued, by: .trigger(trigger.name))
-    event.outbox = [OutboxDraft(.callbacks, payload: [])]
+    event.outbox = [OutboxDraft(.callbacks, payload: [], receiver: url.destination)]
     callbacks.append(
       (events.count, CallbackOrder(url, of: trigger, on: written, in: context.service, cause: context.cause)))
     return event
@@ -290,7 +290,11 @@ struct TriggerPassPlan {
     let note = MessengerNote(
       hookId: hook.rawValue, botName: botName, text: text, trigger: trigger.name.description,
       triggerVersion: trigger.version)
-    event.outbox = [OutboxDraft(.messenger, payload: try note.serialized())]
+    event.outbox = [
+      OutboxDraft(
+        .messenger, payload: try note.serialized(),
+        receiver: MessengerPosts.receiver(hook, of: context.service.id))
+    ]
     return event
   }
 

@@ -113,7 +113,7 @@ package struct Outbox: Sendable {
   package let workDuration: Duration
   /// How failed work is tried again.
   package let backoff: Backoff
-  private let pool: PostgresPool
+  let pool: PostgresPool
   private let holder: String
   private let removals: GatheredWrites<OutboxItem, Void>
 
@@ -149,7 +149,7 @@ package struct Outbox: Sendable {
   }
 
   /// In an ordered topic, holds for work before which no work of its ticket is alive.
-  private var isFirst: Query {
+  var isFirst: Query {
     guard topic.isOrdered else { return "" }
     return """
        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.service_id = o.service_id AND e.ticket_id = o.ticket_id

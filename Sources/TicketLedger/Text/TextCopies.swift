@@ -203,7 +203,7 @@ package enum TextCopies {
     "mask_place": ["text_column", "row_key", "key_id"],
     "messenger_hook": ["display_name"],
     "organization": ["code", "display_name"],
-    "outbox": ["topic", "lease_holder", "dead_reason"],
+    "outbox": ["topic", "lease_holder", "dead_reason", "receiver"],
     "permission_change": ["actor_name", "field", "before_value", "after_value"],
     "processing_type": ["display_name"],
     "schema_migration": ["owner", "name", "checksum"],

@@ -22,6 +22,14 @@ struct ChangePlan {
     let topic: OutboxTopic
     let eventSequence: Int32
     let payload: [UInt8]
+    let receiver: String?
+
+    init(_ draft: OutboxDraft, sequence: Int32) {
+      topic = draft.topic
+      eventSequence = sequence
+      payload = draft.payload
+      receiver = draft.receiver
+    }
   }
 
   /// One line of the counters: a ticket came to be so, or is so no more.
@@ -113,7 +121,7 @@ struct ChangePlan {
     values += changedValues
     entries += made
     fieldValues += draft.fieldValues
-    outbox += draft.outbox.map { OutboxRow(topic: $0.topic, eventSequence: sequence, payload: $0.payload) }
+    outbox += draft.outbox.map { OutboxRow($0, sequence: sequence) }
   }
 
   /// Seals the new head of the chain.

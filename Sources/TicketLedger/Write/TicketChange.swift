@@ -150,11 +150,14 @@ package struct OutboxDraft: Sendable {
   package var topic: OutboxTopic
   /// A protobuf message of the topic's owner; ids, never a customer's words.
   package var payload: [UInt8]
+  /// Whom it goes to, so that all that waits for one can be moved together; nil where nobody does that.
+  package var receiver: String?
 
   /// Describes work.
-  package init(_ topic: OutboxTopic, payload: [UInt8]) {
+  package init(_ topic: OutboxTopic, payload: [UInt8], receiver: String? = nil) {
     self.topic = topic
     self.payload = payload
+    self.receiver = receiver
   }
 }
 

@@ -313,7 +313,7 @@ extension ChangePlan {
   private func appendOutbox(_ sql: inout Query.Interpolation) {
     sql.appendLiteral(
       """
-      , work AS (INSERT INTO outbox (service_id, ticket_id, topic, event_sequence, payload) \
+      , work AS (INSERT INTO outbox (service_id, ticket_id, topic, event_sequence, payload, receiver) \
       SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
       """)
     for (index, row) in outbox.enumerated() {
@@ -321,6 +321,7 @@ extension ChangePlan {
       sql.appendInterpolation(row.topic)
       sql.next(row.eventSequence)
       sql.next(row.payload)
+      sql.next(row.receiver)
       sql.appendLiteral(")")
     }
     sql.appendLiteral(") AS v)")
