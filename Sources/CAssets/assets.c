@@ -113,6 +113,10 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Assignment/Migrations/0054_write_to_messengers.sql"
 #include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0055_name_receivers.sql"
+#include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0056_count_missing_tasks.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -174,7 +174,7 @@ struct DoorayConversationTests {
   func failures() async throws {
     let world = try await EscalatingWorld()
     let (ticket, _) = try await escalated(world)
-    for status in [400, 401, 404] {
+    for status in [400, 401, 403, 404] {
       try await world.base.fake.fail(.init(method: "POST", path: "/logs$", kind: "status", times: 9, status: status))
       try await world.comment("\(status)", on: ticket)
       try await world.send()

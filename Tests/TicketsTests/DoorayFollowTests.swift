@@ -178,7 +178,9 @@ struct DoorayFollowTests {
     for fault in [
       FakeDooray.Fault(path: "/posts/", kind: "status", times: 9, status: 500),
       .init(path: "/posts/", kind: "status", times: 9, status: 401),
+      .init(path: "/posts/", kind: "status", times: 9, status: 403),
       .init(path: "/posts/", kind: "status", times: 9, status: 404),
+      .init(path: "/posts/", kind: "status", times: 9, status: 429),
       .init(path: "/posts/", kind: "garbage", times: 9), .init(path: "/posts/", kind: "close", times: 9),
     ] {
       try await world.base.fake.fail(fault)

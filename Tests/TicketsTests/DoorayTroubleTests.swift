@@ -34,15 +34,31 @@ struct DoorayTroubleTests {
     #expect(try await world.conversation(ticket).map(\.state) == [.sent, .received])
   }
 
-  @Test("a task that was deleted traps no ticket: after an hour it counts as done, and the history says why")
-  func deleted() async throws {
+  /// Lets two hours pass since a task was seen last.
+  private func miss(_ world: EscalatingWorld) async throws {
+    try await world.base.world.run("UPDATE dooray_task SET missing_time = missing_time - interval '2 hours'")
+  }
+
+  private func isMissed(_ world: EscalatingWorld) async throws -> Bool {
+    try await world.base.world.count("SELECT count(*) FROM dooray_task WHERE missing_time IS NOT NULL") == 1
+  }
+
+  @Test(
+    "a task that was deleted, or that no key may see, traps no ticket: after an hour and three looks it is done",
+    arguments: [404, 403])
+  func deleted(status: Int) async throws {
     let world = try await EscalatingWorld()
     let (ticket, task) = try await world.escalated()
-    try await world.base.fake.remove(task)
-    try await look(world)
-    #expect(try await world.state(ticket) == .doorayEscalated)
-    try await world.base.world.run("UPDATE dooray_task SET missing_time = missing_time - interval '2 hours'")
-    try await look(world)
+    if status == 404 {
+      try await world.base.fake.remove(task)
+    } else {
+      try await world.base.fake.fail(.init(path: "/posts/", kind: "status", times: 99, status: status))
+    }
+    for number in 0..<DoorayLook.goneAfterLooks {
+      #expect(try await world.state(ticket) == .doorayEscalated, "after \(number) looks")
+      if number > 0 { try await miss(world) }
+      try await look(world)
+    }
     #expect(try await world.state(ticket) == .doorayAnswered)
     let event = try #require(
       try await world.base.client.listEvents(
@@ -52,6 +68,69 @@ struct DoorayTroubleTests {
     _ = try await world.base.client.processTicket(
       ProcessTicketRequest(name: world.base.world.name(ticket), act: .resolveInternally, internalReason: .others),
       world.base.world.by(TicketWorld.kim))
+  }
+
+  /// Why nothing is known of a task that no key sees.
+  enum Doubt: CaseIterable, Sendable {
+    /// The organization's token is refused, and the representative may not see the project.
+    case tokenRefused
+    /// The organization's token may not see it, and the representative's key is refused.
+    case keyRefused
+    /// The organization's token does not open any more, and the representative does not see the task.
+    case tokenLost
+  }
+
+  @Test(
+    "while a key is refused or lost, nobody knows whether a task is gone, and its ticket waits",
+    arguments: Doubt.allCases)
+  func doubt(_ doubt: Doubt) async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await world.escalated()
+    let statuses =
+      switch doubt {
+      case .tokenRefused: [401, 403]
+      case .keyRefused: [404, 401]
+      case .tokenLost: [404]
+      }
+    // One look that was sure does not count with those that are not.
+    try await world.base.fake.fail(.init(path: "/posts/", kind: "status", times: 4, status: 404))
+    try await look(world)
+    #expect(try await isMissed(world))
+    if doubt == .tokenLost {
+      try await world.base.world.run(
+        """
+        UPDATE dooray_organization SET sealed_token =
+          set_byte(sealed_token, length(sealed_token) - 1, 255 - get_byte(sealed_token, length(sealed_token) - 1))
+        """)
+    }
+    for _ in 0..<(2 * DoorayLook.goneAfterLooks) {
+      try await miss(world)
+      // Once where the task was, once wherever it is.
+      try await world.base.fake.fail(
+        (statuses + statuses).map { .init(path: "/posts/", kind: "status", times: 1, status: $0) })
+      try await look(world)
+      #expect(try await world.state(ticket) == .doorayEscalated)
+      #expect(try await !isMissed(world))
+    }
+    try await world.base.fake.fail()
+    try await world.base.fake.move(task, to: "working")
+    try await look(world)
+    #expect(try await world.state(ticket) == .doorayInProgress)
+  }
+
+  @Test("a task that is seen again is not missed any more, though its comments cannot be read")
+  func seenAgain() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, task) = try await world.escalated()
+    try await world.base.fake.fail(.init(path: "/posts/", kind: "status", times: 4, status: 404))
+    try await look(world)
+    #expect(try await isMissed(world))
+    try await world.base.fake.move(task, to: "working")
+    try await world.base.fake.fail(.init(path: "/logs", kind: "status", times: 99, status: 500))
+    try await world.passInterval()
+    #expect(try await world.poller.runOnce() == 1)
+    #expect(try await world.state(ticket) == .doorayInProgress)
+    #expect(try await !isMissed(world))
   }
 
   @Test("a task that only seemed to be gone is followed as before")
@@ -90,6 +169,26 @@ struct DoorayTroubleTests {
     #expect(error?.reason == .doorayRefused && error?.message.contains("enter it again") == true)
   }
 
+  @Test("a comment that waits three days for masking, which opens the key, is given up, which the history says")
+  func maskingAway() async throws {
+    let world = try await EscalatingWorld()
+    let (ticket, _) = try await world.escalated()
+    try await world.comment("들리시나요?", on: ticket)
+    let alone = TicketService(
+      ledger: world.base.world.ledger, mail: world.base.world.mail, assignment: TicketWorld.nowhere,
+      masking: TicketWorld.nowhere, dooray: world.base.dooray)
+    let worker = DoorayDelivery(
+      service: alone, log: Logger(service: "tests", level: .error, output: .standardError), metrics: Metrics()
+    ).worker(holder: "alone")
+    #expect(try await worker.runOnce(deadline: TestDatabase.deadline) == 1)
+    #expect(try await world.conversation(ticket).map(\.state) == [.sending])
+    try await world.base.world.run("UPDATE outbox SET create_time = create_time - interval '73 hours'")
+    try await world.hurry()
+    #expect(try await worker.runOnce(deadline: TestDatabase.deadline) == 1)
+    #expect(try await world.conversation(ticket).map(\.state) == [.failed])
+    #expect(try await world.base.world.eventCodes(world.base.world.name(ticket)).last == "DOORAY_COMMENT_FAILED")
+  }
+
   @Test("one file that Dooray! refuses keeps back no other")
   func refusedFile() async throws {
     let world = try await EscalatingWorld()
@@ -100,6 +199,41 @@ struct DoorayTroubleTests {
     try await world.send()
     let files = try #require(try await world.tasks(ticket).first).files
     #expect(files.map(\.state) == [.failed, .sent] && files[0].failure == "Dooray! does not take it (413)")
+    #expect(try await failedFiles(ticket, world) == [files[0].attachment])
+  }
+
+  /// The files that the ticket's history says could not be sent.
+  private func failedFiles(_ ticket: TicketRecord, _ world: EscalatingWorld) async throws -> [String] {
+    try await world.base.client.listEvents(
+      ListEventsRequest(parent: world.base.world.name(ticket)), world.base.boss
+    ).events.filter { $0.code == "DOORAY_FILE_FAILED" }.flatMap { event in
+      event.changes.filter { $0.field == "attachment" }.map(\.after)
+    }
+  }
+
+  @Test("files for which no key opens any more are given up, which the history says of each, once")
+  func filesWithoutKey() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    let names = ["a.txt", "b.txt", "c.txt"]
+    var uploaded: [String] = []
+    for name in names { uploaded.append(try await world.uploaded(name, name)) }
+    try await world.escalate(ticket, with: uploaded)
+    try await world.base.fake.fail(
+      .init(method: "POST", path: "/uploads/", kind: "status", status: 413),
+      .init(method: "POST", path: "/uploads/", kind: "status", times: 9, status: 503))
+    try await world.send()
+    try await world.base.world.run(
+      """
+      UPDATE dooray_user_key SET sealed_key =
+        set_byte(sealed_key, length(sealed_key) - 1, 255 - get_byte(sealed_key, length(sealed_key) - 1))
+      """)
+    try await world.passSettling()
+    try await world.send()
+    let files = try #require(try await world.tasks(ticket).first).files
+    #expect(files.map(\.state) == [.failed, .failed, .failed])
+    #expect(files[0].failure == "Dooray! does not take it (413)" && files[1].failure.contains("does not open any more"))
+    #expect(try await failedFiles(ticket, world) == files.map(\.attachment))
   }
 
   @Test("somebody else's file of the same name is not taken for one whose answer was lost")

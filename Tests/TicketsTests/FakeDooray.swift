@@ -134,12 +134,13 @@ final class FakeDooray {
   /// The id of the organization that people and projects belong to unless said otherwise.
   static let organization = "1000000000000000009"
 
-  init() throws {
+  /// - Parameter options: of `scripts/fake-dooray`.
+  init(options: [String] = []) throws {
     let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "scripts/fake-dooray")
     let output = Pipe()
     process.executableURL = URL(filePath: try TestPython.path())
-    process.arguments = [script.path]
+    process.arguments = [script.path] + options
     process.standardInput = input
     process.standardOutput = output
     try process.run()
@@ -158,7 +159,9 @@ final class FakeDooray {
 
   func load(_ world: World) async throws { try await control("world", world) }
 
-  func fail(_ faults: Fault...) async throws { try await control("faults", ["faults": faults]) }
+  func fail(_ faults: Fault...) async throws { try await fail(faults) }
+
+  func fail(_ faults: [Fault]) async throws { try await control("faults", ["faults": faults]) }
 
   /// From now on so many calls at once are taken, and so many more each second.
   func limit(capacity: Int, rate: Int) async throws {
@@ -173,6 +176,12 @@ final class FakeDooray {
   /// The tasks there, the oldest first.
   func posts() async throws -> [Post] {
     try JSONDecoder().decode([Post].self, from: Data(try await control("posts", [String: String]())))
+  }
+
+  /// The ids of the tasks there, the oldest first.
+  func postIDs() async throws -> [String] {
+    struct ID: Decodable { let id: String }
+    return try JSONDecoder().decode([ID].self, from: Data(try await control("posts", [String: String]()))).map(\.id)
   }
 
   /// A person moves a task into a step of a class.

@@ -194,6 +194,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case doorayCommentSent = "DOORAY_COMMENT_SENT"
   /// An agent's comment on the Dooray! task was given up.
   case doorayCommentFailed = "DOORAY_COMMENT_FAILED"
+  /// A file that was to go with the Dooray! task was given up.
+  case doorayFileFailed = "DOORAY_FILE_FAILED"
   /// The Dooray! side commented.
   case doorayCommentReceived = "DOORAY_COMMENT_RECEIVED"
   /// The mail server took the mail.

@@ -99,7 +99,7 @@ package struct DoorayDelivery: Sendable {
     } catch let error as ServiceError where error.reason == .doorayRefused {
       return try await giveUp(piece, item, error.message)
     } catch let error as ServiceError where error.reason.entry.retry == .backoff {
-      return .postponed(Self.keyPause)
+      return try await putOff(piece, item, by: Self.keyPause, error.message)
     } catch let error as ServiceError {
       return try await putOff(piece, item, by: Self.settleTime, error.message)
     }

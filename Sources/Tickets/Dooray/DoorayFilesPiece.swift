@@ -78,16 +78,30 @@ extension DoorayStore {
       """, deadline)
   }
 
-  /// Notes what became of a file: its id at Dooray!, why it was given up, or nothing.
-  func note(
-    _ file: DoorayFileRecord, of service: ServiceID, doorayID: String? = nil, failure: String = "", deadline: Deadline
-  ) async throws {
+  /// Notes what became of sending a file: its id at Dooray!, or nothing.
+  func note(_ file: DoorayFileRecord, of service: ServiceID, doorayID: String? = nil, deadline: Deadline) async throws {
     _ = try await query(
       """
-      UPDATE dooray_file SET try_time = NULL, dooray_id = \(doorayID), failure = \(failure)
+      UPDATE dooray_file SET try_time = NULL, dooray_id = \(doorayID)
       WHERE service_id = \(service) AND task_id = \(file.taskID) AND attachment_id = \(file.attachmentID)
         AND dooray_id IS NULL
       """, deadline)
+  }
+
+  /// The statement that gives files of a task up, as a part of the change that says so.
+  static func failing(_ files: [AttachmentID], of task: DoorayTaskRecord, _ reason: String) -> Query {
+    """
+    UPDATE dooray_file AS f SET try_time = NULL, failure = \(reason) FROM changed AS c
+    WHERE f.service_id = c.service_id AND f.task_id = \(task.id) AND f.attachment_id = ANY(\(files))
+    """
+  }
+
+  /// Condition under which nobody has sent these files of a task, or given them up.
+  static func areWaiting(_ files: [AttachmentID], of task: DoorayTaskRecord) -> Query {
+    """
+    NOT EXISTS (SELECT 1 FROM dooray_file AS x WHERE x.service_id = \(task.serviceID) AND x.task_id = \(task.id)
+      AND x.attachment_id = ANY(\(files)) AND (x.dooray_id IS NOT NULL OR x.failure <> ''))
+    """
   }
 }
 
@@ -116,8 +130,7 @@ struct DoorayFilesPiece: DoorayPiece {
         taken.insert(try await send(file, beside: taken, keyring, deadline))
       } catch DoorayFailure.refused(let status) {
         // The others may be taken all the same.
-        try await store.note(
-          file, of: task.serviceID, failure: DoorayFailure.refused(status: status).refusal, deadline: deadline)
+        try await giveUp([file], DoorayFailure.refused(status: status).refusal, deadline)
       }
     }
   }
@@ -179,9 +192,29 @@ struct DoorayFilesPiece: DoorayPiece {
   }
 
   func fail(_ reason: String, _ deadline: Deadline) async throws {
-    for file in try await store.files(of: [task.id], in: task.serviceID, deadline: deadline)
-    where file.doorayID.isEmpty {
-      try await store.note(file, of: task.serviceID, failure: reason, deadline: deadline)
+    let files = try await store.files(of: [task.id], in: task.serviceID, deadline: deadline)
+    try await giveUp(files.filter { $0.doorayID.isEmpty && $0.failure.isEmpty }, reason, deadline)
+  }
+
+  /// Gives files up, and tells the ticket of each.
+  private func giveUp(_ files: [DoorayFileRecord], _ reason: String, _ deadline: Deadline) async throws {
+    guard !files.isEmpty else { return }
+    let ids = files.map(\.attachmentID)
+    do {
+      _ = try await service.ledger.perform(on: task.ticketID, of: task.serviceID, deadline: deadline) { _ in
+        var change = TicketChange(
+          ids.map { id in
+            var event = EventDraft(.doorayFileFailed, by: .dooray)
+            event.notes = [CodeChange("dooray_task", "", task.doorayID), CodeChange("attachment", "", id.description)]
+            return event
+          })
+        change.isSilent = true
+        change.guards = [DoorayStore.areWaiting(ids, of: task)]
+        change.attachments = [DoorayStore.failing(ids, of: task, reason)]
+        return change
+      }
+    } catch let error as ServiceError where [.ticketNotFound, .conflict].contains(error.reason) {
+      // The ticket was deleted, or the files have been dealt with meanwhile.
     }
   }
 }

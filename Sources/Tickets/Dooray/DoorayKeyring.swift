@@ -10,6 +10,8 @@ struct DoorayKeyring: Sendable {
   let project: DoorayProjectRecord
   /// At least one.
   private let keys: [SecretBytes]
+  /// Whether all keys that there are open; false: what the others do not see may be there all the same.
+  let isComplete: Bool
   private let passesRefusedKeys: Bool
 
   /// Whose key it is.
@@ -48,6 +50,7 @@ struct DoorayKeyring: Sendable {
     self.client = client.lane(of: project.organizationID)
     self.project = project
     self.keys = keys
+    isComplete = !isLost
     self.passesRefusedKeys = passesRefusedKeys
   }
 
@@ -107,15 +110,38 @@ struct DoorayKeyring: Sendable {
   ///
   /// - Throws: what `work` throws with the last key that was tried.
   func inTurn<Value>(_ work: (SecretBytes) async throws -> Value) async throws -> Value {
-    for key in keys.dropLast() {
+    switch try await asking(work) {
+    case .done(let value): return value
+    case .without(let failures): throw failures[failures.count - 1]
+    }
+  }
+
+  /// What came of asking with one key after the other.
+  enum Outcome<Value> {
+    case done(Value)
+    /// No key has access; what each was told.
+    case without([DoorayFailure])
+  }
+
+  /// Does something with the first key that has access, and says of all keys what they were told when none has.
+  ///
+  /// - Throws: what `work` throws that another key would not mend.
+  func asking<Value>(_ work: (SecretBytes) async throws -> Value) async throws -> Outcome<Value> {
+    var failures: [DoorayFailure] = []
+    for key in keys {
       do {
-        return try await work(key)
+        return .done(try await work(key))
       } catch let failure as DoorayFailure
-        where failure == .notAllowed || failure == .notFound || failure == .tokenRefused && passesRefusedKeys
+        where failure.isOfAccess || failure == .tokenRefused && passesRefusedKeys
       {
-        continue
+        failures.append(failure)
       }
     }
-    return try await work(keys[keys.count - 1])
+    return .without(failures)
   }
+}
+
+extension DoorayFailure {
+  /// Whether the key is good, and has no access: to Dooray!, hiding and not having may be the same.
+  var isOfAccess: Bool { self == .notAllowed || self == .notFound }
 }

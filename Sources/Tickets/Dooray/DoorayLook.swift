@@ -14,6 +14,8 @@ struct DoorayLook: Sendable {
 
   /// A task that Dooray! has not known for so long is gone: nobody there will do anything about its ticket.
   private static let goneAfter: Duration = .seconds(3600)
+  /// So many looks in a row must have said so.
+  static let goneAfterLooks = 3
 
   var task: DoorayTaskRecord { watch.task }
 
@@ -25,7 +27,6 @@ struct DoorayLook: Sendable {
     case gone
 
     var progress: DoorayProgress? { if case .there(let progress) = self { progress } else { nil } }
-    var isThere: Bool { if case .there = self { true } else { false } }
   }
 
   /// Looks, and lets the ticket follow.
@@ -35,34 +36,61 @@ struct DoorayLook: Sendable {
   func follow() async throws -> Sight {
     guard let client = service.dooray.client else { return .there(nil) }
     let keyring = try await DoorayKeyring.watching(service.dooray, client, project, of: owner, deadline: deadline)
-    do {
-      return try await follow(with: keyring)
-    } catch DoorayFailure.notFound {
-      var moved = self
-      do {
-        moved.watch.task.movedTo = try await keyring.inTurn { token in
-          try await keyring.client.place(ofTask: task.doorayID, as: token, deadline: deadline)
-        }
-      } catch DoorayFailure.notFound {
-        guard try await service.dooray.store.miss(watch, deadline: deadline) >= Self.goneAfter else {
-          throw DoorayFailure.notFound
-        }
-        try await follow(.closed, notes: [CodeChange("reason", "", "TASK_GONE")])
-        return .gone
+    switch try await progress(with: keyring) {
+    case .done(let progress): return try await follow(progress, with: keyring)
+    case .without(let failures):
+      let place = try await keyring.asking { token in
+        try await keyring.client.place(ofTask: task.doorayID, as: token, deadline: deadline)
       }
-      try await service.dooray.store.move(task, to: moved.task.movedTo, deadline: deadline)
-      return try await moved.follow(with: keyring)
+      switch place {
+      case .done(let place): return try await follow(to: place, with: keyring)
+      case .without(let more): return try await miss(failures + more, with: keyring)
+      }
     }
   }
 
-  private func follow(with keyring: DoorayKeyring) async throws -> Sight {
-    let progress = try await keyring.inTurn { token in
+  /// How far the task is, where it is known to be.
+  private func progress(with keyring: DoorayKeyring) async throws -> DoorayKeyring.Outcome<DoorayProgress?> {
+    try await keyring.asking { token in
       try await keyring.client.progress(
         ofTask: task.doorayID, inProject: task.place(from: project), as: token, deadline: deadline)
     }
+  }
+
+  private func follow(_ progress: DoorayProgress?, with keyring: DoorayKeyring) async throws -> Sight {
+    // Before anything else is asked, which may fail.
+    if task.isMissed { try await service.dooray.store.find(watch, deadline: deadline) }
     if let progress { try await follow(progress) }
     try await DoorayListening(look: self, keyring: keyring).listen()
     return .there(progress)
+  }
+
+  /// Follows a task into the project where it is now.
+  private func follow(to place: String, with keyring: DoorayKeyring) async throws -> Sight {
+    try await service.dooray.store.move(task, to: place, deadline: deadline)
+    var moved = self
+    moved.watch.task.movedTo = place
+    switch try await moved.progress(with: keyring) {
+    case .done(let progress): return try await moved.follow(progress, with: keyring)
+    // It is there, since it was just found.
+    case .without(let failures): throw failures[failures.count - 1]
+    }
+  }
+
+  /// No key sees the task. It is gone when all keys were good and were told so for long, several times in a row: a key
+  /// that is lost or refused might see it, and then nothing is known.
+  private func miss(_ failures: [DoorayFailure], with keyring: DoorayKeyring) async throws -> Sight {
+    let store = service.dooray.store
+    guard keyring.isComplete, failures.allSatisfy(\.isOfAccess) else {
+      if task.isMissed { try await store.find(watch, deadline: deadline) }
+      throw failures.first { !$0.isOfAccess } ?? failures[failures.count - 1]
+    }
+    let missed = try await store.miss(watch, deadline: deadline)
+    guard missed.looks >= Self.goneAfterLooks, missed.duration >= Self.goneAfter else {
+      throw failures[failures.count - 1]
+    }
+    try await follow(.closed, notes: [CodeChange("reason", "", "TASK_GONE")])
+    return .gone
   }
 
   /// Moves the ticket, unless it does not wait for this task any more, or stands so already.

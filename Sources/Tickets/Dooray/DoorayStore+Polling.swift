@@ -69,7 +69,6 @@ extension DoorayStore {
       """
       UPDATE dooray_task AS t SET poll_lease_time = NULL, poll_holder = NULL,
         progress = coalesce(\(sight.progress), t.progress),
-        missing_time = CASE WHEN \(sight.isThere) THEN NULL ELSE t.missing_time END,
         poll_time = CASE
           WHEN t.poll_time <= clock_timestamp() THEN t.poll_time
           WHEN \(fragment: Self.isAwaited) THEN clock_timestamp() + \(wait.wholeSeconds) * interval '1 second'
@@ -111,18 +110,28 @@ extension DoorayStore {
     try await query("SELECT 1 WHERE \(fragment: Self.isNewest(task))", deadline).first != nil
   }
 
-  /// Notes that Dooray! does not know a task any more.
+  /// Notes that no key sees a task.
   ///
-  /// - Returns: for how long it has not known it.
-  func miss(_ watch: DoorayWatch, deadline: Deadline) async throws -> Duration {
+  /// - Returns: for how long none has seen it, and in how many looks in a row.
+  func miss(_ watch: DoorayWatch, deadline: Deadline) async throws -> (duration: Duration, looks: Int) {
     let row = try await query(
       """
-      UPDATE dooray_task AS t SET missing_time = coalesce(t.missing_time, clock_timestamp())
+      UPDATE dooray_task AS t SET missing_time = coalesce(t.missing_time, clock_timestamp()),
+        missing_count = t.missing_count + 1
       WHERE t.service_id = \(watch.task.serviceID) AND t.id = \(watch.task.id) AND t.poll_holder = \(watch.holder)
-      RETURNING (extract(epoch FROM clock_timestamp() - t.missing_time) * 1000)::bigint
+      RETURNING (extract(epoch FROM clock_timestamp() - t.missing_time) * 1000)::bigint, t.missing_count::bigint
       """, deadline
     ).first
-    return .milliseconds(try row?.int64(0) ?? 0)
+    return (.milliseconds(try row?.int64(0) ?? 0), Int(try row?.int64(1) ?? 0))
+  }
+
+  /// Forgets that no key saw a task: one does, or it is not known any more whether none does.
+  func find(_ watch: DoorayWatch, deadline: Deadline) async throws {
+    _ = try await query(
+      """
+      UPDATE dooray_task AS t SET missing_time = NULL, missing_count = 0
+      WHERE t.service_id = \(watch.task.serviceID) AND t.id = \(watch.task.id) AND t.poll_holder = \(watch.holder)
+      """, deadline)
   }
 
   /// Notes to which project a task was moved.

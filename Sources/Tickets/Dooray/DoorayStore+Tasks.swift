@@ -39,13 +39,15 @@ struct DoorayTaskRecord: Sendable {
   let age: Duration
   /// The project at Dooray! that it was moved to; empty: it is where it was created.
   var movedTo: String
+  /// Whether no key saw it when it was last looked at.
+  let isMissed: Bool
 
   static let columns: Query = """
     t.service_id, t.id, t.ticket_id, t.project_id, t.agent_id, t.request_id, t.marker, t.state, t.subject, t.body, \
     t.tag_ids, t.assignee_ids, t.cc_ids, coalesce(t.dooray_id, ''), \
     coalesce(t.settle_time > clock_timestamp(), false), t.settle_time IS NOT NULL, t.create_time, \
     t.attachment_ids, (extract(epoch FROM clock_timestamp() - t.create_time) * 1000)::bigint, \
-    coalesce(t.moved_to, '')
+    coalesce(t.moved_to, ''), t.missing_time IS NOT NULL
     """
 
   init(_ row: Row) throws(PostgresError) {
@@ -69,6 +71,7 @@ struct DoorayTaskRecord: Sendable {
     attachments = try row.int64s(17).map { AttachmentID($0) }
     age = .milliseconds(try row.value(18) as Int64)
     movedTo = try row.value(19)
+    isMissed = try row.value(20)
   }
 
   /// The id of the project at Dooray! in which it is now.
