@@ -376,7 +376,7 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.Trigger.results What it does, in this order: 1 to 20 results.
     handoff.assignment.v1.Trigger.create_time When it was created. Set by Handoff.
     handoff.assignment.v1.Trigger.update_time When it changed last. Set by Handoff.
-    handoff.assignment.v1.Trigger.notice Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types and fields, `NAME_GONE`, and the name of what is gone. Empty otherwise.
+    handoff.assignment.v1.Trigger.notice Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types, fields and messenger hooks, `NAME_GONE`, and the name of what is gone. Empty otherwise.
     handoff.assignment.v1.TriggerPass A run of a service's triggers over one ticket: what the outbox holds of it.
     handoff.assignment.v1.TriggerPass.cause Why the pass runs.
     handoff.assignment.v1.TriggerPass.Cause Why the pass runs.

@@ -26,9 +26,8 @@ package struct Trigger: Message {
   package var createTime: Timestamp?
   /// When it changed last. Set by Handoff.
   package var updateTime: Timestamp?
-  /// Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types and fields, `NAME_GONE`, and the
-  /// name
-  /// of what is gone. Empty otherwise.
+  /// Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types, fields and messenger hooks,
+  /// `NAME_GONE`, and the name of what is gone. Empty otherwise.
   package var notice: String = ""
 
   /// Leaves every field at its default.

@@ -428,8 +428,8 @@ struct  Handoff__Assignment__V1__Trigger
    */
   Google__Protobuf__Timestamp *update_time;
   /*
-   * Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types and fields, `NAME_GONE`, and the name
-   * of what is gone. Empty otherwise.
+   * Why Handoff deactivated it by itself: `GROUP_GONE`, `AGENT_LEFT` or, of types, fields and messenger hooks,
+   * `NAME_GONE`, and the name of what is gone. Empty otherwise.
    */
   char *notice;
 };
