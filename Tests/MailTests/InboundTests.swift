@@ -331,6 +331,9 @@ struct InboundTests {
     #expect(
       try await world.number(
         "SELECT count(*) FROM inbound_mail AS i WHERE i::text ILIKE '%evil%' OR i::text LIKE '%6576696c%'") == 0)
+    #expect(
+      try await world.number("SELECT count(*) FROM inbound_mail_piece AS p WHERE p::text LIKE '%6576696c%'") == 0)
+    #expect(try await world.number("SELECT count(DISTINCT mail_id) FROM inbound_mail_piece") == 4)
 
     let joined = try await world.service.acceptInboundMail(
       AcceptInboundMailRequest(name: names[0], ticket: "services/care/tickets/\(ticket)"), agent)

@@ -25,6 +25,12 @@ struct CorpusMail: Decodable, Sendable {
     var files: [[FileField]]?
     var suppression: String?
     var report: Report?
+
+    var isEmpty: Bool {
+      let texts = [subject, text, shown, messageID, suppression]
+      let lists: [[Any]?] = [from, to, inReplyTo, references, fileNames, files]
+      return texts.allSatisfy { $0 == nil } && lists.allSatisfy { $0 == nil } && report == nil
+    }
   }
 
   enum FileField: Decodable, Sendable, Equatable {
@@ -55,7 +61,9 @@ struct MIMEReaderTests {
   func corpus() throws {
     let corpus = try CorpusMail.all()
     #expect(corpus.count >= 200)
+    #expect(Set(corpus.map(\.name)).count == corpus.count)
     for entry in corpus {
+      #expect(!entry.expected.isEmpty, "nothing is expected of \"\(entry.name)\"")
       let read = try MIMEReader.read(Array(entry.mail))
       let expected = entry.expected
       func check<Value: Equatable>(_ what: String, _ value: Value, _ wanted: Value?) {

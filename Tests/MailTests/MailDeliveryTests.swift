@@ -59,6 +59,39 @@ struct MailDeliveryTests {
     #expect(now.eventCount == 3)
   }
 
+  @Test("whichever layout an answer takes, and without any, its preview is its mail")
+  func everyPreview() async throws {
+    let world = try await MailWorld()
+    let delivery = try world.spooled()
+    let shapes = [
+      MailWorld.Shape(), .init(language: "en"), .init(language: "ja"), .init(channel: .manual),
+      .init(service: "bugs", language: "en"),
+    ]
+    var previews: [String: AnswerPreview] = [:]
+    for shape in shapes {
+      for act in [AnswerAct.resolve, .hold] {
+        let ticket = try await world.ticket(shape)
+        // What looks like a code or the end of a mail in an answer is the agent's own words.
+        let text = "답 <i>\(act.rawValue)</i> #{content} #{subject}\n\n  --\n.\n& 끝"
+        previews[world.name(ticket)] = try await world.service.previewAnswer(
+          PreviewAnswerRequest(ticket: world.name(ticket), act: act, text: text), world.asAgent)
+        let order = try await world.act(ticket, act, text)
+        #expect(try await delivery.carryOut(order, deadline: TestDatabase.deadline) == .done)
+      }
+    }
+    let mails = try world.mails()
+    #expect(mails.count == 10)
+    for mail in mails {
+      let ticket = try #require(mail["X-Handoff-Ticket"])
+      let shown = previews.removeValue(forKey: ticket)
+      let preview = try #require(shown)
+      #expect(mail["Subject"] == preview.subject, "\(ticket)")
+      #expect(mail.parts.map(\.normalized.text) == [preview.text, preview.html], "\(ticket)")
+      #expect(mail["To"]?.contains("<\(preview.recipient)>") == true, "\(ticket)")
+      #expect(preview.text.contains("#{content} #{subject}"))
+    }
+  }
+
   @Test("a second answer continues the thread of the first")
   func threading() async throws {
     let world = try await MailWorld()

@@ -74,7 +74,10 @@ CHARSETS = [
     ("cp1250", "windows-1250", "Dobrý den, kde je můj balík?"),
     ("cp1253", "windows-1253", "Καλημέρα σας"),
     ("cp1254", "windows-1254", "Günaydın, şikâyetim var"),
+    ("cp1255", "windows-1255", "שלום, איפה המשלוח שלי?"),
     ("cp1256", "windows-1256", "مرحبا"),
+    ("cp1257", "windows-1257", "Labdien, kur ir mana paka? Ąžuolas"),
+    ("cp1258", "windows-1258", "Đơn hàng đâu?"),
     ("cp874", "windows-874", "สวัสดีครับ"),
     ("utf-7", "utf-7", KOREAN),
     ("utf-16", "utf-16", KOREAN),
@@ -275,7 +278,8 @@ case("several texts", raw(parts + "--b--\n", "MIME-Version: 1.0\nContent-Type: m
 case("a multipart whose end is missing", raw("--b\n\nwords\n--b\nContent-Type: image/png; name=x.png\n"
      "Content-Transfer-Encoding: base64\n\niVBORw0KGgo=", "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b"),
      text="words", files=[["attached", "x.png", "image/png", 8]])
-case("a multipart without its boundary", raw("just words\n", "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=nope"))
+case("a multipart without its boundary", raw("just words\n", "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=nope"),
+     text="just words\n", files=[])
 nested = "words\n"
 kind = "text/plain"
 for level in range(8):

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import threading
+import time
 
 import grpc
 
@@ -19,7 +20,7 @@ from doors import GRPCDoor
 CARE = "services/care"
 MEGABYTE = 1 << 20
 # What a daemon may take beyond what it has at rest for one mail, as it came in, as the parser sees it, sealed, and on
-# its way into the database; and for many at once, of which it takes 160 MB at a time (`InboundBudget`).
+# its way into the database; and for many at once, of which it takes 160 MB at a time (`MemoryBudget`).
 BOUND_MEGABYTES, BOUND_OF_MANY_MEGABYTES = 420, 1_000
 
 
@@ -50,6 +51,11 @@ class Heavy:
         except grpc.RpcError as error:
             return self.api.failure(error).reason
         states = taken.DESCRIPTOR.enum_types_by_name["State"].values_by_number
+        # On a busy machine the call may end before the mail is decided.
+        end = time.monotonic() + 600
+        while states[taken.state].name == "WAITING" and time.monotonic() < end:
+            time.sleep(1)
+            taken = self.api.GetInboundMail({"name": taken.name})
         return f"{states[taken.state].name} {taken.reason}".strip()
 
     def case(self, what, verdict, mails):
