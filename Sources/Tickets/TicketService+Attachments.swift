@@ -119,8 +119,11 @@ extension TicketService {
 
   /// Checks that a request's attachments are the caller's own and not used yet.
   ///
-  /// - Throws: ATTACHMENT_NOT_FOUND.
-  func requireUnused(_ attachments: AttachmentList, _ access: Access, _ deadline: Deadline) async throws {
+  /// - Parameter areMailed: whether they go with an answer to the customer.
+  /// - Throws: ATTACHMENT_NOT_FOUND; REQUEST_INVALID when they are too large for a mail.
+  func requireUnused(
+    _ attachments: AttachmentList, _ access: Access, areMailed: Bool = false, _ deadline: Deadline
+  ) async throws {
     guard !attachments.names.isEmpty else { return }
     guard attachments.names.allSatisfy({ $0.service == access.service.code }) else {
       throw ServiceError(.attachmentNotFound)
@@ -130,6 +133,13 @@ extension TicketService {
       found.allSatisfy({ $0.ticketID == nil && $0.uploader == access.claimant })
     else {
       throw ServiceError(.attachmentNotFound, "an attachment is used already, or was not uploaded by you")
+    }
+    let sizeBytes = found.reduce(0) { $0 + $1.sizeBytes }
+    guard !areMailed || sizeBytes <= FileType.mailedBytesMax else {
+      throw ServiceError.invalid(
+        "attachments",
+        "have \((sizeBytes + (1 << 20) - 1) >> 20) MB together, and a mail to the customer takes "
+          + "\(FileType.mailedBytesMax >> 20) MB of files; take some off, or send them with another answer")
     }
   }
 

@@ -59,7 +59,8 @@ extension TicketService {
     }
     var companions: [Query] = []
     if !order.attachments.isEmpty {
-      try await requireUnused(order.attachments, access, deadline)
+      // With an answer that mails the customer, its files go, too.
+      try await requireUnused(order.attachments, access, areMailed: entryID != nil, deadline)
       let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: deadline) }
       entryID = id
       event.notes += order.attachments.notes

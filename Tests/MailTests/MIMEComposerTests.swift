@@ -40,6 +40,40 @@ struct MIMEComposerTests {
     #expect(parsed.parts.map(\.normalized) == parts)
   }
 
+  @Test("a foreign parser reads files under their names, in any script, and byte for byte")
+  func files() throws {
+    var mail = try mail()
+    let long = "주문하신 상품의 영수증과 보증서 그리고 반품 신청서 (최종) " + String(repeating: "가", count: 50) + ".pdf"
+    let names = ["영수증.png", "plain.txt", "a; name*=x.zip", "日本語 – café.hwp", "😀.gif", long]
+    for (index, name) in names.enumerated() {
+      // Every byte, ends of lines, and what looks like a boundary.
+      let bytes =
+        Array("--=_handoff_files--\r\n.\r\n".utf8)
+        + (0..<(index * 1_000)).map { UInt8(truncatingIfNeeded: $0) }
+      mail.files.append(
+        OutgoingMail.File(
+          name: name, contentType: index == 1 ? "text/plain; charset=utf-8" : "application/pdf", bytes: bytes))
+    }
+    let bytes = try MIMEComposer.compose(mail)
+    #expect(bytes == (try MIMEComposer.compose(mail)))
+    #expect(bytes.allSatisfy { $0 < 0x80 })
+    let lines = bytes.split(separator: 0x0A)
+    #expect(lines.allSatisfy { $0.last == 0x0D && $0.count <= 999 })
+    let parsed = try ParsedMail(bytes)
+    // Pieces of a long name may end within a letter (RFC 2231, 3).
+    #expect(Set(parsed.defects) == ["UndecodableBytesDefect"])
+    #expect(parsed["Content-Type"]?.hasPrefix("multipart/mixed") == true)
+    #expect(parsed.parts.map(\.normalized.text) == [mail.text, mail.html])
+    #expect(parsed.files.map(\.name) == names)
+    #expect(parsed.files.map { Array($0.content) } == mail.files.map(\.bytes))
+    #expect(Set(parsed.files.map(\.type)) == ["application/pdf", "text/plain"])
+    let header = try #require(parsed.files.first?.header)
+    #expect(header.contains("filename*=UTF-8''%EC%98%81%EC%88%98%EC%A6%9D.png"), "\(header)")
+    // And so does our own reader.
+    let read = try MIMEReader.read(bytes)
+    #expect(read.files.map(\.name) == names)
+  }
+
   @Test("every line is short, ends with CRLF, and is ASCII")
   func wireForm() throws {
     var mail = try mail()

@@ -8,6 +8,9 @@ extension MailDelivery {
   /// How mails are tried again: after seconds at first, every hour later, for about two days.
   package static let backoff = Backoff(firstMilliseconds: 5_000, longestMilliseconds: 3_600_000, attemptsMax: 60)
 
+  /// How long a mail waits for whose files there is no memory.
+  private static let crowdedPause: Duration = .seconds(1)
+
   /// Carries out the outbox's mails for as long as the daemon runs.
   package func start(in process: ServiceProcess, pool: PostgresPool) {
     let loop = process.group.next()
@@ -35,6 +38,7 @@ extension MailDelivery {
         switch try await carryOut(order, deadline: item.deadline) {
         case .done: return .done
         case .removed: return .removed
+        case .crowded: return .postponed(Self.crowdedPause)
         case .again(let words):
           log.info(
             "mail.deferred",

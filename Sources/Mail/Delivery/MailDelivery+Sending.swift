@@ -20,9 +20,17 @@ extension MailDelivery {
     case outdated
   }
 
+  /// Bytes that a mail takes for each of its files': read, encoded, and as a message.
+  private static let bytesForEachOfFiles = 6
+
   /// Sends a mail that was written.
   func send(_ written: WrittenMail, _ order: Order, _ deadline: Deadline) async throws -> Sending {
     let mail = written.mail
+    var share = budget.begin()
+    defer { share.end() }
+    // One that is too large for the budget has all of it.
+    let fileBytes = written.files.reduce(0) { $0 + Int($1.sizeBytes) }
+    guard share.take(min(fileBytes * Self.bytesForEachOfFiles, budget.bytesMax)) else { return .over(.crowded) }
     let attempt = MailStore.Attempt(
       service: order.service, ticket: order.ticket, entry: written.entry, eventSequence: order.eventSequence,
       ticketVersion: written.ticketVersion, messageID: mail.messageID,
@@ -38,7 +46,7 @@ extension MailDelivery {
     }
     let start = MonotonicTime.current
     do {
-      let handed = try await handOver(written, begun, deadline.shortened(by: Self.timeKeptForRecording))
+      let handed = try await handOver(written, order, begun, deadline.shortened(by: Self.timeKeptForRecording))
       let duration = MonotonicTime.current.since(start)
       return .over(try await noteSent(written, order, begun, handed, after: duration, deadline))
     } catch let failure as DeliveryFailure {
@@ -60,9 +68,9 @@ extension MailDelivery {
   ///
   /// - Throws: ``DeliveryFailure``: nobody got it.
   private func handOver(
-    _ written: WrittenMail, _ begun: MailStore.Begun, _ deadline: Deadline
+    _ written: WrittenMail, _ order: Order, _ begun: MailStore.Begun, _ deadline: Deadline
   ) async throws -> HandedOver {
-    var envelope = try await envelope(written.mail)
+    var envelope = try await envelope(written, order, deadline)
     var refusals: [DeliveryFailure] = []
     while true {
       do {
@@ -79,9 +87,18 @@ extension MailDelivery {
     }
   }
 
-  private func envelope(_ mail: OutgoingMail) async throws -> EnvelopedMail {
-    let isLarge = mail.text.utf8.count + mail.html.utf8.count > MIMEComposer.loopBytesMax
-    let content = isLarge ? try await pool.run { try MIMEComposer.compose(mail) } : try MIMEComposer.compose(mail)
+  private func envelope(
+    _ written: WrittenMail, _ order: Order, _ deadline: Deadline
+  ) async throws -> EnvelopedMail {
+    var mail = written.mail
+    for file in written.files {
+      let bytes = try await store.content(of: file, in: order.service, deadline: deadline)
+      mail.files.append(OutgoingMail.File(name: file.name, contentType: file.contentType, bytes: bytes))
+    }
+    let isLarge = !mail.files.isEmpty || mail.text.utf8.count + mail.html.utf8.count > MIMEComposer.loopBytesMax
+    let content =
+      isLarge
+      ? try await pool.run { [mail] in try MIMEComposer.compose(mail) } : try MIMEComposer.compose(mail)
     return EnvelopedMail(
       messageID: mail.messageID, sender: mail.from.address, recipients: [mail.to.address] + mail.cc.map(\.address),
       content: content)

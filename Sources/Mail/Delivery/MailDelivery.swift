@@ -50,6 +50,8 @@ package struct MailDelivery: Sendable {
     case again(String)
     /// Given up and recorded; why.
     case givenUp(String)
+    /// Not tried: mails with files are under way that take all the memory there is for them.
+    case crowded
   }
 
   /// How often a mail is written anew at once when its ticket changes meanwhile.
@@ -63,6 +65,8 @@ package struct MailDelivery: Sendable {
   let pool: BlockingPool
   let outcomes: Metric<Counter>
   let hashes: AddressHashes
+  /// Bounds the memory of mails with files.
+  let budget = MemoryBudget(bytesMax: 200 << 20)
 
   /// Sends through a transport; large mails are composed on the pool.
   ///
@@ -150,6 +154,8 @@ package struct MailDelivery: Sendable {
     let ticketVersion: Int64
     /// Whether it is for the customer: then nobody else gets it unless the customer does, and no blocked address.
     let isForCustomer: Bool
+    /// Files that go with it; their contents are read when it leaves.
+    var files: [MailStore.AnswerFile] = []
   }
 
   private func writing(
@@ -187,7 +193,7 @@ package struct MailDelivery: Sendable {
     return .written(
       WrittenMail(
         mail: mail, entry: EntryID(prepared.entryId), actor: .system, ticketVersion: found.known.ticketVersion,
-        isForCustomer: true))
+        isForCustomer: true, files: found.files))
   }
 
   /// Whether an address is among those to which no mails are sent.

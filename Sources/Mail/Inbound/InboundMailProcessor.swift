@@ -28,7 +28,7 @@ package struct InboundMailProcessor: Sendable {
   let pool: BlockingPool
   let limits: ParseLimits
   /// Bounds the memory of mails that are on their way here, whatever way they come.
-  let budget = InboundBudget()
+  let budget = MemoryBudget(bytesMax: 160 << 20)
   private let failed: @Sendable (Int64, ServiceError) -> Void
   let hashes: AddressHashes
 

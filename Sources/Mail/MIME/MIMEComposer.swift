@@ -13,7 +13,7 @@ package enum MIMEComposer {
   /// Above this size of text, composing takes longer than a loop should wait and belongs on a pool.
   package static let loopBytesMax = 64 * 1024
 
-  /// Makes a message of two alternative parts in UTF-8, lines ended by CRLF.
+  /// Makes a message of two alternative parts in UTF-8, and of its files behind them, lines ended by CRLF.
   ///
   /// - Throws: ``Failure`` when GMime gives up, which means that memory ran out.
   package static func compose(_ mail: OutgoingMail) throws -> [UInt8] {
@@ -76,7 +76,43 @@ package enum MIMEComposer {
       try setContent(text, of: part)
       g_mime_multipart_add(alternative, upcast(part))
     }
-    g_mime_message_set_mime_part(message, upcast(alternative))
+    guard !mail.files.isEmpty else {
+      g_mime_message_set_mime_part(message, upcast(alternative))
+      return
+    }
+    guard let mixed = g_mime_multipart_new_with_subtype("mixed") else { throw Failure(step: "multipart") }
+    defer { g_object_unref(mixed) }
+    g_mime_multipart_set_boundary(mixed, "=_handoff_files")
+    g_mime_multipart_add(mixed, upcast(alternative))
+    for file in mail.files { try add(file, to: mixed) }
+    g_mime_message_set_mime_part(message, upcast(mixed))
+  }
+
+  private static func add(_ file: OutgoingMail.File, to mixed: UnsafeMutablePointer<GMimeMultipart>) throws {
+    guard let part = g_mime_part_new(), let type = g_mime_content_type_parse(nil, file.contentType) else {
+      throw Failure(step: "file")
+    }
+    defer { g_object_unref(part) }
+    g_mime_object_set_content_type(upcast(part), type)
+    g_object_unref(type)
+    g_mime_object_set_disposition(upcast(part), GMIME_DISPOSITION_ATTACHMENT)
+    g_mime_part_set_filename(part, file.name)
+    if let disposition = g_mime_object_get_content_disposition(upcast(part)) {
+      encode("filename", in: g_mime_content_disposition_get_parameters(disposition))
+    }
+    // Old programs look here.
+    if let type = g_mime_object_get_content_type(upcast(part)) {
+      encode("name", in: g_mime_content_type_get_parameters(type))
+    }
+    try setContent(file.bytes, of: part)
+    g_mime_multipart_add(mixed, upcast(part))
+  }
+
+  /// Has a name written after RFC 2231, in UTF-8 and not in whichever old charset it fits.
+  private static func encode(_ name: String, in list: UnsafeMutablePointer<GMimeParamList>?) {
+    guard let list, let parameter = g_mime_param_list_get_parameter(list, name) else { return }
+    g_mime_param_set_charset(parameter, charset)
+    g_mime_param_set_encoding_method(parameter, GMIME_PARAM_ENCODING_METHOD_RFC2231)
   }
 
   private static func setContent(_ text: String, of part: UnsafeMutablePointer<GMimePart>) throws {
@@ -87,6 +123,10 @@ package enum MIMEComposer {
       if byte == UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\r")) }
       bytes.append(byte)
     }
+    try setContent(bytes, of: part)
+  }
+
+  private static func setContent(_ bytes: [UInt8], of part: UnsafeMutablePointer<GMimePart>) throws {
     // The stream copies the bytes.
     let stream = bytes.withUnsafeBytes { buffer in
       g_mime_stream_mem_new_with_buffer(buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)

@@ -16,6 +16,8 @@ package struct OutgoingMail: Sendable {
   package var html: String
   /// Without angle brackets; the same one makes the same bytes of the same mail.
   package var messageID: String
+  /// Files that go with it, in their order.
+  package var files: [File] = []
   /// Message-IDs of the earlier mails of the conversation, oldest first, without angle brackets.
   package var references: [String] = []
   /// When the answer was written, in seconds since 1970.
@@ -24,6 +26,23 @@ package struct OutgoingMail: Sendable {
   package var ticket: String
   /// Whether no person wrote it, such as a trigger's mail: programs that answer mails leave it alone (RFC 3834, 5).
   package var isAutomatic = false
+
+  /// A file that goes with a mail.
+  package struct File: Sendable {
+    /// One line, in any script.
+    package let name: String
+    /// The media type, with its parameters.
+    package let contentType: String
+    /// The content.
+    package let bytes: [UInt8]
+
+    /// Describes a file.
+    package init(name: String, contentType: String, bytes: [UInt8]) {
+      self.name = name
+      self.contentType = contentType
+      self.bytes = bytes
+    }
+  }
 
   /// Name of the header that holds ``ticket``.
   package static let ticketHeader = "X-Handoff-Ticket"

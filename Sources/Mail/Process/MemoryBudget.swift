@@ -1,22 +1,25 @@
 import Synchronization
 
-/// Bounds the memory of mails that are on their way here.
-final class InboundBudget: Sendable {
+/// Bounds the memory of mails that are on their way.
+final class MemoryBudget: Sendable {
   /// Bytes of all of them together.
-  static let bytesMax = 160 << 20
+  let bytesMax: Int
   private let taken = Mutex(0)
+
+  /// - Parameter bytesMax: bytes of all mails together.
+  init(bytesMax: Int) { self.bytesMax = bytesMax }
 
   /// What one mail takes.
   struct Share: ~Copyable {
-    private let budget: InboundBudget
+    private let budget: MemoryBudget
     private var bytes = 0
 
-    fileprivate init(_ budget: InboundBudget) { self.budget = budget }
+    fileprivate init(_ budget: MemoryBudget) { self.budget = budget }
 
     /// False when there is no room for so many bytes more.
     mutating func take(_ count: Int) -> Bool {
       let isTaken = budget.taken.withLock { taken in
-        guard taken + count <= InboundBudget.bytesMax else { return false }
+        guard taken + count <= budget.bytesMax else { return false }
         taken += count
         return true
       }

@@ -40,6 +40,8 @@ extension MailStore {
     let thread: [String]
     /// People whom the customer wrote to as well, in the order in which the customer named them.
     let participants: [ParticipantDraft]
+    /// Files on the answer.
+    let files: [AnswerFile]
   }
 
   /// Reads all that a mail is written from in one round trip; nil when there is no such ticket.
@@ -56,12 +58,14 @@ extension MailStore {
         [
           Self.facts(of: ticket, in: service, entry: entry, agent: nil), Self.layout(layout, of: service),
           Self.thread(of: ticket, in: service, before: sequence), Self.participants(of: ticket, in: service),
+          Self.files(on: entry, of: ticket, in: service),
         ], deadline: deadline)
     }
     return try found[0].first.map { row in
       AnswerReading(
         known: try Self.facts(row, ticket), layout: try found[1].first.map(LayoutVersion.init),
-        thread: try found[2].map { try $0.string(0) }, participants: try found[3].map(ParticipantDraft.init))
+        thread: try found[2].map { try $0.string(0) }, participants: try found[3].map(ParticipantDraft.init),
+        files: try found[4].map(AnswerFile.init))
     }
   }
 
