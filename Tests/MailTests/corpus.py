@@ -280,6 +280,8 @@ case("a multipart whose end is missing", raw("--b\n\nwords\n--b\nContent-Type: i
      text="words", files=[["attached", "x.png", "image/png", 8]])
 case("a multipart without its boundary", raw("just words\n", "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=nope"),
      text="just words\n", files=[])
+case("a multipart without its boundary, in EUC-KR", raw(KOREAN.encode("euc-kr"), "Content-Type: multipart/mixed; boundary=nope"),
+     text=KOREAN)
 nested = "words\n"
 kind = "text/plain"
 for level in range(8):

@@ -52,6 +52,7 @@ struct PartWalk {
 
   private mutating func takeMultipart(_ object: Object, _ depth: Int) throws(ParseFailure) {
     let parts = Self.children(of: object)
+    if parts.isEmpty { takePrologue(of: object) }
     switch Self.mediaType(of: object) {
     case "multipart/alternative": try takeAlternatives(parts, depth)
     case "multipart/report":
@@ -59,6 +60,13 @@ struct PartWalk {
     default:
       for part in parts { try take(part, depth: depth + 1) }
     }
+  }
+
+  /// The words of a multipart whose boundary is nowhere: whoever wrote them meant them to be read.
+  private mutating func takePrologue(of object: Object) {
+    let multipart = UnsafeMutableRawPointer(object).assumingMemoryBound(to: GMimeMultipart.self)
+    let words = Self.bytes(g_mime_multipart_get_prologue(multipart))
+    if !words.isEmpty { texts.append(plainText(words, object)) }
   }
 
   /// Of several forms of one text, the plain one when it says anything, else the last that does; what is no form of a
