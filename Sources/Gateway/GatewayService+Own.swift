@@ -132,8 +132,13 @@ extension GatewayService {
     }
     guard let asked = try? DynamicMessage(serialized: request, as: method.input, in: arena) else { return "" }
     let path = try? PathTemplate(route.path).variable?.field
-    return path.flatMap { text($0, of: asked) } ?? text("api_key.agent", of: asked) ?? ""
+    let name = path.flatMap { text($0, of: asked) } ?? text("api_key.agent", of: asked) ?? ""
+    // Nobody has looked at a name that was refused: what is no name at all is not kept.
+    return name.utf8.count <= resourceBytesMax && name.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? name : ""
   }
+
+  /// Longest name in the audit log.
+  private static let resourceBytesMax = 200
 
   /// The text of a field, which is named by a dotted path; nil when it is empty.
   private static func text(_ path: String, of message: DynamicMessage) -> String? {

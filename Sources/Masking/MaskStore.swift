@@ -140,7 +140,7 @@ struct MaskStore: Sendable {
 
   /// Takes a mask off: what remains is where it was, by whom and when. Attachments of the ticket's change.
   ///
-  /// - Parameter hasCopies: whether there are places besides the one that was masked.
+  /// - Parameter hasCopies: whether there may be places besides the one that was masked.
   static func takeOff(_ id: MaskID, by agent: AgentID, hasCopies: Bool) -> [Query] {
     let copies: [Query] = [
       """

@@ -38,7 +38,7 @@ extension MaskingService {
       if !rest.isEmpty { try found.add(try await transaction.batch(rest)) }
       let plan = UnmaskingPlan(opened, texts: found.texts, earlier: found.earlier)
       ownFields = plan.ownFields(of: tickets.own)
-      return try change(plan, name, on: tickets, access, by: agent, reason, hasCopies: found.places.count > 1)
+      return try change(plan, name, on: tickets, access, by: agent, reason, hasCopies: rows[0].count > 1)
     }
     var ticket = written.ticket
     ticket.replace(ownFields)

@@ -53,6 +53,8 @@ package final class GatheredWrites<Item: Sendable, Outcome: Sendable>: Sendable 
 
   /// Has an item written with others.
   ///
+  /// Whoever is cancelled meanwhile has its item written all the same.
+  ///
   /// - Parameter deadline: until when its write may begin; the latest of those written together ends it.
   /// - Throws: what the write throws; ``PostgresError`` of kind `deadlineExceeded`.
   package func perform(_ item: Item, deadline: Deadline) async throws -> Outcome {
@@ -70,10 +72,7 @@ package final class GatheredWrites<Item: Sendable, Outcome: Sendable>: Sendable 
   }
 
   private func serve(_ lane: Lane) async {
-    while let waiters = next(in: lane) {
-      let results = await results(of: waiters.map(\.item), until: waiters.map(\.deadline))
-      for (waiter, result) in zip(waiters, results) { waiter.continuation.resume(with: result) }
-    }
+    while let waiters = next(in: lane) { await serve(waiters) }
   }
 
   /// Those who come first; nil when nobody waits, and then nobody serves.
@@ -88,22 +87,36 @@ package final class GatheredWrites<Item: Sendable, Outcome: Sendable>: Sendable 
     }
   }
 
-  private func results(of items: [Item], until deadlines: [Deadline]) async -> [Result<Outcome, any Error>] {
-    do {
-      return try await outcomes(of: items, until: deadlines.max() ?? .never).map { .success($0) }
-    } catch {
-      let mayBeDone = (error as? PostgresError)?.kind == .outcomeUnknown
-      guard items.count > 1, !mayBeDone else { return items.map { _ in .failure(error) } }
-    }
-    var results: [Result<Outcome, any Error>] = []
-    for (item, deadline) in zip(items, deadlines) {
-      do {
-        results.append(.success(try await outcomes(of: [item], until: deadline)[0]))
-      } catch {
-        results.append(.failure(error))
+  private func serve(_ all: [Waiter]) async {
+    var waiters: [Waiter] = []
+    for waiter in all {
+      // Whoever was told elsewhere that the time is over must not find the item written after all.
+      if waiter.deadline.hasPassed {
+        waiter.continuation.resume(throwing: PostgresError.deadlineExceeded)
+      } else {
+        waiters.append(waiter)
       }
     }
-    return results
+    guard !waiters.isEmpty else { return }
+    do {
+      let outcomes = try await outcomes(of: waiters.map(\.item), until: waiters.map(\.deadline).max() ?? .never)
+      for (waiter, outcome) in zip(waiters, outcomes) { waiter.continuation.resume(returning: outcome) }
+    } catch {
+      let mayBeDone = (error as? PostgresError)?.kind == .outcomeUnknown
+      if waiters.count > 1, !mayBeDone { return await serveAlone(waiters) }
+      for waiter in waiters { waiter.continuation.resume(throwing: error) }
+    }
+  }
+
+  /// Writes items one by one; whose item is written learns it at once, however long others take.
+  private func serveAlone(_ waiters: [Waiter]) async {
+    for waiter in waiters {
+      do {
+        waiter.continuation.resume(returning: try await outcomes(of: [waiter.item], until: waiter.deadline)[0])
+      } catch {
+        waiter.continuation.resume(throwing: error)
+      }
+    }
   }
 
   private func outcomes(of items: [Item], until deadline: Deadline) async throws -> [Outcome] {

@@ -125,11 +125,37 @@ import Testing
       return try await book.write(items, refusing: [3])
     }
     let results = try await book.perform([0, 1, 2, 3], by: writes, deadlines: [1: over])
-    // Together they have the time of the one who has most; alone, each has its own.
-    #expect(book.written == [[0], [1, 2, 3], [2], [3]])
+    #expect(book.written == [[0], [2, 3], [2], [3]])
     #expect(outcomes(results) == ["0", "late", "20", "refused 3"])
     let late = await Task { try await writes.perform(4, deadline: over) }.result
     #expect(outcomes([late]) == ["late"] && book.written.count == 4)
+  }
+
+  @Test("whoever is written alone is told at once, and not when the others are", .timeLimit(.minutes(2)))
+  func toldAtOnce() async throws {
+    let (begun, first, told) = (Gate(), Gate(), Gate())
+    let writes = GatheredWrites<Int, Int> { items, _ in
+      if items == [0] {
+        begun.open()
+        await first.wait()
+      }
+      if items == [2] { await told.wait() }
+      if items.contains(3) { throw Refusal(item: 3) }
+      return items.map { $0 * 10 }
+    }
+    func begin(_ item: Int) -> Task<Int, any Error> {
+      Task(executorPreference: TestLoops.group.loops[0]) {
+        try await writes.perform(item, deadline: TestDatabase.deadline)
+      }
+    }
+    let zero = begin(0)
+    await begun.wait()
+    let behind = [1, 2, 3].map(begin)
+    try await onLoop {}
+    first.open()
+    #expect(try await behind[0].value == 10)
+    told.open()
+    #expect(outcomes([await zero.result, await behind[1].result, await behind[2].result]) == ["0", "20", "refused 3"])
   }
 
   @Test("a write has its own time, however much its callers have")

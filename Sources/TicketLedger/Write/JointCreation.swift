@@ -178,8 +178,10 @@ struct JointCreation {
   }
 
   private var claimed: Query? {
-    let rows = creations.compactMap { creation in creation.claim.map { (creation, $0) } }
+    var rows = creations.compactMap { creation in creation.claim.map { (creation, $0) } }
     guard !rows.isEmpty else { return nil }
+    // In one order, so that two who repeat the same requests wait for each other instead of failing.
+    rows.sort { ($0.1.caller, $0.1.method, $0.1.requestID) < ($1.1.caller, $1.1.method, $1.1.requestID) }
     // An array of arrays cannot be taken apart into arrays.
     let results = rows.map { creation, _ in "{\(creation.resultIDs.map(String.init).joined(separator: ","))}" }
     return """
