@@ -18,7 +18,7 @@ DAEMONS = ("masking", "mail", "assignment", "tickets", "gateway")
 # As the private PostgreSQL of `handoff up` is set, with room for the peer's 64 clients beside the daemons.
 SETTINGS = {
     "listen_addresses": "", "max_connections": "200", "shared_buffers": "128MB", "timezone": "UTC", "jit": "off",
-    "wal_compression": "on", "log_min_error_statement": "panic", "idle_in_transaction_session_timeout": "60s",
+    "wal_compression": "on", "log_min_error_statement": "panic", "log_error_verbosity": "terse", "idle_in_transaction_session_timeout": "60s",
 }
 
 

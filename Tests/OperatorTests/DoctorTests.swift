@@ -62,6 +62,16 @@ struct DoctorTests {
     #expect(budget.finding(planned: 93).remedy.contains("max_connections of the server by at least 10"))
   }
 
+  @Test("a server that quotes rows in its log is told, with the statements that mend it")
+  func databaseLog() {
+    #expect(DatabaseLog.finding(DatabaseLog.withoutValues).grade == .ok)
+    var settings = DatabaseLog.withoutValues
+    settings["log_error_verbosity"] = "default"
+    let finding = DatabaseLog.finding(settings)
+    #expect(finding.grade == .warn)
+    #expect(finding.remedy == "ALTER SYSTEM SET log_error_verbosity = 'terse';\nSELECT pg_reload_conf();")
+  }
+
   @Test("an unknown variable is refused with code 64 and the name it may have meant")
   func environment() {
     let error = #expect(throws: OperatorError.self) {

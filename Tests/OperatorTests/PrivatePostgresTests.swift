@@ -43,10 +43,24 @@ struct PrivatePostgresTests {
     ).run(timeout: .seconds(60))
     #expect(stranger.output.contains("password authentication failed"))
 
+    let refused = try Program(
+      "\(postgres.binaries.directory)/psql",
+      ["-X", "-d", try postgres.operatorURL()]
+        + [
+          "CREATE TEMP TABLE person (email text UNIQUE, CHECK (length(email) > 9))",
+          "INSERT INTO person VALUES ('quoted.7f3a@example.com')",
+          "INSERT INTO person VALUES ('quoted.7f3a@example.com')",
+          "INSERT INTO person VALUES ('@7f3a')", "SELECT 'not a number: 7f3a' FROM nowhere",
+        ].flatMap { ["-c", $0] }
+    ).run(timeout: .seconds(60))
+    #expect(refused.output.contains("(email)=(quoted.7f3a@example.com) already exists"))
+
     await supervisor.stopAll()
     #expect(kill(pid, 0) == -1)
     let log = try String(contentsOfFile: "\(directory.logs)/postgres.log", encoding: .utf8)
     #expect(log.contains("database system is shut down"))
+    #expect(log.contains("violates unique constraint") && log.contains("violates check constraint"))
+    #expect(!log.contains("7f3a"), "a row's values are in the log")
     #expect(try !postgres.endLeftover(within: .seconds(1)))
   }
 

@@ -128,13 +128,15 @@ struct Doctor: Sendable {
       }
       let pool = try ClusterDatabase(config, postgres, group: group).pool()
       let read = try? await ConnectionBudget.read(pool, deadline: .after(.seconds(5)))
+      let log = try? await DatabaseLog.settings(pool, deadline: .after(.seconds(5)))
       await pool.close()
-      guard let (budget, version) = read else {
-        let log = directory.map { "See \($0.requested)/logs/postgres.log" }
-        return [.bad("The database does not answer", (postgres == nil ? nil : log) ?? "See the log of its server.")]
+      guard let (budget, version) = read, let log else {
+        let file = directory.map { "See \($0.requested)/logs/postgres.log" }
+        return [.bad("The database does not answer", (postgres == nil ? nil : file) ?? "See the log of its server.")]
       }
       return [
         .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax()),
+        DatabaseLog.finding(log),
       ]
     } catch {
       return [.bad(error)]

@@ -91,17 +91,13 @@ struct PrivatePostgres: Sendable {
       "log_destination": "stderr",
       "logging_collector": "off",
       "log_line_prefix": "%m [%p] %a ",
-      // Statements may carry personal data; a failed one is logged by its error alone.
-      "log_min_error_statement": "panic",
-      "log_parameter_max_length_on_error": "0",
-      "log_parameter_max_length": "0",
       // Queries are short; compiling them costs more than it saves.
       "jit": "off",
       "idle_in_transaction_session_timeout": "60s",
       // After a crash each of more than a thousand files would be flushed by itself, which takes seconds.
       "recovery_init_sync_method": "syncfs",
       "wal_compression": "on",
-    ]
+    ].merging(DatabaseLog.withoutValues) { $1 }
     let arguments = settings.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
     let program = Program(
       "\(binaries.directory)/postgres", ["-D", directory.postgres] + arguments, directory: directory.path,
