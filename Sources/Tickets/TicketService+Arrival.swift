@@ -34,6 +34,8 @@ extension TicketService {
   /// masking to be sealed. When masking is out of reach then, the inquiry is refused: rather late than in clear.
   ///
   /// - Parameters:
+  ///   - service: the service of the ticket that is to hold the words. Without the security service there, what is
+  ///     found is asterisks without masks.
   ///   - policy: the service whose settings hold; nil: the ticket's own.
   ///   - title: nil when a text is added to a ticket that has its title.
   ///   - ids: the ticket and the entry that are to hold the words; called only when something was found.
@@ -43,26 +45,42 @@ extension TicketService {
     ids: () async throws -> (TicketID, EntryID)
   ) async throws -> (texts: ArrivedTexts, ids: (TicketID, EntryID)?) {
     let plain = ArrivedTexts(title: title ?? "", body: body)
-    guard service.hasSecurity else { return (plain, nil) }
-    let settings = try await ledger.directory.masking(of: (policy ?? service).id, deadline: call.deadline)
+    let policy = policy ?? service
+    guard policy.hasSecurity else { return (plain, nil) }
+    let settings = try await ledger.directory.masking(of: policy.id, deadline: call.deadline)
     guard settings.detection == .automatic else { return (plain, nil) }
     let found = (
       title: settings.findings(in: plain.title).map(\.span), body: settings.findings(in: body).map(\.span)
     )
     guard !found.title.isEmpty || !found.body.isEmpty else { return (plain, nil) }
+    let maskedTitle = try Self.masking(plain.title, found.title)
+    let maskedBody = try Self.masking(body, found.body)
+    var texts = ArrivedTexts(title: maskedTitle.text, body: maskedBody.text)
+    // Where nobody could bring a copy back, its asterisks are all that is kept of it.
+    guard service.hasSecurity else { return (texts, nil) }
     let (ticket, entry) = try await ids()
-    let pieces = try [
-      ArrivingText(column: "ticket.title", row: "", text: plain.title, found.title),
-      ArrivingText(column: "ticket_entry.body", row: entry.description, text: body, found.body),
+    let pieces = [
+      ArrivingText(column: "ticket.title", row: "", masked: maskedTitle),
+      ArrivingText(column: "ticket_entry.body", row: entry.description, masked: maskedBody),
     ]
     let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), call)
-    var texts = ArrivedTexts(title: pieces[0].masked.text, body: pieces[1].masked.text)
     texts.originalBody = found.body.isEmpty ? nil : body
     texts.maskStatements = ArrivalMask.insert(masks)
     texts.entryID = entry
-    texts.notes = masks.map { CodeChange("mask", "", $0.id.description) }
+    texts.notes = ArrivalMask.notes(masks)
     return (texts, (ticket, entry))
   }
+
+  /// A finding never ends inside a character, whatever combines with its last digit.
+  private static func masking(_ text: String, _ spans: [ScalarSpan]) throws(MaskRefusal) -> MaskedText.Masked {
+    let bounds = CharacterBounds(text)
+    var whole: [ScalarSpan] = []
+    for span in spans.map(bounds.covering) where whole.last.map({ $0.end <= span.start }) ?? true { whole.append(span) }
+    return try MaskedText.masking(text, whole, earlier: [], bounds)
+  }
+
+  /// Most originals that masking seals in one call.
+  private static let originalsMax = 2_000
 
   private func sealed(
     _ texts: [ArrivingText], _ ticket: TicketName, _ call: CallContext
@@ -74,16 +92,22 @@ extension TicketService {
           textColumn: text.column, rowKey: text.row, length: Int32(piece.asterisks.length), original: piece.original)
       }
     }
-    let answer: SealMasksResponse
-    do {
-      answer = try await masking.sealMasks(
-        SealMasksRequest(parent: ticket.description, originals: originals), call.onward())
-    } catch let error as RPCError {
-      throw ServiceError(error, from: "masking")
+    var seals: [SealedMask] = []
+    while seals.count < originals.count {
+      // A list of numbers, which a mail may well be, holds more than one call takes.
+      let portion = Array(originals[seals.count...].prefix(Self.originalsMax))
+      let answer: SealMasksResponse
+      do {
+        answer = try await masking.sealMasks(
+          SealMasksRequest(parent: ticket.description, originals: portion), call.onward())
+      } catch let error as RPCError {
+        throw ServiceError(error, from: "masking")
+      }
+      guard answer.masks.count == portion.count else { throw ServiceError(.backendUnavailable) }
+      seals += answer.masks
     }
-    guard answer.masks.count == originals.count else { throw ServiceError(.backendUnavailable) }
     let spans = texts.flatMap { text in text.masked.pieces.map { (text, $0.asterisks) } }
-    return zip(spans, answer.masks).map { span, mask in
+    return zip(spans, seals).map { span, mask in
       ArrivalMask(
         id: MaskID(mask.id), column: span.0.column, row: span.0.row, span: span.1, sealedOriginal: mask.sealedOriginal,
         keyID: mask.keyId)
@@ -96,14 +120,4 @@ private struct ArrivingText: Sendable {
   let column: String
   let row: String
   let masked: MaskedText.Masked
-
-  init(column: String, row: String, text: String, _ spans: [ScalarSpan]) throws(MaskRefusal) {
-    self.column = column
-    self.row = row
-    // A finding never ends inside a character, whatever combines with its last digit.
-    let bounds = CharacterBounds(text)
-    var whole: [ScalarSpan] = []
-    for span in spans.map(bounds.covering) where whole.last.map({ $0.end <= span.start }) ?? true { whole.append(span) }
-    masked = try MaskedText.masking(text, whole, earlier: [], bounds)
-  }
 }

@@ -18,7 +18,15 @@ private struct ArrivalWorld {
 
   /// - Parameter isMaskingReachable: false: masking's address is a socket that nobody listens on.
   init(isMaskingReachable: Bool) async throws {
-    world = try await TicketWorld()
+    try self.init(try await TicketWorld(), isMaskingReachable)
+    try await world.run("INSERT INTO masking_setting (service_id, detection) SELECT id, 'AUTOMATIC' FROM service")
+  }
+
+  /// The same with daemons that have read no settings yet.
+  static func restarted(_ world: ArrivalWorld) throws -> ArrivalWorld { try Self(world.world, true) }
+
+  private init(_ world: TicketWorld, _ isMaskingReachable: Bool) throws {
+    self.world = world
     let directory = NSTemporaryDirectory() + "vault-\(UUID().uuidString)"
     let service = MaskingService(
       ledger: try TicketWorld.ledger(world.database, role: "handoff_masking"),
@@ -31,9 +39,8 @@ private struct ArrivalWorld {
     masking = MaskingServiceClient(transport("gateway"))
     client = TicketWorld.client(
       TicketService(
-        ledger: world.ledger, mail: world.mail, assignment: TicketWorld.nowhere,
-        masking: isMaskingReachable ? transport("tickets") : TicketWorld.nowhere))
-    try await world.run("INSERT INTO masking_setting (service_id, detection) SELECT id, 'AUTOMATIC' FROM service")
+        ledger: try TicketWorld.ledger(world.database, role: "handoff_tickets"), mail: world.mail,
+        assignment: TicketWorld.nowhere, masking: isMaskingReachable ? transport("tickets") : TicketWorld.nowhere))
   }
 
   func create(_ text: String, title: String = "문의", requestID: String = "") async throws -> Ticket {
@@ -42,8 +49,8 @@ private struct ArrivalWorld {
     return try await client.createTicket(request, world.by("mail"))
   }
 
-  func entries(_ ticket: String) async throws -> [Entry] {
-    try await client.listEntries(ListEntriesRequest(parent: ticket), world.by(TicketWorld.kim)).entries
+  func entries(_ ticket: String, by agent: AgentID = TicketWorld.kim) async throws -> [Entry] {
+    try await client.listEntries(ListEntriesRequest(parent: ticket), world.by(agent)).entries
   }
 }
 
@@ -82,6 +89,51 @@ struct ArrivalMaskingTests {
     let again = try await world.client.appendInquiry(request, world.world.by("mail"))
     #expect(again.name == first.name)
     #expect(try await world.world.count("SELECT count(*) FROM mask") == 1)
+  }
+
+  @Test("a list of three thousand numbers comes in masked whole, as an inquiry and as a reply, and one comes back")
+  func list() async throws {
+    let world = try await ArrivalWorld(isMaskingReachable: true)
+    let list = (1...3_000).map { "010-0000-" + String($0 + 1_000) }.joined(separator: "\n")
+    let ticket = try await world.create(list, title: "명단")
+    let reply = AppendInquiryRequest(parent: ticket.name, text: list)
+    _ = try await world.client.appendInquiry(reply, world.world.by("mail"))
+    let entries = try await world.entries(ticket.name)
+    #expect(entries.count == 2)
+    for entry in entries {
+      #expect(entry.masks.count == 3_000 && entry.text.allSatisfy { $0 == "*" || $0 == "\n" })
+    }
+    let events = try await world.client.listEvents(
+      ListEventsRequest(parent: ticket.name), world.world.by(TicketWorld.kim)
+    ).events
+    for event in events {
+      #expect(event.changes.filter { $0.field == "mask" }.count == 50)
+      #expect(event.changes.filter { $0.field == "mask_more" }.map(\.after) == ["2950"])
+    }
+    let restored = entries[1].masks[2_999]
+    _ = try await world.masking.unmaskText(
+      UnmaskTextRequest(name: restored.name, reason: "통화"), world.world.by(TicketWorld.kim))
+    #expect(try await world.entries(ticket.name)[1].text.hasSuffix("*\n010-0000-4000"))
+    let verified = VerifyHistoryRequest(name: ticket.name)
+    #expect(try await world.client.verifyHistory(verified, world.world.by(TicketWorld.kim)).intact)
+  }
+
+  @Test("what is copied to an issue ticket is masked there as here, in a service without masks as asterisks for good")
+  func copies() async throws {
+    let world = try await ArrivalWorld(isMaskingReachable: true)
+    for hasSecurity in [true, false] {
+      try await world.world.run("UPDATE service SET has_security = \(hasSecurity) WHERE code = 'bugs'")
+      let tickets = try ArrivalWorld.restarted(world)
+      let (source, issue) = try await world.world.escalation()
+      let reply = AppendInquiryRequest(parent: world.world.name(source), text: "번호는 010-0000-1234 입니다")
+      _ = try await tickets.client.appendInquiry(reply, world.world.by("mail"))
+      let copy = try #require(try await tickets.entries(world.world.name(issue), by: TicketWorld.boss).last)
+      #expect(copy.text == "번호는 ************* 입니다" && copy.masks.count == (hasSecurity ? 1 : 0))
+      let clear = try await world.world.count("SELECT count(*) FROM ticket_entry WHERE body LIKE '%0000-1234%'")
+      #expect(clear == 0)
+      let verified = VerifyHistoryRequest(name: world.world.name(issue))
+      #expect(try await tickets.client.verifyHistory(verified, world.world.by(TicketWorld.boss)).intact)
+    }
   }
 
   @Test("with masking out of reach, an inquiry with personal data is refused and one without is taken")

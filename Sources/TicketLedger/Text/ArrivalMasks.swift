@@ -26,6 +26,16 @@ package struct ArrivalMask: Sendable {
     self.keyID = keyID
   }
 
+  /// Masks that an event names one by one: there may be thousands, and an event is bounded.
+  private static let notedMax = 50
+
+  /// For the event of the text: which masks were made, and of the last ones only how many.
+  package static func notes(_ masks: [ArrivalMask]) -> [CodeChange] {
+    var notes = masks.prefix(notedMax).map { CodeChange("mask", "", $0.id.description) }
+    if masks.count > notedMax { notes.append(CodeChange("mask_more", "", String(masks.count - notedMax))) }
+    return notes
+  }
+
   /// The statements that store masks with their texts: attachments of the change or the creation of the texts' ticket.
   package static func insert(_ masks: [ArrivalMask]) -> [Query] {
     guard !masks.isEmpty else { return [] }
