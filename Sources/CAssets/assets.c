@@ -117,6 +117,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0056_count_missing_tasks.sql"
 #include "embed_asset.h"
+#define ASSET "../Masking/Migrations/0057_seal_places.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -6,13 +6,11 @@ import TicketLedger
 /// A mask with its own place: where a span is or was masked, by whom, and its sealed original.
 struct MaskRecord: Sendable {
   let place: MaskPlace
-  let maskedBy: AgentID?
-  let maskTime: Instant
   let unmaskedBy: AgentID?
   let unmaskTime: Instant?
 
   static let columns: Query = """
-    \(fragment: MaskPlace.columns), m.masked_by, m.mask_time, m.unmasked_by, m.unmask_time
+    \(fragment: MaskPlace.columns), m.unmasked_by, m.unmask_time
     """
 
   /// Reads a row that begins with ``columns``; nil when the registry has lost the text's column.
@@ -20,12 +18,7 @@ struct MaskRecord: Sendable {
     guard let place = try MaskPlace(row) else { return nil }
     self.place = place
     let next = MaskPlace.columnCount
-    maskedBy = try row.optionalInt64(next).map { AgentID($0) }
-    maskTime = try row.instant(next + 1)
-    unmaskedBy = try row.optionalInt64(next + 2).map { AgentID($0) }
-    unmaskTime = try row.optionalInstant(next + 3)
+    unmaskedBy = try row.optionalInt64(next).map { AgentID($0) }
+    unmaskTime = try row.optionalInstant(next + 1)
   }
-
-  /// Whether the original has been put back.
-  var isTakenOff: Bool { unmaskTime != nil }
 }

@@ -98,41 +98,71 @@ struct MaskStore: Sendable {
     """
   }
 
+  /// All places of one mask, the span that was masked first; of a mask that was taken off, that one.
+  static func places(of mask: MaskID, of service: ServiceID) -> Query {
+    """
+    SELECT \(fragment: MaskPlace.columns) FROM mask AS m
+    JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id
+    WHERE m.service_id = \(service) AND m.id = \(mask) ORDER BY p.number
+    """
+  }
+
+  /// Whether something is left of a mask that has no places, or of places that have no mask.
+  func isTorn(_ mask: MaskID, of ticket: TicketLink, deadline: Deadline) async throws -> Bool {
+    try await ServiceError.translating {
+      try await pool.query(
+        """
+        SELECT EXISTS (SELECT FROM mask WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID)
+            AND id = \(mask) AND unmask_time IS NULL)
+          OR EXISTS (SELECT FROM mask_place WHERE service_id = \(ticket.serviceID) AND mask_id = \(mask)
+            AND ticket_id = \(ticket.ticketID) AND is_on)
+        """, deadline: deadline)[0].bool(0)
+    }
+  }
+
   /// A place to be, with its sealed original.
   struct Sealed: Sendable {
     let place: VaultPlace
     let start: Int
     let original: [UInt8]
     let keyID: String
+    /// What ``MaskSeals`` makes of the place.
+    let seal: [UInt8]
   }
 
   /// Adds masks of a ticket and their places: attachments of the ticket's change.
-  static func insert(_ ids: [MaskID], _ places: [Sealed], at time: Instant, by agent: AgentID?) -> [Query] {
+  ///
+  /// - Parameter counts: in how many places each mask stands.
+  static func insert(
+    _ ids: [MaskID], _ counts: [Int32], _ places: [Sealed], at time: Instant, by agent: AgentID?
+  ) -> [Query] {
     [
       """
-      INSERT INTO mask (service_id, id, ticket_id, masked_by, mask_time)
-      SELECT c.service_id, m.id, c.id, \(agent), \(time) FROM changed AS c, unnest(\(ids)) AS m (id)
+      INSERT INTO mask (service_id, id, ticket_id, masked_by, mask_time, place_count)
+      SELECT c.service_id, m.id, c.id, \(agent), \(time), m.count
+      FROM changed AS c, unnest(\(ids), \(counts)) AS m (id, count)
       """,
       """
       INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
-        span_start, span_length, sealed_original, key_id)
+        span_start, span_length, sealed_original, key_id, seal)
       SELECT c.service_id, v.* FROM changed AS c, unnest(\(places.map(\.place.mask)), \(places.map(\.place.number)),
         \(places.map(\.place.address.ticket.serviceID)), \(places.map(\.place.address.ticket.ticketID)),
         \(places.map(\.place.address.copy.name)), \(places.map(\.place.address.row)),
         \(places.map { Int32($0.start) }), \(places.map { Int32($0.place.asteriskCount) }),
-        \(places.map(\.original)), \(places.map(\.keyID))) AS v
+        \(places.map(\.original)), \(places.map(\.keyID)), \(places.map(\.seal))) AS v
       """,
     ]
   }
 
-  /// Moves places whose text changed before them.
-  static func move(_ moved: [(place: MaskPlace, start: Int)]) -> [Query] {
+  /// Moves places along with their texts.
+  static func move(_ moved: [MaskingPlan.Moved], _ seals: MaskSeals) -> [Query] {
     guard !moved.isEmpty else { return [] }
     return [
       """
-      UPDATE mask_place AS p SET span_start = v.start
+      UPDATE mask_place AS p SET span_start = v.start, seal = nullif(v.seal, '')
       FROM unnest(\(moved.map(\.place.owner.serviceID)), \(moved.map(\.place.mask)), \(moved.map(\.place.number)),
-        \(moved.map { Int32($0.start) })) AS v (service_id, mask_id, number, start)
+        \(moved.map { Int32($0.start) }), \(moved.map { $0.seal(seals) }))
+        AS v (service_id, mask_id, number, start, seal)
       WHERE p.service_id = v.service_id AND p.mask_id = v.mask_id AND p.number = v.number
       """
     ]

@@ -109,17 +109,26 @@ extension MaskingService {
     var event = EventDraft(.masked, by: access.ledgerActor, outcome: outcome, on: tickets.own)
     event.notes = ids.map { CodeChange("mask", "", $0.description) } + plan.leftCopies(of: tickets.own.link)
     var sealed: [MaskStore.Sealed] = []
-    for (place, new) in plan.numbered(ids, on: tickets.own.link) {
+    let places = plan.numbered(ids, on: tickets.own.link)
+    let counts = places.reduce(into: [MaskID: Int32]()) { $0[$1.0.mask, default: 0] += 1 }
+    let texts = Dictionary(plan.changes.map { ($0.before.address, $0.after) }, uniquingKeysWith: { first, _ in first })
+    for (place, new) in places {
       let seal = try keys.seal(new.original, for: place)
+      let masked = MaskedPlace(
+        owner: place.owner, mask: place.mask, maskedBy: agent, maskTime: tickets.own.readTime,
+        placeCount: counts[place.mask] ?? 0, number: place.number, ticket: place.address.ticket,
+        copy: place.address.copy, row: place.address.row, span: new.asterisks)
       sealed.append(
-        MaskStore.Sealed(place: place, start: new.asterisks.start, original: seal.bytes, keyID: seal.keyID))
+        MaskStore.Sealed(
+          place: place, start: new.asterisks.start, original: seal.bytes, keyID: seal.keyID,
+          seal: ledger.maskSeals.seal(masked, in: texts[place.address] ?? "")))
     }
     var change = TicketChange(event)
     change.companions =
       plan.changes.map { CopyStore.set($0.before, to: $0.after) } + CopyStore.index(plan.changes, of: tickets)
-      + MaskStore.move(plan.moved)
+      + MaskStore.move(plan.moved, ledger.maskSeals)
     change.attachments =
-      MaskStore.insert(ids, sealed, at: tickets.own.readTime, by: agent)
+      MaskStore.insert(ids, ids.map { counts[$0] ?? 0 }, sealed, at: tickets.own.readTime, by: agent)
       + [MaskActStore.insert(.mask, of: ids, by: agent, reason: nil)]
     change.resultIDs = ids.map(\.rawValue)
     var linked = LinkedChange(change)

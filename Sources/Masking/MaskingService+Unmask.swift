@@ -32,10 +32,13 @@ extension MaskingService {
       reading: [MaskStore.places(of: name.id, on: link)], deadline: call.deadline
     ) { tickets, rows, transaction in
       var found = try PlaceSearch(of: name.id, on: tickets.own, rows[0])
-      guard !found.places.isEmpty else { throw ServiceError(.maskNotFound) }
+      guard MaskPlace.areWhole(found.places, on: link) else {
+        throw try await refusal(of: name.id, on: link, call.deadline)
+      }
       let opened = try found.places.map { (place: $0, original: try keys.open($0)) }
       let rest = found.queries
       if !rest.isEmpty { try found.add(try await transaction.batch(rest)) }
+      for place in found.places { try requireSealed(place, in: found.text(at: place.address)) }
       let plan = UnmaskingPlan(opened, texts: found.texts, earlier: found.earlier)
       ownFields = plan.ownFields(of: tickets.own)
       return try change(plan, name, on: tickets, access, by: agent, reason, hasCopies: rows[0].count > 1)
@@ -55,9 +58,19 @@ extension MaskingService {
     let name = try MaskName(request.name, field: "name")
     let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
     let ticket = try await ledger.ticket(name.ticket, access: access, deadline: call.deadline)
-    let mask = try await store.mask(name.id, of: ticket.link, deadline: call.deadline)
-    guard let mask, !mask.isTakenOff else { throw ServiceError(.maskNotFound) }
-    let original = try keys.open(mask.place)
+    let places = try await ServiceError.translating {
+      try await ledger.pool.query(MaskStore.places(of: name.id, of: ticket.serviceID), deadline: call.deadline)
+        .compactMap(MaskPlace.init)
+    }
+    guard MaskPlace.areWhole(places, on: ticket.link), let place = places.first else {
+      throw try await refusal(of: name.id, on: ticket.link, call.deadline)
+    }
+    let original = try keys.open(place)
+    let texts = try await ServiceError.translating {
+      try await ledger.pool.query(CopyStore.texts(at: [place.address])[0], deadline: call.deadline)
+        .compactMap(CopyStore.storedText)
+    }
+    try requireSealed(place, in: texts.first?.text)
     var event = EventDraft(.maskRevealed, by: access.ledgerActor)
     event.notes = [CodeChange("mask", "", name.id.description), CodeChange("reason", "", "GIVEN")]
     var change = TicketChange(event)
@@ -70,6 +83,38 @@ extension MaskingService {
     // Nobody sees an original without a trace: the event is written before the text is handed out.
     _ = try await ledger.write(change, on: ticket, deadline: call.deadline)
     return RevealMaskResponse(text: original)
+  }
+
+  /// Why a mask whose places are not whole cannot be taken off or shown.
+  ///
+  /// - Returns: MASK_NOT_FOUND, also for one that was taken off; MASK_DAMAGED when the vault's rows contradict each
+  ///   other.
+  private func refusal(of mask: MaskID, on ticket: TicketLink, _ deadline: Deadline) async throws -> ServiceError {
+    let places = try await ServiceError.translating {
+      try await store.pool.query(MaskStore.places(of: mask, of: ticket.serviceID), deadline: deadline)
+        .compactMap(MaskPlace.init)
+    }
+    guard let first = places.first else {
+      guard try await store.isTorn(mask, of: ticket, deadline: deadline) else { return ServiceError(.maskNotFound) }
+      return keys.damaged(Array("\(ticket)/\(mask)".utf8), "mask \(mask) has no places, or its places no mask")
+    }
+    let isElsewhere = first.owner != ticket && first.address.ticket != ticket
+    let isOff = first.number == 0 && first.owner == first.address.ticket && first.isTakenOff && !first.isOn
+    if isElsewhere || isOff { return ServiceError(.maskNotFound) }
+    return keys.damaged(first.sealedOriginal, "the places of mask \(mask) contradict its row")
+  }
+
+  /// Refuses a place that is not where the mask was put, and a text that is not as the mask left it.
+  ///
+  /// - Parameter text: nil when it is not there any more.
+  /// - Throws: MASK_DAMAGED.
+  private func requireSealed(_ place: MaskPlace, in text: String?) throws(ServiceError) {
+    // Places of masks from before there were seals get theirs from the rotation.
+    if place.seal.isEmpty { return }
+    let isThere = text != nil || !place.address.copy.isFixed
+    guard isThere, ledger.maskSeals.isValid(place.seal, of: place.masked, in: text ?? "") else {
+      throw keys.damaged(place.sealedOriginal, "place \(place.number) of mask \(place.mask) was moved or changed")
+    }
   }
 
   /// Who asks for an original, with the right to it and a reason in canonical form.
@@ -94,7 +139,7 @@ extension MaskingService {
     var change = TicketChange(event)
     change.companions =
       plan.changes.map { CopyStore.set($0.before, to: $0.after) } + CopyStore.index(plan.changes, of: tickets)
-      + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved)
+      + plan.restored.map { CopyStore.restore($0.address, to: $0.text) } + MaskStore.move(plan.moved, ledger.maskSeals)
     change.attachments =
       MaskStore.takeOff(name.id, by: agent, hasCopies: hasCopies)
       + [
@@ -151,6 +196,9 @@ private struct PlaceSearch: Sendable {
     guard !unknown.isEmpty || !others.isEmpty else { return [] }
     return [MaskStore.activePlaces(on: Array(others))] + CopyStore.texts(at: Array(unknown))
   }
+
+  /// A text that was found; nil for one that is not there.
+  func text(at address: TextAddress) -> String? { texts.first { $0.address == address }?.text }
 
   /// Adds what the statements found.
   mutating func add(_ found: [Rows]) throws {

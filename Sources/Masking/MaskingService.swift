@@ -89,8 +89,8 @@ package struct MaskingService: MaskingServiceProvider {
     Mask(
       name: MaskName(ticket: ticket, id: record.place.mask).description,
       span: record.place.address.span(record.place.span, of: ticket),
-      maskedBy: record.maskedBy.map { AgentName(id: $0).description } ?? "",
-      maskTime: Timestamp(record.maskTime),
+      maskedBy: record.place.maskedBy.map { AgentName(id: $0).description } ?? "",
+      maskTime: Timestamp(record.place.maskTime),
       unmaskedBy: record.unmaskedBy.map { AgentName(id: $0).description } ?? "",
       unmaskTime: record.unmaskTime.map { Timestamp($0) })
   }

@@ -116,22 +116,31 @@ package enum MaskedText {
   package static func unmasking(
     _ text: String, _ mask: ScalarSpan, original: String, others: [ScalarSpan]
   ) -> (text: String, others: [ScalarSpan])? {
+    guard let place = range(of: mask, in: text) else { return nil }
+    var output = ""
+    output.reserveCapacity(text.utf8.count + original.utf8.count)
+    output += text[..<place.lowerBound]
+    output += original
+    output += text[place.upperBound...]
+    let shift = original.unicodeScalars.count - mask.length
+    let moved = others.map { other in
+      other.start > mask.start ? ScalarSpan(start: other.start + shift, length: other.length) : other
+    }
+    return (output, moved)
+  }
+
+  /// Whether asterisks stand at a place of a text.
+  package static func stands(_ mask: ScalarSpan, in text: String) -> Bool { range(of: mask, in: text) != nil }
+
+  /// Where a mask's asterisks stand; nil when something else stands there.
+  private static func range(of mask: ScalarSpan, in text: String) -> Range<String.Index>? {
     let scalars = text.unicodeScalars
     guard mask.start >= 0, mask.length > 0,
       let start = scalars.index(scalars.startIndex, offsetBy: mask.start, limitedBy: scalars.endIndex),
       let end = scalars.index(start, offsetBy: mask.length, limitedBy: scalars.endIndex),
       scalars[start..<end].allSatisfy({ $0 == "*" })
     else { return nil }
-    var output = ""
-    output.reserveCapacity(text.utf8.count + original.utf8.count)
-    output += text[..<start]
-    output += original
-    output += text[end...]
-    let shift = original.unicodeScalars.count - mask.length
-    let moved = others.map { other in
-      other.start > mask.start ? ScalarSpan(start: other.start + shift, length: other.length) : other
-    }
-    return (output, moved)
+    return start..<end
   }
 
   /// Checks that spans can be masked: they lie inside the text, split no character and overlap nothing.

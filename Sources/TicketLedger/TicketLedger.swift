@@ -18,6 +18,8 @@ package final class TicketLedger: Sendable {
   package let directory: Directory
   /// What seals the histories, and what keys for other purposes are derived from.
   package let key: LedgerKey
+  /// What seals where masks lie.
+  package let maskSeals: MaskSeals
   let hints: OutboxHints
   private let entryIDs: IDSource
   private let creations: GatheredWrites<Creation, Void>
@@ -27,6 +29,7 @@ package final class TicketLedger: Sendable {
     self.pool = pool
     self.directory = directory
     self.key = key
+    maskSeals = MaskSeals(key)
     hints = OutboxHints(pool: pool)
     entryIDs = IDSource(pool: pool, nextBlocks: "SELECT nextval('ticket_entry_id_seq') FROM generate_series(1, 4)")
     creations = GatheredWrites(on: pool.group) { creations, deadline in

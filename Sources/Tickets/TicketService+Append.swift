@@ -54,7 +54,7 @@ extension TicketService {
     try await requireUnused(reply.attachments, reply.access, reply.deadline)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
-    let arrived = try await masked(reply, on: ticket.id, of: service)
+    let arrived = try await masked(reply, on: ticket.id, of: service, at: ticket.readTime)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     event.entries = [entry]
     event.notes += reply.attachments.notes + arrived.notes
@@ -84,7 +84,7 @@ extension TicketService {
     draft.customer.name = ticket.customerName
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
-    let arrived = try await masked(reply, on: id, of: reply.access.service)
+    let arrived = try await masked(reply, on: id, of: reply.access.service, at: ticket.readTime)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     draft.event.entries = [entry]
     draft.event.notes += reply.attachments.notes + arrived.notes
@@ -112,7 +112,7 @@ extension TicketService {
         of: .receiveSourceReply, on: issue.standing(in: service.kind), by: .system)
     else { return nil }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: issue)
-    let arrived = try await masked(reply, on: issue.id, of: service)
+    let arrived = try await masked(reply, on: issue.id, of: service, at: issue.readTime)
     event.entries = [arrived.entry(.comment, .customerReply, by: .customer)]
     event.notes += arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
@@ -123,8 +123,12 @@ extension TicketService {
 
   /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when
   /// masks or files are to be put on it.
-  private func masked(_ reply: Reply, on ticket: TicketID, of service: ServiceRecord) async throws -> ArrivedTexts {
-    var texts = try await masked(title: nil, body: reply.text, of: service, as: reply.access.service, reply.call) {
+  private func masked(
+    _ reply: Reply, on ticket: TicketID, of service: ServiceRecord, at time: Instant
+  ) async throws -> ArrivedTexts {
+    var texts = try await masked(
+      title: nil, body: reply.text, of: service, as: reply.access.service, at: time, reply.call
+    ) {
       (ticket, try await ledger.newEntryID(deadline: reply.deadline))
     }.texts
     if texts.entryID == nil, !reply.attachments.isEmpty {

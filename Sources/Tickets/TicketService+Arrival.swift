@@ -37,12 +37,13 @@ extension TicketService {
   ///   - service: the service of the ticket that is to hold the words. Without the security service there, what is
   ///     found is asterisks without masks.
   ///   - policy: the service whose settings hold; nil: the ticket's own.
+  ///   - time: when the words come in.
   ///   - title: nil when a text is added to a ticket that has its title.
   ///   - ids: the ticket and the entry that are to hold the words; called only when something was found.
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
   func masked(
-    title: String?, body: String, of service: ServiceRecord, as policy: ServiceRecord? = nil, _ call: CallContext,
-    ids: () async throws -> (TicketID, EntryID)
+    title: String?, body: String, of service: ServiceRecord, as policy: ServiceRecord? = nil, at time: Instant,
+    _ call: CallContext, ids: () async throws -> (TicketID, EntryID)
   ) async throws -> (texts: ArrivedTexts, ids: (TicketID, EntryID)?) {
     let plain = ArrivedTexts(title: title ?? "", body: body)
     let policy = policy ?? service
@@ -65,7 +66,8 @@ extension TicketService {
     ]
     let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), call)
     texts.originalBody = found.body.isEmpty ? nil : body
-    texts.maskStatements = ArrivalMask.insert(masks)
+    texts.maskStatements = ArrivalMask.insert(
+      masks, on: TicketLink(serviceID: service.id, ticketID: ticket), at: time, ledger.maskSeals)
     texts.entryID = entry
     texts.notes = ArrivalMask.notes(masks)
     return (texts, (ticket, entry))
@@ -109,8 +111,8 @@ extension TicketService {
     let spans = texts.flatMap { text in text.masked.pieces.map { (text, $0.asterisks) } }
     return zip(spans, seals).map { span, mask in
       ArrivalMask(
-        id: MaskID(mask.id), column: span.0.column, row: span.0.row, span: span.1, sealedOriginal: mask.sealedOriginal,
-        keyID: mask.keyId)
+        id: MaskID(mask.id), column: span.0.column, row: span.0.row, text: span.0.masked.text, span: span.1,
+        sealedOriginal: mask.sealedOriginal, keyID: mask.keyId)
     }
   }
 }

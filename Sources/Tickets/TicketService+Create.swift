@@ -1,5 +1,6 @@
 import EventLoop
 package import HandoffAPI
+import Postgres
 package import RPC
 import ServiceKit
 import TicketLedger
@@ -41,13 +42,13 @@ extension TicketService {
     _ wanted: NewTicket, _ claim: IdempotencyClaim?, _ access: Access, _ call: CallContext
   ) async throws -> Written? {
     let (opening, facts) = try await before(wanted, claim, in: access.service, call.deadline)
-    let id: TicketID
+    let (id, time): (TicketID, Instant)
     switch opening {
     case .done(let written): return written
-    case .fresh(let next, _): id = next
+    case .fresh(let next, let now): (id, time) = (next, now)
     }
     var draft = try await draft(wanted, id, facts, access, call)
-    try await maskOnArrival(&draft, id, call)
+    try await maskOnArrival(&draft, id, at: time, call)
     draft.idempotency = claim
     draft.topicDoneAtOnce = .triggers
     do {
@@ -147,9 +148,11 @@ extension TicketService {
   }
 
   /// Masks personal data in a ticket to be, where its service wants that.
-  private func maskOnArrival(_ draft: inout TicketDraft, _ id: TicketID, _ call: CallContext) async throws {
+  private func maskOnArrival(
+    _ draft: inout TicketDraft, _ id: TicketID, at time: Instant, _ call: CallContext
+  ) async throws {
     let (texts, ids) = try await masked(
-      title: draft.title, body: draft.event.entries[0].body, of: draft.service, call
+      title: draft.title, body: draft.event.entries[0].body, of: draft.service, at: time, call
     ) {
       // Files that come with the inquiry know its entry already.
       let known = draft.event.entries[0].id

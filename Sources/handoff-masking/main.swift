@@ -12,9 +12,10 @@ let description = ServiceDescription(
 await runService(description) { process in
   let keys = try VaultKeys(directory: process.config[VaultKeys.directory], metrics: process.metrics)
   let pool = try await process.openDatabase()
-  let rotation = VaultRotation(keys: keys, pool: pool, metrics: process.metrics, log: process.log)
+  let ledger = TicketLedger(process, pool: pool)
+  let rotation = VaultRotation(keys: keys, ledger: ledger, metrics: process.metrics, log: process.log)
   process.onShutdown("rotation", rotation.start(on: process.group))
-  let masking = MaskingService(ledger: TicketLedger(process, pool: pool), keys: keys)
+  let masking = MaskingService(ledger: ledger, keys: keys)
   var parts = ServiceParts([masking.rpcService], callers: MaskingService.callerRules)
   parts.interceptors = [VaultAlarm(process.metrics)]
   return parts

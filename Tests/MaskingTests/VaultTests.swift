@@ -30,7 +30,7 @@ struct VaultTests {
     let ledger = try world.desk.ledger(as: "handoff_masking")
     masking = MaskingService(ledger: ledger, keys: keys)
     rotation = VaultRotation(
-      keys: keys, pool: ledger.pool, metrics: metrics,
+      keys: keys, ledger: ledger, metrics: metrics,
       log: Logger(service: "test", level: .error, output: .standardError))
   }
 
@@ -134,6 +134,124 @@ struct VaultTests {
     let mask = try await mask(0)
     try await world.run(Query(unescaped: "UPDATE mask_place SET \(change) WHERE number = 1"))
     try await refused(mask)
+    try cleanUp()
+  }
+
+  /// A row of the vault in which one bit is changed.
+  struct Flip: CustomTestStringConvertible {
+    let table: String
+    let column: String
+    let change: String
+    /// Which of the mask's rows; nil: the mask itself.
+    let number: Int?
+
+    var testDescription: String { "\(table).\(column)" + (number.map { " of place \($0)" } ?? "") }
+
+    private static let places = [
+      "service_id": "service_id # 2", "mask_id": "mask_id # 1024", "number": "number # 64",
+      "ticket_service_id": "ticket_service_id # 2", "ticket_id": "ticket_id # 1",
+      "text_column": "chr(ascii(text_column) # 1) || substr(text_column, 2)",
+      "row_key": "left(row_key, -1) || chr(ascii(right(row_key, 1)) # 1)", "span_start": "span_start # 1",
+      "span_length": "span_length # 1", "is_on": "NOT is_on",
+      "sealed_original": "set_byte(sealed_original, 20, get_byte(sealed_original, 20) # 1)",
+      "key_id": "left(key_id, -1) || chr(ascii(right(key_id, 1)) # 1)",
+      "seal": "set_byte(seal, 31, get_byte(seal, 31) # 1)",
+    ]
+    private static let masks = [
+      "service_id": "service_id # 2", "id": "id # 1024", "ticket_id": "ticket_id # 1", "masked_by": "masked_by # 2",
+      "mask_time": "mask_time + interval '1 microsecond'", "place_count": "place_count # 1", "unmask_time": "now()",
+    ]
+
+    static let all =
+      [0, 1].flatMap { number in
+        places.sorted { $0.key < $1.key }.map {
+          Flip(table: "mask_place", column: $0.key, change: $0.value, number: number)
+        }
+      } + masks.sorted { $0.key < $1.key }.map { Flip(table: "mask", column: $0.key, change: $0.value, number: nil) }
+  }
+
+  @Test(
+    "one bit changed in any column of the vault is refused and counted by Unmask and Reveal, and nothing is written",
+    arguments: Flip.all)
+  func flipped(_ flip: Flip) async throws {
+    let mask = try await mask(0)
+    for constraint in try await world.desk.database.pool.query(
+      """
+      SELECT conrelid::regclass::text, conname::text FROM pg_constraint
+      WHERE conrelid IN ('mask'::regclass, 'mask_place'::regclass) AND contype IN ('c', 'f')
+      """, deadline: world.desk.deadline)
+    {
+      try await world.run(
+        Query(unescaped: "ALTER TABLE \(try constraint.string(0)) DROP CONSTRAINT \(try constraint.string(1))"))
+    }
+    let row = flip.number.map { " WHERE number = \($0)" } ?? ""
+    try await world.run(Query(unescaped: "UPDATE \(flip.table) SET \(flip.column) = \(flip.change)\(row)"))
+    let before = try await CopyScan(desk: world.desk).texts()
+    func refusal(_ work: () async throws -> some Sendable) async -> Reason? {
+      do {
+        _ = try await work()
+        return nil
+      } catch {
+        return ServiceError(caught: error).reason
+      }
+    }
+    let reasons: [Reason?] = [flip.column == "key_id" ? .maskKeyLost : .maskDamaged]
+    if flip.number != 1 { #expect(reasons.contains(await refusal { try await reveal(mask) })) }
+    let request = UnmaskTextRequest(name: mask.name, reason: "x")
+    #expect(
+      reasons.contains(await refusal { try await masking.unmaskText(request, world.call("UnmaskText")) }))
+    #expect(try await CopyScan(desk: world.desk).texts() == before)
+    #expect(metrics.exposition().contains("handoff_masking_seals_refused_total{why="))
+    #expect(
+      try await world.desk.number(
+        "SELECT count(*) FROM ticket_event WHERE code IN ('UNMASKED', 'MASK_REVEALED')") == 0)
+    try cleanUp()
+  }
+
+  @Test("every column of the vault has its row in the table of flips")
+  func flippedColumns() async throws {
+    let rows = try await world.desk.database.pool.query(
+      """
+      SELECT table_name || '.' || column_name FROM information_schema.columns
+      WHERE table_schema = 'handoff' AND table_name IN ('mask', 'mask_place')
+      """, deadline: world.desk.deadline)
+    let known = Set(Flip.all.map { "\($0.table).\($0.column)" })
+    // It is set when the mask goes.
+    #expect(Set(try rows.map { try $0.string(0) }).subtracting(known) == ["mask.unmasked_by"])
+    try cleanUp()
+  }
+
+  @Test("a text that was changed by hand under its mask is refused, and the history tells of it")
+  func editedUnderMask() async throws {
+    let mask = try await mask(0)
+    try await world.run("UPDATE ticket_entry SET body = replace(body, '같', '다') WHERE id = \(ticket.inquiry)")
+    #expect(try await !world.isIntact(ticket.own))
+    try await refused(mask)
+    try cleanUp()
+  }
+
+  @Test("places from before there were seals get theirs in the background, and one that was written by hand gets none")
+  func unsealed() async throws {
+    let first = try await mask(0)
+    try await world.run("UPDATE mask_place SET seal = NULL")
+    #expect(try await !world.isIntact(ticket.own))
+    try await world.run(
+      """
+      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
+        span_start, span_length, sealed_original, key_id)
+      SELECT service_id, mask_id, 99, ticket_service_id, ticket_id, text_column, row_key, 1, 1, sealed_original, key_id
+      FROM mask_place WHERE number = 0
+      """)
+    _ = try await rotation.run(deadline: world.desk.deadline)
+    #expect(try await world.desk.number("SELECT count(*) FROM mask_place WHERE seal IS NULL") == 1)
+    try await world.run("DELETE FROM mask_place WHERE seal IS NULL")
+    #expect(try await world.isIntact(ticket.own))
+    let second = try await mask(2)
+    let before = try await CopyScan(desk: world.desk).texts()
+    _ = try await masking.unmaskText(UnmaskTextRequest(name: first.name, reason: "x"), world.call("UnmaskText"))
+    #expect(try await CopyScan(desk: world.desk).texts() != before)
+    #expect(try await world.isIntact(ticket.own), "the second mask's places were sealed anew when they moved")
+    _ = try await masking.unmaskText(UnmaskTextRequest(name: second.name, reason: "x"), world.call("UnmaskText"))
     try cleanUp()
   }
 

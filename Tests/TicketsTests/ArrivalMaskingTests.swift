@@ -43,9 +43,11 @@ private struct ArrivalWorld {
         assignment: TicketWorld.nowhere, masking: isMaskingReachable ? transport("tickets") : TicketWorld.nowhere))
   }
 
-  func create(_ text: String, title: String = "문의", requestID: String = "") async throws -> Ticket {
+  func create(
+    _ text: String, title: String = "문의", channel: Ticket.Channel = .helpCenter, requestID: String = ""
+  ) async throws -> Ticket {
     let request = CreateTicketRequest(
-      parent: "services/care", title: title, text: text, channel: .helpCenter, requestId: requestID)
+      parent: "services/care", title: title, text: text, channel: channel, requestId: requestID)
     return try await client.createTicket(request, world.by("mail"))
   }
 
@@ -95,7 +97,7 @@ struct ArrivalMaskingTests {
   func list() async throws {
     let world = try await ArrivalWorld(isMaskingReachable: true)
     let list = (1...3_000).map { "010-0000-" + String($0 + 1_000) }.joined(separator: "\n")
-    let ticket = try await world.create(list, title: "명단")
+    let ticket = try await world.create(list, title: "명단", channel: .email)
     let reply = AppendInquiryRequest(parent: ticket.name, text: list)
     _ = try await world.client.appendInquiry(reply, world.world.by("mail"))
     let entries = try await world.entries(ticket.name)

@@ -43,10 +43,34 @@ struct MaskingPlan: Sendable {
     let after: String
   }
 
+  /// A place of another mask in a text that changes.
+  struct Moved: Sendable {
+    let place: MaskPlace
+    /// Where its asterisks stand afterwards.
+    let start: Int
+    let change: Change
+
+    /// Nil when it stays where it is in a text that its seal does not cover.
+    init?(_ place: MaskPlace, to start: Int, in change: Change) {
+      guard start != place.span.start || place.address.copy.isFixed else { return nil }
+      self.place = place
+      self.start = start
+      self.change = change
+    }
+
+    /// Its new seal. A place whose seal did not fit before must not get one that does.
+    func seal(_ seals: MaskSeals) -> [UInt8] {
+      guard seals.isValid(place.seal, of: place.masked, in: change.before.text) else { return place.seal }
+      var moved = place.masked
+      moved.span.start = start
+      return seals.seal(moved, in: change.after)
+    }
+  }
+
   private(set) var changes: [Change] = []
   private(set) var newPlaces: [NewPlace] = []
-  /// Earlier masks that stand elsewhere afterwards.
-  private(set) var moved: [(place: MaskPlace, start: Int)] = []
+  /// Earlier masks in the texts that change.
+  private(set) var moved: [Moved] = []
 
   private let requested: [RequestedSpan]
   private let words: [(index: Int, field: String, words: SpanWords)]
@@ -87,13 +111,14 @@ struct MaskingPlan: Sendable {
     }
     guard !chosen.isEmpty else { return }
     let masked = try MaskedText.masking(stored.text, chosen.map(\.span), earlier: earlier.map(\.span), bounds)
-    changes.append(Change(before: stored, after: masked.text))
+    let change = Change(before: stored, after: masked.text)
+    changes.append(change)
     newPlaces += masked.pieces.map { piece in
       NewPlace(
         index: chosen[piece.index].index, address: stored.address, asterisks: piece.asterisks,
         original: piece.original, isAsked: piece.index < asked.count)
     }
-    for (place, span) in zip(earlier, masked.earlier) where place.span != span { moved.append((place, span.start)) }
+    moved += zip(earlier, masked.earlier).compactMap { Moved($0, to: $1.start, in: change) }
   }
 
   /// The spans of an equal text of the same field.

@@ -1,5 +1,6 @@
 import PersonalData
 import Postgres
+import ServiceKit
 import TicketLedger
 
 /// Where a text is stored: a column of the registry, a ticket, and the row among the ticket's rows.
@@ -56,14 +57,25 @@ struct MaskPlace: Sendable {
   let number: Int32
   let address: TextAddress
   var span: ScalarSpan
+  /// Whether its asterisks stand there still; a mask that was taken off keeps the place where the span was masked.
+  let isOn: Bool
   let sealedOriginal: [UInt8]
   let keyID: String
+  /// What ``MaskSeals`` made of it; empty for a place that has no seal yet.
+  let seal: [UInt8]
+  /// Of its mask: who made it, when, and in how many places it stands.
+  let maskedBy: AgentID?
+  let maskTime: Instant
+  let placeCount: Int32
+  /// Whether the mask's row says that it was taken off.
+  let isTakenOff: Bool
 
   static let columns: Query = """
     p.service_id, m.ticket_id, p.mask_id, p.number, p.text_column, p.ticket_service_id, p.ticket_id, p.row_key, \
-    p.span_start, p.span_length, coalesce(p.sealed_original, ''), p.key_id
+    p.span_start, p.span_length, p.is_on, coalesce(p.sealed_original, ''), p.key_id, coalesce(p.seal, ''), \
+    m.masked_by, m.mask_time, m.place_count, m.unmask_time IS NOT NULL
     """
-  static let columnCount = 12
+  static let columnCount = 18
 
   /// Reads a row that begins with ``columns``; nil when the registry has lost the column.
   init?(_ row: Row) throws(PostgresError) {
@@ -74,8 +86,28 @@ struct MaskPlace: Sendable {
     address = TextAddress(
       copy: copy, ticket: TicketLink(serviceID: try row.value(5), ticketID: try row.value(6)), row: try row.value(7))
     span = ScalarSpan(start: Int(try row.int32(8)), length: Int(try row.int32(9)))
-    sealedOriginal = try row.bytes(10)
-    keyID = try row.string(11)
+    isOn = try row.bool(10)
+    sealedOriginal = try row.bytes(11)
+    keyID = try row.string(12)
+    seal = try row.bytes(13)
+    maskedBy = try row.optionalInt64(14).map { AgentID($0) }
+    maskTime = try row.value(15)
+    placeCount = try row.value(16)
+    isTakenOff = try row.bool(17)
+  }
+
+  /// Whether these are all places of a mask that is on, the span that was masked first.
+  static func areWhole(_ places: [MaskPlace], on ticket: TicketLink) -> Bool {
+    guard let first = places.first, first.owner == ticket, first.address.ticket == ticket else { return false }
+    return places.map(\.number).elementsEqual(0..<max(0, first.placeCount))
+      && places.allSatisfy { $0.isOn && !$0.isTakenOff }
+  }
+
+  /// The place as its seal covers it.
+  var masked: MaskedPlace {
+    MaskedPlace(
+      owner: owner, mask: mask, maskedBy: maskedBy, maskTime: maskTime, placeCount: placeCount, number: number,
+      ticket: address.ticket, copy: address.copy, row: address.row, span: span)
   }
 
   var vaultPlace: VaultPlace {

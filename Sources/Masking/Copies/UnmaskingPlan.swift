@@ -9,8 +9,8 @@ struct UnmaskingPlan: Sendable {
   private(set) var changes: [MaskingPlan.Change] = []
   /// Records of customers that get their value back.
   private(set) var restored: [(address: TextAddress, text: String)] = []
-  /// Masks that stay on and stand elsewhere afterwards.
-  private(set) var moved: [(place: MaskPlace, start: Int)] = []
+  /// Masks that stay on in the texts that change.
+  private(set) var moved: [MaskingPlan.Moved] = []
   /// Places whose asterisks were gone.
   private(set) var gone: [TextAddress] = []
 
@@ -50,12 +50,12 @@ struct UnmaskingPlan: Sendable {
       for index in others.indices { others[index].span = whole.others[index] }
       for index in rest.indices { rest[index].place.span = whole.others[others.count + index] }
     }
-    if text != stored.text || !text.utf8.elementsEqual(stored.text.utf8) {
-      changes.append(MaskingPlan.Change(before: stored, after: text))
-    }
+    guard !text.utf8.elementsEqual(stored.text.utf8) else { return }
+    let change = MaskingPlan.Change(before: stored, after: text)
+    changes.append(change)
     for other in others {
       let before = all.first { $0.mask == other.mask && $0.owner == other.owner && $0.number == other.number }
-      if let before, before.span != other.span { moved.append((before, other.span.start)) }
+      if let before, let move = MaskingPlan.Moved(before, to: other.span.start, in: change) { moved.append(move) }
     }
   }
 }

@@ -90,6 +90,12 @@ package final class VaultKeys: Sendable {
     try text(place.sealedOriginal, place.keyID, place.vaultPlace.associatedData(keyID: place.keyID))
   }
 
+  /// Counts a seal whose place is not where it was put, and says so.
+  func damaged(_ sealed: [UInt8], _ why: String) -> ServiceError {
+    countRefused(sealed, "damaged")
+    return ServiceError(.maskDamaged, cause: VaultDamage(description: why))
+  }
+
   /// Opens the reason of an act.
   func open(reason: [UInt8], keyID: String, of mask: MaskID, _ act: MaskAct) throws -> String {
     try text(reason, keyID, Self.reasonData(mask, act, keyID))

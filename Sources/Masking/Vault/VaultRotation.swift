@@ -1,7 +1,7 @@
 package import EventLoop
-package import Postgres
+import Postgres
 package import ServiceKit
-import TicketLedger
+package import TicketLedger
 
 /// Seals what older keys sealed under the current one, in the background and in small batches.
 ///
@@ -19,13 +19,15 @@ package struct VaultRotation: Sendable {
   private let pool: PostgresPool
   private let waiting: OldSealCount
   private let lost = LostSeals()
+  private let unsealed: UnsealedPlaces
   private let resealed: Counter
   private let log: Logger
 
-  /// Works on the vault through a pool.
-  package init(keys: VaultKeys, pool: PostgresPool, metrics: Metrics, log: Logger) {
+  /// Works on the vault through the ledger's pool.
+  package init(keys: VaultKeys, ledger: TicketLedger, metrics: Metrics, log: Logger) {
     self.keys = keys
-    self.pool = pool
+    pool = ledger.pool
+    unsealed = UnsealedPlaces(keys: keys, seals: ledger.maskSeals, pool: ledger.pool)
     self.log = log
     waiting = OldSealCount(
       metrics, daemon: "masking", "Sealed originals and reasons that another key than the current one seals.")
@@ -69,8 +71,18 @@ package struct VaultRotation: Sendable {
         position = next
       }
     }
+    try await sealPlaces(deadline: deadline)
     if total > 0 { waiting.set(try await leftOver(.after(Self.countTimeout))) }
     return total
+  }
+
+  private func sealPlaces(deadline: Deadline) async throws {
+    var position: VaultTable.Position? = VaultTable.Position()
+    while let next = position, !deadline.hasPassed, !Task.isCancelled {
+      position = try await ServiceError.translating {
+        try await unsealed.batch(after: next, limit: Self.batchMax, deadline: deadline)
+      }
+    }
   }
 
   private func leftOver(_ deadline: Deadline) async throws -> Int64 {

@@ -19,8 +19,8 @@ extension TicketLedger {
   /// Recomputes the chain of a ticket's events from its first one, checks the seal of its head, and compares the ticket
   /// and its entries with what the events say.
   ///
-  /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, and a ticket whose
-  /// state, holder or types were changed past its history. Reads one snapshot, in portions.
+  /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, also under a mask,
+  /// and a ticket whose state, holder or types were changed past its history. Reads one snapshot, in portions.
   ///
   /// - Throws: TICKET_NOT_FOUND; the database's errors as ``ServiceError``.
   package func verify(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> HistoryVerification {
@@ -30,7 +30,7 @@ extension TicketLedger {
           "SELECT \(fragment: TicketRecord.columns) FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(id)")
         guard let row = rows.first else { throw ServiceError(.ticketNotFound) }
         let ticket = try TicketRecord(row)
-        var examination = HistoryExamination(ticket: ticket, key: key)
+        var examination = HistoryExamination(ticket: ticket, key: key, maskSeals: maskSeals)
         do throws(HistoryExamination.Found) {
           try await examination.run(transaction)
         } catch .fault(let fault) {
@@ -55,15 +55,17 @@ struct HistoryExamination {
 
   private let ticket: TicketRecord
   private let key: LedgerKey
+  private let maskSeals: MaskSeals
   private var last: Int32 = 0
   private var hash = EventChain.genesis
   private var codes: [String: String] = [:]
   private var entryCount = 0
   private var masks = ActiveMasks()
 
-  init(ticket: TicketRecord, key: LedgerKey) {
+  init(ticket: TicketRecord, key: LedgerKey, maskSeals: MaskSeals) {
     self.ticket = ticket
     self.key = key
+    self.maskSeals = maskSeals
   }
 
   mutating func run(_ transaction: PostgresTransaction) async throws(Found) {
@@ -124,8 +126,14 @@ struct HistoryExamination {
   }
 
   private func isTrue(_ value: EventValueRecord) -> Bool {
-    (masks.hide("before_text", of: value) || key.isTrue(value.before, value.beforeHash, value.salt))
-      && (masks.hide("after_text", of: value) || key.isTrue(value.after, value.afterHash, value.salt))
+    isTrue(value.before, value.beforeHash, value.salt, at: ActiveMasks.place("before_text", of: value))
+      && isTrue(value.after, value.afterHash, value.salt, at: ActiveMasks.place("after_text", of: value))
+  }
+
+  /// Whether a text is as it was written; one that is masked now is other than it was, and its masks' seals say how.
+  private func isTrue(_ text: String?, _ hash: [UInt8]?, _ salt: [UInt8], at place: String) -> Bool {
+    guard let text, let masks = masks[place] else { return key.isTrue(text, hash, salt) }
+    return masks.allSatisfy { mask in mask.place.map { maskSeals.isValid(mask.seal, of: $0, in: text) } ?? false }
   }
 
   private mutating func examine(
@@ -150,7 +158,8 @@ struct HistoryExamination {
     for value in values where !isTrue(value) {
       throw fault(expected, "the value of \(value.field) at event \(expected) is not as it was written")
     }
-    for entry in made where !masks.hide(entry: entry.id) && !key.isTrue(entry.body, entry.bodyHash, entry.bodySalt) {
+    for entry in made
+    where !isTrue(entry.body, entry.bodyHash, entry.bodySalt, at: ActiveMasks.place(of: entry.id)) {
       throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
     }
     for change in changes { codes[change.field] = change.after }
@@ -169,21 +178,24 @@ struct HistoryExamination {
   }
 }
 
-/// Which of a ticket's texts are masked now: there a text differs from what was hashed, rightly.
+/// The masks that lie on a ticket's texts now: there a text differs from what was hashed, rightly.
 private struct ActiveMasks {
-  private var texts: Set<String> = []
+  private var masks: [String: [StoredMask]] = [:]
 
   init() {}
 
   init(_ ticket: TicketRecord, _ transaction: PostgresTransaction) async throws {
     let columns = ["ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text"]
     let rows = try await transaction.query(TicketLedger.storedMasks([ticket.link], columns))
-    for mask in try rows.map({ try StoredMask($0) }) { texts.insert("\(mask.column)/\(mask.row)") }
+    masks = Dictionary(grouping: try rows.map { try StoredMask($0) }) { "\($0.column)/\($0.row)" }
   }
 
-  func hide(entry: EntryID) -> Bool { texts.contains("ticket_entry.body/\(entry)") }
+  /// The masks of a text; nil when there is none.
+  subscript(_ place: String) -> [StoredMask]? { masks[place] }
 
-  func hide(_ column: String, of value: EventValueRecord) -> Bool {
-    texts.contains("ticket_event_value.\(column)/\(value.sequence)/\(value.field)")
+  static func place(of entry: EntryID) -> String { "ticket_entry.body/\(entry)" }
+
+  static func place(_ column: String, of value: EventValueRecord) -> String {
+    "ticket_event_value.\(column)/\(value.sequence)/\(value.field)"
   }
 }

@@ -9,6 +9,8 @@ package struct ArrivalMask: Sendable {
   package let column: String
   /// The text's row: an entry's id, or empty.
   package let row: String
+  /// The text as it is to be stored.
+  package let text: String
   /// Where its asterisks stand.
   package let span: ScalarSpan
   /// What masking made of the original.
@@ -17,10 +19,13 @@ package struct ArrivalMask: Sendable {
   package let keyID: String
 
   /// Describes a mask.
-  package init(id: MaskID, column: String, row: String, span: ScalarSpan, sealedOriginal: [UInt8], keyID: String) {
+  package init(
+    id: MaskID, column: String, row: String, text: String, span: ScalarSpan, sealedOriginal: [UInt8], keyID: String
+  ) {
     self.id = id
     self.column = column
     self.row = row
+    self.text = text
     self.span = span
     self.sealedOriginal = sealedOriginal
     self.keyID = keyID
@@ -36,22 +41,36 @@ package struct ArrivalMask: Sendable {
     return notes
   }
 
+  private func place(on ticket: TicketLink, at time: Instant) -> MaskedPlace? {
+    TextCopies.named(column).map { copy in
+      MaskedPlace(
+        owner: ticket, mask: id, maskedBy: nil, maskTime: time, placeCount: 1, number: 0, ticket: ticket, copy: copy,
+        row: row, span: span)
+    }
+  }
+
   /// The statements that store masks with their texts: attachments of the change or the creation of the texts' ticket.
-  package static func insert(_ masks: [ArrivalMask]) -> [Query] {
+  ///
+  /// - Parameter time: when the masks are made.
+  package static func insert(
+    _ masks: [ArrivalMask], on ticket: TicketLink, at time: Instant, _ maskSeals: MaskSeals
+  ) -> [Query] {
     guard !masks.isEmpty else { return [] }
+    let seals = masks.map { mask in mask.place(on: ticket, at: time).map { maskSeals.seal($0, in: mask.text) } ?? [] }
     return [
       """
-      INSERT INTO mask (service_id, id, ticket_id)
-      SELECT c.service_id, m.id, c.id FROM changed AS c, unnest(\(masks.map(\.id))) AS m (id)
+      INSERT INTO mask (service_id, id, ticket_id, mask_time)
+      SELECT c.service_id, m.id, c.id, \(time) FROM changed AS c, unnest(\(masks.map(\.id))) AS m (id)
       """,
       """
       INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
-        span_start, span_length, sealed_original, key_id)
-      SELECT c.service_id, v.id, 0, c.service_id, c.id, v.text_column, v.row_key, v.start, v.length, v.sealed, v.key_id
+        span_start, span_length, sealed_original, key_id, seal)
+      SELECT c.service_id, v.id, 0, c.service_id, c.id, v.text_column, v.row_key, v.start, v.length, v.sealed, v.key_id,
+        v.seal
       FROM changed AS c, unnest(\(masks.map(\.id)), \(masks.map(\.column)), \(masks.map(\.row)),
         \(masks.map { Int32($0.span.start) }), \(masks.map { Int32($0.span.length) }),
-        \(masks.map(\.sealedOriginal)), \(masks.map(\.keyID)))
-        AS v (id, text_column, row_key, start, length, sealed, key_id)
+        \(masks.map(\.sealedOriginal)), \(masks.map(\.keyID)), \(seals))
+        AS v (id, text_column, row_key, start, length, sealed, key_id, seal)
       """,
       """
       INSERT INTO mask_act (service_id, ticket_id, act, mask_ids)

@@ -1,5 +1,6 @@
 package import EventLoop
 import HandoffAPI
+import PersonalData
 import Postgres
 import ServiceKit
 
@@ -19,6 +20,12 @@ package struct StoredMask: Sendable, Hashable {
   package let start: Int32
   /// Number of asterisks.
   package let length: Int32
+  let maskedBy: AgentID?
+  let maskTime: Instant
+  let placeCount: Int32
+  let number: Int32
+  /// What ``MaskSeals`` made of it; empty for a place that has no seal yet.
+  let seal: [UInt8]
 
   init(_ row: Row) throws(PostgresError) {
     id = try row.value(0)
@@ -28,6 +35,20 @@ package struct StoredMask: Sendable, Hashable {
     self.row = try row.value(6)
     start = try row.value(7)
     length = try row.value(8)
+    maskedBy = try row.optionalInt64(9).map { AgentID($0) }
+    maskTime = try row.value(10)
+    placeCount = try row.value(11)
+    number = try row.value(12)
+    seal = try row.optionalBytes(13) ?? []
+  }
+
+  /// The place as its seal covers it; nil when the registry does not know its column.
+  var place: MaskedPlace? {
+    TextCopies.named(column).map { copy in
+      MaskedPlace(
+        owner: owner, mask: id, maskedBy: maskedBy, maskTime: maskTime, placeCount: placeCount, number: number,
+        ticket: ticket, copy: copy, row: row, span: ScalarSpan(start: Int(start), length: Int(length)))
+    }
   }
 }
 
@@ -48,7 +69,7 @@ extension TicketLedger {
   static func storedMasks(_ tickets: [TicketLink], _ columns: [String]) -> Query {
     """
     SELECT p.mask_id, p.service_id, m.ticket_id, p.ticket_service_id, p.ticket_id, p.text_column, p.row_key,
-      p.span_start, p.span_length
+      p.span_start, p.span_length, m.masked_by, m.mask_time, m.place_count, p.number, p.seal
     FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS t (service_id, id)
     JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
     JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id

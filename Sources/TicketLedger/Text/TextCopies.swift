@@ -52,6 +52,9 @@ package struct TextCopy: Sendable {
     self.taken = taken
   }
 
+  /// Whether nothing but masks changes a text while masks lie on it.
+  package var isFixed: Bool { relation == .original || relation == .snapshot }
+
   /// `table.column`, by which the vault names it; no two rows have the same.
   package var name: String { "\(table).\(column)" }
 }
