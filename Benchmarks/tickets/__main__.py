@@ -31,7 +31,7 @@ COLUMNS = ("title", "priority desc", "state", "agent", "channel")
 WORDS = [("absent", "뷁뛝"), ("rare, 1 in 20,000", "쿼카"), ("medium, 1 in 500", "훌라"),
          ("frequent, 3 in 10", "적립"), ("3 in 10 of the older half only", "폴더"),
          ("one syllable, frequent", "적"), ("one syllable, absent", "뷁"), ("initial consonants, frequent", "ㅈㄹ"),
-         ("initial consonants of a rare word", "ㅋㅋㅇㅎ"), ("three syllables", "적립금")]
+         ("initial consonants, absent", "ㅋㅋㅇㅎ"), ("three syllables", "적립금")]
 
 FOUND = [label for label, _ in WORDS if "absent" not in label]
 
