@@ -37,24 +37,41 @@ struct MaskStore: Sendable {
     }
   }
 
-  /// Texts of all entries of a ticket, oldest first.
-  func allEntryTexts(of ticket: TicketLink, deadline: Deadline) async throws -> [(id: EntryID, text: String)] {
+  /// Texts of entries of a ticket behind an id, oldest first, up to 500.
+  func entryTexts(
+    of ticket: TicketLink, after id: EntryID, deadline: Deadline
+  ) async throws -> [(id: EntryID, text: String)] {
     try await ServiceError.translating {
       try await pool.query(
         """
         SELECT id, body FROM ticket_entry
-        WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID) ORDER BY id LIMIT 1000
+        WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID) AND id > \(id)
+        ORDER BY id LIMIT 500
         """, deadline: deadline
       ).map { (EntryID(try $0.int64(0)), try $0.string(1)) }
     }
   }
 
-  /// Texts of entries of a ticket; an id that is no entry of it is missing in the answer.
-  static func entryTexts(_ ids: [EntryID], of ticket: TicketID, _ service: ServiceID) -> Query {
-    """
-    SELECT id, body FROM ticket_entry
-    WHERE service_id = \(service) AND ticket_id = \(ticket) AND id = ANY(\(ids))
-    """
+  /// The lines of a ticket's chat and the values of its fields of free text, with their names in the API.
+  ///
+  /// - Parameter all: whether fields that only administrators see are among them.
+  func otherTexts(
+    of ticket: TicketLink, all: Bool, deadline: Deadline
+  ) async throws -> [(name: String, text: String)] {
+    try await ServiceError.translating {
+      try await pool.query(
+        """
+        SELECT 'transcript.' || number, body, 0 AS part, number::bigint AS place FROM transcript_line
+        WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID)
+        UNION ALL
+        SELECT 'field.' || f.code, v.value, 1, f.id FROM ticket_field_value AS v
+        JOIN ticket_field AS f ON f.service_id = v.service_id AND f.id = v.field_id
+        WHERE v.service_id = \(ticket.serviceID) AND v.ticket_id = \(ticket.ticketID)
+          AND f.kind IN ('TEXT', 'TEXTAREA') AND (\(all) OR NOT f.is_administrators_only)
+        ORDER BY part, place
+        """, deadline: deadline
+      ).map { (try $0.string(0), try $0.string(1)) }
+    }
   }
 
   /// The places of all masks that lie on texts of tickets.

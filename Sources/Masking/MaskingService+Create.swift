@@ -22,7 +22,10 @@ extension MaskingService {
     try access.require(.ticket)
     let agent = try access.agent().agentID
     try Self.requireSecurity(access)
-    let spans = try RequestedSpans(request.spans, of: name)
+    let fieldNames = try await store.fieldNames(
+      named: request.spans.prefix(Self.spansMax).map(\.field), all: access.member?.role == .administrator,
+      in: access.service.id, deadline: call.deadline)
+    let spans = try RequestedSpans(request.spans, of: name, fieldNames)
     let claim = try IdempotencyClaim.claim(
       call, access, requestID: request.requestId, request: try request.serialized())
     let link = TicketLink(serviceID: access.service.id, ticketID: name.id)
@@ -45,7 +48,7 @@ extension MaskingService {
         places += found[others.count]
       }
       let plan = try plan(requested, texts: texts, places: places)
-      masked = masks(of: plan, ids, name, by: agent, at: tickets.own.readTime)
+      masked = masks(of: plan, ids, name, fieldNames, by: agent, at: tickets.own.readTime)
       titleAndCustomer = plan.ownFields(of: tickets.own)
       return try change(plan, ids, on: tickets, name, access, by: agent)
     }
@@ -59,19 +62,20 @@ extension MaskingService {
   private func read(
     _ spans: RequestedSpans, _ ticket: TicketRecord, _ texts: [StoredText], _ transaction: PostgresTransaction
   ) async throws -> [RequestedSpan] {
-    let wanted = Set(spans.entries)
-    var entries: [(EntryID, String)] = texts.compactMap { stored in
-      guard stored.address.field == "entry", let id = Int64(stored.address.row).map(EntryID.init(_:)),
-        wanted.contains(id)
-      else { return nil }
-      return (id, stored.text)
+    let wanted = spans.addresses(on: ticket.link)
+    func known(_ texts: [StoredText]) -> [TextAddress: String] {
+      Dictionary(
+        texts.filter { wanted.contains($0.address) }.map { ($0.address, $0.text) },
+        uniquingKeysWith: { first, _ in first })
     }
-    if entries.count < wanted.count {
-      // Something is wrong with a span; what it is stands in the entry.
-      entries = try await transaction.query(MaskStore.entryTexts(spans.entries, of: ticket.id, ticket.serviceID))
-        .map { (try $0.value(0), try $0.value(1)) }
+    var found = known(texts)
+    if found.count < wanted.count {
+      // Something is wrong with a span; what it is stands in the text.
+      let missing = wanted.filter { found[$0] == nil }
+      let rows = try await transaction.batch(CopyStore.texts(at: Array(missing)))
+      found.merge(known(try rows.joined().compactMap(CopyStore.storedText))) { first, _ in first }
     }
-    return try spans.read(from: ticket, entries: entries)
+    return try spans.read(from: ticket, texts: found)
   }
 
   /// Works out what becomes of every copy of the spans' words, from the texts that hold them and the places of masks.
@@ -141,23 +145,25 @@ extension MaskingService {
   }
 
   private func masks(
-    of plan: MaskingPlan, _ ids: [MaskID], _ name: TicketName, by agent: AgentID, at time: Instant
+    of plan: MaskingPlan, _ ids: [MaskID], _ name: TicketName, _ fieldNames: FieldNames, by agent: AgentID,
+    at time: Instant
   ) -> [Mask] {
     plan.newPlaces.filter(\.isAsked).sorted { $0.index < $1.index }.map { new in
       Mask(
         name: MaskName(ticket: name, id: ids[new.index]).description,
-        span: new.address.span(new.asterisks, of: name), maskedBy: AgentName(id: agent).description,
+        span: new.address.span(new.asterisks, of: name, fieldNames), maskedBy: AgentName(id: agent).description,
         maskTime: Timestamp(time))
     }
   }
 
   private func earlierMasks(_ written: Written, _ name: TicketName, _ deadline: Deadline) async throws -> [Mask] {
-    var masks: [Mask] = []
+    var records: [MaskRecord] = []
     for id in written.resultIDs {
-      let record = try await store.mask(MaskID(id), of: written.ticket.link, deadline: deadline)
-      if let record { masks.append(message(record, name)) }
+      if let record = try await store.mask(MaskID(id), of: written.ticket.link, deadline: deadline) {
+        records.append(record)
+      }
     }
-    return masks
+    return try await messages(records, name, of: written.ticket.serviceID, deadline)
   }
 }
 
@@ -228,12 +234,15 @@ extension TicketRecord {
 
 extension TextAddress {
   /// A span of this text as the API names it.
-  func span(_ span: ScalarSpan, of ticket: TicketName) -> TextSpan {
-    let entry = Int64(row).map { EntryName(ticket: ticket, id: EntryID($0)).description }
-    let isEntry = field == "entry"
-    return TextSpan(
-      entry: isEntry ? entry ?? "" : "", start: Int32(span.start), length: Int32(span.length),
-      field: isEntry ? "" : field ?? "")
+  func span(_ span: ScalarSpan, of ticket: TicketName, _ fieldNames: FieldNames) -> TextSpan {
+    var message = TextSpan(start: Int32(span.start), length: Int32(span.length))
+    switch copy.field {
+    case "entry": message.entry = Int64(row).map { EntryName(ticket: ticket, id: EntryID($0)).description } ?? ""
+    case "field": message.field = FieldNames.prefix + (fieldNames.code(ofRow: row) ?? row)
+    case "transcript": message.field = "transcript.\(row)"
+    default: message.field = field ?? ""
+    }
+    return message
   }
 }
 

@@ -50,11 +50,12 @@ package struct MaskingService: MaskingServiceProvider {
       of: ticket.link, after: MaskID(page.after), limit: Int64(page.size) + 1, deadline: call.deadline)
     let shown = records.prefix(page.size)
     return ListMasksResponse(
-      masks: shown.map { message($0, name) },
+      masks: try await messages(Array(shown), name, of: ticket.serviceID, call.deadline),
       nextPageToken: records.count > page.size ? page.token(after: shown.last?.place.mask.rawValue ?? 0) : "")
   }
 
-  /// Points out what looks like personal data in the title and all entries of a ticket, and changes nothing.
+  /// Points out what looks like personal data in the title, all entries, the chat and the fields of free text of a
+  /// ticket, and changes nothing.
   ///
   /// - Throws: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
   package func detectPersonalData(
@@ -67,11 +68,21 @@ package struct MaskingService: MaskingServiceProvider {
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
     let policy = try await ledger.directory.masking(of: ticket.serviceID, deadline: call.deadline)
     guard policy.detection != .off else { throw ServiceError(.detectionOff) }
-    let entries = try await store.allEntryTexts(of: ticket.link, deadline: call.deadline)
     var findings = policy.findings(in: ticket.title).map { Finding($0, entry: "") }
-    for entry in entries {
-      let entryName = EntryName(ticket: name, id: entry.id).description
-      findings += policy.findings(in: entry.text).map { Finding($0, entry: entryName) }
+    var last = EntryID(0)
+    while true {
+      let entries = try await store.entryTexts(of: ticket.link, after: last, deadline: call.deadline)
+      for entry in entries {
+        let entryName = EntryName(ticket: name, id: entry.id).description
+        findings += policy.findings(in: entry.text).map { Finding($0, entry: entryName) }
+      }
+      guard let next = entries.last?.id else { break }
+      last = next
+    }
+    for text in try await store.otherTexts(
+      of: ticket.link, all: access.member?.role == .administrator, deadline: call.deadline)
+    {
+      findings += policy.findings(in: text.text).map { Finding($0, entry: "", field: text.name) }
     }
     return DetectPersonalDataResponse(findings: findings)
   }
@@ -85,10 +96,17 @@ package struct MaskingService: MaskingServiceProvider {
     guard access.service.hasSecurity else { throw ServiceError(.securityServiceOff) }
   }
 
-  func message(_ record: MaskRecord, _ ticket: TicketName) -> Mask {
+  func messages(
+    _ records: [MaskRecord], _ ticket: TicketName, of service: ServiceID, _ deadline: Deadline
+  ) async throws -> [Mask] {
+    let names = try await store.fieldNames(of: records.map(\.place.address), in: service, deadline: deadline)
+    return records.map { message($0, ticket, names) }
+  }
+
+  private func message(_ record: MaskRecord, _ ticket: TicketName, _ fieldNames: FieldNames) -> Mask {
     Mask(
       name: MaskName(ticket: ticket, id: record.place.mask).description,
-      span: record.place.address.span(record.place.span, of: ticket),
+      span: record.place.address.span(record.place.span, of: ticket, fieldNames),
       maskedBy: record.place.maskedBy.map { AgentName(id: $0).description } ?? "",
       maskTime: Timestamp(record.place.maskTime),
       unmaskedBy: record.unmaskedBy.map { AgentName(id: $0).description } ?? "",
@@ -97,10 +115,10 @@ package struct MaskingService: MaskingServiceProvider {
 }
 
 extension Finding {
-  init(_ finding: PersonalDataFinding, entry: String) {
+  init(_ finding: PersonalDataFinding, entry: String, field: String = "") {
     self.init(
       kind: Kind(rawValue: finding.kind.number),
-      span: TextSpan(entry: entry, start: Int32(finding.start), length: Int32(finding.length)),
+      span: TextSpan(entry: entry, start: Int32(finding.start), length: Int32(finding.length), field: field),
       confidencePercent: finding.confidencePercent)
   }
 }

@@ -27,7 +27,7 @@ struct Conversation: Sendable {
   struct Line: Sendable {
     let speaker: TranscriptSpeaker
     let speakerName: String
-    let body: String
+    fileprivate(set) var body: String
     let time: Instant
   }
 
@@ -41,7 +41,7 @@ struct Conversation: Sendable {
   /// Whether there is nothing to store.
   var isEmpty: Bool { lines.isEmpty && call == nil }
 
-  let lines: [Line]
+  private(set) var lines: [Line]
   let call: Call?
 
   /// Reads the conversation of a request, and notes everything that is wrong with it.
@@ -77,6 +77,11 @@ struct Conversation: Sendable {
       direction: direction ?? .inbound, phone: check.phone(record.phone, "call_record.phone"),
       startTime: check.time(record.startTime, "call_record.start_time"),
       durationSeconds: Int32(clamping: seconds))
+  }
+
+  /// Puts other words in the place of what was said, line by line.
+  mutating func say(_ bodies: some Sequence<String>) {
+    for (index, body) in zip(lines.indices, bodies) { lines[index].body = body }
   }
 
   /// The statements that store it with a new ticket.

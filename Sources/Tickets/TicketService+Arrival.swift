@@ -6,10 +6,21 @@ import RPC
 import ServiceKit
 import TicketLedger
 
+/// A customer's words besides a title and an inquiry: a line of a chat, a value of a field.
+struct ArrivingText: Sendable {
+  /// The column that is to hold them (``TextCopy/name``).
+  let column: String
+  /// Their row among the ticket's rows.
+  let row: String
+  let text: String
+}
+
 /// A customer's words as they may be stored: masked, with what belongs to the masks.
 struct ArrivedTexts: Sendable {
   var title: String
   var body: String
+  /// What else came with them, in the order given.
+  var others: [String] = []
   /// The body before it was masked, which the event chain covers; nil when nothing was masked.
   var originalBody: String?
   /// Stores the masks; attachments of what stores the texts.
@@ -38,34 +49,30 @@ extension TicketService {
   ///     found is asterisks without masks.
   ///   - policy: the service whose settings hold; nil: the ticket's own.
   ///   - time: when the words come in.
+  ///   - others: what else comes in with them.
   ///   - title: nil when a text is added to a ticket that has its title.
   ///   - ids: the ticket and the entry that are to hold the words; called only when something was found.
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
   func masked(
-    title: String?, body: String, of service: ServiceRecord, as policy: ServiceRecord? = nil, at time: Instant,
-    _ call: CallContext, ids: () async throws -> (TicketID, EntryID)
+    title: String?, body: String, others: [ArrivingText] = [], of service: ServiceRecord,
+    as policy: ServiceRecord? = nil, at time: Instant, _ call: CallContext, ids: () async throws -> (TicketID, EntryID)
   ) async throws -> (texts: ArrivedTexts, ids: (TicketID, EntryID)?) {
-    let plain = ArrivedTexts(title: title ?? "", body: body)
+    let plain = ArrivedTexts(title: title ?? "", body: body, others: others.map(\.text))
     let policy = policy ?? service
     guard policy.hasSecurity else { return (plain, nil) }
     let settings = try await ledger.directory.masking(of: policy.id, deadline: call.deadline)
     guard settings.detection == .automatic else { return (plain, nil) }
-    let found = (
-      title: settings.findings(in: plain.title).map(\.span), body: settings.findings(in: body).map(\.span)
-    )
-    guard !found.title.isEmpty || !found.body.isEmpty else { return (plain, nil) }
-    let maskedTitle = try Self.masking(plain.title, found.title)
-    let maskedBody = try Self.masking(body, found.body)
-    var texts = ArrivedTexts(title: maskedTitle.text, body: maskedBody.text)
+    let found = ([plain.title, body] + plain.others).map { ($0, settings.findings(in: $0).map(\.span)) }
+    guard found.contains(where: { !$0.1.isEmpty }) else { return (plain, nil) }
+    let masked = try found.map { text, spans in try Self.masking(text, spans) }
+    var texts = ArrivedTexts(title: masked[0].text, body: masked[1].text, others: masked[2...].map(\.text))
     // Where nobody could bring a copy back, its asterisks are all that is kept of it.
     guard service.hasSecurity else { return (texts, nil) }
     let (ticket, entry) = try await ids()
-    let pieces = [
-      ArrivingText(column: "ticket.title", row: "", masked: maskedTitle),
-      ArrivingText(column: "ticket_entry.body", row: entry.description, masked: maskedBody),
-    ]
+    let places = [("ticket.title", ""), ("ticket_entry.body", entry.description)] + others.map { ($0.column, $0.row) }
+    let pieces = zip(places, masked).map { MaskedArrival(column: $0.0, row: $0.1, masked: $1) }
     let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), call)
-    texts.originalBody = found.body.isEmpty ? nil : body
+    texts.originalBody = masked[1].pieces.isEmpty ? nil : body
     texts.maskStatements = ArrivalMask.insert(
       masks, on: TicketLink(serviceID: service.id, ticketID: ticket), at: time, ledger.maskSeals)
     texts.entryID = entry
@@ -85,7 +92,7 @@ extension TicketService {
   private static let originalsMax = 2_000
 
   private func sealed(
-    _ texts: [ArrivingText], _ ticket: TicketName, _ call: CallContext
+    _ texts: [MaskedArrival], _ ticket: TicketName, _ call: CallContext
   ) async throws -> [ArrivalMask] {
     guard let masking else { throw ServiceError(.backendUnavailable) }
     let originals = texts.flatMap { text in
@@ -118,7 +125,7 @@ extension TicketService {
 }
 
 /// One of the texts, masked but not yet sealed.
-private struct ArrivingText: Sendable {
+private struct MaskedArrival: Sendable {
   let column: String
   let row: String
   let masked: MaskedText.Masked

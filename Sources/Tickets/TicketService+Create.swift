@@ -48,7 +48,9 @@ extension TicketService {
     case .fresh(let next, let now): (id, time) = (next, now)
     }
     var draft = try await draft(wanted, id, facts, access, call)
-    try await maskOnArrival(&draft, id, at: time, call)
+    var conversation = wanted.conversation
+    try await maskOnArrival(&draft, &conversation, id, at: time, call)
+    try await add(conversation, wanted.attachments, to: &draft, id, access, call.deadline)
     draft.idempotency = claim
     draft.topicDoneAtOnce = .triggers
     do {
@@ -107,7 +109,6 @@ extension TicketService {
     let author: LedgerActor? = access.member == nil ? .customer : nil
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
-    try await add(wanted.conversation, wanted.attachments, to: &draft, id, access, call.deadline)
     return draft
   }
 
@@ -121,7 +122,9 @@ extension TicketService {
     let service = access.service.id
     draft.companions = conversation.statements(id, of: service)
     guard !attachments.isEmpty else { return }
-    let entry = try await ledger.newEntryID(deadline: deadline)
+    // Masks on the inquiry know its entry already.
+    let known = draft.event.entries[0].id
+    let entry = if let known { known } else { try await ledger.newEntryID(deadline: deadline) }
     draft.event.entries[0].id = entry
     draft.event.notes += attachments.notes
     draft.companions.append(TicketStore.attach(attachments.ids, to: entry, of: id, in: service))
@@ -147,20 +150,40 @@ extension TicketService {
     return changes
   }
 
-  /// Masks personal data in a ticket to be, where its service wants that.
+  /// Masks personal data in a ticket to be, where its service wants that: in its title and inquiry, in the chat that it
+  /// comes from, and in its fields of free text. What the events tell of a field's first value stays asterisks.
   private func maskOnArrival(
-    _ draft: inout TicketDraft, _ id: TicketID, at time: Instant, _ call: CallContext
+    _ draft: inout TicketDraft, _ conversation: inout Conversation, _ id: TicketID, at time: Instant,
+    _ call: CallContext
   ) async throws {
+    var fields: [Int] = []
+    if !draft.event.fieldValues.isEmpty {
+      let catalog = try await self.fields.catalog(of: draft.service.id, deadline: call.deadline)
+      fields = draft.event.fieldValues.indices.filter { index in
+        let kind = catalog.field(draft.event.fieldValues[index].fieldID)?.kind
+        return kind == .text || kind == .textarea
+      }
+    }
+    let values = fields.map { draft.event.fieldValues[$0] }
+    let others =
+      conversation.lines.enumerated().map {
+        ArrivingText(column: "transcript_line.body", row: String($0 + 1), text: $1.body)
+      }
+      + values.map {
+        ArrivingText(column: "ticket_field_value.value", row: $0.fieldID.description, text: $0.after ?? "")
+      }
     let (texts, ids) = try await masked(
-      title: draft.title, body: draft.event.entries[0].body, of: draft.service, at: time, call
+      title: draft.title, body: draft.event.entries[0].body, others: others, of: draft.service, at: time, call
     ) {
-      // Files that come with the inquiry know its entry already.
-      let known = draft.event.entries[0].id
-      let entry = if let known { known } else { try await ledger.newEntryID(deadline: call.deadline) }
-      return (id, entry)
+      (id, try await ledger.newEntryID(deadline: call.deadline))
     }
     guard let (_, entry) = ids else { return }
     draft.title = texts.title
+    conversation.say(texts.others.prefix(conversation.lines.count))
+    for ((index, value), text) in zip(zip(fields, values), texts.others.suffix(values.count)) {
+      draft.event.fieldValues[index] = FieldValueChange(
+        value.fieldID, code: value.code, before: value.before, after: value.after == nil ? nil : text)
+    }
     draft.event.entries[0].id = entry
     draft.event.entries[0].body = texts.body
     draft.event.entries[0].original = texts.originalBody

@@ -36,19 +36,22 @@ extension TicketService {
     let outcome = try access.outcome(of: .saveFields, on: ticket)
     let values = try await fieldValues(update, on: ticket, access, deadline)
     guard ticket.isChanged(by: update.set) || !values.isEmpty else { throw Unchanged(ticket: ticket) }
-    let suspects =
-      update.suspects(on: ticket)
-      + values.filter { $0.before?.utf8.contains(UInt8(ascii: "*")) ?? false }.map { "field/\($0.fieldID)" }
-    if !suspects.isEmpty {
-      let masked = try await ledger.maskedFields(of: ticket, deadline: deadline)
-      guard masked.isDisjoint(with: suspects) else {
-        throw ServiceError(.maskOverlap, "a text that is masked cannot be changed; unmask it first")
-      }
-    }
+    try await requireUnmasked(update.suspects(on: ticket), on: ticket, deadline)
     var event = EventDraft(.fieldsSaved, by: access.ledgerActor, set: update.set)
     event.fieldValues = values
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.changed)] }
     return TicketChange(event)
+  }
+
+  /// Refuses to change texts in which asterisks stand when a mask put them there: the original could never come back.
+  ///
+  /// - Throws: MASK_OVERLAP.
+  private func requireUnmasked(_ suspects: [String], on ticket: TicketRecord, _ deadline: Deadline) async throws {
+    if suspects.isEmpty { return }
+    let masked = try await ledger.maskedFields(of: ticket, deadline: deadline)
+    guard masked.isDisjoint(with: suspects) else {
+      throw ServiceError(.maskOverlap, "a text that is masked cannot be changed; unmask it first")
+    }
   }
 
   /// What changes in the service's fields. Another submission type asks for its own.
@@ -64,7 +67,7 @@ extension TicketService {
   /// What saving values changes on a ticket.
   ///
   /// - Parameter systemFields: what becomes of the fields of every ticket, which is checked.
-  /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
+  /// - Throws: REQUEST_INVALID with every field that is wrong or missing; MASK_OVERLAP.
   func fieldValues(
     _ wanted: FieldValues, _ type: SubmissionTypeID?, on ticket: TicketRecord,
     _ completeness: FieldSaving.Completeness, _ access: Access, _ deadline: Deadline,
@@ -89,6 +92,8 @@ extension TicketService {
     }
     let changes = saving.changes(wanted, current: current, completeness, &check)
     try check.done()
+    let suspects = changes.filter { $0.before?.utf8.contains(UInt8(ascii: "*")) ?? false }
+    try await requireUnmasked(suspects.map { "field/\($0.fieldID)" }, on: ticket, deadline)
     return changes
   }
 }

@@ -124,13 +124,28 @@ struct MaskingServiceTests {
   /// A refused request and the reason it is refused with.
   enum Refused: String, CaseIterable {
     case outside, empty, overlap, splitting, tooMany, noField, none, otherTicket, staleVersion, stranger, noAgent
-    case noUnmaskRight, noReason, unknownMask
+    case noUnmaskRight, noReason, unknownMask, otherService, missingEntry
+
+    /// Of what the refusal says that it is wrong; nil where that is for the reason to say.
+    var field: String? {
+      switch self {
+      case .outside, .splitting: "spans[0]"
+      case .empty: "spans[0].length"
+      case .overlap: "spans[1]"
+      case .tooMany: "spans[100]"
+      case .noField: "spans[0].field"
+      case .none: "spans"
+      case .otherTicket, .otherService, .missingEntry: "spans[0].entry"
+      case .noReason: "reason"
+      case .staleVersion, .stranger, .noAgent, .noUnmaskRight, .unknownMask: nil
+      }
+    }
 
     var reason: Reason {
       switch self {
       case .outside, .empty, .none, .noReason, .splitting, .tooMany, .noField: .requestInvalid
       case .overlap: .maskOverlap
-      case .otherTicket: .entryNotFound
+      case .otherTicket, .otherService, .missingEntry: .entryNotFound
       case .staleVersion: .staleVersion
       case .stranger: .ticketNotFound
       case .noAgent, .noUnmaskRight: .permissionDenied
@@ -155,6 +170,8 @@ struct MaskingServiceTests {
       case .noField: request.spans[0] = TextSpan(start: 0, length: 1, field: "state")
       case .none: request.spans = []
       case .otherTicket: request.spans[0].entry = "services/care/tickets/1/entries/2"
+      case .otherService: request.spans[0].entry = "services/tech/tickets/\(ticket.id)/entries/2"
+      case .missingEntry: request.spans[0].entry = "\(ticket)/entries/999999"
       case .staleVersion: request.version = 99
       case .stranger: _ = try await masking.createMasks(request, call("CreateMasks", by: Desk.stranger))
       case .noAgent: _ = try await masking.createMasks(request, call("CreateMasks", by: nil))
@@ -168,7 +185,10 @@ struct MaskingServiceTests {
           UnmaskTextRequest(name: "\(ticket)/masks/999", reason: "x"), call("UnmaskText"))
       }
       _ = try await masking.createMasks(request, call("CreateMasks"))
-    } throws: { ($0 as? ServiceError)?.reason == row.reason }
+    } throws: { error in
+      guard let error = error as? ServiceError else { return false }
+      return error.reason == row.reason && (row.field == nil || error.violations.map(\.field) == [row.field])
+    }
     #expect(try await body() == before)
     #expect(try await desk.number("SELECT count(*) FROM mask") == 0)
   }

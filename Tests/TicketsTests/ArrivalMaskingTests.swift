@@ -4,6 +4,7 @@ import HandoffTestKit
 import Masking
 import Postgres
 import RPC
+import RPCProtos
 import ServiceKit
 import Testing
 import TicketLedger
@@ -91,6 +92,43 @@ struct ArrivalMaskingTests {
     let again = try await world.client.appendInquiry(request, world.world.by("mail"))
     #expect(again.name == first.name)
     #expect(try await world.world.count("SELECT count(*) FROM mask") == 1)
+  }
+
+  @Test("the chat and the form that a ticket comes with are masked before they are stored, and come back")
+  func chatAndForm() async throws {
+    let world = try await ArrivalWorld(isMaskingReachable: true)
+    try await world.world.run(
+      """
+      INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name)
+      VALUES (1, 61, 'memo', 'TEXT', 'CUSTOMER', '메모')
+      """)
+    try await world.world.run(
+      "INSERT INTO field_placement (service_id, submission_type_id, field_id, position) VALUES (1, 1, 61, 1)")
+    let said = ["무엇을 도와드릴까요?", "제 번호는 010-0000-1234예요"]
+    let request = CreateTicketRequest(
+      parent: "services/care", title: "채팅", text: "채팅 상담", channel: .chat,
+      submissionType: "services/care/submissionTypes/1",
+      fieldValues: [FieldValue(code: "memo", values: ["카드 4000-0000-0000-0002"])],
+      transcript: said.map { TranscriptLine(speaker: .customer, text: $0, time: Timestamp(seconds: 1_800_000_000)) })
+    let ticket = try await world.client.createTicket(request, world.world.by(TicketWorld.kim))
+    let clear = try await world.world.count(
+      """
+      SELECT (SELECT count(*) FROM transcript_line WHERE body LIKE '%0000%')
+        + (SELECT count(*) FROM ticket_field_value WHERE value LIKE '%0000%')
+        + (SELECT count(*) FROM ticket_event_value WHERE after_text LIKE '%0000%')
+      """)
+    #expect(clear == 0)
+    let kim = world.world.by(TicketWorld.kim)
+    let masks = try await world.masking.listMasks(ListMasksRequest(parent: ticket.name), kim).masks
+    #expect(masks.map { $0.span?.field } == ["transcript.2", "field.memo"])
+    for mask in masks {
+      _ = try await world.masking.unmaskText(UnmaskTextRequest(name: mask.name, reason: "통화"), kim)
+    }
+    let lines = try await world.client.listTranscriptLines(ListTranscriptLinesRequest(parent: ticket.name), kim).lines
+    #expect(lines.map(\.text) == said)
+    let form = try await world.client.getTicketForm(GetTicketFormRequest(ticket: ticket.name), kim)
+    #expect(form.customerFields.first?.values == ["카드 4000-0000-0000-0002"])
+    #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
   }
 
   @Test("a list of three thousand numbers comes in masked whole, as an inquiry and as a reply, and one comes back")

@@ -1006,11 +1006,11 @@ package enum HandoffAPIComments {
     handoff.mail.v1.AnswerAct.ANSWER_ACT_RESOLVE The final answer.
     handoff.mail.v1.AnswerAct.ANSWER_ACT_HOLD The interim reply.
     handoff.masking.v1.MaskingService Personal data out of sight, reversibly.
-    handoff.masking.v1.MaskingService.CreateMasks Replaces spans of a ticket's texts by asterisks, on screen and in the database, and seals the originals. \ The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored and waiting mails, and on tickets that an escalation ties to this one. A mail that was sent cannot be called back; the event names it (`left_before`). Words of one character are masked where they were asked for only. Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
+    handoff.masking.v1.MaskingService.CreateMasks Replaces spans of a ticket's texts by asterisks, on screen and in the database, and seals the originals. \ The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored and waiting mails, and on tickets that an escalation ties to this one. Where a chat line or a field's value is masked is told by ListMasks. A mail that was sent cannot be called back; the event names it (`left_before`). Words of one character are masked where they were asked for only. Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
     handoff.masking.v1.MaskingService.UnmaskText Puts the original of a mask back, in every copy. Needs the unmask right and a reason; it is written down who did it and that a reason was given. \ Errors: MASK_NOT_FOUND, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED. With a `request_id` it is safe to repeat.
     handoff.masking.v1.MaskingService.RevealMask Shows the original of a mask once, without putting it back; it is written down who saw it. \ Errors: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
     handoff.masking.v1.MaskingService.ListMasks Lists the masks of a ticket, oldest first; those that were taken off too. \ Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED.
-    handoff.masking.v1.MaskingService.DetectPersonalData Finds what looks like personal data in a ticket's texts. Changes nothing. \ Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
+    handoff.masking.v1.MaskingService.DetectPersonalData Finds what looks like personal data in a ticket's title, entries, chat and fields of free text. Changes nothing. \ Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
     handoff.masking.v1.MaskingService.GetMaskingSettings Returns how a service handles personal data. Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF.
     handoff.masking.v1.MaskingService.UpdateMaskingSettings Changes how a service handles personal data. Administrators only; in force within a second. \ Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.masking.v1.MaskingService.ListMaskingActs Tells who masked, unmasked and saw what, the newest first. Administrators only. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID, PAGE_TOKEN_INVALID.
@@ -1022,7 +1022,7 @@ package enum HandoffAPIComments {
     handoff.masking.v1.TextSpan.entry `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title or in another field.
     handoff.masking.v1.TextSpan.start First scalar, from 0.
     handoff.masking.v1.TextSpan.length Number of scalars, at least 1.
-    handoff.masking.v1.TextSpan.field The field that the span is in, when it is in no entry: `customer.display_name`, `customer.email`, `customer.phone`, `call_back.phone`, or `title`. Empty: the title.
+    handoff.masking.v1.TextSpan.field The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`, `customer.phone`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first of which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
     handoff.masking.v1.Mask A masked span.
     handoff.masking.v1.Mask.name Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
     handoff.masking.v1.Mask.span Where its asterisks stand.
@@ -1130,7 +1130,7 @@ package enum HandoffAPIComments {
     handoff.masking.v1.SealMasksRequest.parent The ticket that is to hold them: `services/{service}/tickets/{id}`; it need not exist yet.
     handoff.masking.v1.SealMasksRequest.originals 1 to 2,000 originals.
     handoff.masking.v1.ArrivingOriginal An original that is to be sealed before its text is stored.
-    handoff.masking.v1.ArrivingOriginal.text_column The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`.
+    handoff.masking.v1.ArrivingOriginal.text_column The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`, `transcript_line.body`, `ticket_field_value.value`.
     handoff.masking.v1.ArrivingOriginal.row_key The text's row: an entry's id, or empty.
     handoff.masking.v1.ArrivingOriginal.length Number of asterisks that stand for it.
     handoff.masking.v1.ArrivingOriginal.original What stood there.

@@ -12,8 +12,10 @@ package struct TextSpan: Message {
   package var start: Int32 = 0
   /// Number of scalars, at least 1.
   package var length: Int32 = 0
-  /// The field that the span is in, when it is in no entry: `customer.display_name`, `customer.email`,
-  /// `customer.phone`, `call_back.phone`, or `title`. Empty: the title.
+  /// The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`,
+  /// `customer.phone`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first
+  /// of
+  /// which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
   package var field: String = ""
 
   /// Leaves every field at its default.
@@ -1247,7 +1249,8 @@ package struct SealMasksRequest: Message {
 
 /// An original that is to be sealed before its text is stored.
 package struct ArrivingOriginal: Message {
-  /// The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`.
+  /// The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`,
+  /// `transcript_line.body`, `ticket_field_value.value`.
   package var textColumn: String = ""
   /// The text's row: an entry's id, or empty.
   package var rowKey: String = ""

@@ -8,8 +8,9 @@ package protocol MaskingServiceProvider: Sendable {
   ///
   /// The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored
   /// and
-  /// waiting mails, and on tickets that an escalation ties to this one. A mail that was sent cannot be called back;
-  /// the
+  /// waiting mails, and on tickets that an escalation ties to this one. Where a chat line or a field's value is
+  /// masked is
+  /// told by ListMasks. A mail that was sent cannot be called back; the
   /// event names it (`left_before`). Words of one character are masked where they were asked for only.
   /// Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF,
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
@@ -34,7 +35,7 @@ package protocol MaskingServiceProvider: Sendable {
   /// Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED.
   func listMasks(_ request: ListMasksRequest, _ call: CallContext) async throws -> ListMasksResponse
 
-  /// Finds what looks like personal data in a ticket's texts. Changes nothing.
+  /// Finds what looks like personal data in a ticket's title, entries, chat and fields of free text. Changes nothing.
   ///
   /// Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
   func detectPersonalData(
@@ -136,8 +137,9 @@ package struct MaskingServiceClient: Sendable {
   ///
   /// The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored
   /// and
-  /// waiting mails, and on tickets that an escalation ties to this one. A mail that was sent cannot be called back;
-  /// the
+  /// waiting mails, and on tickets that an escalation ties to this one. Where a chat line or a field's value is
+  /// masked is
+  /// told by ListMasks. A mail that was sent cannot be called back; the
   /// event names it (`left_before`). Words of one character are masked where they were asked for only.
   /// Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF,
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
@@ -170,7 +172,7 @@ package struct MaskingServiceClient: Sendable {
     try await channel.unary("/handoff.masking.v1.MaskingService/ListMasks", request, options)
   }
 
-  /// Finds what looks like personal data in a ticket's texts. Changes nothing.
+  /// Finds what looks like personal data in a ticket's title, entries, chat and fields of free text. Changes nothing.
   ///
   /// Errors: TICKET_NOT_FOUND, SECURITY_SERVICE_OFF, DETECTION_OFF, PERMISSION_DENIED.
   package func detectPersonalData(

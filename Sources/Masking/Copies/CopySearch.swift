@@ -51,8 +51,7 @@ private struct Statement: Sendable {
   private struct Key: Hashable {
     /// The columns that are looked through, by their places in the registry.
     let copies: [Int]
-    let hasEntries: Bool
-    let hasFields: Bool
+    let sources: Set<RequestedSpans.Source>
   }
 
   // There are no more than combinations of the registry's fields.
@@ -64,8 +63,7 @@ private struct Statement: Sendable {
       let copy = TextCopies.all[index]
       return copy.relation == .snapshot || copy.places.contains(where: fields.contains)
     }
-    let key = Key(
-      copies: copies, hasEntries: fields.contains("entry"), hasFields: fields.contains { $0 != "entry" })
+    let key = Key(copies: copies, sources: spans.sources)
     return known.withLock { known in
       if let statement = known[key] { return statement }
       let statement = Statement(copies.map { TextCopies.all[$0] }, words)

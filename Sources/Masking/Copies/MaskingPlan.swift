@@ -6,6 +6,8 @@ struct RequestedSpan: Sendable {
   /// Its place in the request.
   let index: Int
   let address: TextAddress
+  /// The text's name in the API, as events use it too.
+  let name: String
   let span: ScalarSpan
   /// The words to be masked.
   let words: String
@@ -123,7 +125,7 @@ struct MaskingPlan: Sendable {
 
   /// The spans of an equal text of the same field.
   private func sameSpans(_ stored: StoredText) -> [(index: Int, span: ScalarSpan)] {
-    requested.filter { $0.field == stored.address.field && $0.text == stored.text }.map { ($0.index, $0.span) }
+    requested.filter { $0.name == stored.address.field && $0.text == stored.text }.map { ($0.index, $0.span) }
   }
 
   /// The places of the words, grown to whole characters by `covering`, beside those that are taken.

@@ -10,12 +10,13 @@ struct TextAddress: Hashable, Sendable {
   /// The values of the registry's row columns, joined by `/`.
   let row: String
 
-  /// The address of a text of a ticket's own: of a field, or of an entry.
+  /// The address of a text of a ticket's own.
   ///
+  /// - Parameter row: empty for a field of which the ticket has one.
   /// - Returns: nil when the field cannot be masked.
-  init?(field: String, entry: EntryID?, of ticket: TicketLink) {
-    guard let copy = TextCopies.original(of: field), copy.rows.isEmpty == (entry == nil) else { return nil }
-    self.init(copy: copy, ticket: ticket, row: entry.map(\.description) ?? "")
+  init?(field: String, row: String, of ticket: TicketLink) {
+    guard let copy = TextCopies.original(of: field), copy.rows.isEmpty == row.isEmpty else { return nil }
+    self.init(copy: copy, ticket: ticket, row: row)
   }
 
   init(copy: TextCopy, ticket: TicketLink, row: String) {

@@ -73,7 +73,7 @@ extension TicketLedger {
   package func maskedFields(of ticket: TicketRecord, deadline: Deadline) async throws -> Set<String> {
     let masks = try await storedMasks(
       on: [ticket.link], in: Self.fieldColumns + ["ticket_field_value.value"], deadline: deadline)
-    return Set(masks.map { TextCopies.named($0.column)?.field ?? "field/\($0.row)" })
+    return Set(masks.map { $0.row.isEmpty ? TextCopies.named($0.column)?.field ?? "" : "field/\($0.row)" })
   }
 
   /// Only a text with an asterisk can be masked: most tickets cost no question.

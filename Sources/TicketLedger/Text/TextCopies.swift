@@ -25,8 +25,9 @@ package struct TextCopy: Sendable {
   package let keys: [String]
   /// The columns that tell the rows of one ticket apart; their values, joined by `/`, are the row's key.
   package let rows: [String]
-  /// For an original or a record, the field's name in the API (`title`, `customer.email`; `entry`, of which a ticket
-  /// has many). For a snapshot, the column that holds that name. Nil for a quotation.
+  /// For an original or a record, the field's name in the API (`title`, `customer.email`). Of `entry`, `field` and
+  /// `transcript` a ticket has many: the API names the entry, and `field.{code}` and `transcript.{number}`. For a
+  /// snapshot, the column that holds that name. Nil for a quotation.
   package let field: String?
   /// The fields whose masks reach this column. For a snapshot: those that reach the field's original.
   package let places: [String]
@@ -102,15 +103,20 @@ package enum TextCopies {
 
   private static let fields: [TextCopy] = [
     TextCopy(
-      table: "ticket_field_value", column: "value", relation: .quotation, rows: ["field_id"], places: everywhere),
+      table: "ticket_field_value", column: "value", relation: .original, rows: ["field_id"], field: "field",
+      places: everywhere),
     TextCopy(
       table: "transcript_line", column: "speaker_name", relation: .quotation, rows: ["number"], places: customerFields),
-    TextCopy(table: "transcript_line", column: "body", relation: .quotation, rows: ["number"], places: everywhere),
+    TextCopy(
+      table: "transcript_line", column: "body", relation: .original, rows: ["number"], field: "transcript",
+      places: everywhere),
     TextCopy(table: "attachment", column: "file_name", relation: .quotation, rows: ["id"], places: everywhere),
     TextCopy(
       table: "ticket_batch_item", column: "message", relation: .quotation, rows: ["batch_id", "number"],
       places: everywhere),
-    TextCopy(table: "call_record", column: "phone", relation: .quotation, places: customerFields),
+    TextCopy(
+      table: "call_record", column: "phone", relation: .original, field: "call_record.phone",
+      places: customerFields + ["call_back.phone", "call_record.phone"]),
   ]
 
   // The stored copy of a sent mail is masked; what left cannot be called back, and the mask's event says that it left.
@@ -161,7 +167,8 @@ package enum TextCopies {
   }
 
   private static let customerFields = ["customer.display_name", "customer.email", "customer.phone"]
-  private static let everywhere = customerFields + ["entry", "title"]
+  private static let everywhere =
+    customerFields + ["call_back.phone", "call_record.phone", "entry", "field", "title", "transcript"]
 
   /// The column that is a field's own text; nil for a field that cannot be masked.
   package static func original(of field: String) -> TextCopy? {

@@ -193,8 +193,9 @@ struct  Handoff__Masking__V1__TextSpan
    */
   int32_t length;
   /*
-   * The field that the span is in, when it is in no entry: `customer.display_name`, `customer.email`,
-   * `customer.phone`, `call_back.phone`, or `title`. Empty: the title.
+   * The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`,
+   * `customer.phone`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first of
+   * which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
    */
   char *field;
 };
@@ -685,7 +686,8 @@ struct  Handoff__Masking__V1__ArrivingOriginal
 {
   ProtobufCMessage base;
   /*
-   * The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`.
+   * The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`,
+   * `transcript_line.body`, `ticket_field_value.value`.
    */
   char *text_column;
   /*
