@@ -43,8 +43,15 @@ extension TicketService {
     let found = try await store.transcript(
       of: ticket, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? page.after + Int64(page.size) : nil
-    return ListTranscriptLinesResponse(
-      lines: Array(found.prefix(page.size)), nextPageToken: last.map { page.token(after: $0) } ?? "")
+    var lines = Array(found.prefix(page.size))
+    let masks = try await ledger.textMasks(
+      on: ticket, in: "transcript_line.body", of: lines.map(\.text), deadline: call.deadline)
+    // Lines are numbered from 1 without a gap.
+    for index in lines.indices {
+      let number = String(page.after + Int64(index) + 1)
+      lines[index].masks = (masks[number] ?? []).map { $0.in("transcript.\(number)") }
+    }
+    return ListTranscriptLinesResponse(lines: lines, nextPageToken: last.map { page.token(after: $0) } ?? "")
   }
 
   /// Returns the call that a ticket came from.
@@ -54,10 +61,22 @@ extension TicketService {
   package func getCallRecord(_ request: GetCallRecordRequest, _ call: CallContext) async throws -> CallRecord {
     let name = try TicketName(request.ticket, field: "ticket")
     let (_, ticket) = try await reading(name, call)
-    guard let record = try await store.callRecord(of: ticket, deadline: call.deadline) else {
+    guard var record = try await store.callRecord(of: ticket, deadline: call.deadline) else {
       throw ServiceError(.resourceNotFound, "the ticket did not come from a call")
     }
+    record.masks =
+      try await ledger.textMasks(on: ticket, in: "call_record.phone", of: [record.phone], deadline: call.deadline)[""]
+      ?? []
     return record
+  }
+}
+
+extension TextMask {
+  /// The same span, said to be of one of the texts that a ticket has several of.
+  func `in`(_ field: String) -> TextMask {
+    var mask = self
+    mask.field = field
+    return mask
   }
 }
 

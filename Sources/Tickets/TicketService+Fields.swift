@@ -146,10 +146,13 @@ extension TicketService {
     let others = catalog.fields.filter { field in
       field.audience == .customer && values[field.id] != nil && !form.contains { $0.id == field.id }
     }
+    let masks = try await ledger.textMasks(
+      on: ticket, in: "ticket_field_value.value", of: values.values, deadline: call.deadline)
     func filled(_ fields: [FieldRecord]) -> [FormField] {
       fields.map { field in
         FormField(
-          field: field.message(in: name.service), values: FieldRules.values(values[field.id] ?? "", of: field.kind))
+          field: field.message(in: name.service), values: FieldRules.values(values[field.id] ?? "", of: field.kind),
+          masks: (masks[field.id.description] ?? []).map { $0.in("field.\(field.rule.code)") })
       }
     }
     let agents = catalog.agentForm(all: access.member?.role != .agent)

@@ -121,14 +121,61 @@ struct ArrivalMaskingTests {
     let kim = world.world.by(TicketWorld.kim)
     let masks = try await world.masking.listMasks(ListMasksRequest(parent: ticket.name), kim).masks
     #expect(masks.map { $0.span?.field } == ["transcript.2", "field.memo"])
+    func lines() async throws -> [TranscriptLine] {
+      try await world.client.listTranscriptLines(ListTranscriptLinesRequest(parent: ticket.name), kim).lines
+    }
+    func memo() async throws -> FormField? {
+      try await world.client.getTicketForm(GetTicketFormRequest(ticket: ticket.name), kim).customerFields.first
+    }
+    #expect(try await lines().map(\.masks) == [[], [Self.shown(masks[0])]])
+    #expect(try await memo()?.masks == [Self.shown(masks[1])])
+    let other = [FieldValue(code: "memo", values: ["없음"])]
+    let refused = [
+      await refusal {
+        try await world.client.updateTicket(
+          UpdateTicketRequest(
+            ticket: Ticket(name: ticket.name, fieldValues: other), updateMask: FieldMask(paths: ["field_values"])), kim)
+      },
+      await refusal {
+        try await world.client.processTicket(
+          ProcessTicketRequest(name: ticket.name, act: .comment, text: "확인", fieldValues: other), kim)
+      },
+    ]
+    #expect(refused.map { $0?.reason } == [.maskOverlap, .maskOverlap])
     for mask in masks {
       _ = try await world.masking.unmaskText(UnmaskTextRequest(name: mask.name, reason: "통화"), kim)
     }
-    let lines = try await world.client.listTranscriptLines(ListTranscriptLinesRequest(parent: ticket.name), kim).lines
-    #expect(lines.map(\.text) == said)
-    let form = try await world.client.getTicketForm(GetTicketFormRequest(ticket: ticket.name), kim)
-    #expect(form.customerFields.first?.values == ["카드 4000-0000-0000-0002"])
+    #expect(try await lines().map(\.text) == said)
+    #expect(try await lines().allSatisfy { $0.masks.isEmpty })
+    #expect(try await memo()?.values == ["카드 4000-0000-0000-0002"])
+    #expect(try await memo()?.masks == [])
     #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
+  }
+
+  @Test("the number of a call is returned with its mask")
+  func call() async throws {
+    let world = try await ArrivalWorld(isMaskingReachable: true)
+    let kim = world.world.by(TicketWorld.kim)
+    let request = CreateTicketRequest(
+      parent: "services/care", title: "전화", text: "전화 상담", channel: .phone,
+      submissionType: "services/care/submissionTypes/1",
+      callRecord: CallRecord(
+        direction: .inbound, phone: "01000009876", startTime: Timestamp(seconds: 1_800_000_000),
+        duration: ProtoDuration(seconds: 5)))
+    let ticket = try await world.client.createTicket(request, kim)
+    let masks = try await world.masking.createMasks(
+      CreateMasksRequest(
+        parent: ticket.name, spans: [TextSpan(start: 3, length: 8, field: "call_record.phone")]), kim
+    ).masks
+    let record = try await world.client.getCallRecord(GetCallRecordRequest(ticket: ticket.name), kim)
+    #expect(record.phone == "010********")
+    #expect(record.masks == [Self.shown(masks[0])])
+  }
+
+  /// A mask as its text shows it.
+  private static func shown(_ mask: Mask) -> TextMask {
+    TextMask(
+      name: mask.name, start: mask.span?.start ?? -1, length: mask.span?.length ?? -1, field: mask.span?.field ?? "")
   }
 
   @Test("a list of three thousand numbers comes in masked whole, as an inquiry and as a reply, and one comes back")

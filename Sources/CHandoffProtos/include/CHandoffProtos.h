@@ -29,6 +29,7 @@
 #include "handoff/tickets/v1/live.pb-c.h"
 #include "handoff/tickets/v1/search.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
+#include "handoff/tickets/v1/text_mask.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
 #include "handoff/tickets/v1/tickets.pb-c.h"
 #include "handoff/type/v1/actor.pb-c.h"

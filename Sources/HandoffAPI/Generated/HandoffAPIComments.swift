@@ -133,6 +133,11 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.DownloadAttachmentResponse A part of a download: the attachment first, then its content in pieces.
     handoff.tickets.v1.DownloadAttachmentResponse.attachment What is downloaded.
     handoff.tickets.v1.DownloadAttachmentResponse.chunk The next piece of the content.
+    handoff.tickets.v1.TextMask A masked span of a text, by Unicode scalars of the text as it is returned.
+    handoff.tickets.v1.TextMask.name Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
+    handoff.tickets.v1.TextMask.start First masked scalar, from 0.
+    handoff.tickets.v1.TextMask.length Number of asterisks.
+    handoff.tickets.v1.TextMask.field The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email`, `customer.phone`, `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
     handoff.tickets.v1.Field A field that a service adds to its tickets.
     handoff.tickets.v1.Field.name Resource name: `services/{service}/fields/{id}`.
     handoff.tickets.v1.Field.code What programs call it: 1 to 40 lower-case letters, digits and `_`, beginning with a letter. Never changes, and is never used again in the service, not even after the field is deleted.
@@ -189,7 +194,8 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.FieldValue.values The value; several for CHECKBOX and FILE, none to leave the field empty.
     handoff.tickets.v1.FormField A field on the form of a ticket.
     handoff.tickets.v1.FormField.field The field.
-    handoff.tickets.v1.FormField.values What the ticket has in it.
+    handoff.tickets.v1.FormField.values What the ticket has in it. Masked spans are asterisks.
+    handoff.tickets.v1.FormField.masks Masked spans of the value of a field of kind TEXT or TEXTAREA, in order. While there is one, the value cannot be changed.
     handoff.tickets.v1.Form The fields that a submission type asks for, and those of the agents.
     handoff.tickets.v1.Form.submission_type `services/{service}/submissionTypes/{id}`.
     handoff.tickets.v1.Form.customer_fields What the customer fills, in order.
@@ -325,11 +331,6 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketCustomer.display_name At most 100 characters.
     handoff.tickets.v1.TicketCustomer.email Where answers go. Without one, an answer is recorded and no mail is sent.
     handoff.tickets.v1.TicketCustomer.phone Digits, with a leading + when international.
-    handoff.tickets.v1.TextMask A masked span of a text, by Unicode scalars of the text as it is returned.
-    handoff.tickets.v1.TextMask.name Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
-    handoff.tickets.v1.TextMask.start First masked scalar, from 0.
-    handoff.tickets.v1.TextMask.length Number of asterisks.
-    handoff.tickets.v1.TextMask.field The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email` or `customer.phone`.
     handoff.tickets.v1.Entry One piece of a ticket's history, as people read it.
     handoff.tickets.v1.Entry.name Resource name: `services/{service}/tickets/{ticket}/entries/{id}`.
     handoff.tickets.v1.Entry.kind What kind of text it is.
@@ -1593,8 +1594,9 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TranscriptLine One line of a chat.
     handoff.tickets.v1.TranscriptLine.speaker Who said it.
     handoff.tickets.v1.TranscriptLine.speaker_name The speaker's name, at most 100 characters.
-    handoff.tickets.v1.TranscriptLine.text What was said: 1 to 2,000 characters.
+    handoff.tickets.v1.TranscriptLine.text What was said: 1 to 2,000 characters. Masked spans are asterisks.
     handoff.tickets.v1.TranscriptLine.time When.
+    handoff.tickets.v1.TranscriptLine.masks Masked spans of the text, in order; set by Handoff.
     handoff.tickets.v1.TranscriptLine.Speaker Who said it.
     handoff.tickets.v1.TranscriptLine.Speaker.SPEAKER_UNSPECIFIED Refused.
     handoff.tickets.v1.TranscriptLine.Speaker.CUSTOMER The customer.
@@ -1605,6 +1607,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.CallRecord.phone The customer's number: digits, with a leading + when international.
     handoff.tickets.v1.CallRecord.start_time When it began.
     handoff.tickets.v1.CallRecord.duration How long it took, in whole seconds; at most 24 hours.
+    handoff.tickets.v1.CallRecord.masks Masked spans of the number, in order; set by Handoff.
     handoff.tickets.v1.CallRecord.Direction Who called whom.
     handoff.tickets.v1.CallRecord.Direction.DIRECTION_UNSPECIFIED Refused.
     handoff.tickets.v1.CallRecord.Direction.INBOUND The customer called.

@@ -470,16 +470,20 @@ package struct FieldValue: Message {
 package struct FormField: Message {
   /// The field.
   package var field: Field?
-  /// What the ticket has in it.
+  /// What the ticket has in it. Masked spans are asterisks.
   package var values: [String] = []
+  /// Masked spans of the value of a field of kind TEXT or TEXTAREA, in order. While there is one, the value cannot be
+  /// changed.
+  package var masks: [TextMask] = []
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(field: Field? = nil, values: [String] = []) {
+  package init(field: Field? = nil, values: [String] = [], masks: [TextMask] = []) {
     self.field = field
     self.values = values
+    self.masks = masks
   }
 
   /// The type `handoff.tickets.v1.FormField`.
@@ -494,6 +498,7 @@ package struct FormField: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__FormField.self)
     field = CFields.message(c.pointee.field)
     values = CFields.strings(c.pointee.values, c.pointee.n_values)
+    masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
   }
 
   /// Writes a `Handoff__Tickets__V1__FormField` into the arena.
@@ -506,6 +511,11 @@ package struct FormField: Message {
     if !values.isEmpty {
       c.pointee.n_values = values.count
       c.pointee.values = try arena.strings(values, "handoff.tickets.v1.FormField.values")
+    }
+    if !masks.isEmpty {
+      c.pointee.n_masks = masks.count
+      c.pointee.masks = try arena.messages(masks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }

@@ -520,10 +520,12 @@ package struct TranscriptLine: Message {
   package var speaker: TranscriptLine.Speaker = TranscriptLine.Speaker()
   /// The speaker's name, at most 100 characters.
   package var speakerName: String = ""
-  /// What was said: 1 to 2,000 characters.
+  /// What was said: 1 to 2,000 characters. Masked spans are asterisks.
   package var text: String = ""
   /// When.
   package var time: Timestamp?
+  /// Masked spans of the text, in order; set by Handoff.
+  package var masks: [TextMask] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -533,12 +535,14 @@ package struct TranscriptLine: Message {
     speaker: TranscriptLine.Speaker = TranscriptLine.Speaker(),
     speakerName: String = "",
     text: String = "",
-    time: Timestamp? = nil
+    time: Timestamp? = nil,
+    masks: [TextMask] = []
   ) {
     self.speaker = speaker
     self.speakerName = speakerName
     self.text = text
     self.time = time
+    self.masks = masks
   }
 
   /// The type `handoff.tickets.v1.TranscriptLine`.
@@ -555,6 +559,7 @@ package struct TranscriptLine: Message {
     speakerName = CFields.string(c.pointee.speaker_name)
     text = CFields.string(c.pointee.text)
     time = CFields.message(c.pointee.time)
+    masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
   }
 
   /// Writes a `Handoff__Tickets__V1__TranscriptLine` into the arena.
@@ -570,6 +575,11 @@ package struct TranscriptLine: Message {
     }
     if let time {
       c.pointee.time = try time.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Timestamp.self)
+    }
+    if !masks.isEmpty {
+      c.pointee.n_masks = masks.count
+      c.pointee.masks = try arena.messages(masks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -616,6 +626,8 @@ package struct CallRecord: Message {
   package var startTime: Timestamp?
   /// How long it took, in whole seconds; at most 24 hours.
   package var duration: ProtoDuration?
+  /// Masked spans of the number, in order; set by Handoff.
+  package var masks: [TextMask] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -625,12 +637,14 @@ package struct CallRecord: Message {
     direction: CallRecord.Direction = CallRecord.Direction(),
     phone: String = "",
     startTime: Timestamp? = nil,
-    duration: ProtoDuration? = nil
+    duration: ProtoDuration? = nil,
+    masks: [TextMask] = []
   ) {
     self.direction = direction
     self.phone = phone
     self.startTime = startTime
     self.duration = duration
+    self.masks = masks
   }
 
   /// The type `handoff.tickets.v1.CallRecord`.
@@ -647,6 +661,7 @@ package struct CallRecord: Message {
     phone = CFields.string(c.pointee.phone)
     startTime = CFields.message(c.pointee.start_time)
     duration = CFields.message(c.pointee.duration)
+    masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
   }
 
   /// Writes a `Handoff__Tickets__V1__CallRecord` into the arena.
@@ -662,6 +677,11 @@ package struct CallRecord: Message {
     }
     if let duration {
       c.pointee.duration = try duration.makeCMessage(arena).assumingMemoryBound(to: Google__Protobuf__Duration.self)
+    }
+    if !masks.isEmpty {
+      c.pointee.n_masks = masks.count
+      c.pointee.masks = try arena.messages(masks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }

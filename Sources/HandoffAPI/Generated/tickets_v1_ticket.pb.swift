@@ -613,60 +613,6 @@ package struct TicketCustomer: Message {
   }
 }
 
-/// A masked span of a text, by Unicode scalars of the text as it is returned.
-package struct TextMask: Message {
-  /// Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
-  package var name: String = ""
-  /// First masked scalar, from 0.
-  package var start: Int32 = 0
-  /// Number of asterisks.
-  package var length: Int32 = 0
-  /// The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email` or `customer.phone`.
-  package var field: String = ""
-
-  /// Leaves every field at its default.
-  package init() {}
-
-  /// Takes the fields that are given and leaves the others at their defaults.
-  package init(name: String = "", start: Int32 = 0, length: Int32 = 0, field: String = "") {
-    self.name = name
-    self.start = start
-    self.length = length
-    self.field = field
-  }
-
-  /// The type `handoff.tickets.v1.TextMask`.
-  package static let descriptor: MessageDescriptor = {
-    var c = Handoff__Tickets__V1__TextMask()
-    handoff__tickets__v1__text_mask__init(&c)
-    return MessageDescriptor(cMessage: &c)
-  }()
-
-  /// Reads a `Handoff__Tickets__V1__TextMask`.
-  package init(cMessage: UnsafeRawPointer) {
-    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__TextMask.self)
-    name = CFields.string(c.pointee.name)
-    start = c.pointee.start
-    length = c.pointee.length
-    field = CFields.string(c.pointee.field)
-  }
-
-  /// Writes a `Handoff__Tickets__V1__TextMask` into the arena.
-  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
-    let c = arena.make(Handoff__Tickets__V1__TextMask.self)
-    handoff__tickets__v1__text_mask__init(c)
-    if !name.isEmpty {
-      c.pointee.name = try arena.string(name, "handoff.tickets.v1.TextMask.name")
-    }
-    c.pointee.start = start
-    c.pointee.length = length
-    if !field.isEmpty {
-      c.pointee.field = try arena.string(field, "handoff.tickets.v1.TextMask.field")
-    }
-    return UnsafeMutableRawPointer(c)
-  }
-}
-
 /// One piece of a ticket's history, as people read it.
 package struct Entry: Message {
   /// What kind of text it is.

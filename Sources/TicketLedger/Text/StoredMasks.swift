@@ -1,5 +1,5 @@
 package import EventLoop
-import HandoffAPI
+package import HandoffAPI
 import PersonalData
 import Postgres
 import ServiceKit
@@ -63,6 +63,20 @@ extension TicketLedger {
     guard !tickets.isEmpty else { return [] }
     return try await ServiceError.translating {
       try await pool.query(Self.storedMasks(tickets, columns), deadline: deadline).map { try StoredMask($0) }
+    }
+  }
+
+  /// The masks on a ticket's texts in a column, by the texts' rows.
+  ///
+  /// - Parameter texts: those texts, as they are shown: without an asterisk in one, nothing is asked.
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func textMasks(
+    on ticket: TicketRecord, in column: String, of texts: some Sequence<String>, deadline: Deadline
+  ) async throws -> [String: [TextMask]] {
+    guard texts.contains(where: { $0.utf8.contains(UInt8(ascii: "*")) }) else { return [:] }
+    let masks = try await storedMasks(on: [ticket.link], in: [column], deadline: deadline)
+    return Dictionary(grouping: try await messages(for: masks, deadline), by: \.mask.row).mapValues {
+      $0.map(\.message)
     }
   }
 

@@ -1458,7 +1458,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__field_value__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__field_value__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__form_field__field_descriptors[2] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__form_field__field_descriptors[3] =
 {
   {
     "field",
@@ -1484,15 +1484,28 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__form_field__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "masks",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__FormField, n_masks),
+    offsetof(Handoff__Tickets__V1__FormField, masks),
+    &handoff__tickets__v1__text_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__form_field__field_indices_by_name[] = {
   0,   /* field[0] = field */
+  2,   /* field[2] = masks */
   1,   /* field[1] = values */
 };
 static const ProtobufCIntRange handoff__tickets__v1__form_field__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__form_field__descriptor =
 {
@@ -1502,7 +1515,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__form_field__descriptor =
   "Handoff__Tickets__V1__FormField",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__FormField),
-  2,
+  3,
   handoff__tickets__v1__form_field__field_descriptors,
   handoff__tickets__v1__form_field__field_indices_by_name,
   1,  handoff__tickets__v1__form_field__number_ranges,

@@ -1290,7 +1290,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__transcript_line__speaker__de
   handoff__tickets__v1__transcript_line__speaker__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__transcript_line__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__transcript_line__field_descriptors[5] =
 {
   {
     "speaker",
@@ -1340,8 +1340,21 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__transcript_line__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "masks",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__TranscriptLine, n_masks),
+    offsetof(Handoff__Tickets__V1__TranscriptLine, masks),
+    &handoff__tickets__v1__text_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__transcript_line__field_indices_by_name[] = {
+  4,   /* field[4] = masks */
   0,   /* field[0] = speaker */
   1,   /* field[1] = speaker_name */
   2,   /* field[2] = text */
@@ -1350,7 +1363,7 @@ static const unsigned handoff__tickets__v1__transcript_line__field_indices_by_na
 static const ProtobufCIntRange handoff__tickets__v1__transcript_line__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__transcript_line__descriptor =
 {
@@ -1360,7 +1373,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__transcript_line__descript
   "Handoff__Tickets__V1__TranscriptLine",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__TranscriptLine),
-  4,
+  5,
   handoff__tickets__v1__transcript_line__field_descriptors,
   handoff__tickets__v1__transcript_line__field_indices_by_name,
   1,  handoff__tickets__v1__transcript_line__number_ranges,
@@ -1397,7 +1410,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__call_record__direction__desc
   handoff__tickets__v1__call_record__direction__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__call_record__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__call_record__field_descriptors[5] =
 {
   {
     "direction",
@@ -1447,17 +1460,30 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__call_record__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "masks",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Tickets__V1__CallRecord, n_masks),
+    offsetof(Handoff__Tickets__V1__CallRecord, masks),
+    &handoff__tickets__v1__text_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__call_record__field_indices_by_name[] = {
   0,   /* field[0] = direction */
   3,   /* field[3] = duration */
+  4,   /* field[4] = masks */
   1,   /* field[1] = phone */
   2,   /* field[2] = start_time */
 };
 static const ProtobufCIntRange handoff__tickets__v1__call_record__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__call_record__descriptor =
 {
@@ -1467,7 +1493,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__call_record__descriptor =
   "Handoff__Tickets__V1__CallRecord",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__CallRecord),
-  4,
+  5,
   handoff__tickets__v1__call_record__field_descriptors,
   handoff__tickets__v1__call_record__field_indices_by_name,
   1,  handoff__tickets__v1__call_record__number_ranges,

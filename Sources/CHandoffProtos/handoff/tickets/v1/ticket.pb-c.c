@@ -142,51 +142,6 @@ void   handoff__tickets__v1__ticket_customer__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__ticket_customer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   handoff__tickets__v1__text_mask__init
-                     (Handoff__Tickets__V1__TextMask         *message)
-{
-  static const Handoff__Tickets__V1__TextMask init_value = HANDOFF__TICKETS__V1__TEXT_MASK__INIT;
-  *message = init_value;
-}
-size_t handoff__tickets__v1__text_mask__get_packed_size
-                     (const Handoff__Tickets__V1__TextMask *message)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__text_mask__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t handoff__tickets__v1__text_mask__pack
-                     (const Handoff__Tickets__V1__TextMask *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__text_mask__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t handoff__tickets__v1__text_mask__pack_to_buffer
-                     (const Handoff__Tickets__V1__TextMask *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &handoff__tickets__v1__text_mask__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Handoff__Tickets__V1__TextMask *
-       handoff__tickets__v1__text_mask__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Handoff__Tickets__V1__TextMask *)
-     protobuf_c_message_unpack (&handoff__tickets__v1__text_mask__descriptor,
-                                allocator, len, data);
-}
-void   handoff__tickets__v1__text_mask__free_unpacked
-                     (Handoff__Tickets__V1__TextMask *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &handoff__tickets__v1__text_mask__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
 void   handoff__tickets__v1__entry__init
                      (Handoff__Tickets__V1__Entry         *message)
 {
@@ -1056,83 +1011,6 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket_customer__descript
   handoff__tickets__v1__ticket_customer__field_indices_by_name,
   1,  handoff__tickets__v1__ticket_customer__number_ranges,
   (ProtobufCMessageInit) handoff__tickets__v1__ticket_customer__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor handoff__tickets__v1__text_mask__field_descriptors[4] =
-{
-  {
-    "name",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__TextMask, name),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "start",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__TextMask, start),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "length",
-    3,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__TextMask, length),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "field",
-    4,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Handoff__Tickets__V1__TextMask, field),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned handoff__tickets__v1__text_mask__field_indices_by_name[] = {
-  3,   /* field[3] = field */
-  2,   /* field[2] = length */
-  0,   /* field[0] = name */
-  1,   /* field[1] = start */
-};
-static const ProtobufCIntRange handoff__tickets__v1__text_mask__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 4 }
-};
-const ProtobufCMessageDescriptor handoff__tickets__v1__text_mask__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "handoff.tickets.v1.TextMask",
-  "TextMask",
-  "Handoff__Tickets__V1__TextMask",
-  "handoff.tickets.v1",
-  sizeof(Handoff__Tickets__V1__TextMask),
-  4,
-  handoff__tickets__v1__text_mask__field_descriptors,
-  handoff__tickets__v1__text_mask__field_indices_by_name,
-  1,  handoff__tickets__v1__text_mask__number_ranges,
-  (ProtobufCMessageInit) handoff__tickets__v1__text_mask__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue handoff__tickets__v1__entry__kind__enum_values_by_number[5] =

@@ -15,6 +15,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/field_mask.pb-c.h"
+#include "handoff/tickets/v1/text_mask.pb-c.h"
 
 typedef struct Handoff__Tickets__V1__Field Handoff__Tickets__V1__Field;
 typedef struct Handoff__Tickets__V1__LocalizedField Handoff__Tickets__V1__LocalizedField;
@@ -313,14 +314,20 @@ struct  Handoff__Tickets__V1__FormField
    */
   Handoff__Tickets__V1__Field *field;
   /*
-   * What the ticket has in it.
+   * What the ticket has in it. Masked spans are asterisks.
    */
   size_t n_values;
   char **values;
+  /*
+   * Masked spans of the value of a field of kind TEXT or TEXTAREA, in order. While there is one, the value cannot be
+   * changed.
+   */
+  size_t n_masks;
+  Handoff__Tickets__V1__TextMask **masks;
 };
 #define HANDOFF__TICKETS__V1__FORM_FIELD__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__form_field__descriptor) \
-    , NULL, 0,NULL }
+    , NULL, 0,NULL, 0,NULL }
 
 
 /*

@@ -17,6 +17,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/duration.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "handoff/tickets/v1/text_mask.pb-c.h"
 
 typedef struct Handoff__Tickets__V1__Template Handoff__Tickets__V1__Template;
 typedef struct Handoff__Tickets__V1__GetTemplateRequest Handoff__Tickets__V1__GetTemplateRequest;
@@ -315,17 +316,22 @@ struct  Handoff__Tickets__V1__TranscriptLine
    */
   char *speaker_name;
   /*
-   * What was said: 1 to 2,000 characters.
+   * What was said: 1 to 2,000 characters. Masked spans are asterisks.
    */
   char *text;
   /*
    * When.
    */
   Google__Protobuf__Timestamp *time;
+  /*
+   * Masked spans of the text, in order; set by Handoff.
+   */
+  size_t n_masks;
+  Handoff__Tickets__V1__TextMask **masks;
 };
 #define HANDOFF__TICKETS__V1__TRANSCRIPT_LINE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__transcript_line__descriptor) \
-    , HANDOFF__TICKETS__V1__TRANSCRIPT_LINE__SPEAKER__SPEAKER_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
+    , HANDOFF__TICKETS__V1__TRANSCRIPT_LINE__SPEAKER__SPEAKER_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL }
 
 
 /*
@@ -350,10 +356,15 @@ struct  Handoff__Tickets__V1__CallRecord
    * How long it took, in whole seconds; at most 24 hours.
    */
   Google__Protobuf__Duration *duration;
+  /*
+   * Masked spans of the number, in order; set by Handoff.
+   */
+  size_t n_masks;
+  Handoff__Tickets__V1__TextMask **masks;
 };
 #define HANDOFF__TICKETS__V1__CALL_RECORD__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__call_record__descriptor) \
-    , HANDOFF__TICKETS__V1__CALL_RECORD__DIRECTION__DIRECTION_UNSPECIFIED, (char *)protobuf_c_empty_string, NULL, NULL }
+    , HANDOFF__TICKETS__V1__CALL_RECORD__DIRECTION__DIRECTION_UNSPECIFIED, (char *)protobuf_c_empty_string, NULL, NULL, 0,NULL }
 
 
 /*

@@ -17,12 +17,12 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 #include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/tickets/v1/field.pb-c.h"
+#include "handoff/tickets/v1/text_mask.pb-c.h"
 #include "handoff/type/v1/actor.pb-c.h"
 
 typedef struct Handoff__Tickets__V1__Ticket Handoff__Tickets__V1__Ticket;
 typedef struct Handoff__Tickets__V1__CallBack Handoff__Tickets__V1__CallBack;
 typedef struct Handoff__Tickets__V1__TicketCustomer Handoff__Tickets__V1__TicketCustomer;
-typedef struct Handoff__Tickets__V1__TextMask Handoff__Tickets__V1__TextMask;
 typedef struct Handoff__Tickets__V1__Entry Handoff__Tickets__V1__Entry;
 typedef struct Handoff__Tickets__V1__Event Handoff__Tickets__V1__Event;
 typedef struct Handoff__Tickets__V1__FieldChange Handoff__Tickets__V1__FieldChange;
@@ -454,34 +454,6 @@ struct  Handoff__Tickets__V1__TicketCustomer
 
 
 /*
- * A masked span of a text, by Unicode scalars of the text as it is returned.
- */
-struct  Handoff__Tickets__V1__TextMask
-{
-  ProtobufCMessage base;
-  /*
-   * Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
-   */
-  char *name;
-  /*
-   * First masked scalar, from 0.
-   */
-  int32_t start;
-  /*
-   * Number of asterisks.
-   */
-  int32_t length;
-  /*
-   * The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email` or `customer.phone`.
-   */
-  char *field;
-};
-#define HANDOFF__TICKETS__V1__TEXT_MASK__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__text_mask__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
-
-
-/*
  * One piece of a ticket's history, as people read it.
  */
 struct  Handoff__Tickets__V1__Entry
@@ -651,25 +623,6 @@ Handoff__Tickets__V1__TicketCustomer *
 void   handoff__tickets__v1__ticket_customer__free_unpacked
                      (Handoff__Tickets__V1__TicketCustomer *message,
                       ProtobufCAllocator *allocator);
-/* Handoff__Tickets__V1__TextMask methods */
-void   handoff__tickets__v1__text_mask__init
-                     (Handoff__Tickets__V1__TextMask         *message);
-size_t handoff__tickets__v1__text_mask__get_packed_size
-                     (const Handoff__Tickets__V1__TextMask   *message);
-size_t handoff__tickets__v1__text_mask__pack
-                     (const Handoff__Tickets__V1__TextMask   *message,
-                      uint8_t             *out);
-size_t handoff__tickets__v1__text_mask__pack_to_buffer
-                     (const Handoff__Tickets__V1__TextMask   *message,
-                      ProtobufCBuffer     *buffer);
-Handoff__Tickets__V1__TextMask *
-       handoff__tickets__v1__text_mask__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data);
-void   handoff__tickets__v1__text_mask__free_unpacked
-                     (Handoff__Tickets__V1__TextMask *message,
-                      ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__Entry methods */
 void   handoff__tickets__v1__entry__init
                      (Handoff__Tickets__V1__Entry         *message);
@@ -738,9 +691,6 @@ typedef void (*Handoff__Tickets__V1__CallBack_Closure)
 typedef void (*Handoff__Tickets__V1__TicketCustomer_Closure)
                  (const Handoff__Tickets__V1__TicketCustomer *message,
                   void *closure_data);
-typedef void (*Handoff__Tickets__V1__TextMask_Closure)
-                 (const Handoff__Tickets__V1__TextMask *message,
-                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__Entry_Closure)
                  (const Handoff__Tickets__V1__Entry *message,
                   void *closure_data);
@@ -763,7 +713,6 @@ extern const ProtobufCEnumDescriptor    handoff__tickets__v1__ticket__priority__
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__ticket__internal_reason__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__call_back__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__ticket_customer__descriptor;
-extern const ProtobufCMessageDescriptor handoff__tickets__v1__text_mask__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__entry__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__entry__kind__descriptor;
 extern const ProtobufCEnumDescriptor    handoff__tickets__v1__entry__act__descriptor;
