@@ -2,6 +2,7 @@
 #
 #   docker build -t handoff .                     the programs
 #   docker build -t handoff-inbox --target inbox . the SMTP server with a web inbox, for trying things out
+#   docker build -t handoff-fake-dooray --target fake-dooray . the Dooray! to try escalations out with
 
 FROM swift:6.3-bookworm AS build
 WORKDIR /source
@@ -25,6 +26,17 @@ EXPOSE 1025 8025
 HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD ["handoff-inbox", "--probe", "127.0.0.1:8025"]
 CMD ["handoff-inbox", "--smtp", "0.0.0.0:1025", "--web", "0.0.0.0:8025"]
 
+FROM debian:bookworm-slim AS fake-dooray
+COPY scripts/dependencies scripts/install-packages /usr/share/handoff/scripts/
+RUN /usr/share/handoff/scripts/install-packages dooray && rm -rf /var/lib/apt/lists/* \
+  && useradd --system --user-group --uid 10001 --no-create-home --home-dir /nonexistent handoff \
+  && install --directory --owner=handoff --group=handoff --mode=0700 /run/handoff /var/lib/fake-dooray
+COPY --chmod=755 scripts/fake-dooray /usr/local/bin/fake-dooray
+USER handoff
+EXPOSE 7190 7191
+HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD ["fake-dooray", "--probe", "7190"]
+CMD ["fake-dooray", "--help"]
+
 FROM debian:bookworm-slim
 COPY scripts/dependencies scripts/install-packages /usr/share/handoff/scripts/
 RUN /usr/share/handoff/scripts/install-packages run && rm -rf /var/lib/apt/lists/* \
@@ -32,6 +44,7 @@ RUN /usr/share/handoff/scripts/install-packages run && rm -rf /var/lib/apt/lists
   # Volumes take their first owner and mode from here: each program's secrets, what the installation keeps, mails.
   && install --directory --owner=handoff --group=handoff --mode=0700 /run/handoff /run/handoff/gateway \
     /run/handoff/tickets /run/handoff/assignment /run/handoff/mail /run/handoff/masking /run/handoff/edge \
+    /run/handoff/fake-dooray \
     /var/lib/handoff /var/lib/handoff/keys /var/lib/handoff/keys/masking /var/spool/handoff \
   && install --directory --owner=handoff --group=handoff --mode=0755 /run/handoff/postgres
 COPY --from=build /programs/ /usr/local/bin/

@@ -18,7 +18,8 @@ await runService(description) { process in
   let live = LiveChanges(ledger: ledger, log: process.log, metrics: process.metrics)
   process.onDrain { live.shutDown() }
   let masking = process.channel(to: "masking", at: process.config[CommonKeys.maskingAddress])
-  let dooray = DoorayClient(address: process.config[DoorayKeys.url])
+  let dooray = DoorayClient(
+    address: process.config[DoorayKeys.url], authoritiesFile: process.config[DoorayKeys.authoritiesFile])
   process.onShutdown("dooray") { dooray.shutdown() }
   let service = TicketService(
     ledger: ledger,

@@ -147,14 +147,17 @@ struct ContainerTests {
       }
     }
     // One daemon's secrets are no other's.
-    for daemon in ConfigurationTests.daemons + ["edge"] {
+    for daemon in ConfigurationTests.daemons + ["edge", "fake-dooray"] {
       let mounts = file.services.filter { $0.value.volumes?.contains { $0.hasPrefix("\(daemon)-secrets:") } ?? false }
       #expect(Set(mounts.keys) == ["secrets", daemon == "edge" ? "edge" : "handoff-\(daemon)"])
     }
     let ways = file.networks.filter { $0.value.internal != true }.map(\.key)
     let outside = file.services.filter { $0.value.networks?.contains { ways.contains($0) } ?? false }.map(\.key)
     // Assignment calls the receivers of callbacks, tickets calls Dooray!.
-    #expect(Set(outside) == ["edge", "handoff-assignment", "handoff-mail", "handoff-tickets", "inbox"])
+    #expect(
+      Set(outside) == [
+        "edge", "handoff-assignment", "handoff-fake-dooray", "handoff-mail", "handoff-tickets", "inbox",
+      ])
   }
 
   @Test("are built from the packages of scripts/dependencies, without asking for a frontend, and do not run as root")
@@ -162,12 +165,29 @@ struct ContainerTests {
     let lines = try Self.text("Dockerfile").split(separator: "\n").map(String.init)
     #expect(!lines.contains { $0.contains("apt-get install") || $0.contains("# syntax=") || $0.contains("<<") })
     let groups = lines.joined(separator: "\n").matches(of: #/install-packages ([a-z]+) /#).map { String($0.1) }
-    #expect(groups == ["build", "inbox", "run"])
+    #expect(groups == ["build", "inbox", "dooray", "run"])
     let dependencies = try Self.text("scripts/dependencies")
     for group in groups { #expect(dependencies.contains("\napt_\(group)=(\n"), "\(group)") }
     let stages = lines.joined(separator: "\n").components(separatedBy: "\nFROM ").dropFirst(2)
-    #expect(stages.count == 2)
+    #expect(stages.count == 3)
     for stage in stages { #expect(stage.contains("\nUSER handoff\n") && stage.contains("\nHEALTHCHECK ")) }
+  }
+
+  @Test("can have a fake Dooray!, which is told who is who, and tickets and assignment where it is")
+  func fakeDooray() async throws {
+    let file = try await ComposeFile.read()
+    let fake = try #require(file.services["handoff-fake-dooray"])
+    let help = try await run(try TestPython.path(), ["\(Place.project)/scripts/fake-dooray", "--help"])
+    for word in try #require(fake.command?.words).dropFirst() {
+      #expect(help.output.contains(word.split(separator: "=")[0]), "\(word)")
+    }
+    let compose = try Self.text("docker-compose.yml")
+    let variables = try Self.text("scripts/fake-dooray.env").split(separator: "\n").filter { !$0.hasPrefix("#") }
+    for variable in variables where !variable.hasPrefix("COMPOSE_PROFILES=") {
+      let name = String(variable.prefix { $0 != "=" })
+      #expect(compose.contains("${\(name):-"), "\(name)")
+    }
+    #expect(variables.contains("HANDOFF_DOORAY_URL=https://handoff-fake-dooray:7190"))
   }
 
   @Test("have an inbox that keeps what SMTP brings, and shows it to people and to the demo")

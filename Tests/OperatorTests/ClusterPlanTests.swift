@@ -135,12 +135,48 @@ struct ClusterPlanTests {
         #expect(told == (copy.name == "tickets" ? url : nil))
       }
     }
-    let program = try FakeDooray(script: #filePath, python: "/usr/bin/python3").program(in: directory, ports)
+    let program = try FakeDooray(script: #filePath, python: "/usr/bin/python3").program(in: directory, ports, config)
     let world = try #require(try PrivateFile.read("\(directory.path)/fake-dooray/world.json"))
     #expect(program.program.arguments.contains("\(ports[FakeDooray.name])"))
+    #expect(program.program.arguments.contains("\(ports[FakeDooray.messengerName])"))
     for person in DemoOrganization.people { #expect(world.contains("\"\(FakeDooray.key(of: person))\"")) }
     for project in FakeDooray.projects { #expect(world.contains("\"\(project.id)\"")) }
     #expect(world.contains("\"\(FakeDooray.tag)\"") && world.contains("\"\(FakeDooray.colleague)\""))
+  }
+
+  @Test("assignment may write to the messenger of a fake Dooray!, and believes whom it believed before")
+  func fakeMessenger() throws {
+    let scratch = try Scratch()
+    let directory = try DataDirectory.prepare("\(scratch.path)/data", sudoUser: nil)
+    let own = "\(scratch.path)/own.pem"
+    try PrivateFile.write("the operator's\n", to: own, owner: directory.user)
+    #expect(try directory.certificates.prepare(guests: [FakeDooray.certificate]).contains(FakeDooray.name))
+    let ports = try ClusterPorts.choose(edge: 0, withFakeDooray: true)
+    let config = try OperatorConfig(
+      environment: ["HANDOFF_CALLBACK_ALLOWED_ADDRESSES": "10.1.0.0/16", "HANDOFF_CALLBACK_CA_FILE": own])
+    _ = try FakeDooray(script: #filePath, python: "/usr/bin/python3").program(in: directory, ports, config)
+    let surroundings = ClusterPlan.Surroundings(
+      directory: directory, ports: ports, copies: ClusterCopies(), passedOn: config)
+    for copy in ClusterPlan.copies(ClusterCopies()) {
+      let told = ClusterPlan.environment(of: copy, surroundings)
+      let isAssignment = copy.name == "assignment"
+      #expect(told["HANDOFF_CALLBACK_ALLOWED_ADDRESSES"] == (isAssignment ? "10.1.0.0/16,127.0.0.1" : nil))
+      #expect(told["HANDOFF_CALLBACK_CA_FILE"] == (isAssignment ? FakeDooray.authoritiesFile(directory) : nil))
+    }
+    let believed = try #require(try PrivateFile.read(FakeDooray.authoritiesFile(directory)))
+    let authority = try #require(try PrivateFile.read(directory.certificates.authorityFile))
+    #expect(believed.contains("the operator's\n") && believed.hasSuffix(authority))
+  }
+
+  @Test("a fake Dooray! and another one are not asked for together")
+  func twoDoorays() throws {
+    let config = try OperatorConfig(environment: ["HANDOFF_DOORAY_URL": "https://api.gov-dooray.com"])
+    let error = #expect(throws: OperatorError.self) { try FakeDooray.find(config) }
+    #expect(error?.exitCode == 64 && error?.message.contains("HANDOFF_DOORAY_URL") == true)
+    #expect(error?.advice.contains("https://api.gov-dooray.com") == true)
+    for environment in [[:], ["HANDOFF_DOORAY_URL": ""]] {
+      #expect(try FakeDooray.find(OperatorConfig(environment: environment)).script.hasSuffix("fake-dooray"))
+    }
   }
 
   @Test("addresses survive the file they are kept in")

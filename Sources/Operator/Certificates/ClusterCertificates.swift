@@ -47,10 +47,12 @@ struct ClusterCertificates: Sendable {
 
   /// Makes what is missing and renews what expires soon or does not fit; the rest stays as it is.
   ///
-  /// - Parameter hosts: names and numeric addresses under which gateway and edge are reached, beside those of the
-  ///   machine itself.
+  /// - Parameters:
+  ///   - hosts: names and numeric addresses under which gateway and edge are reached, beside those of the machine
+  ///     itself.
+  ///   - guests: who gets one beside the cluster's own processes.
   /// - Returns: the names of those whose certificates are new; `ca` first when everybody has to trust a new authority.
-  func prepare(hosts: [String] = []) throws(OperatorError) -> [String] {
+  func prepare(hosts: [String] = [], guests: [Holder] = []) throws(OperatorError) -> [String] {
     try PrivateFile.makeDirectory(directory, owner: owner)
     var made: [String] = []
     let authority: CertificateAuthority
@@ -63,7 +65,7 @@ struct ClusterCertificates: Sendable {
       try write(authority.certificate, authority.key, authorityFile, authorityKeyFile)
       made.append("ca")
     }
-    for holder in Self.holders {
+    for holder in Self.holders + guests {
       let subject = Self.subject(holder, hosts: hosts)
       if try isUsable(holder, subject, authority) { continue }
       let (certificate, key) = try Self.worded { () throws(TLSError) in

@@ -81,6 +81,11 @@ enum ClusterPlan {
     if daemon.name == "tickets", ports.contains(FakeDooray.name) {
       variables["HANDOFF_DOORAY_URL"] = FakeDooray.url(ports)
     }
+    if daemon.name == "assignment", ports.contains(FakeDooray.name) {
+      let allowed = variables[FakeDooray.allowedAddresses].map { "\($0)," } ?? ""
+      variables[FakeDooray.allowedAddresses] = "\(allowed)127.0.0.1"
+      variables[FakeDooray.authoritiesVariable] = FakeDooray.authoritiesFile(directory)
+    }
     return variables
   }
 

@@ -31,6 +31,7 @@ struct ClusterPorts: Sendable, Equatable {
     if withFakeDooray {
       try ports.take(edge == 0 ? 0 : FakeDooray.usualPort, for: FakeDooray.name)
       try ports.take(0, for: FakeDooray.filesName)
+      try ports.take(0, for: FakeDooray.messengerName)
     }
     guard let edge, edge != 0 else {
       try ports.take(edge ?? ClusterPlan.edgePort, for: ClusterPlan.edgeName)

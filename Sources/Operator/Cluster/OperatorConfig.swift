@@ -65,6 +65,10 @@ struct OperatorConfig: Sendable {
       "Where the API of Dooray! is; unset: https://api.dooray.com."
     ),
     (
+      "HANDOFF_DOORAY_CA_FILE", ["tickets"],
+      "A file with the authorities that Dooray! is checked against in the place of the system's."
+    ),
+    (
       "HANDOFF_DOORAY_POLL_INTERVAL", ["tickets"],
       "After how long a task at Dooray! is looked at though no hook came, for example 1m."
     ),
@@ -118,6 +122,12 @@ struct OperatorConfig: Sendable {
     path = environment["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     sudoUser = environment["SUDO_UID"]
   }
+
+  /// The authorities that receivers of callbacks are checked against; nil: the system's.
+  var callbackAuthorities: String? { handed[FakeDooray.authoritiesVariable] }
+
+  /// Where the API of Dooray! is; nil: nobody has said.
+  var doorayURL: String? { handed["HANDOFF_DOORAY_URL"] }
 
   /// The URL of the existing server to use; nil: a private one.
   var existingDatabaseURL: String? { config[Self.databaseURLFile]?.text ?? config[Self.databaseURL] }

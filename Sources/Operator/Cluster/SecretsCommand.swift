@@ -22,7 +22,7 @@ enum SecretsCommand {
     let directory = try DataDirectory.prepare(arguments.data, sudoUser: config.sudoUser)
     let lock = try InstanceLock(directory)
     try ClusterSecrets.prepare(directory)
-    let renewed = try directory.certificates.prepare(hosts: hosts)
+    let renewed = try directory.certificates.prepare(hosts: hosts, guests: [FakeDooray.certificate])
     let password = try ClusterSecrets.secret(ownerPasswordFile(directory), directory)
     try PrivateFile.write(
       try ClusterDatabase.url(url, role: role, password: password) + "\n", to: ownerURLFile(directory),
@@ -39,6 +39,7 @@ enum SecretsCommand {
       try handOut(files, to: daemon.name, directory, out)
     }
     try handOut([], to: ClusterPlan.edgeName, directory, out)
+    try handOut([], to: FakeDooray.name, directory, out)
     _ = consume lock
     if !renewed.isEmpty { console.progress("New certificates: \(renewed.joined(separator: ", "))") }
     console.progress(

@@ -9,7 +9,7 @@ enum UpCommand {
   ) async throws(OperatorError) {
     let copies = if let text = arguments.texts[.copies] { try ClusterCopies(text) } else { ClusterCopies() }
     let installation = try Installation.find(path: config.path)
-    let dooray = arguments.texts[.withFakeDooray] == nil ? nil : try FakeDooray.find(path: config.path)
+    let dooray = arguments.texts[.withFakeDooray] == nil ? nil : try FakeDooray.find(config)
     let library = MachineChecks(config: config).nghttp2
     guard library.grade != .bad else { throw OperatorError(library.text, advice: library.remedy) }
     let directory = try DataDirectory.prepare(arguments.data, sudoUser: config.sudoUser)
@@ -58,7 +58,7 @@ enum UpCommand {
     let start = MonotonicTime.current
     cluster.console.progress("Data directory: \(directory.requested)")
     try ClusterSecrets.prepare(directory)
-    let made = try directory.certificates.prepare()
+    let made = try directory.certificates.prepare(guests: dooray == nil ? [] : [FakeDooray.certificate])
     if !made.isEmpty { cluster.console.progress("New certificates in \(directory.requested)/tls") }
     if !ports.moved.isEmpty {
       let list = ports.moved.map { "\($0.name) \(ports[$0.name]) instead of \($0.from)" }.joined(separator: ", ")
@@ -68,9 +68,9 @@ enum UpCommand {
     let database = try await cluster.startDatabase()
     try await database.prepareRoles(directory)
     _ = try await Seed(database, directory, cluster.console).runIfEmpty()
-    if let dooray { try await cluster.supervisor.start(try dooray.program(in: directory, ports)) }
+    if let dooray { try await cluster.supervisor.start(try dooray.program(in: directory, ports, cluster.config)) }
     try await cluster.startDaemons(programs, ports)
-    if dooray != nil { try await FakeDoorayConnection(cluster, ports).make() }
+    if dooray != nil { try await FakeDoorayConnection.make(in: cluster, ports) }
     let addresses = ClusterAddresses(
       ports, cluster.copies, mailDirectory: cluster.config.usesSMTP ? nil : directory.mail)
     try PrivateFile.write(addresses.text, to: directory.addresses, owner: directory.user)

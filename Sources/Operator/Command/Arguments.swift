@@ -26,7 +26,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .up: [.data, .port, .copies, .withFakeDooray]
     case .migrate: [.data]
     case .seed: [.data, .tickets, .days, .seed]
-    case .demo: [.data, .edge, .certificates, .signIns, .mails]
+    case .demo: [.data, .edge, .certificates, .signIns, .mails, .dooray]
     case .ingest: [.data, .service, .recipient]
     case .doctor: [.data, .port]
     case .certificates: [.out, .host]
@@ -51,6 +51,7 @@ enum CommandOption: String, CaseIterable, Sendable {
   case tickets = "--tickets"
   case signIns = "--sign-ins"
   case mails = "--mails"
+  case dooray = "--dooray"
   case out = "--out"
   case url = "--url"
   case to = "--to"
@@ -75,7 +76,7 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .host: "NAMES"
     case .port: "PORT"
     case .copies: "NUMBERS"
-    case .edge, .url: "URL"
+    case .edge, .url, .dooray: "URL"
     case .signIns: "FILE"
     case .tickets, .days, .seed: "N"
     case .service: "CODE"
@@ -96,6 +97,7 @@ enum CommandOption: String, CaseIterable, Sendable {
     case .certificates: "that cluster's certificates, when its edge has TLS"
     case .signIns: "the sign-ins of that cluster's demo organization"
     case .mails: "where the cluster's mails can be read: a directory, or the URL of scripts/inbox"
+    case .dooray: "a fake Dooray! beside that cluster, which is set up first; none: there is none"
     case .out: "where the certificates, or each program's own secrets, go"
     case .to: "the backup's directory, which must be new"
     case .from: "the backup's directory"
@@ -179,8 +181,8 @@ struct Arguments: Sendable, Equatable {
         throw .usage("--port is \"\(value)\"", advice: "It takes a number from 0 (any free port) to 65535.")
       }
       port = number
-    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .out, .host, .url, .to, .from, .days, .seed,
-      .service, .recipient, .withFakeDooray:
+    case .copies, .edge, .certificates, .tickets, .signIns, .mails, .dooray, .out, .host, .url, .to, .from, .days,
+      .seed, .service, .recipient, .withFakeDooray:
       texts[option] = try Self.bounded(value, option)
     }
   }
@@ -206,6 +208,7 @@ extension CommandOption {
     case .certificates: "--certificates /srv/handoff/tls"
     case .signIns: "--sign-ins sign-ins.txt"
     case .mails: "--mails /srv/handoff/mail"
+    case .dooray: "--dooray https://127.0.0.1:7190"
     case .out: "--out /run/handoff"
     case .to, .from: "\(rawValue) backup"
     case .service: "--service care"

@@ -14,6 +14,8 @@ struct DemoPlace: Sendable {
   let mails: DemoMails?
   /// The URL of the fake Dooray! that runs beside the cluster; nil: none does.
   var dooray: String?
+  /// Whether the demo sets it up.
+  var connectsDooray = false
   /// Where to look when a step fails.
   let advice: String
 
@@ -70,6 +72,8 @@ struct DemoPlace: Sendable {
     self.edge = edge.hasSuffix("/") ? String(edge.dropLast()) : edge
     self.signIns = signIns
     mails = arguments.texts[.mails].map { DemoMails($0) }
+    dooray = arguments.texts[.dooray].flatMap { $0 == "none" ? nil : $0 }
+    connectsDooray = dooray != nil
     advice = "See the logs of that cluster's daemons."
   }
 

@@ -49,6 +49,13 @@ extension DemoStory {
     show("HandoffService.CreateDoorayComment → SENT, once on either side")
     try await dooray.move(task.doorayId, to: "closed")
     try await waits(for: .doorayAnswered, waiting, holder)
+    let number = waiting.name.split(separator: "/").last ?? ""
+    let told = try await wait("the channel \(FakeDooray.channel) was not told within 20 s") {
+      try await dooray.messages()
+    } until: {
+      $0.contains { $0.hasPrefix("\(number) ") }
+    }
+    show("A trigger writes into the messenger channel \(FakeDooray.channel): \(told.last ?? "")")
     let resolved = try await client.api.processTicket(
       ProcessTicketRequest(name: waiting.name, act: .resolve, text: Self.warehouseText), options(holder))
     try expect(resolved.state == .resolved, "the ticket is \(resolved.state.protoName ?? "?"), not RESOLVED")
@@ -138,6 +145,19 @@ struct DemoDooray: Sendable {
       if case .array(let logs)? = post.first(where: { $0.name == "logs" })?.value { return logs.count }
     }
     return 0
+  }
+
+  /// What was written into the channel, the oldest first.
+  func messages() async throws -> [String] {
+    let channels = try await control("messages", [])
+    guard case .array(let messages)? = Self.member(FakeDooray.hook, of: channels) else { return [] }
+    return messages.compactMap { message in
+      if case .string(let text)? = Self.member("text", of: message) { text } else { nil }
+    }
+  }
+
+  private static func member(_ name: String, of value: JSONValue) -> JSONValue? {
+    if case .object(let members) = value { members.first { $0.name == name }?.value } else { nil }
   }
 
   private func control(_ name: String, _ members: [(String, String)]) async throws -> JSONValue {

@@ -66,6 +66,12 @@ package enum DoorayKeys {
     "HANDOFF_DOORAY_POLL_INTERVAL", default: "5m", range: .seconds(10) ... .seconds(86_400),
     doc: "After how long a task at Dooray! that a ticket waits for is looked at though no hook came.")
 
+  /// Authorities of its servers.
+  package static let authoritiesFile = ConfigKey<String>.text(
+    "HANDOFF_DOORAY_CA_FILE", default: nil, expectation: "the path of a file",
+    doc: "Certificates, in PEM, of the authorities that Dooray! is checked against in the place of the system's."
+  ).optional()
+
   /// The key table's rows.
-  package static let all: [any AnyConfigKey] = [url, pollInterval]
+  package static let all: [any AnyConfigKey] = [url, pollInterval, authoritiesFile]
 }

@@ -58,15 +58,19 @@ package final class DoorayClient: Sendable {
     let pool: BlockingPool
     let http: HTTPClient
 
-    init() {
+    init(_ authoritiesFile: String?) {
       pool = BlockingPool(name: "dooray", threads: DoorayClient.laneThreadsMax, queueMax: DoorayClient.laneQueueMax)
-      http = HTTPClient(pool: pool, limits: HTTPLimits(bodyBytesMax: DoorayClient.bodyBytesMax))
+      http = HTTPClient(
+        pool: pool,
+        limits: HTTPLimits(bodyBytesMax: DoorayClient.bodyBytesMax, authoritiesFile: authoritiesFile))
     }
   }
 
   /// A client of the API at an address; opens no connection yet.
-  package convenience init(address: DoorayAddress) {
-    self.init(address, (0..<Self.lanesMax).map { _ in Lane() }, lane: 0)
+  ///
+  /// - Parameter authoritiesFile: a PEM file of authorities to trust instead of the system's.
+  package convenience init(address: DoorayAddress, authoritiesFile: String? = nil) {
+    self.init(address, (0..<Self.lanesMax).map { _ in Lane(authoritiesFile) }, lane: 0)
   }
 
   private init(_ address: DoorayAddress, _ lanes: [Lane], lane: Int) {

@@ -181,6 +181,28 @@ class Dooray:
             print(f"dooray: {act}: {self.shown(alone[act])} alone, {self.shown(beside[act])} beside {hung} calls to an"
                   " organization that does not answer")
 
+    def channel(self):
+        """A trigger's messages reach a real hook over TLS, each once, also when the messenger fails at first."""
+        hooks = self.admin.ListMessengerHooks({"parent": CARE}).messenger_hooks
+        equal(len(hooks), 1, "the demo's channel")
+        word = unique("알림")
+        self.admin.CreateTrigger({"parent": CARE, "trigger": {
+            "displayName": word, "conditions": [{"target": "TITLE", "operator": "CONTAINS", "values": [word]}],
+            "results": [{"messenger": {"hook": hooks[0].name, "botName": "Handoff", "text": "#{ticketId} #{subject}"}}]}})
+        self.control("faults", {"faults": [
+            {"method": "POST", "path": "/services/", "kind": "status", "times": 2, "status": 503}]})
+        tickets = [self.agent.CreateTicket({
+            "parent": CARE, "title": f"{word} {number}", "submissionType": self.kind, "text": "보세요.",
+            "agent": self.me}).name for number in range(5)]
+        wanted = sorted(f"{ticket.rsplit('/', 1)[1]} {word} {number}" for number, ticket in enumerate(tickets))
+        written = lambda: sorted(message["text"] for messages in self.control("messages").values()
+                                 for message in messages if word in message["text"])
+        eventually("a message of each ticket in the channel", lambda: len(written()) >= len(wanted))
+        equal(written(), wanted, "messages in the channel")
+        for ticket in tickets:
+            eventually("MESSAGE_SENT", lambda: "MESSAGE_SENT" in [
+                event.code for event in self.agent.ListEvents({"parent": ticket}).events])
+
     def durations(self):
         """For each act, how long it took, several times."""
         took = {}
@@ -211,6 +233,7 @@ def main():
     report = Report()
     report.row("hooks that come in by the edge move tickets and bring comments, in both forms", dooray.hooks)
     report.row("kill -9 of the daemons that escalate leaves one task, or none", dooray.killed)
+    report.row("triggers write into a messenger channel, and again what it did not take", dooray.channel)
     report.row("an organization whose Dooray! does not answer holds up no other", dooray.slow)
 
 
