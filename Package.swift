@@ -69,8 +69,8 @@ let services: [Target] = [
   library(
     "TicketLedger",
     [
-      "HandoffAPI", "RPC", "RPCProtos", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit", "Crypto",
-      "PersonalData",
+      "HandoffAPI", "RPC", "RPCProtos", "Protobuf", "EventLoop", "Postgres", "ServiceDatabase", "ServiceKit",
+      "Crypto", "PersonalData",
     ],
     exclude: ["Migrations"]),
   library(

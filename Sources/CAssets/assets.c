@@ -119,6 +119,10 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Masking/Migrations/0057_seal_places.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0058_answer_without_words.sql"
+#include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0059_know_escalated_tickets.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

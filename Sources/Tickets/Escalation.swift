@@ -12,6 +12,8 @@ struct Escalation: Sendable {
   /// Nil: the consultation ticket's.
   let priority: TicketPriority?
   let fieldValues: FieldValues
+  /// Files of the consultation service.
+  let attachments: AttachmentList
   let version: Int64
 
   /// Reads a request.
@@ -27,10 +29,11 @@ struct Escalation: Sendable {
     text = check.text(request.text, "text", charactersMax: FieldLimits.answerCharactersMax)
     priority = check.choice(request.priority.rawValue, "priority", unspecified: nil)
     fieldValues = FieldValues(request.fieldValues, &check)
+    attachments = AttachmentList(request.attachments, &check)
     check.version(request.version)
     check.requestID(request.requestId)
+    check.require(!CanonicalText.isBlank(request.text), "text", "is required", as: .textRequired)
     try check.done()
-    if CanonicalText.isBlank(text) { throw ServiceError(.textRequired) }
     name = try TicketName(request.name, field: "name")
     targetService = try ServiceName(request.targetService, field: "target_service")
     submissionType = try SubmissionTypeName(request.submissionType, field: "submission_type")

@@ -29,6 +29,15 @@ struct FieldValues: Sendable {
     }
   }
 
+  /// Puts other names in the place of those of files, where there are any.
+  ///
+  /// - Parameter isOfFiles: whether the field with a code takes files.
+  mutating func rename(_ names: [String: String], where isOfFiles: (String) -> Bool) {
+    for (index, value) in values.enumerated() where isOfFiles(value.code) {
+      values[index].values = value.values.map { names[$0] ?? $0 }
+    }
+  }
+
   static func isCode(_ text: String) -> Bool {
     guard (1...40).contains(text.utf8.count), let first = text.utf8.first else { return false }
     let isLetter = { (byte: UInt8) in byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z") }

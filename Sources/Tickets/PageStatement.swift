@@ -119,7 +119,7 @@ struct PageStatement {
     case agents([AgentID])
     case nobody
     case groups([GroupID])
-    case escalated
+    case escalated([EscalatedTo])
     case spam
   }
 
@@ -142,7 +142,8 @@ struct PageStatement {
   }
 
   private var wantedStates: [TicketState]? {
-    search.filter.state.map { [$0] } ?? (search.states.isEmpty ? nil : search.states)
+    if !search.filter.states.isEmpty { return search.filter.states }
+    return search.states.isEmpty ? nil : search.states
   }
 
   /// The states in which there may be tickets; what is in the spam box is resolved (`ticket_spam_is_resolved`).
@@ -153,7 +154,7 @@ struct PageStatement {
 
   private var family: Family {
     if search.filter.isSpam { return .spam }
-    if search.filter.isEscalated { return .escalated }
+    if !search.filter.escalatedTo.isEmpty { return .escalated(search.filter.escalatedTo) }
     if let groups = search.filter.groups ?? (search.groups.isEmpty ? nil : search.groups) { return .groups(groups) }
     switch search.filter.holder {
     case .agent(let id): return .agents([id])
@@ -164,7 +165,7 @@ struct PageStatement {
 
   /// Whether all tickets stand in one run of an index already.
   private var isOneRun: Bool {
-    if case .agent = search.filter.holder, search.filter.state != nil, case .agents = family { return true }
+    if case .agent = search.filter.holder, search.filter.states.count == 1, case .agents = family { return true }
     return runs(nil).isEmpty
   }
 
@@ -180,7 +181,9 @@ struct PageStatement {
   private func runs(_ segment: Bool?) -> [Runs] {
     var first = Runs()
     switch family {
-    case .spam, .escalated: break
+    case .spam: break
+    case .escalated(let places):
+      first.add("unnest(\(places.map(\.rawValue))) AS e (escalated_to)", "t.escalated_to = e.escalated_to")
     case .groups(let groups): first.add("unnest(\(groups)) AS g (group_id)", "t.group_id = g.group_id")
     case .nobody, .agents, .everyone: return holderRuns(segment)
     }

@@ -22,8 +22,8 @@ extension TicketService {
     )
     let attachments = AttachmentList(request.attachments, &check)
     check.requestID(request.requestId)
+    check.require(!CanonicalText.isBlank(request.text), "text", "is required", as: .textRequired)
     try check.done()
-    guard !CanonicalText.isBlank(text) else { throw ServiceError(.textRequired) }
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)
     let claim = try claim(of: request, request.requestId, call, access)
@@ -114,11 +114,15 @@ extension TicketService {
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: issue)
     let arrived = try await masked(reply, on: issue.id, of: service, at: issue.readTime)
     event.entries = [arrived.entry(.comment, .customerReply, by: .customer)]
-    event.notes += arrived.notes
+    let copies = try await store.copies(
+      of: reply.attachments.ids, from: reply.access.service.id, to: target.serviceID, deadline: reply.deadline)
+    event.notes += arrived.notes + (copies?.notes ?? [])
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
     var change = TicketChange(event)
     change.attachments = arrived.maskStatements
-    return [try await ledger.companion(change, on: issue, deadline: reply.deadline)]
+    let copied = try await ledger.companion(change, on: issue, deadline: reply.deadline)
+    guard let copies, let entry = arrived.entryID else { return [copied] }
+    return [copied, copies.statement(on: entry, of: issue.id)]
   }
 
   /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when

@@ -51,7 +51,8 @@ extension TicketService {
     }
   }
 
-  /// Sends a file in pieces: to whoever may see its ticket, and before it is on one to whoever uploaded it.
+  /// Sends a file in pieces: to whoever may see its ticket, or an issue ticket that this one was escalated to, and
+  /// before it is on one to whoever uploaded it.
   ///
   /// - Throws: ATTACHMENT_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
   package func downloadAttachment(
@@ -59,11 +60,11 @@ extension TicketService {
     _ call: CallContext
   ) async throws {
     let name = try AttachmentName(request.name, field: "name")
-    let (access, record) = try await attachment(name, call)
+    let (service, record) = try await attachment(name, call)
     try await responses.send(DownloadAttachmentResponse(part: .attachment(record.message(in: name.service))))
     var number: Int32 = 1
     while let bytes = try await store.chunk(
-      number, of: record.contentID, in: access.service.id, deadline: call.deadline)
+      number, of: record.contentID, in: service, deadline: call.deadline)
     {
       try await responses.send(DownloadAttachmentResponse(part: .chunk(bytes)))
       number += 1
@@ -99,21 +100,52 @@ extension TicketService {
     return (sha256.finish(), Int64(size))
   }
 
-  private func attachment(_ name: AttachmentName, _ call: CallContext) async throws -> (Access, AttachmentRecord) {
+  private func attachment(_ name: AttachmentName, _ call: CallContext) async throws -> (ServiceID, AttachmentRecord) {
     do {
-      let access = try await ledger.access(call, serviceCode: name.service)
-      try access.require(.ticket)
-      let found = try await store.attachments([name.id], of: access.service.id, deadline: call.deadline).first
-      guard let found else { throw ServiceError(.attachmentNotFound) }
-      if let ticket = found.ticketID {
-        // A deleted ticket takes its files along.
-        _ = try await ledger.ticket(ticket, of: access.service.id, deadline: call.deadline)
-      } else if found.uploader != access.claimant {
-        throw ServiceError(.attachmentNotFound)
-      }
-      return (access, found)
-    } catch let error as ServiceError where error.reason == .ticketNotFound || error.reason == .serviceNotFound {
+      return try await ownAttachment(name, call)
+    } catch let error as ServiceError
+      where [.serviceNotFound, .permissionDenied, .ticketNotFound].contains(error.reason)
+    {
+      if let found = try await sourceAttachment(name, call) { return found }
+      throw error.reason == .permissionDenied ? error : ServiceError(.attachmentNotFound)
+    }
+  }
+
+  /// A file of a service that the caller works in.
+  private func ownAttachment(
+    _ name: AttachmentName, _ call: CallContext
+  ) async throws -> (ServiceID, AttachmentRecord) {
+    let access = try await ledger.access(call, serviceCode: name.service)
+    try access.require(.ticket)
+    let found = try await store.attachments([name.id], of: access.service.id, deadline: call.deadline).first
+    guard let found else { throw ServiceError(.attachmentNotFound) }
+    if let ticket = found.ticketID {
+      // A deleted ticket takes its files along.
+      _ = try await ledger.ticket(ticket, of: access.service.id, deadline: call.deadline)
+    } else if found.uploader != access.claimant {
       throw ServiceError(.attachmentNotFound)
+    }
+    return (access.service.id, found)
+  }
+
+  /// A file in the history of a consultation ticket, for whoever reads that through an issue ticket
+  /// (``listSourceEntries(_:_:)``); nil for others.
+  private func sourceAttachment(
+    _ name: AttachmentName, _ call: CallContext
+  ) async throws -> (ServiceID, AttachmentRecord)? {
+    do {
+      let service = try await ledger.directory.service(code: name.service, deadline: call.deadline)
+      let found = try await store.attachments([name.id], of: service.id, deadline: call.deadline).first
+      guard let found, let ticket = found.ticketID else { return nil }
+      let source = try await ledger.ticket(ticket, of: service.id, deadline: call.deadline)
+      for id in try await store.services(answering: source.link, deadline: call.deadline) {
+        let issues = try await ledger.directory.service(id: id, deadline: call.deadline)
+        guard let access = try? await ledger.access(call, serviceCode: issues.code) else { continue }
+        if (try? access.require(.ticket)) != nil { return (service.id, found) }
+      }
+      return nil
+    } catch let error as ServiceError where error.reason == .ticketNotFound || error.reason == .serviceNotFound {
+      return nil
     }
   }
 

@@ -88,17 +88,25 @@ extension TicketStore {
   ) async throws -> [TicketRecord] {
     try await ServiceError.translating {
       try await pool.query(
-        """
-        SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)) FROM ticket AS t
-        WHERE t.organization_id = \(ticket.organizationID) AND t.customer_id = \(customer) AND t.id < \(before)
-          AND NOT t.is_spam AND t.id <> \(ticket.id)
-          AND (t.service_id = \(ticket.serviceID) OR (t.target_service_id = \(ticket.serviceID)
-            AND EXISTS (SELECT FROM service_member AS m WHERE m.service_id = t.service_id AND m.agent_id = \(viewer)
-              AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR'))))
-        ORDER BY t.id DESC LIMIT \(limit)
-        """, deadline: deadline
+        Self.others(of: customer, beside: ticket.link, ticket.organizationID, seenBy: viewer, before: before, limit),
+        deadline: deadline
       ).map { try TicketRecord(starred: $0) }
     }
+  }
+
+  static func others(
+    of customer: CustomerID, beside ticket: TicketLink, _ organization: OrganizationID, seenBy viewer: AgentID?,
+    before: TicketID, _ limit: Int
+  ) -> Query {
+    """
+    SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)) FROM ticket AS t
+    WHERE t.organization_id = \(organization) AND t.customer_id = \(customer) AND t.id < \(before)
+      AND NOT t.is_spam AND t.id <> \(ticket.ticketID)
+      AND (t.service_id = \(ticket.serviceID) OR (t.target_service_id = \(ticket.serviceID)
+        AND EXISTS (SELECT FROM service_member AS m WHERE m.service_id = t.service_id AND m.agent_id = \(viewer)
+          AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR'))))
+    ORDER BY t.id DESC LIMIT \(limit)
+    """
   }
 
   /// Lines of the chat that a ticket came from, behind a number.

@@ -1,5 +1,6 @@
 import EventLoop
 package import HandoffAPI
+import Postgres
 package import RPC
 import ServiceKit
 import TicketLedger
@@ -8,7 +9,7 @@ extension TicketService {
   /// Escalates a consultation ticket: the issue ticket is created and this one waits for it, in one transaction.
   ///
   /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, SERVICE_NOT_FOUND, TYPE_NOT_FOUND,
-  ///   TEXT_REQUIRED, PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
+  ///   TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID, REQUEST_ID_REUSED.
   package func escalateTicket(_ request: EscalateTicketRequest, _ call: CallContext) async throws -> Ticket {
     let escalation = try Escalation(request)
     let access = try await ledger.access(call, ticket: escalation.name)
@@ -64,19 +65,23 @@ extension TicketService {
 
   /// What the issue ticket has in the fields of its service; what it has in those of every ticket is checked.
   ///
+  /// - Parameter files: the names of the files that it gets, by those that the request says.
   /// - Throws: REQUEST_INVALID with every field that is wrong or missing.
   private func fieldValues(
-    of escalation: Escalation, for ticket: TicketRecord, in target: ServiceRecord, _ deadline: Deadline
+    of escalation: Escalation, _ files: [String: String], for ticket: TicketRecord, in target: ServiceRecord,
+    _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: target.id, deadline: deadline), type: escalation.submissionType.id,
-      isByAgent: false, isByAdministrator: false)
+      isByAgent: false, isByAdministrator: false, files: Set(files.values))
+    var wanted = escalation.fieldValues
+    wanted.rename(files) { saving.catalog.field(code: $0)?.kind == .file }
     var check = RequestCheck()
     saving.check(escalation.systemFields(for: ticket), .customerForm, &check)
     check.require(
       escalation.priority == nil || !saving.catalog.rule(of: .priority).isAdministratorsOnly, "priority",
       "invalid: is for administrators of the issue service to fill")
-    let changes = saving.changes(escalation.fieldValues, current: [:], .customerForm, &check)
+    let changes = saving.changes(wanted, current: [:], .customerForm, &check)
     try check.done()
     return changes
   }
@@ -86,7 +91,11 @@ extension TicketService {
     _ deadline: Deadline
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: .escalate, on: ticket)
-    let values = try await fieldValues(of: escalation, for: ticket, in: target, deadline)
+    try await requireUnused(escalation.attachments, access, deadline)
+    let copies = try await store.copies(
+      of: escalation.attachments.ids, from: ticket.serviceID, to: target.id, deadline: deadline)
+    let files = copies?.names(from: access.service.code, in: target.code) ?? [:]
+    let values = try await fieldValues(of: escalation, files, for: ticket, in: target, deadline)
     let id = try await ledger.newTicketID(deadline: deadline)
     var draft = try escalation.draft(for: ticket, in: target, by: access.ledgerActor)
     draft.event.fieldValues = values
@@ -94,10 +103,22 @@ extension TicketService {
     event.set.target = .some(TicketLink(serviceID: target.id, ticketID: id))
     event.entries = [EntryDraft(.escalation, .escalate, body: escalation.text)]
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.escalated)] }
+    var filing: [Query] = []
+    if let copies {
+      let own = try await ledger.newEntryID(deadline: deadline)
+      let copied = try await ledger.newEntryID(deadline: deadline)
+      event.entries[0].id = own
+      event.notes = escalation.attachments.notes
+      draft.event.entries[0].id = copied
+      draft.event.notes += copies.notes
+      filing = [
+        TicketStore.attach(escalation.attachments.ids, to: own, of: ticket.id, in: ticket.serviceID),
+        copies.statement(on: copied, of: id),
+      ]
+    }
     var change = TicketChange(event)
-    change.companions = [
-      try await ledger.companion(creating: draft, id: id, at: ticket.readTime, deadline: deadline).statement
-    ]
+    change.companions =
+      [try await ledger.companion(creating: draft, id: id, at: ticket.readTime, deadline: deadline).statement] + filing
     change.companionTopics = draft.event.outbox.map(\.topic)
     return change
   }

@@ -130,13 +130,13 @@ extension TicketFilter {
   init?(_ set: MenuSet, state: TicketState?, group: GroupID?, agent: AgentID?, for access: Access) {
     self.init(service: access.service.id)
     isSpam = set.isSpam
-    isEscalated = set.isEscalated
+    escalatedTo = set.escalatedTo.compactMap(EscalatedTo.init(rawValue:))
     hasCallBack = set.hasCallBack
     viewer = access.member?.agentID
-    self.state = state
-    if let own = set.state.flatMap(TicketState.init(rawValue:)) {
-      guard state == nil || state == own else { return nil }
-      self.state = own
+    states = set.states.compactMap(TicketState.init(rawValue:))
+    if let state {
+      guard states.isEmpty || states.contains(state) else { return nil }
+      states = [state]
     }
     holder = agent.map { .agent($0) } ?? .anyone
     switch set.holder {

@@ -72,28 +72,27 @@ extension TicketService {
     var change = TicketChange(Self.events(event, outcome, skipped: skipped))
     change.companions = companions
     if outcome.has(.answersSource), let source = ticket.source {
-      change.companions.append(try await answer(to: source, of: ticket, order, access, deadline))
+      change.companions += try await answer(to: source, of: ticket, order, access, deadline)
     }
     return change
   }
 
-  /// What the act is to the consultation ticket that was escalated: the answer it waits for, or, once it has one or was
-  /// escalated anew, something more in its history.
+  /// What the act is to the consultation ticket that was escalated, with copies of its files.
   private func answer(
     to source: TicketLink, of ticket: TicketRecord, _ order: ProcessOrder, _ access: Access, _ deadline: Deadline
-  ) async throws -> Query {
-    let service = try await ledger.directory.service(id: source.serviceID, deadline: deadline)
-    let waiting = try await ledger.ticket(source.ticketID, of: source.serviceID, deadline: deadline)
-    let outcome = try waiting.outcome(of: .receiveEscalationAnswer, in: service, by: .issueService)
-    var event = EventDraft(.escalationAnswered, by: access.ledgerActor)
-    if waiting.target == TicketLink(serviceID: ticket.serviceID, ticketID: ticket.id) {
-      event.set = TicketFields(outcome, on: waiting)
-      if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.escalated)] }
+  ) async throws -> [Query] {
+    var answer = EscalationAnswer(order.act.entryAct, by: access.ledgerActor)
+    if case .resolveInternally(let reason) = order.act { answer.internalReason = reason }
+    answer.text = order.text
+    let copies = try await store.copies(
+      of: order.attachments.ids, from: ticket.serviceID, to: source.serviceID, deadline: deadline)
+    if let copies {
+      answer.entryID = try await ledger.newEntryID(deadline: deadline)
+      answer.notes = copies.notes
     }
-    if !CanonicalText.isBlank(order.text) {
-      event.entries = [EntryDraft(.escalation, order.act.entryAct, body: order.text)]
-    }
-    return try await ledger.companion(TicketChange(event), on: waiting, deadline: deadline)
+    guard let told = try await ledger.companion(answering: ticket, answer, deadline: deadline) else { return [] }
+    guard let copies, let entry = answer.entryID else { return [told] }
+    return [told, copies.statement(on: entry, of: source.ticketID)]
   }
 
   /// The act's event and what follows from it at once: the move to the spam box, or the mail that is not sent.

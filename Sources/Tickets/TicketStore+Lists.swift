@@ -15,9 +15,10 @@ struct TicketFilter: Sendable, Equatable {
   let service: ServiceID
   /// In the spam box, or outside.
   var isSpam = false
-  var isEscalated = false
-  /// Nil: any.
-  var state: TicketState?
+  /// Ever escalated to any of these; empty: whether they were or not.
+  var escalatedTo: [EscalatedTo] = []
+  /// Any of these; empty: all.
+  var states: [TicketState] = []
   var holder = Holder.anyone
   /// Nil: of any group and of none.
   var groups: [GroupID]?
@@ -69,16 +70,19 @@ extension TicketStore {
     } else {
       sql.appendLiteral(" AND NOT t.is_spam")
     }
-    if filter.isEscalated {
-      sql.appendLiteral(
-        """
-         AND (t.target_ticket_id IS NOT NULL \
-        OR t.state IN ('DOORAY_ESCALATED', 'DOORAY_IN_PROGRESS', 'DOORAY_ANSWERED'))
-        """)
+    // Lists of values are worded so that no index is read by them: the order of what an index finds so is lost.
+    if !filter.escalatedTo.isEmpty {
+      sql.appendLiteral(" AND array_position(")
+      sql.appendInterpolation(filter.escalatedTo.map(\.rawValue))
+      sql.appendLiteral(", t.escalated_to) IS NOT NULL")
     }
-    if let state = filter.state {
+    if filter.states.count == 1 {
       sql.appendLiteral(" AND t.state = ")
-      sql.appendInterpolation(state)
+      sql.appendInterpolation(filter.states[0])
+    } else if !filter.states.isEmpty {
+      sql.appendLiteral(" AND array_position(")
+      sql.appendInterpolation(filter.states.map(\.rawValue))
+      sql.appendLiteral(", t.state) IS NOT NULL")
     }
     switch filter.holder {
     case .anyone: break

@@ -18,17 +18,20 @@ extension TicketStore {
   /// Reads them. The counters know the first minute in which the service received a ticket.
   func searchBounds(of service: ServiceID, after cursor: TicketID, deadline: Deadline) async throws -> SearchBounds {
     try await ServiceError.translating {
-      let row = try await pool.query(
-        """
-        SELECT clock_timestamp(), clock_timestamp() - interval '6 months', coalesce(least(
-            (SELECT min(m.minute) FROM ticket_minute_count AS m WHERE m.service_id = \(service)),
-            (SELECT min(c.minute) FROM ticket_count_change AS c WHERE c.service_id = \(service))), clock_timestamp()),
-          (SELECT t.create_time FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(cursor))
-        """, deadline: deadline)[0]
+      let row = try await pool.query(Self.bounds(of: service, after: cursor), deadline: deadline)[0]
       return SearchBounds(
         now: try row.instant(0), halfYearAgo: try row.instant(1), oldest: try row.instant(2),
         cursor: try row.optionalInstant(3))
     }
+  }
+
+  static func bounds(of service: ServiceID, after cursor: TicketID) -> Query {
+    """
+    SELECT clock_timestamp(), clock_timestamp() - interval '6 months', coalesce(least(
+        (SELECT min(m.minute) FROM ticket_minute_count AS m WHERE m.service_id = \(service)),
+        (SELECT min(c.minute) FROM ticket_count_change AS c WHERE c.service_id = \(service))), clock_timestamp()),
+      (SELECT t.create_time FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(cursor))
+    """
   }
 
   /// The statement that takes the newest tickets of some windows of days in which the words' grams stand.
@@ -89,16 +92,8 @@ extension TicketStore {
     var texts: [TicketID: [(SearchPlace, String)]] = [:]
     for ticket in tickets { texts[ticket.id] = [(.title, ticket.title), (.customerName, ticket.customerName)] }
     try await ServiceError.translating {
-      async let entries = pool.query(
-        """
-        SELECT e.ticket_id, e.id, e.body FROM ticket_entry AS e
-        WHERE e.service_id = \(service) AND e.ticket_id = ANY(\(ids))
-        """, deadline: deadline)
-      async let values = pool.query(
-        """
-        SELECT v.ticket_id, v.field_id, v.value FROM ticket_field_value AS v
-        WHERE v.service_id = \(service) AND v.ticket_id = ANY(\(ids))
-        """, deadline: deadline)
+      async let entries = pool.query(Self.entries(of: ids, in: service), deadline: deadline)
+      async let values = pool.query(Self.values(of: ids, in: service), deadline: deadline)
       for row in try await entries {
         texts[try row.value(0), default: []].append((.entry(try row.value(1)), try row.string(2)))
       }
@@ -107,6 +102,20 @@ extension TicketStore {
       }
     }
     return texts
+  }
+
+  static func entries(of tickets: [TicketID], in service: ServiceID) -> Query {
+    """
+    SELECT e.ticket_id, e.id, e.body FROM ticket_entry AS e
+    WHERE e.service_id = \(service) AND e.ticket_id = ANY(\(tickets))
+    """
+  }
+
+  static func values(of tickets: [TicketID], in service: ServiceID) -> Query {
+    """
+    SELECT v.ticket_id, v.field_id, v.value FROM ticket_field_value AS v
+    WHERE v.service_id = \(service) AND v.ticket_id = ANY(\(tickets))
+    """
   }
 
   /// What a ticket must meet beside words and stars.

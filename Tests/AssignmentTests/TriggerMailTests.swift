@@ -161,8 +161,8 @@ struct TriggerMailTests {
     #expect(try await mailEvents(name).isEmpty)
   }
 
-  @Test("an issue ticket that a forward completes answers the consultation ticket that waits for it")
-  func answersSource() async throws {
+  /// A consultation ticket that waits, and the issue ticket that a trigger of its service sends outside and completes.
+  private func escalation() async throws -> (source: TicketName, issue: TicketName) {
     try await office.execute("UPDATE service_member SET role = 'ADMINISTRATOR' WHERE service_id = 2")
     _ = try await office.service.createTrigger(
       CreateTriggerRequest(
@@ -187,14 +187,59 @@ struct TriggerMailTests {
     event.set.agentID = .some(Desk.kim)
     event.set.target = .some(issue.link)
     _ = try await desk.ledger.write(TicketChange(event), on: waiting, deadline: desk.deadline)
-    let name = TicketName(service: "tech", id: issue.id)
-    #expect(try await office.run(name)?.state == .completed)
-    #expect(try await office.record(source).state == .escalationAnswered)
-    #expect(try await office.events(source).suffix(1) == ["ESCALATION_ANSWERED"])
-    #expect(try await desk.number("SELECT count(*) FROM outbox WHERE topic = 'TRIGGERS'") == 1, "care's triggers run")
-    for record in [try await office.record(source), try await office.record(name)] {
-      #expect(try await desk.ledger.verify(record.id, of: record.serviceID, deadline: desk.deadline).isIntact)
+    return (source, TicketName(service: "tech", id: issue.id))
+  }
+
+  private func areIntact(_ names: TicketName...) async throws -> Bool {
+    for name in names {
+      let record = try await office.record(name)
+      let found = try await office.desk.ledger.verify(
+        record.id, of: record.serviceID, deadline: office.desk.deadline)
+      guard found.isIntact else { return false }
     }
+    return true
+  }
+
+  @Test("an issue ticket that a forward completes answers the consultation ticket that waits for it")
+  func answersSource() async throws {
+    let (source, issue) = try await escalation()
+    #expect(try await office.run(issue)?.state == .completed)
+    let answered = try await office.record(source)
+    #expect(answered.state == .escalationAnswered)
+    #expect(try await office.events(source).suffix(1) == ["ESCALATION_ANSWERED"])
+    let desk = office.desk
+    #expect(try await desk.number("SELECT count(*) FROM outbox WHERE topic = 'TRIGGERS'") == 1, "care's triggers run")
+    let entry = try #require(
+      try await desk.ledger.entries(of: answered, limit: 10, deadline: desk.deadline).last)
+    #expect(entry.kind == .escalation && entry.act == .complete && entry.body.isEmpty)
+    #expect(try await areIntact(source, issue))
+  }
+
+  @Test("a consultation ticket that was escalated anew has the earlier one's end in its history, and waits on")
+  func answersSourceOfAnotherEscalation() async throws {
+    let (source, issue) = try await escalation()
+    let desk = office.desk
+    let waiting = try await office.record(source)
+    var event = EventDraft(.escalated, by: .agent(Desk.kim))
+    event.set.target = .some(TicketLink(serviceID: ServiceID(2), ticketID: TicketID(waiting.id.rawValue + 9)))
+    _ = try await desk.ledger.write(TicketChange(event), on: waiting, deadline: desk.deadline)
+    #expect(try await office.run(issue)?.state == .completed)
+    let after = try await office.record(source)
+    #expect(after.state == .escalating && after.entryCount == waiting.entryCount + 1)
+    #expect(try await office.events(source).suffix(1) == ["ESCALATION_ANSWERED"])
+    #expect(try await areIntact(source, issue))
+  }
+
+  @Test("an issue ticket is sent outside and completed after its consultation ticket was deleted as spam")
+  func deletedSource() async throws {
+    let (source, issue) = try await escalation()
+    try await office.execute(
+      """
+      UPDATE ticket SET state = 'RESOLVED', is_spam = true, internal_reason = 'SPAM', resolve_time = now(),
+        delete_time = now() WHERE service_id = 1 AND id = \(source.id)
+      """)
+    #expect(try await office.run(issue)?.state == .completed)
+    #expect(try await areIntact(issue))
   }
 
   @Test("an SMTP server that is away delays mails and nothing else; one that refuses for good is told in the ticket")

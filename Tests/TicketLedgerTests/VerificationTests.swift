@@ -104,6 +104,7 @@ import Testing
     Tampering("the ticket's holder", 7, "UPDATE ticket SET agent_id = 2"),
     Tampering("the ticket's priority", 7, "UPDATE ticket SET priority = 'LOW'"),
     Tampering("the ticket's creator", 7, "UPDATE ticket SET creator_agent_id = 2"),
+    Tampering("where the ticket was escalated to", 7, "UPDATE ticket SET escalated_to = 'DOORAY'"),
     Tampering(
       "all events away", 1,
       "DELETE FROM ticket_event_value", "DELETE FROM ticket_event"),

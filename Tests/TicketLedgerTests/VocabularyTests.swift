@@ -52,6 +52,7 @@ import Testing
     #expect(values("ticket_entry_kind_known") == EntryKind.allCases.map(\.rawValue))
     #expect(values("ticket_entry_act_known") == EntryAct.allCases.map(\.rawValue))
     #expect(values("ticket_entry_actor_kind_known") == ActorKind.allCases.map(\.rawValue))
+    #expect(values("ticket_escalated_to_known") == EscalatedTo.allCases.map(\.rawValue))
     #expect(values("service_kind_known") == ServiceKind.allCases.map(\.rawValue))
     #expect(values("service_reply_policy_known") == ReplyPolicy.allCases.map(\.rawValue))
     #expect(values("service_member_role_known") == MemberRole.allCases.map(\.rawValue))

@@ -245,6 +245,47 @@ import Testing
     #expect(ticket.eventCount == 4)
   }
 
+  @Test("no daemon may change or remove what histories say, save masking, which hides words in them")
+  func appendOnly() async throws {
+    let fixture = try await Fixture.make()
+    let history: [String] = ["ticket_entry", "ticket_event", "ticket_event_value"]
+    func allowed(_ query: Query) async throws -> [String] {
+      try await fixture.pool.query(query, deadline: fixture.deadline).map { try $0.string(0) }
+    }
+    let removing = try await allowed(
+      """
+      SELECT r.rolname || ' ' || p.privilege || ' ' || t.name FROM pg_roles AS r, unnest(\(history)) AS t (name),
+        unnest(ARRAY['DELETE', 'TRUNCATE', 'UPDATE', 'TRIGGER']) AS p (privilege)
+      WHERE r.rolname LIKE 'handoff\\_%' AND has_table_privilege(r.oid, t.name::regclass, p.privilege)
+      """)
+    #expect(removing == [])
+    let changing = try await allowed(
+      """
+      SELECT r.rolname || ' ' || c.relname || '.' || a.attname FROM pg_roles AS r, pg_class AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      WHERE r.rolname LIKE 'handoff\\_%' AND c.oid = ANY(\(history)::regclass[])
+        AND has_column_privilege(r.oid, c.oid, a.attnum, 'UPDATE') ORDER BY 1
+      """)
+    #expect(
+      changing == [
+        "handoff_masking ticket_entry.body", "handoff_masking ticket_event_value.after_text",
+        "handoff_masking ticket_event_value.before_text",
+      ])
+    _ = try await fixture.ticket()
+    for role in ["tickets", "assignment", "mail", "masking", "gateway"] {
+      let pool = try fixture.ledger(as: "handoff_\(role)").pool
+      for statement: Query in [
+        "UPDATE ticket_event SET code = 'RESOLVED'", "DELETE FROM ticket_event", "DELETE FROM ticket_entry",
+        "DELETE FROM ticket_event_value",
+      ] {
+        let refused = await #expect(throws: PostgresError.self) {
+          try await pool.query(statement, deadline: fixture.deadline)
+        }
+        #expect(refused?.sqlState == "42501", "\(role)")
+      }
+    }
+  }
+
   @Test("readers and jobs need no more than their daemon's database role may do")
   func rolesOfJobs() async throws {
     let fixture = try await Fixture.make()

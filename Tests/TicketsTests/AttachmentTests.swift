@@ -157,6 +157,118 @@ import struct HandoffAPI.Attachment
     #expect(await reason(TicketWorld.kim) == .attachmentNotFound)
   }
 
+  /// The files on the last entry of a ticket.
+  private func lastFiles(_ world: TicketWorld, _ name: String, by agent: AgentID) async throws -> [Attachment] {
+    let page = try await world.client.listEntries(ListEntriesRequest(parent: name), world.by(agent))
+    return try #require(page.entries.last).attachments
+  }
+
+  private func process(
+    _ world: TicketWorld, _ name: String, _ act: ProcessTicketRequest.Act, _ files: [String] = []
+  ) async throws {
+    _ = try await world.client.processTicket(
+      ProcessTicketRequest(name: name, act: act, text: "첨부", attachments: files), world.by(TicketWorld.kim))
+  }
+
+  private func areIntact(_ world: TicketWorld, _ names: String...) async throws -> Bool {
+    for name in names {
+      let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: name), world.by(TicketWorld.boss))
+      guard found.intact else { return false }
+    }
+    return true
+  }
+
+  @Test("whoever reads the history of an escalated ticket in the issue service gets its files, and no others")
+  func filesOfSource() async throws {
+    let world = try await TicketWorld()
+    // A member of bugs who is none of care.
+    try await world.run(
+      "INSERT INTO service_member (service_id, agent_id, role, has_ticket_right) VALUES (2, 4, 'AGENT', true)")
+    let stranger = world.by(TicketWorld.stranger)
+    let (source, other) = (world.name(try await world.ticket()), world.name(try await world.ticket()))
+    let (file, theirs) = (try await upload(world, "a.txt", [0x61]), try await upload(world, "b.txt", [0x62]))
+    try await process(world, source, .comment, [file.name])
+    try await process(world, other, .comment, [theirs.name])
+    func reason(_ file: Attachment) async -> Reason? {
+      await refusal { try await download(world, file.name, by: stranger) }?.reason
+    }
+    #expect(await reason(file) == .attachmentNotFound)
+    let escalated = try await world.client.escalateTicket(
+      EscalateTicketRequest(
+        name: source, targetService: "services/bugs", submissionType: "services/bugs/submissionTypes/20", title: "t",
+        text: "x"), world.by(TicketWorld.kim))
+    let shown = try await world.client.listSourceEntries(
+      ListSourceEntriesRequest(parent: escalated.targetTicket), stranger
+    ).entries.flatMap(\.attachments)
+    #expect(shown == [file])
+    #expect(try await download(world, file.name, by: stranger) == [0x61])
+    #expect(await reason(theirs) == .attachmentNotFound)
+    let guest = await refusal { try await download(world, file.name, by: world.by(TicketWorld.guest)) }
+    #expect(guest?.reason == .permissionDenied)
+  }
+
+  @Test("the files of an answer come to the consultation ticket, and those of a customer's reply to the issue ticket")
+  func filesAcross() async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    let content = Self.png + (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+    let mail = world.by("mail")
+    let photo = try await upload(world, "고장.png", content, pieces: 100_000, by: mail)
+    _ = try await world.client.appendInquiry(
+      AppendInquiryRequest(parent: world.name(source), text: "사진입니다.", attachments: [photo.name]), mail)
+    let copy = try #require(try await lastFiles(world, world.name(issue), by: TicketWorld.boss).first)
+    #expect(copy.name.hasPrefix("services/bugs/") && copy.fileName == "고장.png")
+    #expect(try await download(world, copy.name, by: world.by(TicketWorld.boss)) == content)
+    let manual = try await upload(world, "설명서.png", content, parent: "services/bugs")
+    let report = try await upload(world, "b.txt", [0x62], parent: "services/bugs")
+    try await process(world, world.name(issue), .resolve, [manual.name, report.name])
+    // lee is no member of the issue service.
+    let answered = try await lastFiles(world, world.name(source), by: TicketWorld.lee)
+    #expect(answered.map(\.fileName) == ["설명서.png", "b.txt"])
+    for (file, bytes) in zip(answered, [content, [0x62]]) {
+      #expect(file.name.hasPrefix("services/care/"))
+      #expect(try await download(world, file.name, by: world.by(TicketWorld.lee)) == bytes)
+    }
+    #expect(try await areIntact(world, world.name(source), world.name(issue)))
+    // Each service stores a content once.
+    #expect(try await world.count("SELECT count(*) FROM attachment_content") == 4)
+    #expect(try await world.count("SELECT count(DISTINCT (service_id, hash)) FROM attachment_content") == 4)
+  }
+
+  @Test("an escalation takes files along, with which a field of files of the issue service is filled")
+  func filesOfEscalation() async throws {
+    let world = try await TicketWorld()
+    let field = try await world.client.createField(
+      CreateFieldRequest(
+        parent: "services/bugs",
+        field: Field(code: "log", kind: .file, audience: .customer, displayName: "로그", required: true)),
+      world.by(TicketWorld.boss))
+    let type = "services/bugs/submissionTypes/20"
+    _ = try await world.client.updateForm(
+      UpdateFormRequest(submissionType: type, customerFields: [field.name]), world.by(TicketWorld.boss))
+    let source = world.name(try await world.ticket())
+    let file = try await upload(world, "log.txt", [0x61])
+    var request = EscalateTicketRequest(
+      name: source, targetService: "services/bugs", submissionType: type, title: "t", text: "x")
+    func escalate() async throws -> Ticket { try await world.client.escalateTicket(request, world.by(TicketWorld.kim)) }
+    #expect(await refusal { try await escalate() }?.violations.map(\.field) == ["field_values.log"])
+    request.fieldValues = [FieldValue(code: "log", values: [file.name])]
+    #expect(await refusal { try await escalate() }?.violations.map(\.field) == ["field_values.log"])
+    let theirs = try await upload(world, "b.txt", [0x62], by: world.by(TicketWorld.lee))
+    request.attachments = [theirs.name]
+    #expect(await refusal { try await escalate() }?.reason == .attachmentNotFound)
+    request.attachments = [file.name]
+    let escalated = try await escalate()
+    #expect(try await lastFiles(world, source, by: TicketWorld.lee) == [file])
+    let copies = try await lastFiles(world, escalated.targetTicket, by: TicketWorld.boss)
+    #expect(copies.map(\.fileName) == ["log.txt"] && copies[0].name.hasPrefix("services/bugs/"))
+    #expect(try await download(world, copies[0].name, by: world.by(TicketWorld.boss)) == [0x61])
+    let form = try await world.client.getTicketForm(
+      GetTicketFormRequest(ticket: escalated.targetTicket), world.by(TicketWorld.boss))
+    #expect(form.customerFields.first { $0.field?.code == "log" }?.values == [copies[0].name])
+    #expect(try await areIntact(world, source, escalated.targetTicket))
+  }
+
   @Test("what is no file of a known type, too large, empty or out of order is refused, and leaves nothing behind")
   func refusals() async throws {
     let world = try await TicketWorld()

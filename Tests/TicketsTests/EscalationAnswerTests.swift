@@ -68,6 +68,52 @@ import TicketLedger
     #expect(after.state == .escalating && after.entryCount == 2)
   }
 
+  @Test("an outcome without words is in the consultation ticket's history, with the act, its reason and its ticket")
+  func wordlessAnswer() async throws {
+    let world = try await TicketWorld(isMailReachable: false)
+    let (source, issue) = try await world.escalation()
+    _ = try await process(world, issue, .resolveInternally, "")
+    let answered = try await get(world, source)
+    #expect(answered.state == .escalationAnswered && answered.entryCount == 2)
+    let kim = world.by(TicketWorld.kim)
+    let entry = try #require(
+      try await world.client.listEntries(ListEntriesRequest(parent: answered.name), kim).entries.last)
+    #expect(entry.kind == .escalation && entry.act == .resolveInternally && entry.text.isEmpty)
+    let event = try #require(
+      try await world.client.listEvents(ListEventsRequest(parent: answered.name), kim).events.last)
+    #expect(event.code == "ESCALATION_ANSWERED")
+    for change in [
+      FieldChange(field: "answer.act", after: "RESOLVE_INTERNALLY"),
+      FieldChange(field: "answer.internal_reason", after: "OTHERS"),
+      FieldChange(field: "answer.ticket", after: world.name(issue)),
+    ] {
+      #expect(event.changes.contains(change), "\(event.changes)")
+    }
+    let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: answered.name), kim)
+    #expect(found.intact, "\(found.finding)")
+  }
+
+  @Test(
+    "an issue ticket whose consultation ticket was deleted as spam is held and ended like any other",
+    arguments: [ProcessTicketRequest.Act.resolve, .hold, .resolveInternally])
+  func deletedSource(_ act: ProcessTicketRequest.Act) async throws {
+    let world = try await TicketWorld(isMailReachable: false)
+    let (source, issue) = try await world.escalation()
+    _ = try await process(world, issue, .hold)
+    _ = try await world.client.processTicket(
+      ProcessTicketRequest(name: world.name(source), act: .resolveInternally, internalReason: .spam),
+      world.by(TicketWorld.kim))
+    _ = try await world.client.deleteTicket(
+      DeleteTicketRequest(name: world.name(source)), world.by(TicketWorld.boss))
+    let after = try await process(world, issue, act)
+    #expect(after.state == (act == .hold ? .pending : .resolved))
+    for ticket in [source, issue] {
+      let found = try await world.ledger.verify(
+        ticket.id, of: ticket.serviceID, deadline: TestDatabase.deadline)
+      #expect(found.isIntact, "\(found.finding)")
+    }
+  }
+
   @Test("a comment on an issue ticket stays there")
   func comment() async throws {
     let world = try await TicketWorld()

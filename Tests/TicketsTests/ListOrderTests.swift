@@ -14,7 +14,7 @@ import TicketLedger
 @Suite("orders of lists") struct ListOrderTests {
   private static let menus: [ListTicketsRequest.Menu] = [
     .all, .unassigned, .myProcessing, .myPending, .myResolved, .myCompleted, .myGroups, .escalated, .spam,
-    .myCallBacks,
+    .myCallBacks, .escalatedToIssue, .escalatedToDooray, .myEscalated,
   ]
 
   /// Tickets of all kinds, with columns that are often equal.
@@ -44,7 +44,8 @@ import TicketLedger
         call_back_time = CASE WHEN id % 3 = 0 AND state <> 'COMPLETED' THEN now() END,
         call_back_active = id % 3 = 0 AND state <> 'COMPLETED',
         target_service_id = CASE WHEN state = 'ESCALATING' THEN 2 END,
-        target_ticket_id = CASE WHEN state = 'ESCALATING' THEN id END
+        target_ticket_id = CASE WHEN state = 'ESCALATING' THEN id END,
+        escalated_to = CASE WHEN state = 'ESCALATING' THEN (ARRAY['ISSUE', 'BOTH'])[1 + id % 2] ELSE escalated_to END
       """)
     try await world.run(
       """
@@ -134,7 +135,8 @@ import TicketLedger
       .init(agent: "agents/3"), .init(state: .processing, group: "services/care/groups/2", agent: "agents/1"),
       .init(menu: .unassigned, state: .unassigned), .init(menu: .escalated, agent: "agents/1"),
       .init(menu: .unassigned, group: "services/care/groups/1"), .init(menu: .spam, agent: "agents/2"),
-      .init(menu: .myGroups, state: .pending),
+      .init(menu: .myGroups, state: .pending), .init(menu: .myEscalated, state: .doorayInProgress),
+      .init(menu: .escalatedToDooray, agent: "agents/2"),
     ]
     for (row, request) in requests.enumerated() {
       var request = request

@@ -66,6 +66,77 @@ import TicketLedger
     }
   }
 
+  @Test("what was ever escalated stays in the menus of escalated tickets, whatever becomes of it")
+  func escalatedForGood() async throws {
+    let world = try await TicketWorld()
+    var words: [String: String] = [:]
+    func act(_ act: ProcessTicketRequest.Act, on name: String) async throws {
+      _ = try await world.client.processTicket(
+        ProcessTicketRequest(name: name, act: act, text: "답변드립니다."), world.by(TicketWorld.kim))
+    }
+    for end in ["at Dooray!", "answered", "held", "forwarded", "resolved", "completed", "to both"] {
+      let ticket = try await world.ticket(end == "at Dooray!" ? .doorayEscalated : .doorayAnswered)
+      let name = world.name(ticket)
+      words[name] = end
+      switch end {
+      case "held": try await act(.hold, on: name)
+      case "resolved", "completed": try await act(.resolve, on: name)
+      case "forwarded":
+        var event = EventDraft(.forwarded, by: .agent(TicketWorld.lee))
+        (event.set.state, event.set.agentID) = (.processing, .some(TicketWorld.lee))
+        _ = try await world.ledger.write(TicketChange(event), on: ticket, deadline: TestDatabase.deadline)
+      case "to both": _ = try await self.escalate(world, name)
+      default: break
+      }
+      guard end == "completed" else { continue }
+      _ = try await world.client.completeTicket(CompleteTicketRequest(name: name), world.by(TicketWorld.boss))
+    }
+    for end in ["to an issue service", "answered there"] {
+      let name = world.name(try await world.ticket())
+      words[name] = end
+      let escalated = try await escalate(world, name)
+      guard end == "answered there" else { continue }
+      try await world.run("UPDATE ticket SET agent_id = 1, state = 'PROCESSING' WHERE service_id = 2")
+      try await act(.resolve, on: escalated.targetTicket)
+      try await act(.resolve, on: name)
+    }
+    let issue = ["answered there", "to an issue service", "to both"]
+    let dooray = ["to both", "completed", "resolved", "forwarded", "held", "answered", "at Dooray!"]
+    for (menu, expected) in [
+      (ListTicketsRequest.Menu.escalated, issue + dooray.dropFirst()), (.escalatedToIssue, issue),
+      (.escalatedToDooray, dooray), (.myEscalated, ["to an issue service", "to both", "at Dooray!"]),
+    ] {
+      let tickets = try await list(world, ListTicketsRequest(menu: menu)).tickets
+      #expect(tickets.map { words[$0.name] } == expected, "\(menu)")
+      for ticket in tickets {
+        let word = words[ticket.name] ?? ""
+        #expect(ticket.escalatedToDooray == dooray.contains(word), "\(word)")
+        #expect(!ticket.targetTicket.isEmpty == issue.contains(word), "\(word)")
+      }
+    }
+    let counters = try await world.client.getCounters(
+      GetCountersRequest(parent: "services/care"), world.by(TicketWorld.kim))
+    #expect(counters.myEscalatedCount == 3)
+    for (request, expected) in [
+      (ListTicketsRequest(menu: .myEscalated, state: .escalating), ["to an issue service", "to both"]),
+      (ListTicketsRequest(menu: .myEscalated, state: .resolved), []),
+      (ListTicketsRequest(menu: .myEscalated, agent: "agents/2"), []),
+    ] {
+      #expect(try await list(world, request).tickets.map { words[$0.name] } == expected)
+    }
+    for name in words.keys {
+      let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: name), world.by(TicketWorld.kim))
+      #expect(found.intact, "\(words[name] ?? ""): \(found.finding)")
+    }
+  }
+
+  private func escalate(_ world: TicketWorld, _ name: String) async throws -> Ticket {
+    try await world.client.escalateTicket(
+      EscalateTicketRequest(
+        name: name, targetService: "services/bugs", submissionType: "services/bugs/submissionTypes/20", title: "확인",
+        text: "확인해 주세요."), world.by(TicketWorld.kim))
+  }
+
   @Test("state, group and agent narrow a menu, and may leave nothing of it")
   func filters() async throws {
     let world = try await TicketWorld()
@@ -151,13 +222,15 @@ import TicketLedger
     try await world.run(
       """
       INSERT INTO ticket (service_id, id, state, agent_id, group_id, priority, channel, language, title, is_spam,
-        internal_reason, organization_id, target_service_id, target_ticket_id, event_hash, event_seal, create_time,
-        update_time, resolve_time, complete_time)
+        internal_reason, organization_id, target_service_id, target_ticket_id, escalated_to, event_hash, event_seal,
+        create_time, update_time, resolve_time, complete_time)
       SELECT 1 + n % 2, 100000 + n, s.state, CASE WHEN s.state = 'UNASSIGNED' THEN NULL ELSE 1 + n % 3 END,
         CASE WHEN n % 2 = 0 THEN 1 + n / 2 % 2 END, (ARRAY['LOW', 'NORMAL', 'HIGH', 'URGENT'])[1 + n / 6 % 4],
         (ARRAY['EMAIL', 'CHAT', 'PHONE'])[1 + n / 4 % 3], 'ko', 'T' || n % 1000, n % 40 = 10,
         CASE WHEN n % 40 = 10 THEN 'SPAM' END,
-        1, CASE WHEN n % 60 = 0 THEN 2 END, CASE WHEN n % 60 = 0 THEN n END, '\\x00', '\\x00', now(), now(),
+        1, CASE WHEN n % 60 = 0 THEN 2 END, CASE WHEN n % 60 = 0 THEN n END,
+        CASE WHEN n % 120 = 0 THEN 'BOTH' WHEN n % 60 = 0 THEN 'ISSUE' WHEN n % 60 = 2 THEN 'DOORAY' END, '\\x00',
+        '\\x00', now(), now(),
         CASE WHEN s.state IN ('RESOLVED', 'COMPLETED') THEN now() END,
         CASE WHEN s.state = 'COMPLETED' THEN now() END
       FROM generate_series(1, 6000) AS n
@@ -181,10 +254,15 @@ import TicketLedger
     return [
       (make { _ in }, "ticket"), (make { $0.holder = .nobody }, "ticket_nobody"),
       (make { $0.holder = .agent(TicketWorld.kim) }, "ticket_agent"),
-      (make { ($0.holder, $0.state) = (.agent(TicketWorld.kim), .pending) }, "ticket_agent"),
+      (make { ($0.holder, $0.states) = (.agent(TicketWorld.kim), [.pending]) }, "ticket_agent"),
       (make { $0.groups = [GroupID(1), GroupID(2)] }, "ticket_group"),
-      (make { $0.isEscalated = true }, "ticket_escalated"), (make { $0.isSpam = true }, "ticket_spam"),
-      (make { $0.state = .resolved }, "ticket_agent"),
+      (make { $0.escalatedTo = EscalatedTo.allCases }, "ticket_escalated"),
+      (make { $0.escalatedTo = [.dooray, .both] }, "ticket_escalated"),
+      // As many states as "my escalated" has, of which there are many here.
+      (
+        make { ($0.holder, $0.states) = (.agent(TicketWorld.kim), [.processing, .pending, .resolved]) }, "ticket_agent"
+      ),
+      (make { $0.isSpam = true }, "ticket_spam"), (make { $0.states = [.resolved] }, "ticket_agent"),
     ]
   }
 

@@ -29,14 +29,15 @@ import TicketLedger
 
   @Test("the states of the menus are states of tickets", arguments: ListMenu.allCases)
   func menuStates(_ menu: ListMenu) {
-    if let state = menu.set.state { #expect(TicketState(rawValue: state) != nil) }
+    for state in menu.set.states { #expect(TicketState(rawValue: state) != nil) }
+    for place in menu.set.escalatedTo { #expect(EscalatedTo(rawValue: place) != nil) }
   }
 
   @Test("a menu that is left out is the menu of all tickets, and a number that is none is no menu")
   func menuNumbers() {
     #expect(ListMenu(number: 0) == .all)
     #expect(ListMenu(number: 9) == .spam)
-    #expect(ListMenu(number: 11) == nil)
+    #expect(ListMenu(number: 14) == nil)
     #expect(ListMenu(number: -1) == nil)
   }
 }

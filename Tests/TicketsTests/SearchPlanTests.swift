@@ -27,7 +27,23 @@ import TicketLedger
       SELECT 1, t.id, 'title', t.create_time, array_to_tsvector(ARRAY['T1.x' || t.id % 500, 'T1.y' || t.id % 7])
       FROM ticket AS t
       """)
-    try await world.run("ANALYZE ticket, ticket_search")
+    try await world.run(
+      """
+      INSERT INTO ticket_entry (service_id, id, ticket_id, kind, act, actor_kind, body, body_salt, body_hash,
+        create_time)
+      SELECT 1, 3 * t.id + n, t.id, 'COMMENT', 'COMMENT_ADDED', 'SYSTEM', 'x', '\\x00', '\\x00', t.create_time
+      FROM ticket AS t CROSS JOIN generate_series(0, 2) AS n
+      """)
+    try await world.run(
+      """
+      INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name)
+      SELECT 1, n, 'code_' || n, 'TEXT', 'AGENT', 'Code' FROM generate_series(1, 5) AS n
+      """)
+    try await world.run("INSERT INTO ticket_field_value SELECT 1, t.id, 1 + t.id % 5, 'x' FROM ticket AS t")
+    // Planned as if there were a million, and nobody may count anew.
+    try await world.run("ALTER TABLE ticket_field_value SET (autovacuum_enabled = false)")
+    try await world.run("ANALYZE ticket, ticket_entry, ticket_field_value, ticket_search")
+    try await world.run("UPDATE pg_class SET reltuples = 1000000 WHERE oid = 'ticket_field_value'::regclass")
     return world
   }
 
@@ -52,7 +68,11 @@ import TicketLedger
       make("processing type") { $0.processingTypes = [2] }, make("channel") { $0.channels = [.email] },
       make("language") { $0.languages = ["ko"] }, make("priority") { $0.priorities = [.normal] },
       make("starred") { $0.filter.isStarred = true }, make("spam") { $0.filter.isSpam = true },
-      make("nobody's") { $0.filter.holder = .nobody }, make("escalated") { $0.filter.isEscalated = true },
+      make("nobody's") { $0.filter.holder = .nobody },
+      make("escalated") { $0.filter.escalatedTo = EscalatedTo.allCases },
+      make("my escalated") {
+        ($0.filter.holder, $0.filter.states) = (.agent(TicketWorld.kim), [.escalating, .doorayEscalated])
+      },
       make("field") { $0.fields = [.init(field: FieldID(1), options: ["x"])] },
       make("everything") { _ in },
     ]
@@ -124,6 +144,31 @@ import TicketLedger
     #expect(most >= 8 && most <= 128 / 8 + 1, "the list has room for 128 kB")
     try await world.run(tidy)
     #expect(try await read() <= indexed + 2 * windows)
+  }
+
+  @Test("what a search reads beside its hits, and the earlier tickets of a customer, are found by indexes")
+  func details() async throws {
+    let world = try await prepared()
+    let service = ServiceID(1)
+    let ids = (100_001...100_051).map { TicketID($0) }
+    try await check(world, "entries", TicketStore.entries(of: ids, in: service), needs: "ticket_entry_ticket_idx")
+    try await check(world, "values", TicketStore.values(of: ids, in: service), needs: "ticket_field_value_pkey")
+    try await check(world, "bounds", TicketStore.bounds(of: service, after: ids[0]), needs: "ticket_")
+    let ticket = TicketLink(serviceID: service, ticketID: ids[0])
+    try await check(
+      world, "earlier tickets",
+      TicketStore.others(
+        of: CustomerID(5), beside: ticket, OrganizationID(1), seenBy: TicketWorld.kim, before: ids[50], 51),
+      needs: "ticket_customer_idx")
+    let phrase = try #require(SearchPhrase("환불"))
+    let bounds = try await TicketStore(pool: world.ledger.pool).searchBounds(
+      of: service, after: TicketID(0), deadline: TestDatabase.deadline)
+    var search = TicketSearch(filter: TicketFilter(service: service))
+    search.words = [.init(phrase: phrase, scopes: [.field(FieldID(1))])]
+    search.from = bounds.halfYearAgo
+    var walk = SearchWalk(search, bounds, after: TicketID(0))
+    try await check(
+      world, "words of a field", try #require(walk.next(limit: 51)), needs: "ticket_search_tokens_idx")
   }
 
   private func check(_ world: TicketWorld, _ label: String, _ query: Query, needs index: String = "") async throws {

@@ -242,7 +242,7 @@ extension TriggerRunner {
         }
         let write = try await ledger.prepare(
           try change(plan), on: context.ticket, onLostRace: onLostRace, deadline: deadline)
-        let answer = plan.answersSource ? try await answer(from: context, deadline) : nil
+        let answer = plan.answersSource ? try await answer(of: context.ticket, deadline) : nil
         return TurnQueue.Order(write: write, companions: answer.map { [$0] } ?? [], turns: taken)
       }
       guard let written else { return .lostRace }
@@ -252,7 +252,7 @@ extension TriggerRunner {
     }
     if plan.isCut { log.warning("triggers.pass_cut", ["ticket": .integer(context.ticket.id.rawValue)]) }
     guard !plan.events.isEmpty else { return .nothing }
-    if plan.answersSource, let answer = try await answer(from: context, deadline) {
+    if plan.answersSource, let answer = try await answer(of: context.ticket, deadline) {
       return try await write(try change(plan), with: answer, on: context.ticket, deadline)
     }
     let prepared = try await ledger.prepare(try change(plan), on: context.ticket, deadline: deadline)
@@ -278,20 +278,10 @@ extension TriggerRunner {
     }
   }
 
-  /// What a trigger that closes an issue ticket is to the consultation ticket that waits for it: the answer. It has no
-  /// text; the agent reads the issue ticket's history. Nil when nothing waits for this ticket any more.
-  private func answer(from context: PassContext, _ deadline: Deadline) async throws -> Query? {
-    guard let source = context.ticket.source else { return nil }
-    let service = try await ledger.directory.service(id: source.serviceID, deadline: deadline)
-    let waiting = try await ledger.ticket(source.ticketID, of: source.serviceID, deadline: deadline)
-    guard waiting.target == context.ticket.link else { return nil }
-    let outcome = try waiting.outcome(of: .receiveEscalationAnswer, in: service, by: .issueService)
-    var event = EventDraft(
-      .escalationAnswered, by: .service("assignment"), outcome: outcome, on: waiting)
-    if outcome.has(.runsTriggers) {
-      event.outbox = [OutboxDraft(.triggers, payload: try TriggerPass(cause: .escalated).serialized())]
-    }
-    return try await ledger.companion(TicketChange(event), on: waiting, deadline: deadline)
+  /// What a trigger that completes an issue ticket is to the consultation ticket behind it.
+  private func answer(of ticket: TicketRecord, _ deadline: Deadline) async throws -> Query? {
+    try await ledger.companion(
+      answering: ticket, EscalationAnswer(.complete, by: .service("assignment")), deadline: deadline)
   }
 
   /// Reads what the conditions look at beside the ticket's own row.

@@ -269,7 +269,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Ticket.internal_reason Why it was resolved internally, if it was.
     handoff.tickets.v1.Ticket.spam True in the spam box.
     handoff.tickets.v1.Ticket.source_ticket The consultation ticket that this issue ticket answers, or empty.
-    handoff.tickets.v1.Ticket.target_ticket The issue ticket that this one was escalated to, or empty.
+    handoff.tickets.v1.Ticket.target_ticket The issue ticket that this one was escalated to last, or empty.
     handoff.tickets.v1.Ticket.entry_count Number of history entries.
     handoff.tickets.v1.Ticket.title_masks Masked spans of the title.
     handoff.tickets.v1.Ticket.create_time When it was received.
@@ -283,6 +283,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Ticket.starred Whether the calling agent has starred it. Each agent has stars of their own.
     handoff.tickets.v1.Ticket.field_values Values to save in the service's fields with UpdateTicket; fields that are not named stay. Never returned: GetTicketForm tells what a ticket has, so that lists do not carry it.
     handoff.tickets.v1.Ticket.customer_masks Masked spans of the customer's data on this ticket; `field` says of which.
+    handoff.tickets.v1.Ticket.escalated_to_dooray Whether it was ever escalated to Dooray!, whatever became of it since.
     handoff.tickets.v1.Ticket.State Where a ticket stands in its life. Changed only by acts, never by an update.
     handoff.tickets.v1.Ticket.State.STATE_UNSPECIFIED Never sent.
     handoff.tickets.v1.Ticket.State.UNASSIGNED Created; nobody holds it.
@@ -336,7 +337,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Entry.kind What kind of text it is.
     handoff.tickets.v1.Entry.act The act that it was made with.
     handoff.tickets.v1.Entry.author Who wrote it.
-    handoff.tickets.v1.Entry.text Plain text in Unicode normalization form C. Masked spans are asterisks.
+    handoff.tickets.v1.Entry.text Plain text in Unicode normalization form C. Masked spans are asterisks. Empty where a consultation ticket is told of an act on its issue ticket that came without words; `act` says which, and the event `ESCALATION_ANSWERED` the rest.
     handoff.tickets.v1.Entry.masks Masked spans of the text.
     handoff.tickets.v1.Entry.create_time When it was written.
     handoff.tickets.v1.Entry.attachments The files on it.
@@ -356,6 +357,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Entry.Act.RESOLVE_INTERNALLY The ticket was resolved internally.
     handoff.tickets.v1.Entry.Act.ESCALATE The ticket was escalated.
     handoff.tickets.v1.Entry.Act.CUSTOMER_REPLY The customer wrote again.
+    handoff.tickets.v1.Entry.Act.COMPLETE A trigger sent the ticket outside and completed it.
     handoff.tickets.v1.Event One thing that happened to a ticket. Events are never changed or removed.
     handoff.tickets.v1.Event.sequence Position in the ticket's history: 1, 2, 3 … without a gap.
     handoff.tickets.v1.Event.code What happened, for example `CREATED`, `KEPT`, `FORWARDED`, `RESOLVED`, `MAIL_SENT`.
@@ -1639,7 +1641,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.DeleteTicket Deletes a ticket from the spam box, for good. Administrators only. \ The ticket is not found any more; what happened to it stays on record for audits. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (not in the spam box), STALE_VERSION, PERMISSION_DENIED.
     handoff.tickets.v1.TicketService.StarTicket Stars a ticket for the calling agent. Repeating it changes nothing. Errors: TICKET_NOT_FOUND, LIMIT_REACHED.
     handoff.tickets.v1.TicketService.UnstarTicket Takes the calling agent's star off a ticket. Repeating it changes nothing. Errors: TICKET_NOT_FOUND.
-    handoff.tickets.v1.TicketService.EscalateTicket Escalates a consultation ticket to an issue service of the organization. \ There a ticket is created that nobody holds; this one waits for its answer. What is written is the inquiry of the new ticket, and stands in the history of this one. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, SERVICE_NOT_FOUND, TYPE_NOT_FOUND, TEXT_REQUIRED, PERMISSION_DENIED, REQUEST_INVALID. With a `request_id` it is safe to repeat.
+    handoff.tickets.v1.TicketService.EscalateTicket Escalates a consultation ticket to an issue service of the organization. \ There a ticket is created that nobody holds; this one waits for its answer. What is written is the inquiry of the new ticket, and stands in the history of this one. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, SERVICE_NOT_FOUND, TYPE_NOT_FOUND, TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID. With a `request_id` it is safe to repeat.
     handoff.tickets.v1.TicketService.ListSourceEntries Lists the history of the consultation ticket behind an issue ticket, as it is now, oldest first; nothing for a ticket that was not escalated. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.AppendInquiry Adds what the customer wrote to a ticket; a held ticket is processed again. \ A resolved ticket is processed again, too, as far as the service's reply policy says so. Otherwise, and for a completed one, a new ticket is opened that is linked to it, and the entry that is returned belongs to that one. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (an escalated issue ticket), TEXT_REQUIRED.
     handoff.tickets.v1.TicketService.ListEntries Lists the history of a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
@@ -1687,7 +1689,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.ListTranscriptLines Lists the chat that a ticket came from, in order; nothing for other tickets. \ Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.GetCallRecord Returns the call that a ticket came from. Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (it came from none).
     handoff.tickets.v1.TicketService.UploadAttachment Takes a file in pieces, smaller than 10 MB. \ It stays for a day, for its uploader alone, unless a text takes it along. Errors: SERVICE_NOT_FOUND, BODY_TOO_LARGE, PERMISSION_DENIED, REQUEST_INVALID (a name or content of a type that is not taken), CONFLICT.
-    handoff.tickets.v1.TicketService.DownloadAttachment Sends a file in pieces. Errors: ATTACHMENT_NOT_FOUND.
+    handoff.tickets.v1.TicketService.DownloadAttachment Sends a file in pieces, to whoever may see its ticket, also through an issue ticket that the ticket was escalated to. Errors: ATTACHMENT_NOT_FOUND.
     handoff.tickets.v1.TicketService.GetDooraySettings Says whether the tickets of a service can be escalated to Dooray!. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
     handoff.tickets.v1.TicketService.UpdateDooraySettings Activates Dooray! for a service, or pauses it. Administrators only. \ Errors: SERVICE_NOT_FOUND, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.ListDoorayOrganizations Lists the organizations at Dooray! that a service works with. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED.
@@ -1745,9 +1747,12 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.ListTicketsRequest.Menu.MY_RESOLVED I hold it, in RESOLVED.
     handoff.tickets.v1.ListTicketsRequest.Menu.MY_COMPLETED I hold it, in COMPLETED.
     handoff.tickets.v1.ListTicketsRequest.Menu.MY_GROUPS A group of mine is in charge.
-    handoff.tickets.v1.ListTicketsRequest.Menu.ESCALATED Ever escalated to an issue service or to Dooray!.
+    handoff.tickets.v1.ListTicketsRequest.Menu.ESCALATED Ever escalated to an issue service or to Dooray!, whatever became of it since.
     handoff.tickets.v1.ListTicketsRequest.Menu.SPAM The spam box.
     handoff.tickets.v1.ListTicketsRequest.Menu.MY_CALL_BACKS I hold it, and promised to call the customer back.
+    handoff.tickets.v1.ListTicketsRequest.Menu.ESCALATED_TO_ISSUE Of ESCALATED, those that were escalated to an issue service.
+    handoff.tickets.v1.ListTicketsRequest.Menu.ESCALATED_TO_DOORAY Of ESCALATED, those that were escalated to Dooray!.
+    handoff.tickets.v1.ListTicketsRequest.Menu.MY_ESCALATED I hold it, and it waits for an answer: ESCALATING, DOORAY_ESCALATED or DOORAY_IN_PROGRESS.
     handoff.tickets.v1.ListTicketsResponse A page of tickets.
     handoff.tickets.v1.ListTicketsResponse.tickets In the order asked for; a list that has no choice shows the newest first.
     handoff.tickets.v1.ListTicketsResponse.next_page_token Empty on the last page.
@@ -1827,7 +1832,8 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.EscalateTicketRequest.priority Left out: the consultation ticket's.
     handoff.tickets.v1.EscalateTicketRequest.version The version that the caller saw; 0 = whatever it is now.
     handoff.tickets.v1.EscalateTicketRequest.request_id Makes the call safe to repeat.
-    handoff.tickets.v1.EscalateTicketRequest.field_values Values of the customer fields of the submission type there.
+    handoff.tickets.v1.EscalateTicketRequest.field_values Values of the customer fields of the submission type there. A field of files takes names of `attachments`.
+    handoff.tickets.v1.EscalateTicketRequest.attachments Files on the text, uploaded before by the same caller to the consultation service: `services/{service}/attachments/{id}`, at most 5. The issue ticket gets copies.
     handoff.tickets.v1.ListSourceEntriesRequest Asks for the history of the ticket that was escalated.
     handoff.tickets.v1.ListSourceEntriesRequest.parent The issue ticket: `services/{service}/tickets/{id}`.
     handoff.tickets.v1.ListSourceEntriesRequest.page_size 1 to 200; 0 = 100.

@@ -266,7 +266,7 @@ package struct Ticket: Message {
   package var spam: Bool = false
   /// The consultation ticket that this issue ticket answers, or empty.
   package var sourceTicket: String = ""
-  /// The issue ticket that this one was escalated to, or empty.
+  /// The issue ticket that this one was escalated to last, or empty.
   package var targetTicket: String = ""
   /// Number of history entries.
   package var entryCount: Int32 = 0
@@ -295,6 +295,8 @@ package struct Ticket: Message {
   package var fieldValues: [FieldValue] = []
   /// Masked spans of the customer's data on this ticket; `field` says of which.
   package var customerMasks: [TextMask] = []
+  /// Whether it was ever escalated to Dooray!, whatever became of it since.
+  package var escalatedToDooray: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -331,7 +333,8 @@ package struct Ticket: Message {
     callBack: CallBack? = nil,
     starred: Bool = false,
     fieldValues: [FieldValue] = [],
-    customerMasks: [TextMask] = []
+    customerMasks: [TextMask] = [],
+    escalatedToDooray: Bool = false
   ) {
     self.name = name
     self.title = title
@@ -364,6 +367,7 @@ package struct Ticket: Message {
     self.starred = starred
     self.fieldValues = fieldValues
     self.customerMasks = customerMasks
+    self.escalatedToDooray = escalatedToDooray
   }
 
   /// The type `handoff.tickets.v1.Ticket`.
@@ -407,6 +411,7 @@ package struct Ticket: Message {
     starred = c.pointee.starred != 0
     fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
     customerMasks = CFields.messages(c.pointee.customer_masks, c.pointee.n_customer_masks)
+    escalatedToDooray = c.pointee.escalated_to_dooray != 0
   }
 
   /// Writes a `Handoff__Tickets__V1__Ticket` into the arena.
@@ -504,6 +509,7 @@ package struct Ticket: Message {
       c.pointee.customer_masks = try arena.messages(customerMasks).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
     }
+    c.pointee.escalated_to_dooray = escalatedToDooray ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }
@@ -670,6 +676,8 @@ package struct Entry: Message {
     package static let escalate = Act(rawValue: 6)
     /// The customer wrote again.
     package static let customerReply = Act(rawValue: 7)
+    /// A trigger sent the ticket outside and completed it.
+    package static let complete = Act(rawValue: 8)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -689,6 +697,7 @@ package struct Entry: Message {
       .resolveInternally,
       .escalate,
       .customerReply,
+      .complete,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -702,6 +711,7 @@ package struct Entry: Message {
       case 5: "RESOLVE_INTERNALLY"
       case 6: "ESCALATE"
       case 7: "CUSTOMER_REPLY"
+      case 8: "COMPLETE"
       default: nil
       }
     }
@@ -715,7 +725,10 @@ package struct Entry: Message {
   package var act: Entry.Act = Entry.Act()
   /// Who wrote it.
   package var author: Actor?
-  /// Plain text in Unicode normalization form C. Masked spans are asterisks.
+  /// Plain text in Unicode normalization form C. Masked spans are asterisks. Empty where a consultation ticket is
+  /// told of
+  /// an act on its issue ticket that came without words; `act` says which, and the event `ESCALATION_ANSWERED` the
+  /// rest.
   package var text: String = ""
   /// Masked spans of the text.
   package var masks: [TextMask] = []

@@ -216,12 +216,18 @@ package struct ListTicketsRequest: Message {
     package static let myCompleted = Menu(rawValue: 6)
     /// A group of mine is in charge.
     package static let myGroups = Menu(rawValue: 7)
-    /// Ever escalated to an issue service or to Dooray!.
+    /// Ever escalated to an issue service or to Dooray!, whatever became of it since.
     package static let escalated = Menu(rawValue: 8)
     /// The spam box.
     package static let spam = Menu(rawValue: 9)
     /// I hold it, and promised to call the customer back.
     package static let myCallBacks = Menu(rawValue: 10)
+    /// Of ESCALATED, those that were escalated to an issue service.
+    package static let escalatedToIssue = Menu(rawValue: 11)
+    /// Of ESCALATED, those that were escalated to Dooray!.
+    package static let escalatedToDooray = Menu(rawValue: 12)
+    /// I hold it, and it waits for an answer: ESCALATING, DOORAY_ESCALATED or DOORAY_IN_PROGRESS.
+    package static let myEscalated = Menu(rawValue: 13)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -244,6 +250,9 @@ package struct ListTicketsRequest: Message {
       .escalated,
       .spam,
       .myCallBacks,
+      .escalatedToIssue,
+      .escalatedToDooray,
+      .myEscalated,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -260,6 +269,9 @@ package struct ListTicketsRequest: Message {
       case 8: "ESCALATED"
       case 9: "SPAM"
       case 10: "MY_CALL_BACKS"
+      case 11: "ESCALATED_TO_ISSUE"
+      case 12: "ESCALATED_TO_DOORAY"
+      case 13: "MY_ESCALATED"
       default: nil
       }
     }
@@ -1142,8 +1154,11 @@ package struct EscalateTicketRequest: Message {
   package var version: Int64 = 0
   /// Makes the call safe to repeat.
   package var requestId: String = ""
-  /// Values of the customer fields of the submission type there.
+  /// Values of the customer fields of the submission type there. A field of files takes names of `attachments`.
   package var fieldValues: [FieldValue] = []
+  /// Files on the text, uploaded before by the same caller to the consultation service:
+  /// `services/{service}/attachments/{id}`, at most 5. The issue ticket gets copies.
+  package var attachments: [String] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -1158,7 +1173,8 @@ package struct EscalateTicketRequest: Message {
     priority: Ticket.Priority = Ticket.Priority(),
     version: Int64 = 0,
     requestId: String = "",
-    fieldValues: [FieldValue] = []
+    fieldValues: [FieldValue] = [],
+    attachments: [String] = []
   ) {
     self.name = name
     self.targetService = targetService
@@ -1169,6 +1185,7 @@ package struct EscalateTicketRequest: Message {
     self.version = version
     self.requestId = requestId
     self.fieldValues = fieldValues
+    self.attachments = attachments
   }
 
   /// The type `handoff.tickets.v1.EscalateTicketRequest`.
@@ -1190,6 +1207,7 @@ package struct EscalateTicketRequest: Message {
     version = c.pointee.version
     requestId = CFields.string(c.pointee.request_id)
     fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
+    attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Tickets__V1__EscalateTicketRequest` into the arena.
@@ -1222,6 +1240,10 @@ package struct EscalateTicketRequest: Message {
       c.pointee.n_field_values = fieldValues.count
       c.pointee.field_values = try arena.messages(fieldValues).assumingMemoryBound(
         to: UnsafeMutablePointer<Handoff__Tickets__V1__FieldValue>?.self)
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.strings(attachments, "handoff.tickets.v1.EscalateTicketRequest.attachments")
     }
     return UnsafeMutableRawPointer(c)
   }

@@ -77,9 +77,9 @@ package protocol TicketServiceProvider: Sendable {
   /// the
   /// new ticket, and stands in the history of this one. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED,
   /// STALE_VERSION,
-  /// SERVICE_NOT_FOUND, TYPE_NOT_FOUND, TEXT_REQUIRED, PERMISSION_DENIED, REQUEST_INVALID. With a `request_id` it is
-  /// safe
-  /// to repeat.
+  /// SERVICE_NOT_FOUND, TYPE_NOT_FOUND, TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID. With
+  /// a
+  /// `request_id` it is safe to repeat.
   func escalateTicket(_ request: EscalateTicketRequest, _ call: CallContext) async throws -> Ticket
 
   /// Lists the history of the consultation ticket behind an issue ticket, as it is now, oldest first; nothing for a
@@ -334,7 +334,9 @@ package protocol TicketServiceProvider: Sendable {
     _ call: CallContext
   ) async throws -> Attachment
 
-  /// Sends a file in pieces. Errors: ATTACHMENT_NOT_FOUND.
+  /// Sends a file in pieces, to whoever may see its ticket, also through an issue ticket that the ticket was
+  /// escalated
+  /// to. Errors: ATTACHMENT_NOT_FOUND.
   func downloadAttachment(
     _ request: DownloadAttachmentRequest,
     _ responses: ResponseWriter<DownloadAttachmentResponse>,
@@ -853,9 +855,9 @@ package struct TicketServiceClient: Sendable {
   /// the
   /// new ticket, and stands in the history of this one. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED,
   /// STALE_VERSION,
-  /// SERVICE_NOT_FOUND, TYPE_NOT_FOUND, TEXT_REQUIRED, PERMISSION_DENIED, REQUEST_INVALID. With a `request_id` it is
-  /// safe
-  /// to repeat.
+  /// SERVICE_NOT_FOUND, TYPE_NOT_FOUND, TEXT_REQUIRED, ATTACHMENT_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID. With
+  /// a
+  /// `request_id` it is safe to repeat.
   package func escalateTicket(_ request: EscalateTicketRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.tickets.v1.TicketService/EscalateTicket", request, options)
   }
@@ -1247,7 +1249,9 @@ package struct TicketServiceClient: Sendable {
     try await channel.clientStreaming("/handoff.tickets.v1.TicketService/UploadAttachment", options, requests)
   }
 
-  /// Sends a file in pieces. Errors: ATTACHMENT_NOT_FOUND.
+  /// Sends a file in pieces, to whoever may see its ticket, also through an issue ticket that the ticket was
+  /// escalated
+  /// to. Errors: ATTACHMENT_NOT_FOUND.
   package func downloadAttachment(
     _ request: DownloadAttachmentRequest,
     _ options: CallOptions

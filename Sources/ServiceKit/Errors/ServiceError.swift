@@ -6,7 +6,7 @@ package struct ServiceError: Error, Sendable {
   package let reason: Reason
   /// What is wrong and what to do next, in English, for whoever calls.
   package var message: String
-  /// The fields that are wrong, for `requestInvalid`.
+  /// The fields that are wrong, for reasons that are about the request.
   package var violations: [FieldViolation]
   /// Facts for programs, such as `current_version`; keys are lower_snake_case.
   package var metadata: [String: String]
@@ -73,6 +73,8 @@ extension ServiceError: CustomStringConvertible {
 package struct RequestCheck: Sendable {
   /// What has been noted so far, in the order of the checks.
   package private(set) var violations: [FieldViolation] = []
+  /// The reason that the catalogue has for the first thing that is wrong; nil: none but that it is.
+  private var reason: Reason?
 
   /// Begins a check in which nothing is wrong yet.
   package init() {}
@@ -82,10 +84,20 @@ package struct RequestCheck: Sendable {
     if !condition { violations.append(FieldViolation(field, description())) }
   }
 
+  /// Notes that `field` is wrong unless `condition` holds, which the catalogue has a reason for.
+  package mutating func require(
+    _ condition: Bool, _ field: String, _ description: @autoclosure () -> String, as reason: Reason
+  ) {
+    if !condition, violations.isEmpty { self.reason = reason }
+    require(condition, field, description())
+  }
+
   /// Ends the check.
   ///
-  /// - Throws: REQUEST_INVALID with everything noted.
+  /// - Throws: REQUEST_INVALID with everything noted; when that is one thing that has a reason of its own, that reason.
   package func done() throws(ServiceError) {
-    guard violations.isEmpty else { throw .invalid(violations) }
+    if violations.isEmpty { return }
+    if violations.count == 1, let reason { throw ServiceError(reason, violations: violations) }
+    throw .invalid(violations)
   }
 }

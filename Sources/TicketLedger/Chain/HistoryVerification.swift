@@ -59,6 +59,7 @@ struct HistoryExamination {
   private var last: Int32 = 0
   private var hash = EventChain.genesis
   private var codes: [String: String] = [:]
+  private var escalatedTo: EscalatedTo?
   private var entryCount = 0
   private var masks = ActiveMasks()
 
@@ -162,9 +163,17 @@ struct HistoryExamination {
     where !isTrue(entry.body, entry.bodyHash, entry.bodySalt, at: ActiveMasks.place(of: entry.id)) {
       throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
     }
-    for change in changes { codes[change.field] = change.after }
+    for change in changes { note(change) }
     entryCount += made.count
     last = expected
+  }
+
+  private mutating func note(_ change: CodeChange) {
+    codes[change.field] = change.after
+    if change.field == "target_ticket", !change.after.isEmpty { escalatedTo = .adding(.issue, to: escalatedTo) }
+    if change.field == "state", TicketState(rawValue: change.after)?.isAtDooray == true {
+      escalatedTo = .adding(.dooray, to: escalatedTo)
+    }
   }
 
   private func examineHead() throws(Found) {
@@ -174,6 +183,9 @@ struct HistoryExamination {
     else { throw fault(last, "the seal of the last event does not fit: the history was written anew") }
     for (field, code) in ticket.codes where codes[field] ?? "" != code {
       throw fault(last, "the ticket's \(field) is not what its events say")
+    }
+    guard ticket.escalatedTo == escalatedTo else {
+      throw fault(last, "where the ticket was escalated to is not what its events say")
     }
   }
 }

@@ -76,7 +76,7 @@ struct ImportRows: Sendable {
       submission_type_id, processing_type_id, internal_reason, is_spam, state_before_spam, organization_id, customer_id,
       customer_name, customer_email, customer_phone, call_back_phone, call_back_time, call_back_active,
       creator_agent_id, entry_count, event_count, event_hash, event_seal,
-      create_time, update_time, resolve_time, complete_time)
+      create_time, update_time, resolve_time, complete_time, target_service_id, target_ticket_id, escalated_to)
     SELECT * FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)),
       \(tickets.map(\.version)), \(tickets.map(\.groupID)), \(tickets.map(\.agentID)), \(tickets.map(\.priority)),
       \(tickets.map(\.channel)), \(tickets.map(\.language)), \(tickets.map(\.title)),
@@ -88,7 +88,8 @@ struct ImportRows: Sendable {
       \(tickets.map(\.creatorAgentID)), \(tickets.map(\.entryCount)),
       \(tickets.map(\.eventCount)), \(tickets.map(\.eventHash)), \(tickets.map(\.eventSeal)),
       \(tickets.map(\.createTime)), \(tickets.map(\.updateTime)), \(tickets.map(\.resolveTime)),
-      \(tickets.map(\.completeTime)))
+      \(tickets.map(\.completeTime)), \(tickets.map(\.target?.serviceID)), \(tickets.map(\.target?.ticketID)),
+      \(tickets.map(\.escalatedTo)))
     """
   }
 

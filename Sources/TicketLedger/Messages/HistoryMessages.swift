@@ -149,7 +149,7 @@ extension TicketLedger {
         return MaskName(ticket: TicketName(service: service.code, id: ticket), id: MaskID(id)).description
       case "attachment": return AttachmentName(service: service.code, id: AttachmentID(id)).description
       case "previous_ticket", "next_ticket": return TicketName(service: service.code, id: TicketID(id)).description
-      case "source_ticket", "target_ticket", "masked_with":
+      case "source_ticket", "target_ticket", "masked_with", "answer.ticket":
         guard let other = Int64(code.split(separator: "/").first ?? "") else { return code }
         return try await name(of: TicketLink(serviceID: ServiceID(other), ticketID: TicketID(id)), deadline)
       default: return code

@@ -125,6 +125,7 @@ extension Ticket {
     previousTicket = ticket.previousID.map { TicketName(service: service.code, id: $0).description } ?? ""
     callBack = ticket.callBack.map { CallBack(phone: $0.phone, time: Timestamp($0.time), active: $0.isActive) }
     starred = ticket.isStarred
+    escalatedToDooray = ticket.escalatedTo == .dooray || ticket.escalatedTo == .both
   }
 }
 

@@ -47,8 +47,10 @@ package struct TicketRecord: Sendable, Equatable {
   package var creatorAgentID: AgentID?
   /// The consultation ticket that it answers.
   package var source: TicketLink?
-  /// The issue ticket that it was escalated to.
+  /// The issue ticket that it was escalated to last.
   package var target: TicketLink?
+  /// Where it was ever escalated to; nil: nowhere. Follows from ``target`` and from the states that the ticket had.
+  package var escalatedTo: EscalatedTo?
   /// The ticket of the same service that the customer's reply came to when this one was opened for it.
   package var previousID: TicketID?
   /// When the customer wants to be called back, if somebody promised it.
@@ -115,10 +117,11 @@ extension TicketRecord {
     t.organization_id, t.customer_id, t.customer_name, t.customer_email, t.customer_phone, t.creator_agent_id, \
     t.source_service_id, t.source_ticket_id, t.target_service_id, t.target_ticket_id, t.entry_count, \
     t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
-    clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time
+    clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time, \
+    t.escalated_to
     """
   /// The number of columns; the caller's own columns follow from here.
-  package static let columnCount = 39
+  package static let columnCount = 40
 
   /// Reads a row that begins with ``columns``.
   ///
@@ -160,6 +163,7 @@ extension TicketRecord {
     previousID = try row.optionalInt64(34).map { TicketID($0) }
     callBack = try row.isNull(36) ? nil : CallBackRecord(row, 35)
     deleteTime = try row.optionalInstant(38)
+    escalatedTo = try row.isNull(39) ? nil : row.code(39)
   }
 }
 
@@ -206,6 +210,7 @@ extension TicketState: PostgresDecodable, PostgresBindable {}
 extension TicketPriority: PostgresDecodable, PostgresBindable {}
 extension TicketChannel: PostgresDecodable, PostgresBindable {}
 extension InternalReason: PostgresDecodable, PostgresBindable {}
+extension EscalatedTo: PostgresDecodable, PostgresBindable {}
 extension ReplyPolicy: PostgresDecodable, PostgresBindable {}
 extension ServiceKind: PostgresDecodable, PostgresBindable {}
 extension EntryKind: PostgresDecodable, PostgresBindable {}

@@ -134,6 +134,8 @@ package enum Lifecycle {
   ]
 
   private static let escalating: [LifecycleRule] = [
+    // One issue ticket at a time is waited for. One that was held has answered, and stays open in its service beside
+    // the one that is escalated to anew; the customer's further words go to the newest alone.
     .init(
       id: "C11", act: .escalate, kinds: [.consultation], from: workable, roles: agents, target: .state(.escalating),
       effects: [.opensIssueTicket, .runsTriggers]),

@@ -22,6 +22,9 @@ package enum TicketState: String, CaseIterable, Sendable {
   case resolved = "RESOLVED"
   /// Closed for good.
   case completed = "COMPLETED"
+
+  /// Whether it has a task at Dooray! that it is about.
+  package var isAtDooray: Bool { self == .doorayEscalated || self == .doorayInProgress || self == .doorayAnswered }
 }
 
 /// How urgent a ticket is; raw values and order as in the API.
@@ -58,6 +61,21 @@ package enum TicketChannel: String, CaseIterable, Sendable {
   case manual = "MANUAL"
   /// Escalated from a consultation service.
   case escalation = "ESCALATION"
+}
+
+/// Where a ticket was ever escalated to; raw values as in the database.
+package enum EscalatedTo: String, CaseIterable, Sendable {
+  /// An issue service.
+  case issue = "ISSUE"
+  /// Dooray!.
+  case dooray = "DOORAY"
+  /// An issue service at one time, Dooray! at another.
+  case both = "BOTH"
+
+  /// Where it was escalated to with one more escalation.
+  package static func adding(_ place: EscalatedTo, to before: EscalatedTo?) -> EscalatedTo {
+    before.map { $0 == place ? place : .both } ?? place
+  }
 }
 
 /// Why a ticket was resolved without an answer to the customer; raw values and order as in the API.
@@ -124,6 +142,8 @@ package enum EntryAct: String, CaseIterable, Sendable {
   case escalate = "ESCALATE"
   /// The customer wrote again.
   case customerReply = "CUSTOMER_REPLY"
+  /// A trigger completed the ticket.
+  case complete = "COMPLETE"
 }
 
 /// The kinds of actor of events and entries; raw values and order as in the API.
@@ -176,7 +196,8 @@ package enum EventCode: String, CaseIterable, Sendable {
   case commented = "COMMENTED"
   /// It was ended without an answer.
   case resolvedInternally = "RESOLVED_INTERNALLY"
-  /// Fields were changed (type, priority, customer).
+  /// Fields were changed (type, priority, customer): one event for all that was saved at once, whose changes say which,
+  /// rather than one for each of priority, type and so on.
   case fieldsSaved = "FIELDS_SAVED"
   /// It was escalated to an issue service.
   case escalated = "ESCALATED"

@@ -229,7 +229,7 @@ package enum TextCopies {
     "system_field": ["code", "display_name", "description"],
     "system_field_translation": ["code", "language", "display_name", "description"],
     "template": ["title", "content", "search_code"],
-    "ticket": ["state", "priority", "channel", "language", "internal_reason", "state_before_spam"],
+    "ticket": ["state", "priority", "channel", "language", "internal_reason", "state_before_spam", "escalated_to"],
     // The body is what an agent writes on many tickets at once, as a template is; it goes when the batch has ended.
     "ticket_batch": ["state", "act", "body", "internal_reason", "priority", "request_id"],
     "ticket_batch_item": ["outcome", "reason", "lease_holder"],

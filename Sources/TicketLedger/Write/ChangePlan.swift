@@ -154,7 +154,8 @@ struct ChangePlan {
     if isNew && !after.customerName.isEmpty || before.customerName != after.customerName {
       texts.append((.customerName, after.customerName))
     }
-    texts += entries.map { (.entry($0.id), $0.body) }
+    // What came without words is found by none.
+    texts += entries.filter { !$0.body.isEmpty }.map { (.entry($0.id), $0.body) }
     // One change may set a field twice, and a statement writes a row once.
     for (index, value) in fieldValues.enumerated()
     where !fieldValues[(index + 1)...].contains(where: { $0.fieldID == value.fieldID }) {
@@ -233,6 +234,7 @@ extension TicketRecord {
   package mutating func apply(_ set: TicketFields, at time: Instant) {
     if let state = set.state, state != self.state {
       self.state = state
+      if state.isAtDooray { escalatedTo = .adding(.dooray, to: escalatedTo) }
       if state == .resolved { resolveTime = time }
       completeTime = state == .completed ? time : nil
     }
@@ -249,7 +251,10 @@ extension TicketRecord {
     if let customerName = set.customerName { self.customerName = customerName }
     if let customerEmail = set.customerEmail { self.customerEmail = customerEmail }
     if let customerPhone = set.customerPhone { self.customerPhone = customerPhone }
-    if let target = set.target { self.target = target }
+    if let target = set.target {
+      self.target = target
+      if target != nil { escalatedTo = .adding(.issue, to: escalatedTo) }
+    }
     if let language = set.language { self.language = language }
     if let callBack = set.callBack { self.callBack = callBack }
     if set.isDeleted { deleteTime = time }

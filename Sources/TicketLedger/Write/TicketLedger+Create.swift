@@ -143,6 +143,7 @@ extension TicketRecord {
     creatorAgentID = draft.event.actor.agentID
     source = draft.source
     target = nil
+    escalatedTo = nil
     previousID = draft.previousID
     callBack = draft.callBack
     deleteTime = nil

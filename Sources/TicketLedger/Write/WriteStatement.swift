@@ -132,6 +132,7 @@ extension ChangePlan {
     assign("customer_phone", before.customerPhone, after.customerPhone)
     assign("target_service_id", before.target?.serviceID, after.target?.serviceID)
     assign("target_ticket_id", before.target?.ticketID, after.target?.ticketID)
+    assign("escalated_to", before.escalatedTo, after.escalatedTo)
     assign("language", before.language, after.language)
     assign("call_back_phone", before.callBack?.phone ?? "", after.callBack?.phone ?? "")
     assign("call_back_time", before.callBack?.time, after.callBack?.time)

@@ -14,12 +14,18 @@ enum ListMenu: Int32, CaseIterable, Sendable {
   case myCompleted = 6
   /// A group of the caller is in charge.
   case myGroups = 7
-  /// Ever escalated to an issue service, or in the care of Dooray!.
+  /// Ever escalated to an issue service or to Dooray!.
   case escalated = 8
   /// The spam box.
   case spam = 9
   /// The caller holds it, and promised to call the customer back.
   case myCallBacks = 10
+  /// Ever escalated to an issue service.
+  case escalatedToIssue = 11
+  /// Ever escalated to Dooray!.
+  case escalatedToDooray = 12
+  /// The caller holds it, and it waits for the answer to its escalation.
+  case myEscalated = 13
 
   /// The menu with a number of the API; a menu that is left out means all; nil for a number that is none.
   init?(number: Int32) { self.init(rawValue: number == 0 ? Self.all.rawValue : number) }
@@ -39,12 +45,12 @@ struct MenuSet: Equatable, Sendable {
 
   /// Who holds them.
   var holder = Holder.anyone
-  /// The name of the only state; nil: all.
-  var state: String?
+  /// The names of the states; empty: all.
+  var states: [String] = []
   /// Whether a group of the caller is in charge.
   var isOfCallersGroups = false
-  /// Whether they were escalated.
-  var isEscalated = false
+  /// Where they were ever escalated to, any of these; empty: whether they were or not.
+  var escalatedTo: [String] = []
   /// Whether they are in the spam box; no other menu shows what is there.
   var isSpam = false
   /// Whether a call to the customer is promised.
@@ -60,14 +66,17 @@ extension ListMenu {
     switch self {
     case .all: MenuSet()
     case .unassigned: MenuSet(holder: .nobody)
-    case .myProcessing: MenuSet(holder: .caller, state: "PROCESSING")
-    case .myPending: MenuSet(holder: .caller, state: "PENDING")
-    case .myResolved: MenuSet(holder: .caller, state: "RESOLVED")
-    case .myCompleted: MenuSet(holder: .caller, state: "COMPLETED")
+    case .myProcessing: MenuSet(holder: .caller, states: ["PROCESSING"])
+    case .myPending: MenuSet(holder: .caller, states: ["PENDING"])
+    case .myResolved: MenuSet(holder: .caller, states: ["RESOLVED"])
+    case .myCompleted: MenuSet(holder: .caller, states: ["COMPLETED"])
     case .myGroups: MenuSet(isOfCallersGroups: true)
-    case .escalated: MenuSet(isEscalated: true)
+    case .escalated: MenuSet(escalatedTo: ["ISSUE", "DOORAY", "BOTH"])
     case .spam: MenuSet(isSpam: true)
     case .myCallBacks: MenuSet(holder: .caller, hasCallBack: true)
+    case .escalatedToIssue: MenuSet(escalatedTo: ["ISSUE", "BOTH"])
+    case .escalatedToDooray: MenuSet(escalatedTo: ["DOORAY", "BOTH"])
+    case .myEscalated: MenuSet(holder: .caller, states: ["ESCALATING", "DOORAY_ESCALATED", "DOORAY_IN_PROGRESS"])
     }
   }
 }

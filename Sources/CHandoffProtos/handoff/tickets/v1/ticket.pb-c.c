@@ -443,7 +443,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__ticket__internal_reason__des
   handoff__tickets__v1__ticket__internal_reason__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[31] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[32] =
 {
   {
     "name",
@@ -817,6 +817,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "escalated_to_dooray",
+    41,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, escalated_to_dooray),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   5,   /* field[5] = agent */
@@ -829,6 +841,7 @@ static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   12,   /* field[12] = customer */
   30,   /* field[30] = customer_masks */
   18,   /* field[18] = entry_count */
+  31,   /* field[31] = escalated_to_dooray */
   29,   /* field[29] = field_values */
   4,   /* field[4] = group */
   14,   /* field[14] = internal_reason */
@@ -855,7 +868,7 @@ static const ProtobufCIntRange handoff__tickets__v1__ticket__number_ranges[2 + 1
 {
   { 1, 0 },
   { 40, 30 },
-  { 0, 31 }
+  { 0, 32 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
 {
@@ -865,7 +878,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
   "Handoff__Tickets__V1__Ticket",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Ticket),
-  31,
+  32,
   handoff__tickets__v1__ticket__field_descriptors,
   handoff__tickets__v1__ticket__field_indices_by_name,
   2,  handoff__tickets__v1__ticket__number_ranges,
@@ -1047,7 +1060,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__entry__kind__descriptor =
   handoff__tickets__v1__entry__kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue handoff__tickets__v1__entry__act__enum_values_by_number[8] =
+static const ProtobufCEnumValue handoff__tickets__v1__entry__act__enum_values_by_number[9] =
 {
   { "ACT_UNSPECIFIED", "HANDOFF__TICKETS__V1__ENTRY__ACT__ACT_UNSPECIFIED", 0 },
   { "CREATE", "HANDOFF__TICKETS__V1__ENTRY__ACT__CREATE", 1 },
@@ -1057,14 +1070,16 @@ static const ProtobufCEnumValue handoff__tickets__v1__entry__act__enum_values_by
   { "RESOLVE_INTERNALLY", "HANDOFF__TICKETS__V1__ENTRY__ACT__RESOLVE_INTERNALLY", 5 },
   { "ESCALATE", "HANDOFF__TICKETS__V1__ENTRY__ACT__ESCALATE", 6 },
   { "CUSTOMER_REPLY", "HANDOFF__TICKETS__V1__ENTRY__ACT__CUSTOMER_REPLY", 7 },
+  { "COMPLETE", "HANDOFF__TICKETS__V1__ENTRY__ACT__COMPLETE", 8 },
 };
 static const ProtobufCIntRange handoff__tickets__v1__entry__act__value_ranges[] = {
-{0, 0},{0, 8}
+{0, 0},{0, 9}
 };
-static const ProtobufCEnumValueIndex handoff__tickets__v1__entry__act__enum_values_by_name[8] =
+static const ProtobufCEnumValueIndex handoff__tickets__v1__entry__act__enum_values_by_name[9] =
 {
   { "ACT_UNSPECIFIED", 0 },
   { "COMMENT_ADDED", 4 },
+  { "COMPLETE", 8 },
   { "CREATE", 1 },
   { "CUSTOMER_REPLY", 7 },
   { "ESCALATE", 6 },
@@ -1079,9 +1094,9 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__entry__act__descriptor =
   "Act",
   "Handoff__Tickets__V1__Entry__Act",
   "handoff.tickets.v1",
-  8,
+  9,
   handoff__tickets__v1__entry__act__enum_values_by_number,
-  8,
+  9,
   handoff__tickets__v1__entry__act__enum_values_by_name,
   1,
   handoff__tickets__v1__entry__act__value_ranges,

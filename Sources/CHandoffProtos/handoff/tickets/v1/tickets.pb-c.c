@@ -1300,7 +1300,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_ticket_request__descr
   (ProtobufCMessageInit) handoff__tickets__v1__get_ticket_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue handoff__tickets__v1__list_tickets_request__menu__enum_values_by_number[11] =
+static const ProtobufCEnumValue handoff__tickets__v1__list_tickets_request__menu__enum_values_by_number[14] =
 {
   { "MENU_UNSPECIFIED", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED", 0 },
   { "ALL", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ALL", 1 },
@@ -1313,17 +1313,23 @@ static const ProtobufCEnumValue handoff__tickets__v1__list_tickets_request__menu
   { "ESCALATED", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED", 8 },
   { "SPAM", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__SPAM", 9 },
   { "MY_CALL_BACKS", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_CALL_BACKS", 10 },
+  { "ESCALATED_TO_ISSUE", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED_TO_ISSUE", 11 },
+  { "ESCALATED_TO_DOORAY", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED_TO_DOORAY", 12 },
+  { "MY_ESCALATED", "HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_ESCALATED", 13 },
 };
 static const ProtobufCIntRange handoff__tickets__v1__list_tickets_request__menu__value_ranges[] = {
-{0, 0},{0, 11}
+{0, 0},{0, 14}
 };
-static const ProtobufCEnumValueIndex handoff__tickets__v1__list_tickets_request__menu__enum_values_by_name[11] =
+static const ProtobufCEnumValueIndex handoff__tickets__v1__list_tickets_request__menu__enum_values_by_name[14] =
 {
   { "ALL", 1 },
   { "ESCALATED", 8 },
+  { "ESCALATED_TO_DOORAY", 12 },
+  { "ESCALATED_TO_ISSUE", 11 },
   { "MENU_UNSPECIFIED", 0 },
   { "MY_CALL_BACKS", 10 },
   { "MY_COMPLETED", 6 },
+  { "MY_ESCALATED", 13 },
   { "MY_GROUPS", 7 },
   { "MY_PENDING", 4 },
   { "MY_PROCESSING", 3 },
@@ -1338,9 +1344,9 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__list_tickets_request__menu__
   "Menu",
   "Handoff__Tickets__V1__ListTicketsRequest__Menu",
   "handoff.tickets.v1",
-  11,
+  14,
   handoff__tickets__v1__list_tickets_request__menu__enum_values_by_number,
-  11,
+  14,
   handoff__tickets__v1__list_tickets_request__menu__enum_values_by_name,
   1,
   handoff__tickets__v1__list_tickets_request__menu__value_ranges,
@@ -2474,7 +2480,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__unstar_ticket_request__de
   (ProtobufCMessageInit) handoff__tickets__v1__unstar_ticket_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__escalate_ticket_request__field_descriptors[9] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__escalate_ticket_request__field_descriptors[10] =
 {
   {
     "name",
@@ -2584,8 +2590,21 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__escalate_ticket_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, n_attachments),
+    offsetof(Handoff__Tickets__V1__EscalateTicketRequest, attachments),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__escalate_ticket_request__field_indices_by_name[] = {
+  9,   /* field[9] = attachments */
   8,   /* field[8] = field_values */
   0,   /* field[0] = name */
   5,   /* field[5] = priority */
@@ -2599,7 +2618,7 @@ static const unsigned handoff__tickets__v1__escalate_ticket_request__field_indic
 static const ProtobufCIntRange handoff__tickets__v1__escalate_ticket_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_ticket_request__descriptor =
 {
@@ -2609,7 +2628,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_ticket_request__
   "Handoff__Tickets__V1__EscalateTicketRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__EscalateTicketRequest),
-  9,
+  10,
   handoff__tickets__v1__escalate_ticket_request__field_descriptors,
   handoff__tickets__v1__escalate_ticket_request__field_indices_by_name,
   1,  handoff__tickets__v1__escalate_ticket_request__number_ranges,

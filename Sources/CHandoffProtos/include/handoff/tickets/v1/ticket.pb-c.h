@@ -255,7 +255,11 @@ typedef enum _Handoff__Tickets__V1__Entry__Act {
   /*
    * The customer wrote again.
    */
-  HANDOFF__TICKETS__V1__ENTRY__ACT__CUSTOMER_REPLY = 7
+  HANDOFF__TICKETS__V1__ENTRY__ACT__CUSTOMER_REPLY = 7,
+  /*
+   * A trigger sent the ticket outside and completed it.
+   */
+  HANDOFF__TICKETS__V1__ENTRY__ACT__COMPLETE = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__ENTRY__ACT)
 } Handoff__Tickets__V1__Entry__Act;
 
@@ -336,7 +340,7 @@ struct  Handoff__Tickets__V1__Ticket
    */
   char *source_ticket;
   /*
-   * The issue ticket that this one was escalated to, or empty.
+   * The issue ticket that this one was escalated to last, or empty.
    */
   char *target_ticket;
   /*
@@ -395,10 +399,14 @@ struct  Handoff__Tickets__V1__Ticket
    */
   size_t n_customer_masks;
   Handoff__Tickets__V1__TextMask **customer_masks;
+  /*
+   * Whether it was ever escalated to Dooray!, whatever became of it since.
+   */
+  protobuf_c_boolean escalated_to_dooray;
 };
 #define HANDOFF__TICKETS__V1__TICKET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__ticket__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0,NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0,NULL, 0,NULL, 0 }
 
 
 /*
@@ -476,7 +484,8 @@ struct  Handoff__Tickets__V1__Entry
    */
   Handoff__Type__V1__Actor *author;
   /*
-   * Plain text in Unicode normalization form C. Masked spans are asterisks.
+   * Plain text in Unicode normalization form C. Masked spans are asterisks. Empty where a consultation ticket is told of
+   * an act on its issue ticket that came without words; `act` says which, and the event `ESCALATION_ANSWERED` the rest.
    */
   char *text;
   /*

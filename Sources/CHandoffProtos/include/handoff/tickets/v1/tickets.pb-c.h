@@ -93,7 +93,7 @@ typedef enum _Handoff__Tickets__V1__ListTicketsRequest__Menu {
    */
   HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_GROUPS = 7,
   /*
-   * Ever escalated to an issue service or to Dooray!.
+   * Ever escalated to an issue service or to Dooray!, whatever became of it since.
    */
   HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED = 8,
   /*
@@ -103,7 +103,19 @@ typedef enum _Handoff__Tickets__V1__ListTicketsRequest__Menu {
   /*
    * I hold it, and promised to call the customer back.
    */
-  HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_CALL_BACKS = 10
+  HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_CALL_BACKS = 10,
+  /*
+   * Of ESCALATED, those that were escalated to an issue service.
+   */
+  HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED_TO_ISSUE = 11,
+  /*
+   * Of ESCALATED, those that were escalated to Dooray!.
+   */
+  HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__ESCALATED_TO_DOORAY = 12,
+  /*
+   * I hold it, and it waits for an answer: ESCALATING, DOORAY_ESCALATED or DOORAY_IN_PROGRESS.
+   */
+  HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MY_ESCALATED = 13
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU)
 } Handoff__Tickets__V1__ListTicketsRequest__Menu;
 /*
@@ -672,14 +684,20 @@ struct  Handoff__Tickets__V1__EscalateTicketRequest
    */
   char *request_id;
   /*
-   * Values of the customer fields of the submission type there.
+   * Values of the customer fields of the submission type there. A field of files takes names of `attachments`.
    */
   size_t n_field_values;
   Handoff__Tickets__V1__FieldValue **field_values;
+  /*
+   * Files on the text, uploaded before by the same caller to the consultation service:
+   * `services/{service}/attachments/{id}`, at most 5. The issue ticket gets copies.
+   */
+  size_t n_attachments;
+  char **attachments;
 };
 #define HANDOFF__TICKETS__V1__ESCALATE_TICKET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__escalate_ticket_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
 
 
 /*
