@@ -79,9 +79,12 @@ struct ProcessOrder: Sendable {
       attachments.isEmpty || !CanonicalText.isBlank(request.text), "attachments", "go with a text; write one")
     check.version(request.version)
     check.requestID(request.requestId)
+    if [.resolve, .hold, .comment].contains(request.act) {
+      check.require(
+        reason == nil, "internal_reason", "goes with RESOLVE_INTERNALLY alone", as: .reasonNotAllowed)
+      check.require(!CanonicalText.isBlank(request.text), "text", "is required for this act", as: .textRequired)
+    }
     try check.done()
-    if request.act != .resolveInternally, reason != nil { throw ServiceError(.reasonNotAllowed) }
-    if request.act != .resolveInternally, CanonicalText.isBlank(text) { throw ServiceError(.textRequired) }
     name = try TicketName(request.name, field: "name")
     version = request.version
     self.act = act

@@ -39,6 +39,12 @@ extension TicketService {
     try await requireUnmasked(update.suspects(on: ticket), on: ticket, deadline)
     var event = EventDraft(.fieldsSaved, by: access.ledgerActor, set: update.set)
     event.fieldValues = values
+    // Of whichever channel a ticket is, its customer is known as soon as it says how to reach them. Who was made stays
+    // when the ticket is not written: the next one finds them.
+    if let customer = update.customer(of: ticket) {
+      let id = try await store.makeCustomer(customer, of: access.service.organizationID, deadline: deadline)
+      event.set.customerID = .some(id)
+    }
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.changed)] }
     return TicketChange(event)
   }

@@ -87,6 +87,20 @@ struct TicketUpdate: Sendable {
       isActive: callBack.active)
   }
 
+  /// By what the customer of a ticket can be found who was not known when it was created; nil when the update says
+  /// neither an address nor a number. What is masked finds nobody.
+  func customer(of ticket: TicketRecord) -> TicketCustomerDraft? {
+    guard ticket.customerID == nil, !(set.customerEmail ?? "").isEmpty || !(set.customerPhone ?? "").isEmpty else {
+      return nil
+    }
+    func readable(_ text: String) -> String { text.utf8.contains(UInt8(ascii: "*")) ? "" : text }
+    var customer = TicketCustomerDraft()
+    customer.name = readable(set.customerName ?? ticket.customerName)
+    customer.email = readable(set.customerEmail ?? ticket.customerEmail)
+    customer.phone = readable(set.customerPhone ?? ticket.customerPhone)
+    return customer
+  }
+
   /// What a ticket will have in the fields of every ticket.
   func systemFields(on ticket: TicketRecord) -> [SystemFieldUse] {
     func text(_ field: SystemFieldCode, _ path: String, _ new: String?, _ old: String) -> SystemFieldUse {

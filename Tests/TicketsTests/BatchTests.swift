@@ -168,6 +168,7 @@ import TicketLedger
         ["batch.text", "batch.processing_type"]
       ),
       (Batch(act: .resolveInternally), nil, ["batch.internal_reason"]),
+      (Batch(act: .hold, internalReason: .spam), [], ["tickets", "batch.internal_reason", "batch.text"]),
       (Batch(act: .comment, text: String(repeating: "가", count: 20_001)), nil, ["batch.text"]),
     ]
     for (batch, tickets, fields) in invalid {

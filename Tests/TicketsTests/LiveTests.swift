@@ -222,6 +222,30 @@ import TicketLedger
     #expect(try await here.heartbeat() == ids[3])
   }
 
+  @Test("watchers of a quiet service cost the database nothing each: two hundred as much as one")
+  func idleWatchers() async throws {
+    /// Statements while a number of watchers wait, over some looks of the feed.
+    func statements(_ count: Int) async throws -> UInt64 {
+      let live = try await LiveWorld()
+      let ticket = try await live.world.ticket()
+      var streams: [Watch] = []
+      for _ in 0..<count { streams.append(try await live.watch()) }
+      for stream in streams { _ = try await stream.heartbeat() }
+      // All are behind the same feed once they have heard of the same change.
+      try await live.comment(on: ticket)
+      for stream in streams { while try await stream.change().events.map(\.code) != ["COMMENTED"] {} }
+      let pool = live.world.ledger.pool
+      let before = pool.metrics.queries
+      try await EventLoop.pause(for: .seconds(6))
+      return pool.metrics.queries - before
+    }
+    async let one = statements(1)
+    async let many = statements(200)
+    let counts = (one: try await one, many: try await many)
+    // The feed looks every few seconds, whoever waits; a poll of each watcher would be hundreds of statements.
+    #expect(counts.one > 0 && counts.many < counts.one + 100, "\(counts)")
+  }
+
   @Test("a watcher who does not read is cut off, and can go on where it stopped")
   func slow() async throws {
     let live = try await LiveWorld()

@@ -207,6 +207,10 @@ import TicketLedger
     let rows: [(Reason, [String], ProcessTicketRequest)] = [
       (.requestInvalid, ["name"], Self.request(.comment, on: "tickets/1")),
       (.requestInvalid, ["act"], ProcessTicketRequest(name: name, text: "x")),
+      (
+        .requestInvalid, ["name", "version", "internal_reason", "text"],
+        ProcessTicketRequest(name: "tickets/1", act: .hold, text: " ", internalReason: .test, version: -1)
+      ),
       (.requestInvalid, ["act"], ProcessTicketRequest(name: name, act: .init(rawValue: 9), text: "x")),
       (.requestInvalid, ["internal_reason"], ProcessTicketRequest(name: name, act: .resolveInternally)),
       (.requestInvalid, ["text"], Self.request(.comment, on: name, text: String(repeating: "가", count: 20_001))),
@@ -216,10 +220,10 @@ import TicketLedger
         .requestInvalid, ["act", "text", "processing_type", "priority"],
         ProcessTicketRequest(name: name, text: "\u{1}", processingType: "x", priority: .init(rawValue: 7))
       ),
-      (.reasonNotAllowed, [], Self.request(.resolve, on: name, reason: .test)),
-      (.textRequired, [], Self.request(.resolve, on: name, text: " \n")),
-      (.textRequired, [], Self.request(.hold, on: name, text: "")),
-      (.textRequired, [], Self.request(.comment, on: name, text: "")),
+      (.reasonNotAllowed, ["internal_reason"], Self.request(.resolve, on: name, reason: .test)),
+      (.textRequired, ["text"], Self.request(.resolve, on: name, text: " \n")),
+      (.textRequired, ["text"], Self.request(.hold, on: name, text: "")),
+      (.textRequired, ["text"], Self.request(.comment, on: name, text: "")),
     ]
     for (index, row) in rows.enumerated() {
       let error = await refusal { try await world.client.processTicket(row.2, world.by(TicketWorld.kim)) }

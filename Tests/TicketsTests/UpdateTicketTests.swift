@@ -41,7 +41,8 @@ import TicketLedger
     #expect(changes["title"] == "택배가 오지 않아요 -> 환불 요청")
     #expect(changes["customer.email"] == "hong@example.com -> haneul@example.com")
     #expect(changes["processing_type"] == " -> services/care/processingTypes/2")
-    #expect(changes.count == 6)
+    #expect(changes["customer.number"] == " -> \(after.customer?.number ?? 0)")
+    #expect(changes.count == 7)
     #expect(try await world.outbox(before.id).map(\.topic) == [.triggers])
     // The same again changes nothing, and so writes nothing.
     #expect(try await update(world, wanted, ["title", "priority"]).version == after.version)
@@ -50,6 +51,50 @@ import TicketLedger
     let found = try await world.client.verifyHistory(
       VerifyHistoryRequest(name: after.name), world.by(TicketWorld.kim))
     #expect(found.intact, "\(found.finding)")
+  }
+
+  @Test("a customer who is typed in later is found or made, once, and one who is known stays")
+  func customers() async throws {
+    let world = try await TicketWorld()
+    func create(_ customer: TicketCustomer? = nil) async throws -> Ticket {
+      try await world.client.createTicket(
+        CreateTicketRequest(
+          parent: "services/care", title: "전화 문의", text: "언제 오나요?", customer: customer,
+          submissionType: "services/care/submissionTypes/2"), world.by(TicketWorld.kim))
+    }
+    func save(_ customer: TicketCustomer, _ paths: [String], on ticket: Ticket) async throws -> Int64 {
+      var wanted = Ticket(name: ticket.name)
+      wanted.customer = customer
+      return try await update(world, wanted, paths.map { "customer.\($0)" }).customer?.number ?? 0
+    }
+    let known = try await create(TicketCustomer(displayName: "홍길동", email: "hong@example.com", phone: "0101234"))
+    let number = known.customer?.number ?? 0
+    #expect(number != 0)
+    for (customer, path) in [
+      (TicketCustomer(email: "Hong@example.com"), "email"), (TicketCustomer(phone: "010-1234"), "phone"),
+    ] {
+      let ticket = try await create()
+      #expect(ticket.customer?.number == 0)
+      #expect(try await save(TicketCustomer(displayName: "홍길동"), ["display_name"], on: ticket) == 0, "a name is no key")
+      #expect(try await save(customer, [path], on: ticket) == number)
+      let earlier = try await world.client.listCustomerTickets(
+        ListCustomerTicketsRequest(parent: ticket.name), world.by(TicketWorld.kim))
+      #expect(earlier.tickets.last?.name == known.name)
+      let found = try await world.client.verifyHistory(
+        VerifyHistoryRequest(name: ticket.name), world.by(TicketWorld.kim))
+      #expect(found.intact, "\(found.finding)")
+    }
+    #expect(try await save(TicketCustomer(email: "other@example.com"), ["email"], on: known) == number)
+    var fresh: [Ticket] = []
+    for _ in 0..<4 { fresh.append(try await create()) }
+    let numbers = try await withThrowingTaskGroup(of: Int64.self) { group in
+      for ticket in fresh {
+        group.addTask { try await save(TicketCustomer(email: "new@example.com"), ["email"], on: ticket) }
+      }
+      return try await group.reduce(into: Set<Int64>()) { $0.insert($1) }
+    }
+    #expect(numbers.count == 1 && !numbers.contains(0) && !numbers.contains(number))
+    #expect(try await world.count("SELECT count(*) FROM customer") == 2)
   }
 
   @Test("everything wrong with a request is told at once")

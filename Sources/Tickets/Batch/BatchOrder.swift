@@ -37,10 +37,15 @@ struct BatchOrder: Sendable {
     agent = check.optionalName(batch.agent, "batch.agent")
     tickets = Self.tickets(request, &check)
     if let act { Self.check(batch, act, &check) }
+    if let act, act != .resolveInternally {
+      check.require(
+        internalReason == nil, "batch.internal_reason", "goes with RESOLVE_INTERNALLY alone", as: .reasonNotAllowed)
+      check.require(
+        !act.takesText || !CanonicalText.isBlank(batch.text), "batch.text", "is required for \(act.rawValue)",
+        as: .textRequired)
+    }
     try check.done()
     guard let act else { throw ServiceError(.internal) }
-    if act != .resolveInternally, internalReason != nil { throw ServiceError(.reasonNotAllowed) }
-    if act.takesText, act != .resolveInternally, CanonicalText.isBlank(text) { throw ServiceError(.textRequired) }
     parent = try ServiceName(request.parent, field: "parent")
     self.act = act
     if let processingType, processingType.service != parent.code { throw ServiceError(.typeNotFound) }
