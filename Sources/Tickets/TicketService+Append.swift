@@ -51,7 +51,7 @@ extension TicketService {
       reopenDays: service.reopenDays, secondsResolved: ticket.resolveTime.map { ticket.readTime.seconds - $0.seconds })
     let outcome = try reply.access.outcome(
       of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.member == nil ? .customer : nil)
-    try await requireUnused(reply.attachments, reply.access, reply.deadline)
+    try await ledger.unusedUploads(reply.attachments, of: reply.access, deadline: reply.deadline)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
     let arrived = try await masked(reply, on: ticket.id, of: service, at: ticket.readTime)

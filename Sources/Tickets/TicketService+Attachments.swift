@@ -149,32 +149,6 @@ extension TicketService {
     }
   }
 
-  /// Checks that a request's attachments are the caller's own and not used yet.
-  ///
-  /// - Parameter areMailed: whether they go with an answer to the customer.
-  /// - Throws: ATTACHMENT_NOT_FOUND; REQUEST_INVALID when they are too large for a mail.
-  func requireUnused(
-    _ attachments: AttachmentList, _ access: Access, areMailed: Bool = false, _ deadline: Deadline
-  ) async throws {
-    guard !attachments.names.isEmpty else { return }
-    guard attachments.names.allSatisfy({ $0.service == access.service.code }) else {
-      throw ServiceError(.attachmentNotFound)
-    }
-    let found = try await store.attachments(attachments.ids, of: access.service.id, deadline: deadline)
-    guard found.count == attachments.ids.count,
-      found.allSatisfy({ $0.ticketID == nil && $0.uploader == access.claimant })
-    else {
-      throw ServiceError(.attachmentNotFound, "an attachment is used already, or was not uploaded by you")
-    }
-    let sizeBytes = found.reduce(0) { $0 + $1.sizeBytes }
-    guard !areMailed || sizeBytes <= FileType.mailedBytesMax else {
-      throw ServiceError.invalid(
-        "attachments",
-        "have \((sizeBytes + (1 << 20) - 1) >> 20) MB together, and a mail to the customer takes "
-          + "\(FileType.mailedBytesMax >> 20) MB of files; take some off, or send them with another answer")
-    }
-  }
-
   /// The API's messages of a ticket's entries, with their attachments.
   func messages(
     for entries: [EntryRecord], of ticket: TicketRecord, deadline: Deadline
@@ -189,28 +163,4 @@ extension TicketService {
     }
     return messages
   }
-}
-
-/// The attachments of a request.
-struct AttachmentList: Sendable {
-  private(set) var names: [AttachmentName] = []
-  var ids: [AttachmentID] { names.map(\.id) }
-  var isEmpty: Bool { names.isEmpty }
-
-  /// None.
-  init() {}
-
-  /// Reads the names of a request and notes what is wrong with them.
-  init(_ texts: [String], _ check: inout RequestCheck) {
-    check.require(texts.count <= FileType.filesMax, "attachments", "must be at most \(FileType.filesMax)")
-    check.require(Set(texts).count == texts.count, "attachments", "must name each file once")
-    names = texts.prefix(FileType.filesMax).enumerated().compactMap { index, text in
-      check.value("attachments[\(index)]") { () throws(ServiceError) in
-        try AttachmentName(text, field: "attachments[\(index)]")
-      }
-    }
-  }
-
-  /// What an event records of them.
-  var notes: [CodeChange] { ids.map { CodeChange("attachment", "", $0.description) } }
 }

@@ -118,7 +118,7 @@ extension TicketService {
     _ access: Access, _ deadline: Deadline
   ) async throws {
     guard !conversation.isEmpty || !attachments.isEmpty else { return }
-    try await requireUnused(attachments, access, deadline)
+    try await ledger.unusedUploads(attachments, of: access, deadline: deadline)
     let service = access.service.id
     draft.companions = conversation.statements(id, of: service)
     guard !attachments.isEmpty else { return }

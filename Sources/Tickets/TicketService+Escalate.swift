@@ -91,7 +91,7 @@ extension TicketService {
     _ deadline: Deadline
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: .escalate, on: ticket)
-    try await requireUnused(escalation.attachments, access, deadline)
+    try await ledger.unusedUploads(escalation.attachments, of: access, deadline: deadline)
     let copies = try await store.copies(
       of: escalation.attachments.ids, from: ticket.serviceID, to: target.id, deadline: deadline)
     let files = copies?.names(from: access.service.code, in: target.code) ?? [:]

@@ -9,8 +9,8 @@ import TicketLedger
 extension TicketService {
   /// Resolves a ticket, holds it, comments on it, or resolves it internally.
   ///
-  /// An answer that mails the customer is prepared by mail before anything is written: without mail there is no such
-  /// act.
+  /// An answer is prepared by mail before anything is written, also one that goes to a consultation ticket: mail looks
+  /// for banned words. Without mail there is no such act.
   ///
   /// - Throws: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED, STALE_VERSION, TEXT_REQUIRED, BANNED_WORDS,
   ///   REASON_NOT_ALLOWED, TYPE_NOT_FOUND, PERMISSION_DENIED, BACKEND_UNAVAILABLE, REQUEST_INVALID, REQUEST_ID_REUSED.
@@ -46,21 +46,23 @@ extension TicketService {
     if outcome.has(.runsTriggers) { event.outbox.append(try .triggers(.processed)) }
     var entryID: EntryID?
     var skipped: String?
-    if let act = AnswerAct(outcome) {
+    if let act = AnswerAct(order.act) {
       var answer = try await preparedAnswer(act, order.name, order.text, options)
-      if answer.skipReason.isEmpty {
+      // What answers a consultation ticket goes there, and to nobody by mail.
+      let isMailed = !outcome.has(.answersSource)
+      if isMailed, answer.skipReason.isEmpty {
         let id = try await ledger.newEntryID(deadline: deadline)
         answer.entryId = id.rawValue
         entryID = id
         event.outbox.append(OutboxDraft(.mail, payload: try answer.serialized()))
-      } else {
+      } else if isMailed {
         skipped = answer.skipReason
       }
     }
     var companions: [Query] = []
     if !order.attachments.isEmpty {
       // With an answer that mails the customer, its files go, too.
-      try await requireUnused(order.attachments, access, areMailed: entryID != nil, deadline)
+      try await ledger.unusedUploads(order.attachments, of: access, areMailed: entryID != nil, deadline: deadline)
       let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: deadline) }
       entryID = id
       event.notes += order.attachments.notes
@@ -131,14 +133,12 @@ extension TicketService {
 }
 
 extension AnswerAct {
-  /// The answer that an outcome mails; nil when it mails none.
-  fileprivate init?(_ outcome: LifecycleOutcome) {
-    if outcome.has(.mailsAnswer) {
-      self = .resolve
-    } else if outcome.has(.mailsInterimAnswer) {
-      self = .hold
-    } else {
-      return nil
+  /// The answer that an act gives, whether a mail or the consultation ticket takes it to the customer; nil: none.
+  fileprivate init?(_ act: ProcessAct) {
+    switch act {
+    case .resolve: self = .resolve
+    case .hold: self = .hold
+    case .comment, .resolveInternally: return nil
     }
   }
 }

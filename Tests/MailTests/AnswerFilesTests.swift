@@ -41,6 +41,12 @@ struct AnswerFilesTests {
       ProcessTicketRequest(name: world.mail.name(ticket), act: act, text: "첨부해 드립니다.", attachments: files), byAgent)
   }
 
+  private func preview(_ files: [String]) async throws -> AnswerPreview {
+    try await world.mail.service.previewAnswer(
+      PreviewAnswerRequest(
+        ticket: world.mail.name(ticket), act: .resolve, text: "첨부해 드립니다.", attachments: files), world.mail.asAgent)
+  }
+
   private func work(_ delivery: MailDelivery) async throws -> Int {
     let worker = delivery.worker(pool: world.mail.mailPool, holder: "test", log: OutboxDeliveryTests.log)
     return try await worker.runOnce(deadline: TestDatabase.deadline)
@@ -64,6 +70,46 @@ struct AnswerFilesTests {
     #expect(mail.files.map { Array($0.content) } == [picture, note])
     #expect(mail.parts.map(\.type) == ["text/plain", "text/html"])
     #expect(mails.contains { $0.files.isEmpty })
+  }
+
+  @Test("are shown by a preview, which leaves them unused, in the mail's order")
+  func preview() async throws {
+    let receipt = try await upload("영수증.png", Self.png)
+    let note = try await upload("안내.txt", Array("안녕하세요".utf8))
+    for _ in 0..<2 {
+      let shown = try await preview([note, receipt])
+      #expect(shown.attachments.map(\.fileName) == ["영수증.png", "안내.txt"])
+      #expect(shown.attachments.map(\.name) == [receipt, note])
+      #expect(shown.attachments.map(\.sizeBytes) == [8, 15])
+    }
+    try await answer([note, receipt])
+    #expect(try await work(try world.mail.spooled()) == 1)
+    #expect(try world.mail.mails().first?.files.map(\.name) == ["영수증.png", "안내.txt"])
+    // Now they are used.
+    #expect(await refusal { try await preview([receipt]) }?.reason == .attachmentNotFound)
+  }
+
+  @Test("are refused by a preview as by the answer")
+  func previewRefusals() async throws {
+    var files: [String] = []
+    for number in UInt8(0)..<2 {
+      files.append(try await upload("\(number).txt", [UInt8](repeating: 0x61 + number, count: 8 << 20)))
+    }
+    let large = await refusal { try await preview(files) }
+    #expect(large?.violations.map(\.field) == ["attachments"])
+    #expect(large?.violations.first?.description.contains("16 MB") == true, "\(String(describing: large))")
+    let rows: [([String], Reason)] = [
+      (["services/care/attachments/999"], .attachmentNotFound), (["services/bugs/attachments/1"], .attachmentNotFound),
+      (["attachments/1"], .requestInvalid), ([files[0], files[0]], .requestInvalid),
+      ((1...6).map { "services/care/attachments/\($0)" }, .requestInvalid),
+    ]
+    for (names, reason) in rows {
+      #expect(await refusal { try await preview(names) }?.reason == reason, "\(names)")
+    }
+    let others = world.mail.call(agent: MailWorld.outsider)
+    let request = PreviewAnswerRequest(
+      ticket: world.mail.name(ticket), act: .resolve, text: "답변", attachments: [files[0]])
+    #expect(await refusal { try await world.mail.service.previewAnswer(request, others) }?.reason == .ticketNotFound)
   }
 
   @Test("go under the names that masks have left them")

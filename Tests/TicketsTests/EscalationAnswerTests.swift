@@ -26,7 +26,7 @@ import TicketLedger
     "what ends an issue ticket, or holds it, answers the consultation ticket and mails nobody",
     arguments: [ProcessTicketRequest.Act.resolve, .hold, .resolveInternally])
   func answers(_ act: ProcessTicketRequest.Act) async throws {
-    let world = try await TicketWorld(isMailReachable: false)
+    let world = try await TicketWorld(isMailReachable: act != .resolveInternally)
     let (source, issue) = try await world.escalation()
     let after = try await process(world, issue, act)
     #expect(after.state == (act == .hold ? .pending : .resolved))
@@ -42,6 +42,31 @@ import TicketLedger
     let verified = try await world.client.verifyHistory(
       VerifyHistoryRequest(name: answered.name), world.by(TicketWorld.kim))
     #expect(verified.intact, "\(verified.finding)")
+  }
+
+  @Test("banned words stop an answer to a consultation ticket, too; neither ticket is changed")
+  func bannedWords() async throws {
+    let world = try await TicketWorld()
+    _ = try await world.database.pool.query(
+      "INSERT INTO banned_word (service_id, word) VALUES (2, '절대불가')", deadline: TestDatabase.deadline)
+    let (source, issue) = try await world.escalation()
+    for act in [ProcessTicketRequest.Act.resolve, .hold] {
+      let error = await refusal { try await process(world, issue, act, "환불은 절대불가 합니다") }
+      #expect(error?.reason == .bannedWords && error?.metadata["words"] == "절대불가")
+    }
+    #expect(try await get(world, source).state == .escalating)
+    #expect(try await get(world, issue).version == issue.version)
+  }
+
+  @Test("without mail, which looks for banned words, no consultation ticket is answered and nothing written")
+  func mailUnreachable() async throws {
+    let world = try await TicketWorld(isMailReachable: false)
+    let (source, issue) = try await world.escalation()
+    for act in [ProcessTicketRequest.Act.resolve, .hold] {
+      #expect(await refusal { try await process(world, issue, act) }?.reason == .backendUnavailable)
+    }
+    #expect(try await get(world, source).state == .escalating)
+    #expect(try await get(world, issue).version == issue.version)
   }
 
   @Test("a second answer only adds to the history")
@@ -97,7 +122,7 @@ import TicketLedger
     "an issue ticket whose consultation ticket was deleted as spam is held and ended like any other",
     arguments: [ProcessTicketRequest.Act.resolve, .hold, .resolveInternally])
   func deletedSource(_ act: ProcessTicketRequest.Act) async throws {
-    let world = try await TicketWorld(isMailReachable: false)
+    let world = try await TicketWorld()
     let (source, issue) = try await world.escalation()
     _ = try await process(world, issue, .hold)
     _ = try await world.client.processTicket(

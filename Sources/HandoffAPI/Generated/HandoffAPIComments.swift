@@ -938,6 +938,7 @@ package enum HandoffAPIComments {
     handoff.mail.v1.PreviewAnswerRequest.act The act.
     handoff.mail.v1.PreviewAnswerRequest.text The agent's text.
     handoff.mail.v1.PreviewAnswerRequest.processing_type The processing type that the act would set: `services/{service}/processingTypes/{id}`; left out: unchanged.
+    handoff.mail.v1.PreviewAnswerRequest.attachments The files that the act would take along, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5. They stay as they are.
     handoff.mail.v1.AnswerPreview What would be sent.
     handoff.mail.v1.AnswerPreview.skip_reason Why no mail would be sent; empty when one would.
     handoff.mail.v1.AnswerPreview.recipient The recipient's address.
@@ -946,6 +947,7 @@ package enum HandoffAPIComments {
     handoff.mail.v1.AnswerPreview.html The HTML part.
     handoff.mail.v1.AnswerPreview.banned_words Banned words in the agent's text; an act with any is refused.
     handoff.mail.v1.AnswerPreview.unknown_codes Codes of the layout that Handoff does not know; they are left as they stand.
+    handoff.mail.v1.AnswerPreview.attachments The files that would go with the mail, in its order.
     handoff.mail.v1.BannedWordHit A banned word and where it stands.
     handoff.mail.v1.BannedWordHit.word The word, as the service lists it.
     handoff.mail.v1.BannedWordHit.start First scalar in the agent's text, from 0.
@@ -1795,7 +1797,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.ProcessTicketRequest.version The version that the caller saw; 0 = whatever it is now.
     handoff.tickets.v1.ProcessTicketRequest.request_id Makes the call safe to repeat.
     handoff.tickets.v1.ProcessTicketRequest.field_values Values to save with the act; fields that are not named stay.
-    handoff.tickets.v1.ProcessTicketRequest.attachments Files on the text, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+    handoff.tickets.v1.ProcessTicketRequest.attachments Files on the text, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5. Those of an answer that is mailed go with its mail, 15 MB together at most.
     handoff.tickets.v1.ProcessTicketRequest.Act The acts.
     handoff.tickets.v1.ProcessTicketRequest.Act.ACT_UNSPECIFIED Refused.
     handoff.tickets.v1.ProcessTicketRequest.Act.RESOLVE Answers the customer for good.

@@ -313,16 +313,27 @@ package struct PreviewAnswerRequest: Message {
   package var text: String = ""
   /// The processing type that the act would set: `services/{service}/processingTypes/{id}`; left out: unchanged.
   package var processingType: String = ""
+  /// The files that the act would take along, uploaded before by the same caller:
+  /// `services/{service}/attachments/{id}`,
+  /// at most 5. They stay as they are.
+  package var attachments: [String] = []
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(ticket: String = "", act: AnswerAct = AnswerAct(), text: String = "", processingType: String = "") {
+  package init(
+    ticket: String = "",
+    act: AnswerAct = AnswerAct(),
+    text: String = "",
+    processingType: String = "",
+    attachments: [String] = []
+  ) {
     self.ticket = ticket
     self.act = act
     self.text = text
     self.processingType = processingType
+    self.attachments = attachments
   }
 
   /// The type `handoff.mail.v1.PreviewAnswerRequest`.
@@ -339,6 +350,7 @@ package struct PreviewAnswerRequest: Message {
     act = AnswerAct(rawValue: Int32(truncatingIfNeeded: c.pointee.act.rawValue))
     text = CFields.string(c.pointee.text)
     processingType = CFields.string(c.pointee.processing_type)
+    attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Mail__V1__PreviewAnswerRequest` into the arena.
@@ -355,6 +367,10 @@ package struct PreviewAnswerRequest: Message {
     if !processingType.isEmpty {
       c.pointee.processing_type = try arena.string(
         processingType, "handoff.mail.v1.PreviewAnswerRequest.processing_type")
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.strings(attachments, "handoff.mail.v1.PreviewAnswerRequest.attachments")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -376,6 +392,8 @@ package struct AnswerPreview: Message {
   package var bannedWords: [BannedWordHit] = []
   /// Codes of the layout that Handoff does not know; they are left as they stand.
   package var unknownCodes: [String] = []
+  /// The files that would go with the mail, in its order.
+  package var attachments: [Attachment] = []
 
   /// Leaves every field at its default.
   package init() {}
@@ -388,7 +406,8 @@ package struct AnswerPreview: Message {
     text: String = "",
     html: String = "",
     bannedWords: [BannedWordHit] = [],
-    unknownCodes: [String] = []
+    unknownCodes: [String] = [],
+    attachments: [Attachment] = []
   ) {
     self.skipReason = skipReason
     self.recipient = recipient
@@ -397,6 +416,7 @@ package struct AnswerPreview: Message {
     self.html = html
     self.bannedWords = bannedWords
     self.unknownCodes = unknownCodes
+    self.attachments = attachments
   }
 
   /// The type `handoff.mail.v1.AnswerPreview`.
@@ -416,6 +436,7 @@ package struct AnswerPreview: Message {
     html = CFields.string(c.pointee.html)
     bannedWords = CFields.messages(c.pointee.banned_words, c.pointee.n_banned_words)
     unknownCodes = CFields.strings(c.pointee.unknown_codes, c.pointee.n_unknown_codes)
+    attachments = CFields.messages(c.pointee.attachments, c.pointee.n_attachments)
   }
 
   /// Writes a `Handoff__Mail__V1__AnswerPreview` into the arena.
@@ -445,6 +466,11 @@ package struct AnswerPreview: Message {
     if !unknownCodes.isEmpty {
       c.pointee.n_unknown_codes = unknownCodes.count
       c.pointee.unknown_codes = try arena.strings(unknownCodes, "handoff.mail.v1.AnswerPreview.unknown_codes")
+    }
+    if !attachments.isEmpty {
+      c.pointee.n_attachments = attachments.count
+      c.pointee.attachments = try arena.messages(attachments).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Tickets__V1__Attachment>?.self)
     }
     return UnsafeMutableRawPointer(c)
   }

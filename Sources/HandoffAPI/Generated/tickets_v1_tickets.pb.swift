@@ -770,6 +770,7 @@ package struct ProcessTicketRequest: Message {
   /// Values to save with the act; fields that are not named stay.
   package var fieldValues: [FieldValue] = []
   /// Files on the text, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+  /// Those of an answer that is mailed go with its mail, 15 MB together at most.
   package var attachments: [String] = []
 
   /// Leaves every field at its default.

@@ -36,19 +36,27 @@ extension MailService {
 
   /// Shows the very words that an act would mail, and banned words with their positions. Writes nothing.
   ///
-  /// - Throws: TICKET_NOT_FOUND, PERMISSION_DENIED, TYPE_NOT_FOUND, TEXT_REQUIRED, REQUEST_INVALID.
+  /// - Throws: TICKET_NOT_FOUND, PERMISSION_DENIED, TYPE_NOT_FOUND, ATTACHMENT_NOT_FOUND, TEXT_REQUIRED,
+  ///   REQUEST_INVALID.
   package func previewAnswer(_ request: PreviewAnswerRequest, _ call: CallContext) async throws -> AnswerPreview {
     let name = try TicketName(request.ticket, field: "ticket")
     let act = try Self.act(request.act)
     let text = try Self.canonical(request.text)
     let processingType = try ProcessingTypeName.optional(request.processingType, field: "processing_type")
+    var check = RequestCheck()
+    let attachments = AttachmentList(request.attachments, &check)
+    try check.done()
     let access = try await ledger.access(call, ticket: name)
     try access.require(.ticket)
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
     let found = try await bannedWords.words(of: access.service.id, deadline: call.deadline).matches(in: request.text)
     var preview = AnswerPreview(
       bannedWords: found.map { BannedWordHit(word: $0.word, start: Int32($0.start), length: Int32($0.length)) })
-    switch try await plan(act, ticket, access.service, call.deadline) {
+    let plan = try await plan(act, ticket, access.service, call.deadline)
+    // What the act would refuse is refused here, too.
+    let files = try await ledger.unusedUploads(
+      attachments, of: access, areMailed: plan.isMailed, deadline: call.deadline)
+    switch plan {
     case .skip(let reason): preview.skipReason = reason.rawValue
     case .mail(let kind, let layout):
       var known = try await facts(ticket, agent: access.member?.agentID, call.deadline)
@@ -64,6 +72,7 @@ extension MailService {
       preview.text = words.text
       preview.html = words.html
       preview.unknownCodes = words.unknownCodes
+      preview.attachments = files
     }
     return preview
   }
@@ -72,6 +81,8 @@ extension MailService {
     case skip(SkipReason)
     /// The layout is nil when the service has none that would do.
     case mail(LayoutKind, MailStore.LayoutVersion?)
+
+    var isMailed: Bool { if case .mail = self { true } else { false } }
   }
 
   private func plan(

@@ -148,7 +148,7 @@ extension TicketService {
       else { throw DoorayStore.underway }
       return (resumed, false)
     }
-    try await requireUnused(escalation.attachments, access, deadline)
+    try await ledger.unusedUploads(escalation.attachments, of: access, deadline: deadline)
     let escalation = try await escalator.prepared(escalation, deadline)
     let marker = "Handoff \(escalation.name) \(Hex.encode(SecureRandom.bytes(16)))"
     return try await dooray.store.begin(escalation, by: agent, on: ticket, marker: marker, deadline: deadline)

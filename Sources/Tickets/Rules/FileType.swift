@@ -6,11 +6,6 @@ enum FileType: String, CaseIterable, Sendable {
   static let nameCharactersMax = 99
   /// Longest file, in bytes: less than 10 MB.
   static let bytesMax = 10 * 1024 * 1024 - 1
-  /// Most bytes of the files on an answer that is mailed. Written as mails are, they have a third more, and many mail
-  /// servers take 25 MB.
-  static let mailedBytesMax: Int64 = 15 << 20
-  /// Most files on an entry.
-  static let filesMax = 5
   /// How much of a file is looked at.
   static let sniffedBytes = 512
 

@@ -494,17 +494,23 @@ class EveryRPC:
         forwarded = self.agent.ForwardTicket({"name": name, "group": group.name, "agent": other})
         equal(forwarded.agent, other)
         text = "환불이 완료되었습니다."
-        preview = self.agent.PreviewAnswer({"ticket": name, "act": "ANSWER_ACT_RESOLVE", "text": text})
+        content = b"%PDF-1.4\n" + b"receipt " * 40_000
+        receipt = self.agent.upload(CARE, "환불 영수증.pdf", content)
+        preview = self.agent.PreviewAnswer({
+            "ticket": name, "act": "ANSWER_ACT_RESOLVE", "text": text, "attachments": [receipt.name]})
         assert text in preview.text and preview.recipient == self.address, preview
+        equal(list(preview.attachments), [receipt])
         self.agent.ProcessTicket({
             "name": name, "act": "RESOLVE", "text": text, "processingType": self.processing_type,
-            "version": forwarded.version})
+            "attachments": [receipt.name], "version": forwarded.version})
         sent = eventually("two sent mails", lambda: (lambda mails: mails if len(mails) == 2 and all(
             mail.state == 2 for mail in mails) else None)(self.agent.ListMailMessages({"parent": name}).mail_messages))
         spooled = eventually("two spooled mails", lambda: (lambda mails: mails if len(mails) == 2 else None)(
             self.cluster.mails_to(self.address)))
         equal({f"<{mail.message_id}>" for mail in sent}, {str(mail["Message-ID"]) for mail in spooled})
-        assert any(text in mail.get_body(("plain",)).get_content() for mail in spooled)
+        answered = next(mail for mail in spooled if text in mail.get_body(("plain",)).get_content())
+        equal([(file.get_filename(), file.get_content()) for file in answered.iter_attachments()],
+              [("환불 영수증.pdf", content)])
         self.bounce(name, sent[1])
         completed = self.admin.CompleteTicket({"name": name})
         equal(completed.state, 10)

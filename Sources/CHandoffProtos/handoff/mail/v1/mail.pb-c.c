@@ -1038,7 +1038,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__trigger_mail__descriptor =
   (ProtobufCMessageInit) handoff__mail__v1__trigger_mail__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request__field_descriptors[5] =
 {
   {
     "ticket",
@@ -1088,9 +1088,22 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__preview_answer_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Mail__V1__PreviewAnswerRequest, n_attachments),
+    offsetof(Handoff__Mail__V1__PreviewAnswerRequest, attachments),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__preview_answer_request__field_indices_by_name[] = {
   1,   /* field[1] = act */
+  4,   /* field[4] = attachments */
   3,   /* field[3] = processing_type */
   2,   /* field[2] = text */
   0,   /* field[0] = ticket */
@@ -1098,7 +1111,7 @@ static const unsigned handoff__mail__v1__preview_answer_request__field_indices_b
 static const ProtobufCIntRange handoff__mail__v1__preview_answer_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__preview_answer_request__descriptor =
 {
@@ -1108,14 +1121,14 @@ const ProtobufCMessageDescriptor handoff__mail__v1__preview_answer_request__desc
   "Handoff__Mail__V1__PreviewAnswerRequest",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__PreviewAnswerRequest),
-  4,
+  5,
   handoff__mail__v1__preview_answer_request__field_descriptors,
   handoff__mail__v1__preview_answer_request__field_indices_by_name,
   1,  handoff__mail__v1__preview_answer_request__number_ranges,
   (ProtobufCMessageInit) handoff__mail__v1__preview_answer_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__mail__v1__answer_preview__field_descriptors[7] =
+static const ProtobufCFieldDescriptor handoff__mail__v1__answer_preview__field_descriptors[8] =
 {
   {
     "skip_reason",
@@ -1201,8 +1214,21 @@ static const ProtobufCFieldDescriptor handoff__mail__v1__answer_preview__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Mail__V1__AnswerPreview, n_attachments),
+    offsetof(Handoff__Mail__V1__AnswerPreview, attachments),
+    &handoff__tickets__v1__attachment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__mail__v1__answer_preview__field_indices_by_name[] = {
+  7,   /* field[7] = attachments */
   5,   /* field[5] = banned_words */
   4,   /* field[4] = html */
   1,   /* field[1] = recipient */
@@ -1214,7 +1240,7 @@ static const unsigned handoff__mail__v1__answer_preview__field_indices_by_name[]
 static const ProtobufCIntRange handoff__mail__v1__answer_preview__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor handoff__mail__v1__answer_preview__descriptor =
 {
@@ -1224,7 +1250,7 @@ const ProtobufCMessageDescriptor handoff__mail__v1__answer_preview__descriptor =
   "Handoff__Mail__V1__AnswerPreview",
   "handoff.mail.v1",
   sizeof(Handoff__Mail__V1__AnswerPreview),
-  7,
+  8,
   handoff__mail__v1__answer_preview__field_descriptors,
   handoff__mail__v1__answer_preview__field_indices_by_name,
   1,  handoff__mail__v1__answer_preview__number_ranges,

@@ -19,6 +19,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/mail/v1/account.pb-c.h"
 #include "handoff/mail/v1/inbound.pb-c.h"
 #include "handoff/mail/v1/wording.pb-c.h"
+#include "handoff/tickets/v1/attachment.pb-c.h"
 #include "handoff/type/v1/options.pb-c.h"
 
 typedef struct Handoff__Mail__V1__PrepareAnswerRequest Handoff__Mail__V1__PrepareAnswerRequest;
@@ -266,10 +267,16 @@ struct  Handoff__Mail__V1__PreviewAnswerRequest
    * The processing type that the act would set: `services/{service}/processingTypes/{id}`; left out: unchanged.
    */
   char *processing_type;
+  /*
+   * The files that the act would take along, uploaded before by the same caller: `services/{service}/attachments/{id}`,
+   * at most 5. They stay as they are.
+   */
+  size_t n_attachments;
+  char **attachments;
 };
 #define HANDOFF__MAIL__V1__PREVIEW_ANSWER_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__preview_answer_request__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, HANDOFF__MAIL__V1__ANSWER_ACT__ANSWER_ACT_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL }
 
 
 /*
@@ -308,10 +315,15 @@ struct  Handoff__Mail__V1__AnswerPreview
    */
   size_t n_unknown_codes;
   char **unknown_codes;
+  /*
+   * The files that would go with the mail, in its order.
+   */
+  size_t n_attachments;
+  Handoff__Tickets__V1__Attachment **attachments;
 };
 #define HANDOFF__MAIL__V1__ANSWER_PREVIEW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__mail__v1__answer_preview__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*

@@ -502,6 +502,7 @@ struct  Handoff__Tickets__V1__ProcessTicketRequest
   Handoff__Tickets__V1__FieldValue **field_values;
   /*
    * Files on the text, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+   * Those of an answer that is mailed go with its mail, 15 MB together at most.
    */
   size_t n_attachments;
   char **attachments;
