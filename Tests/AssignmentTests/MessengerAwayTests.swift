@@ -92,6 +92,35 @@ struct MessengerAwayTests {
     #expect(Set(texts) == Set(names.map { "\($0.id)" }) && texts.count == names.count)
   }
 
+  @Test("a backlog to a quick hook is put off in one sweep, and made due as the hook takes it")
+  func backlog() async throws {
+    let desk = try await MessengerOffice()
+    let hook = try await desk.hook()
+    try await desk.office.trigger([.isNew], .message(hook, "#{ticketId}"))
+    let names = try await (0..<(3 * MessengerPosts.places.total)).asyncMap { _ in try await desk.ticket() }
+    // The first of them are under way while the others are looked at.
+    try await desk.messenger.fail(
+      .init(path: "/71/", kind: "slow", times: MessengerPosts.places.receiver, seconds: 0.5))
+    let worker = desk.worker
+    let deadline = desk.office.desk.deadline
+    #expect(try await worker.runOnce(deadline: deadline) == Outbox.claimMax)
+    let later: Query = "due_time > clock_timestamp() + interval '5 seconds'"
+    let swept = try await desk.office.desk.number("SELECT count(*) FROM outbox WHERE \(fragment: later)")
+    #expect(swept == Int64(names.count - Outbox.claimMax), "one claim has moved all the others")
+    try await desk.office.execute(
+      "UPDATE outbox SET due_time = due_time + interval '1 day' WHERE \(fragment: later)")
+    // Nothing but the posts that end makes what was put off due.
+    let loop = TestLoops.group.next()
+    let task = Task(executorPreference: loop) { await worker.run(on: loop) }
+    while try await desk.messenger.messages(MessengerOffice.hooks[0]).count < names.count, !deadline.hasPassed {
+      try await loop.sleep(for: .milliseconds(20))
+    }
+    task.cancel()
+    await task.value
+    let texts = try await desk.messenger.messages(MessengerOffice.hooks[0]).map(\.text)
+    #expect(Set(texts) == Set(names.map { "\($0.id)" }) && texts.count == names.count)
+  }
+
   @Test("while masking, which opens the URL, is away, messages wait; one that opens no more gives them up")
   func maskingAway() async throws {
     let desk = try await MessengerOffice()

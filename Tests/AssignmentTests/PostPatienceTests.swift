@@ -27,9 +27,10 @@ struct PostPatienceTests {
   private func turn(_ receiver: String) -> String {
     switch patience.begin(receiver, of: care) {
     case .now: "now"
-    case .crowded(let wait): "crowded \(wait)"
-    case .later(let wait): "later \(wait)"
-    case .allLater(let wait): "all later \(wait)"
+    case .crowded(let wait, nil): "crowded \(wait)"
+    case .crowded(let wait, let others?): "crowded \(wait), others \(others)"
+    case .later(let wait, nil): "later \(wait)"
+    case .later(let wait, let others?): "later \(wait), others \(others)"
     }
   }
 
@@ -37,18 +38,32 @@ struct PostPatienceTests {
     if case .now(let pass) = patience.begin(receiver, of: service ?? care) { pass } else { nil }
   }
 
-  private func end(_ pass: PostPatience.Pass?, isThere: Bool? = true, after duration: Duration = .zero) -> Bool {
-    pass.map { patience.end($0, isThere: isThere, after: duration) } ?? false
+  private func end(
+    _ pass: PostPatience.Pass?, isThere: Bool? = true, after duration: Duration = .zero
+  ) -> PostPatience.Sequel? {
+    pass.map { patience.end($0, isThere: isThere, after: duration) }
   }
 
   @Test("to one receiver go a few, of one service some more, and what has no room comes again soon")
   func places() {
     let passes = (0..<4).map { _ in begin("a") }
-    #expect(passes.allSatisfy { $0 != nil } && begin("a") == nil)
-    #expect((0..<4).allSatisfy { begin("b\($0)") != nil } && begin("c") == nil, "the service has its eight")
-    #expect(begin("c", bugs) != nil)
-    #expect(turn("c") == "crowded 0.1 seconds" && turn("a") == "crowded 0.1 seconds")
-    #expect(!end(passes[0]) && begin("c") != nil && begin("c") == nil)
+    #expect(passes.allSatisfy { $0 != nil })
+    #expect((0..<4).allSatisfy { begin("b\($0)") != nil } && begin("c", bugs) != nil)
+    #expect(turn("c") == "crowded 0.1 seconds, others 30.0 seconds", "the service has its eight")
+    #expect(end(passes[0]) == .room(1) && begin("c") != nil && begin("c") == nil)
+  }
+
+  @Test("what waits for one without room is put off together, once in a while, and told of each place that is free")
+  func backlog() {
+    let passes = (0..<4).map { _ in begin("a") }
+    #expect(turn("a") == "crowded 0.1 seconds, others 30.0 seconds")
+    #expect(turn("a") == "crowded 0.1 seconds")
+    #expect(end(passes[0]) == .room(1) && end(passes[1], isThere: nil) == .room(2))
+    #expect(end(passes[2], after: .seconds(2)) == .room(0), "slow: the one under way has its place")
+    #expect(end(passes[3]) == .room(4))
+    clock.pass(2)
+    #expect((0..<4).allSatisfy { _ in begin("a") != nil })
+    #expect(turn("a") == "crowded 0.1 seconds, others 30.0 seconds")
   }
 
   @Test("a receiver that was slow, or failed, or takes long just now has one place until it answers quickly")
@@ -79,26 +94,25 @@ struct PostPatienceTests {
   func together() {
     _ = end(begin("a"), isThere: false)
     let pass = begin("a")
-    #expect(turn("a") == "all later 1.0 seconds")
+    #expect(turn("a") == "later 1.0 seconds, others 30.0 seconds")
     #expect(turn("a") == "later 1.0 seconds")
     clock.pass(2)
-    #expect(turn("a") == "all later 1.0 seconds")
-    _ = end(pass)
-    #expect(begin("a") != nil)
+    #expect(turn("a") == "later 1.0 seconds, others 30.0 seconds")
+    #expect(end(pass) == .room(4) && begin("a") != nil)
   }
 
   @Test("one that is away is asked after growing pauses, by one post, and told to be back when it answers")
   func away() {
-    for _ in 0..<PostPatience.failuresMax { _ = end(begin("a"), isThere: false) }
-    #expect(begin("a") == nil, "it pauses")
+    for _ in 0..<PostPatience.failuresMax { #expect(end(begin("a"), isThere: false) == .nothing) }
+    #expect(turn("a") == "later 1.0 seconds, others 1.0 seconds", "it pauses")
     clock.pass(2)
     let probe = begin("a")
     #expect(probe != nil && begin("a") == nil)
-    #expect(!end(probe, isThere: false) && begin("a") == nil)
+    #expect(end(probe, isThere: false) == .nothing && begin("a") == nil)
     clock.pass(1)
     #expect(begin("a") == nil, "two seconds now")
     clock.pass(60)
-    #expect(end(begin("a"), isThere: true))
+    #expect(end(begin("a"), isThere: true) == .back)
     #expect((0..<4).allSatisfy { _ in begin("a") != nil })
   }
 }

@@ -92,10 +92,11 @@ package struct PostDelivery: Sendable {
     let pass: PostPatience.Pass
     switch patience.begin(post.receiver, of: item.serviceID) {
     case .now(let begun): pass = begun
-    case .crowded(let wait): return .postponed(wait)
-    case .later(let wait): return try await putOff(item, post, wait)
-    case .allLater(let wait):
-      await move { try await outbox.putOff(to: post.receiver, by: wait, ageMax: manner.ageMax, deadline: $0) }
+    case .crowded(let wait, let others):
+      await putOff(to: post.receiver, others, outbox)
+      return .postponed(wait)
+    case .later(let wait, let others):
+      await putOff(to: post.receiver, others, outbox)
       return try await putOff(item, post, wait)
     }
     let answer: Answer
@@ -105,11 +106,17 @@ package struct PostDelivery: Sendable {
       _ = patience.end(pass, isThere: nil, after: .zero)
       throw error
     }
-    let isBack = patience.end(pass, isThere: answer.isThere, after: answer.duration)
+    let sequel = patience.end(pass, isThere: answer.isThere, after: answer.duration)
     let verdict = try await conclude(item, post, answer)
     // After what the receiver took is written down: what goes wrong here must not send it again.
-    if isBack {
+    switch sequel {
+    case .back:
       await move { try await outbox.hurry(to: post.receiver, batches: manner.hurriedBatches, deadline: $0) }
+    case .room(let count) where item.wasPutOff && count > 0:
+      await move {
+        try await outbox.hurry(to: post.receiver, isUntried: true, batchMax: count, batches: 1, deadline: $0)
+      }
+    case .room, .nothing: break
     }
     return verdict
   }
@@ -189,6 +196,12 @@ package struct PostDelivery: Sendable {
   private func putOff(_ item: OutboxItem, _ post: Post, _ wait: Duration) async throws -> OutboxVerdict {
     item.age < manner.ageMax
       ? .postponed(wait) : try await giveUp(item, post.label, "\(manner.receiver) was away or slow")
+  }
+
+  /// Puts off what else is due to a receiver, if it is to wait.
+  private func putOff(to receiver: String, _ wait: Duration?, _ outbox: Outbox) async {
+    guard let wait else { return }
+    await move { try await outbox.putOff(to: receiver, by: wait, ageMax: manner.ageMax, deadline: $0) }
   }
 
   /// Moves the due times of what waits for a receiver. What this does not reach is claimed at its own time.

@@ -5,7 +5,8 @@ import TicketLedger
 /// How many posts go out at a time, so that receivers which are slow or away keep none of the others waiting.
 ///
 /// A receiver that has failed several times in a row is asked by one post at a time, after growing pauses; the others
-/// to it are put off without an attempt.
+/// to it are put off without an attempt. What waits for a receiver that has no room, or is away, is put off together:
+/// as long as posts to it end, they make the next ones due, so that claims do not look at a backlog in vain.
 final class PostPatience: Sendable {
   /// How many places there are, and who may take them.
   struct Places: Sendable {
@@ -28,17 +29,30 @@ final class PostPatience: Sendable {
   private static let pauseMax: Duration = .seconds(60)
   /// How long work is put off when there is no room among what goes quickly.
   private static let crowdedPause: Duration = .milliseconds(100)
+  /// How long all that is due to a receiver without room is put off; after so long it is looked at again even if the
+  /// posts that were to make it due were lost.
+  private static let backlogPause: Duration = .seconds(30)
 
   /// What becomes of a post.
   enum Turn {
     /// It begins, and ``end(_:isThere:after:)`` ends it.
     case now(Pass)
     /// It is put off for so long, since others go out that are answered quickly.
-    case crowded(Duration)
+    case crowded(Duration, others: Duration?)
     /// The receiver is in doubt, and it is put off for so long.
-    case later(Duration)
-    /// The same, and everything that is due to the receiver is put off for so long. Said once in a while only.
-    case allLater(Duration)
+    ///
+    /// Here and above, `others` says once in a while for how long all else that is due to the receiver is put off.
+    case later(Duration, others: Duration?)
+  }
+
+  /// What follows from the end of a post.
+  enum Sequel: Equatable {
+    /// Nothing.
+    case nothing
+    /// So many that wait for the receiver can go out.
+    case room(Int)
+    /// The receiver was away, and is there again.
+    case back
   }
 
   /// A post that has begun.
@@ -83,36 +97,38 @@ final class PostPatience: Sendable {
     let now = clock()
     return state.withLock { state in
       var receiver = state.receivers[name] ?? Receiver()
-      guard let wait = pause(of: receiver, among: state, at: now) else {
-        guard state.services[service, default: 0] < places.service else { return .crowded(Self.crowdedPause) }
+      var wait = pause(of: receiver, among: state, at: now)
+      if wait == nil, state.services[service, default: 0] >= places.service { wait = Self.crowdedPause }
+      guard let wait else {
         receiver.underway.append(now)
         state.receivers[name] = receiver
         state.services[service, default: 0] += 1
         return .now(Pass(receiver: name, service: service, beginTime: now))
       }
-      guard receiver.isDoubtful(at: now) else { return .crowded(wait) }
-      guard now >= receiver.movedTime else { return .later(wait) }
-      receiver.movedTime = now.advanced(by: Self.pauseMin)
-      state.receivers[name] = receiver
-      return .allLater(wait)
+      var others: Duration?
+      if now >= receiver.movedTime {
+        others = receiver.failures >= Self.failuresMax ? wait : Self.backlogPause
+        receiver.movedTime = now.advanced(by: Self.pauseMin)
+        state.receivers[name] = receiver
+      }
+      return receiver.isDoubtful(at: now) ? .later(wait, others: others) : .crowded(wait, others: others)
     }
   }
 
   /// Ends a post.
   ///
   /// - Parameter isThere: whether the receiver answered as one that works, if only to refuse; nil: that is not known.
-  /// - Returns: whether a receiver that was away is there again.
-  func end(_ pass: Pass, isThere: Bool?, after duration: Duration) -> Bool {
+  /// - Returns: what is to be done about those that wait for the receiver.
+  func end(_ pass: Pass, isThere: Bool?, after duration: Duration) -> Sequel {
     let now = clock()
     return state.withLock { state in
       let left = state.services[pass.service, default: 1] - 1
       state.services[pass.service] = left == 0 ? nil : left
-      guard var receiver = state.receivers[pass.receiver] else { return false }
+      guard var receiver = state.receivers[pass.receiver] else { return .nothing }
       if let index = receiver.underway.firstIndex(of: pass.beginTime) { receiver.underway.remove(at: index) }
-      var isBack = false
+      let wasAway = receiver.failures >= Self.failuresMax
       switch isThere {
       case true?:
-        isBack = receiver.failures >= Self.failuresMax
         receiver.failures = 0
         receiver.isSlow = duration > Self.slow
       case false?:
@@ -123,8 +139,13 @@ final class PostPatience: Sendable {
       }
       let isForgettable = receiver.underway.isEmpty && receiver.failures == 0 && !receiver.isSlow
       state.receivers[pass.receiver] = isForgettable ? nil : receiver
-      return isBack
+      if wasAway { return isThere == true ? .back : .nothing }
+      return isThere == false ? .nothing : .room(room(of: receiver, at: now))
     }
+  }
+
+  private func room(of receiver: Receiver, at now: MonotonicTime) -> Int {
+    max((receiver.isDoubtful(at: now) ? places.doubtful : places.receiver) - receiver.underway.count, 0)
   }
 
   /// How long a receiver has no room; nil: it has.

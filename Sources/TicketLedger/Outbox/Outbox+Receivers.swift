@@ -2,7 +2,7 @@ package import EventLoop
 import Postgres
 import ServiceKit
 
-/// Work for a receiver that is back, or away: what waits is moved together.
+/// Work for a receiver that has room again, or none: what waits is moved together.
 extension Outbox {
   /// Most pieces of work that one statement moves.
   package static let moveMax = 1000
@@ -14,19 +14,22 @@ extension Outbox {
   ///
   /// - Parameters:
   ///   - receiver: as ``OutboxDraft/receiver`` named it.
+  ///   - isUntried: only what was put off without an attempt; what failed keeps its pause.
   ///   - batches: how often to go on, when there may be more.
   /// - Returns: how much.
   /// - Throws: the database's errors as ``ServiceError``.
   package func hurry(
-    to receiver: String, batchMax: Int = Self.moveMax, batches: Int = Self.moveBatchesMax, deadline: Deadline
+    to receiver: String, isUntried: Bool = false, batchMax: Int = Self.moveMax, batches: Int = Self.moveBatchesMax,
+    deadline: Deadline
   ) async throws -> Int {
-    try await move(
-      receiver, "o.due_time > clock_timestamp()\(fragment: isFirst)", to: "clock_timestamp()", batchMax, batches,
-      deadline)
+    let untried: Query = isUntried ? " AND o.attempt_count = 0" : ""
+    return try await move(
+      receiver, "o.due_time > clock_timestamp()\(fragment: untried)\(fragment: isFirst)", to: "clock_timestamp()",
+      batchMax, batches, deadline)
   }
 
-  /// Puts off what is due to a receiver that is away, so that claims do not look at it in vain; but for what is so old
-  /// that it is to be given up.
+  /// Puts off what is due to a receiver that is away or has no room, so that claims do not look at it in vain; but for
+  /// what is so old that it is to be given up.
   ///
   /// - Returns: how much.
   /// - Throws: the database's errors as ``ServiceError``.

@@ -19,6 +19,8 @@ package struct OutboxItem: Sendable {
   package let attempt: Int32
   /// How long ago its event was written, when it was claimed.
   package let age: Duration
+  /// Whether it was put off, and then became due again; false for what was only looked at.
+  package let wasPutOff: Bool
   /// When the work is to be over.
   package let deadline: Deadline
   let topic: OutboxTopic
@@ -142,7 +144,7 @@ package struct Outbox: Sendable {
   package func claim(limit: Int = Self.claimMax, deadline: Deadline) async throws -> [OutboxItem] {
     try await claim(
       """
-      SELECT o.id FROM outbox AS o
+      SELECT o.id, o.due_time > o.create_time AS was_put_off FROM outbox AS o
       WHERE o.topic = \(topic) AND o.dead_time IS NULL AND o.due_time <= clock_timestamp()\(fragment: isFirst)
       ORDER BY o.due_time LIMIT \(min(limit, Self.claimMax)) FOR UPDATE OF o SKIP LOCKED
       """, deadline)
@@ -218,31 +220,41 @@ package struct Outbox: Sendable {
           WHERE o.id = d.id AND o.lease_holder = d.holder
           """, deadline: deadline)
       }
+      var later: [PutOff] = []
       for (item, verdict) in results {
         switch verdict {
         case .done, .removed: break
         case .hopeless(let reason): try await bury(item, reason, deadline)
         case .failed(let reason):
-          guard let wait = backoff.wait(afterAttempt: item.attempt, jitter: .random(in: 0...1)) else {
+          if let wait = backoff.wait(afterAttempt: item.attempt, jitter: .random(in: 0...1)) {
+            later.append(PutOff(item: item, milliseconds: wait, attempts: item.attempt))
+          } else {
             try await bury(item, reason, deadline)
-            continue
           }
-          try await putOff(item, milliseconds: wait, attempts: item.attempt, deadline)
         case .postponed(let wait):
-          try await putOff(item, milliseconds: wait.milliseconds, attempts: item.attempt - 1, deadline)
+          later.append(PutOff(item: item, milliseconds: wait.milliseconds, attempts: item.attempt - 1))
         }
       }
+      if !later.isEmpty { try await putOff(later, deadline) }
     }
   }
 
+  /// Claimed work that waits for another attempt.
+  private struct PutOff {
+    let item: OutboxItem
+    let milliseconds: Int64
+    /// How many attempts there were.
+    let attempts: Int32
+  }
+
   /// In an ordered topic, what waits for the work is put off with it, so that claims do not look at it in vain.
-  private func putOff(
-    _ item: OutboxItem, milliseconds: Int64, attempts: Int32, _ deadline: Deadline
-  ) async throws {
+  private func putOff(_ later: [PutOff], _ deadline: Deadline) async throws {
     let moved: Query = """
-      UPDATE outbox SET due_time = clock_timestamp() + \(milliseconds) * interval '1 millisecond', lease_time = NULL,
-        lease_holder = NULL, attempt_count = \(attempts)
-      WHERE id = \(item.id) AND lease_holder = \(item.leaseHolder)
+      UPDATE outbox AS o SET due_time = clock_timestamp() + l.milliseconds * interval '1 millisecond',
+        lease_time = NULL, lease_holder = NULL, attempt_count = l.attempts
+      FROM unnest(\(later.map(\.item.id)), \(later.compactMap(\.item.leaseHolder)), \(later.map(\.milliseconds)),
+        \(later.map(\.attempts))) AS l (id, holder, milliseconds, attempts)
+      WHERE o.id = l.id AND o.lease_holder = l.holder
       """
     guard topic.isOrdered else {
       _ = try await pool.query(moved, deadline: deadline)
@@ -251,7 +263,7 @@ package struct Outbox: Sendable {
     _ = try await pool.query(
       """
       WITH moved AS (
-        \(fragment: moved) RETURNING service_id, ticket_id, topic, event_sequence, due_time
+        \(fragment: moved) RETURNING o.service_id, o.ticket_id, o.topic, o.event_sequence, o.due_time
       )
       UPDATE outbox AS o SET due_time = m.due_time FROM moved AS m
       WHERE o.service_id = m.service_id AND o.ticket_id = m.ticket_id AND o.topic = m.topic
@@ -316,17 +328,22 @@ package struct Outbox: Sendable {
             lease_holder = \(holder), attempt_count = o.attempt_count + 1
           FROM chosen WHERE o.id = chosen.id
           RETURNING o.id, o.service_id, o.ticket_id, o.event_sequence, o.payload, o.attempt_count,
-            (extract(epoch FROM clock_timestamp() - o.create_time) * 1000)::bigint AS age
+            (extract(epoch FROM clock_timestamp() - o.create_time) * 1000)::bigint AS age, chosen.was_put_off
         )
-        SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count, age FROM claimed ORDER BY id
+        SELECT id, service_id, ticket_id, event_sequence, payload, attempt_count, age, was_put_off FROM claimed
+        ORDER BY id
         """, deadline: deadline)
-      return try rows.map { try OutboxItem($0, deadline: ends, leaseHolder: holder, topic: topic) }
+      return try rows.map {
+        try OutboxItem($0, deadline: ends, leaseHolder: holder, topic: topic, wasPutOff: try $0.bool(7))
+      }
     }
   }
 }
 
 extension OutboxItem {
-  fileprivate init(_ row: Row, deadline: Deadline, leaseHolder: String?, topic: OutboxTopic) throws(PostgresError) {
+  fileprivate init(
+    _ row: Row, deadline: Deadline, leaseHolder: String?, topic: OutboxTopic, wasPutOff: Bool = false
+  ) throws(PostgresError) {
     id = try row.value(0)
     serviceID = try row.value(1)
     ticketID = try row.value(2)
@@ -337,6 +354,7 @@ extension OutboxItem {
     self.deadline = deadline
     self.leaseHolder = leaseHolder
     self.topic = topic
+    self.wasPutOff = wasPutOff
   }
 }
 

@@ -13,14 +13,14 @@ final class OutboxBench: Sendable {
   let signals: AsyncStream<Void>
   private let signal: AsyncStream<Void>.Continuation
   private let state = Mutex(State())
-  private let isOrdered: Bool
+  private let endsMakeReady: Bool
   private let placesMax: Int
 
   /// - Parameters:
-  ///   - isOrdered: whether the end of a piece can make others ready to be claimed.
+  ///   - endsMakeReady: whether the end of a piece can make others ready to be claimed.
   ///   - placesMax: how many pieces can be under way.
-  init(isOrdered: Bool, placesMax: Int) {
-    self.isOrdered = isOrdered
+  init(endsMakeReady: Bool, placesMax: Int) {
+    self.endsMakeReady = endsMakeReady
     self.placesMax = placesMax
     (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
   }
@@ -62,7 +62,7 @@ final class OutboxBench: Sendable {
     state.withLock { state in
       state.underway[item.id] = nil
       state.finished.append((item, verdict))
-      if isOrdered { state.isWoken = true }
+      if endsMakeReady { state.isWoken = true }
     }
     signal.yield()
   }

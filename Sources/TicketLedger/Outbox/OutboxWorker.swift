@@ -44,7 +44,7 @@ package struct OutboxWorker: Sendable {
 
   /// Works on `loop` until cancelled. What is under way then is cancelled too, and given back for another attempt.
   package func run(on loop: EventLoop) async {
-    let bench = OutboxBench(isOrdered: outbox.topic.isOrdered, placesMax: placesMax)
+    let bench = OutboxBench(endsMakeReady: outbox.topic.endsMakeReady, placesMax: placesMax)
     await withTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: loop) {
         for await _ in pool.listen(channel: outbox.topic.channel) { bench.wake() }
@@ -69,7 +69,7 @@ package struct OutboxWorker: Sendable {
   package func runOnce(deadline: Deadline) async throws -> Int {
     let items = try await outbox.claim(deadline: deadline)
     guard !items.isEmpty else { return 0 }
-    let bench = OutboxBench(isOrdered: outbox.topic.isOrdered, placesMax: placesMax)
+    let bench = OutboxBench(endsMakeReady: outbox.topic.endsMakeReady, placesMax: placesMax)
     await withDiscardingTaskGroup { group in
       for item in items { group.addTask { bench.finish(item, await verdict(on: item)) } }
     }

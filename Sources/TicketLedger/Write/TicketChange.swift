@@ -142,6 +142,9 @@ package enum OutboxTopic: String, CaseIterable, Sendable, PostgresBindable, Post
   /// Whether work of one ticket is done in the order of its events: a piece is claimed when no earlier one of the
   /// ticket is alive. Work that was given up holds nothing back.
   package var isOrdered: Bool { self == .callbacks || self == .dooray }
+
+  /// Whether the end of a piece of work can make others due: those behind it, or those that wait for its receiver.
+  var endsMakeReady: Bool { isOrdered || self == .messenger }
 }
 
 /// One row of the outbox to be.
