@@ -29,6 +29,7 @@ import TicketLedger
         await refusal { try await client.getTicket(GetTicketRequest(name: name), caller) },
         await refusal { try await client.listEntries(ListEntriesRequest(parent: name), caller) },
         await refusal { try await client.listEvents(ListEventsRequest(parent: name), caller) },
+        await refusal { try await client.listActs(ListActsRequest(parent: name), caller) },
         await refusal { try await client.verifyHistory(VerifyHistoryRequest(name: name), caller) },
         await refusal { try await client.completeTicket(CompleteTicketRequest(name: name), caller) },
         await refusal { try await client.appendInquiry(AppendInquiryRequest(parent: name, text: "x"), caller) },

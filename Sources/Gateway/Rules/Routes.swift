@@ -132,6 +132,7 @@ package struct Route: Sendable {
     .init("ListSourceEntries", .tickets, .get, "/v1/{parent=services/*/tickets/*}/sourceEntries"),
     .init("ListEntries", .tickets, .get, "/v1/{parent=services/*/tickets/*}/entries"),
     .init("ListEvents", .tickets, .get, "/v1/{parent=services/*/tickets/*}/events"),
+    .init("ListActs", .tickets, .get, "/v1/{parent=services/*/tickets/*}/acts"),
     .init("VerifyHistory", .tickets, .get, "/v1/{name=services/*/tickets/*}:verifyHistory"),
     .init("GetCounters", .tickets, .get, "/v1/{parent=services/*}/counters"),
     .init("CreateBatch", .tickets, .post, "/v1/{parent=services/*}/batches", body: .whole),

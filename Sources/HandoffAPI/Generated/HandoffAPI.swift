@@ -314,6 +314,8 @@ package enum HandoffAPI {
     StarTicketRequest.self,
     UnstarTicketRequest.self,
     EscalateTicketRequest.self,
+    ListActsRequest.self,
+    ListActsResponse.self,
     ListSourceEntriesRequest.self,
     AppendInquiryRequest.self,
     ListEntriesRequest.self,
@@ -1128,6 +1130,14 @@ package enum HandoffAPI {
           isInternal: false
         ),
         MethodDescriptor(
+          name: "ListActs",
+          input: ListActsRequest.descriptor,
+          output: ListActsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
           name: "VerifyHistory",
           input: VerifyHistoryRequest.descriptor,
           output: VerifyHistoryResponse.descriptor,
@@ -1851,6 +1861,14 @@ package enum HandoffAPI {
           name: "ListEvents",
           input: ListEventsRequest.descriptor,
           output: ListEventsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "ListActs",
+          input: ListActsRequest.descriptor,
+          output: ListActsResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

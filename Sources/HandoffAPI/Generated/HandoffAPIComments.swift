@@ -1648,6 +1648,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.AppendInquiry Adds what the customer wrote to a ticket; a held ticket is processed again. \ A resolved ticket is processed again, too, as far as the service's reply policy says so. Otherwise, and for a completed one, a new ticket is opened that is linked to it, and the entry that is returned belongs to that one. Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (an escalated issue ticket), TEXT_REQUIRED.
     handoff.tickets.v1.TicketService.ListEntries Lists the history of a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.ListEvents Lists what happened to a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
+    handoff.tickets.v1.TicketService.ListActs Lists what the caller could do to a ticket now: what a screen offers. An act that is not among them is refused; one that is may be refused all the same, for what the request says, or because the ticket has changed since. \ Errors: TICKET_NOT_FOUND, PERMISSION_DENIED.
     handoff.tickets.v1.TicketService.VerifyHistory Recomputes the ticket's event chain and tells whether any event was edited, removed or reordered. \ Errors: TICKET_NOT_FOUND.
     handoff.tickets.v1.TicketService.GetCounters Returns the counters of a service: the inflow board and the caller's own numbers. Errors: SERVICE_NOT_FOUND.
     handoff.tickets.v1.TicketService.CreateBatch Orders one act on up to 10,000 tickets, in the caller's name. \ It goes on by itself, ticket by ticket, with the guards, mails and triggers that the act has; each ticket has its own result. An agent may have 5 running in a service, and the service 20. Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, GROUP_NOT_FOUND, TEXT_REQUIRED, REASON_NOT_ALLOWED, BANNED_WORDS, LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID. With a `request_id` it is safe to repeat, as long as the results are kept.
@@ -1836,6 +1837,26 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.EscalateTicketRequest.request_id Makes the call safe to repeat.
     handoff.tickets.v1.EscalateTicketRequest.field_values Values of the customer fields of the submission type there. A field of files takes names of `attachments`.
     handoff.tickets.v1.EscalateTicketRequest.attachments Files on the text, uploaded before by the same caller to the consultation service: `services/{service}/attachments/{id}`, at most 5. The issue ticket gets copies.
+    handoff.tickets.v1.ListActsRequest Asks what can be done to a ticket.
+    handoff.tickets.v1.ListActsRequest.parent `services/{service}/tickets/{id}`.
+    handoff.tickets.v1.ListActsResponse What the caller could do to a ticket now.
+    handoff.tickets.v1.ListActsResponse.acts In the order above.
+    handoff.tickets.v1.ListActsResponse.internal_reasons For which reasons it could be resolved internally.
+    handoff.tickets.v1.ListActsResponse.Act What agents do to tickets.
+    handoff.tickets.v1.ListActsResponse.Act.ACT_UNSPECIFIED Never sent.
+    handoff.tickets.v1.ListActsResponse.Act.KEEP KeepTicket.
+    handoff.tickets.v1.ListActsResponse.Act.FORWARD ForwardTicket.
+    handoff.tickets.v1.ListActsResponse.Act.RESOLVE ProcessTicket with RESOLVE.
+    handoff.tickets.v1.ListActsResponse.Act.HOLD ProcessTicket with HOLD.
+    handoff.tickets.v1.ListActsResponse.Act.COMMENT ProcessTicket with COMMENT.
+    handoff.tickets.v1.ListActsResponse.Act.RESOLVE_INTERNALLY ProcessTicket with RESOLVE_INTERNALLY, for one of `internal_reasons`.
+    handoff.tickets.v1.ListActsResponse.Act.ESCALATE EscalateTicket; only while there is an issue service to escalate to.
+    handoff.tickets.v1.ListActsResponse.Act.ESCALATE_TO_DOORAY EscalateToDooray; only while Dooray! is active in the service, and it has a project.
+    handoff.tickets.v1.ListActsResponse.Act.COMMENT_ON_DOORAY CreateDoorayComment.
+    handoff.tickets.v1.ListActsResponse.Act.COMPLETE CompleteTicket.
+    handoff.tickets.v1.ListActsResponse.Act.UPDATE UpdateTicket.
+    handoff.tickets.v1.ListActsResponse.Act.RESTORE RestoreTicket.
+    handoff.tickets.v1.ListActsResponse.Act.DELETE DeleteTicket.
     handoff.tickets.v1.ListSourceEntriesRequest Asks for the history of the ticket that was escalated.
     handoff.tickets.v1.ListSourceEntriesRequest.parent The issue ticket: `services/{service}/tickets/{id}`.
     handoff.tickets.v1.ListSourceEntriesRequest.page_size 1 to 200; 0 = 100.
@@ -1897,6 +1918,7 @@ package enum HandoffAPIComments {
     handoff.gateway.v1.HandoffService.ListSourceEntries Lists the history of the consultation ticket behind an issue ticket.
     handoff.gateway.v1.HandoffService.ListEntries Lists the history of a ticket, oldest first.
     handoff.gateway.v1.HandoffService.ListEvents Lists what happened to a ticket, oldest first.
+    handoff.gateway.v1.HandoffService.ListActs Lists what the caller could do to a ticket now.
     handoff.gateway.v1.HandoffService.VerifyHistory Tells whether a ticket's history is whole.
     handoff.gateway.v1.HandoffService.GetCounters Returns the counters of a service.
     handoff.gateway.v1.HandoffService.CreateBatch Orders one act on many tickets.

@@ -213,6 +213,9 @@ package protocol HandoffServiceProvider: Sendable {
   /// Lists what happened to a ticket, oldest first.
   func listEvents(_ request: ListEventsRequest, _ call: CallContext) async throws -> ListEventsResponse
 
+  /// Lists what the caller could do to a ticket now.
+  func listActs(_ request: ListActsRequest, _ call: CallContext) async throws -> ListActsResponse
+
   /// Tells whether a ticket's history is whole.
   func verifyHistory(_ request: VerifyHistoryRequest, _ call: CallContext) async throws -> VerifyHistoryResponse
 
@@ -765,6 +768,9 @@ extension HandoffServiceProvider {
         .unary("ListEvents", ListEventsRequest.self, ListEventsResponse.self) {
           try await self.listEvents($0, $1)
         },
+        .unary("ListActs", ListActsRequest.self, ListActsResponse.self) {
+          try await self.listActs($0, $1)
+        },
         .unary("VerifyHistory", VerifyHistoryRequest.self, VerifyHistoryResponse.self) {
           try await self.verifyHistory($0, $1)
         },
@@ -1277,6 +1283,11 @@ package struct HandoffServiceClient: Sendable {
   /// Lists what happened to a ticket, oldest first.
   package func listEvents(_ request: ListEventsRequest, _ options: CallOptions) async throws -> ListEventsResponse {
     try await channel.unary("/handoff.gateway.v1.HandoffService/ListEvents", request, options)
+  }
+
+  /// Lists what the caller could do to a ticket now.
+  package func listActs(_ request: ListActsRequest, _ options: CallOptions) async throws -> ListActsResponse {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/ListActs", request, options)
   }
 
   /// Tells whether a ticket's history is whole.

@@ -1250,6 +1250,169 @@ package struct EscalateTicketRequest: Message {
   }
 }
 
+/// Asks what can be done to a ticket.
+package struct ListActsRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "") {
+    self.parent = parent
+  }
+
+  /// The type `handoff.tickets.v1.ListActsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListActsRequest()
+    handoff__tickets__v1__list_acts_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListActsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListActsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListActsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListActsRequest.self)
+    handoff__tickets__v1__list_acts_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.tickets.v1.ListActsRequest.parent")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// What the caller could do to a ticket now.
+package struct ListActsResponse: Message {
+  /// What agents do to tickets.
+  package struct Act: ProtoEnum {
+    /// Never sent.
+    package static let unspecified = Act(rawValue: 0)
+    /// KeepTicket.
+    package static let keep = Act(rawValue: 1)
+    /// ForwardTicket.
+    package static let forward = Act(rawValue: 2)
+    /// ProcessTicket with RESOLVE.
+    package static let resolve = Act(rawValue: 3)
+    /// ProcessTicket with HOLD.
+    package static let hold = Act(rawValue: 4)
+    /// ProcessTicket with COMMENT.
+    package static let comment = Act(rawValue: 5)
+    /// ProcessTicket with RESOLVE_INTERNALLY, for one of `internal_reasons`.
+    package static let resolveInternally = Act(rawValue: 6)
+    /// EscalateTicket; only while there is an issue service to escalate to.
+    package static let escalate = Act(rawValue: 7)
+    /// EscalateToDooray; only while Dooray! is active in the service, and it has a project.
+    package static let escalateToDooray = Act(rawValue: 8)
+    /// CreateDoorayComment.
+    package static let commentOnDooray = Act(rawValue: 9)
+    /// CompleteTicket.
+    package static let complete = Act(rawValue: 10)
+    /// UpdateTicket.
+    package static let update = Act(rawValue: 11)
+    /// RestoreTicket.
+    package static let restore = Act(rawValue: 12)
+    /// DeleteTicket.
+    package static let delete = Act(rawValue: 13)
+
+    /// The number on the wire.
+    package let rawValue: Int32
+
+    /// Takes any number; one that is not declared is kept as it is.
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    /// The declared values.
+    package static let allValues: [Act] = [
+      .unspecified,
+      .keep,
+      .forward,
+      .resolve,
+      .hold,
+      .comment,
+      .resolveInternally,
+      .escalate,
+      .escalateToDooray,
+      .commentOnDooray,
+      .complete,
+      .update,
+      .restore,
+      .delete,
+    ]
+
+    /// The name in the proto file, or nil for a number that is not declared.
+    package var protoName: String? {
+      switch rawValue {
+      case 0: "ACT_UNSPECIFIED"
+      case 1: "KEEP"
+      case 2: "FORWARD"
+      case 3: "RESOLVE"
+      case 4: "HOLD"
+      case 5: "COMMENT"
+      case 6: "RESOLVE_INTERNALLY"
+      case 7: "ESCALATE"
+      case 8: "ESCALATE_TO_DOORAY"
+      case 9: "COMMENT_ON_DOORAY"
+      case 10: "COMPLETE"
+      case 11: "UPDATE"
+      case 12: "RESTORE"
+      case 13: "DELETE"
+      default: nil
+      }
+    }
+  }
+
+  /// In the order above.
+  package var acts: [ListActsResponse.Act] = []
+  /// For which reasons it could be resolved internally.
+  package var internalReasons: [Ticket.InternalReason] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(acts: [ListActsResponse.Act] = [], internalReasons: [Ticket.InternalReason] = []) {
+    self.acts = acts
+    self.internalReasons = internalReasons
+  }
+
+  /// The type `handoff.tickets.v1.ListActsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Tickets__V1__ListActsResponse()
+    handoff__tickets__v1__list_acts_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Tickets__V1__ListActsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__ListActsResponse.self)
+    acts = CFields.enums(c.pointee.acts, c.pointee.n_acts)
+    internalReasons = CFields.enums(c.pointee.internal_reasons, c.pointee.n_internal_reasons)
+  }
+
+  /// Writes a `Handoff__Tickets__V1__ListActsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Tickets__V1__ListActsResponse.self)
+    handoff__tickets__v1__list_acts_response__init(c)
+    if !acts.isEmpty {
+      c.pointee.n_acts = acts.count
+      c.pointee.acts = arena.enums(acts).assumingMemoryBound(to: Handoff__Tickets__V1__ListActsResponse__Act.self)
+    }
+    if !internalReasons.isEmpty {
+      c.pointee.n_internal_reasons = internalReasons.count
+      c.pointee.internal_reasons = arena.enums(internalReasons).assumingMemoryBound(
+        to: Handoff__Tickets__V1__Ticket__InternalReason.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// Asks for the history of the ticket that was escalated.
 package struct ListSourceEntriesRequest: Message {
   /// The issue ticket: `services/{service}/tickets/{id}`.

@@ -99,6 +99,13 @@ package protocol TicketServiceProvider: Sendable {
   /// Lists what happened to a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
   func listEvents(_ request: ListEventsRequest, _ call: CallContext) async throws -> ListEventsResponse
 
+  /// Lists what the caller could do to a ticket now: what a screen offers. An act that is not among them is refused;
+  /// one
+  /// that is may be refused all the same, for what the request says, or because the ticket has changed since.
+  ///
+  /// Errors: TICKET_NOT_FOUND, PERMISSION_DENIED.
+  func listActs(_ request: ListActsRequest, _ call: CallContext) async throws -> ListActsResponse
+
   /// Recomputes the ticket's event chain and tells whether any event was edited, removed or reordered.
   ///
   /// Errors: TICKET_NOT_FOUND.
@@ -543,6 +550,9 @@ extension TicketServiceProvider {
         .unary("ListEvents", ListEventsRequest.self, ListEventsResponse.self) {
           try await self.listEvents($0, $1)
         },
+        .unary("ListActs", ListActsRequest.self, ListActsResponse.self) {
+          try await self.listActs($0, $1)
+        },
         .unary("VerifyHistory", VerifyHistoryRequest.self, VerifyHistoryResponse.self) {
           try await self.verifyHistory($0, $1)
         },
@@ -888,6 +898,15 @@ package struct TicketServiceClient: Sendable {
   /// Lists what happened to a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
   package func listEvents(_ request: ListEventsRequest, _ options: CallOptions) async throws -> ListEventsResponse {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListEvents", request, options)
+  }
+
+  /// Lists what the caller could do to a ticket now: what a screen offers. An act that is not among them is refused;
+  /// one
+  /// that is may be refused all the same, for what the request says, or because the ticket has changed since.
+  ///
+  /// Errors: TICKET_NOT_FOUND, PERMISSION_DENIED.
+  package func listActs(_ request: ListActsRequest, _ options: CallOptions) async throws -> ListActsResponse {
+    try await channel.unary("/handoff.tickets.v1.TicketService/ListActs", request, options)
   }
 
   /// Recomputes the ticket's event chain and tells whether any event was edited, removed or reordered.

@@ -122,12 +122,15 @@ extension TicketService {
     }
   }
 
+  /// The client, when tickets of a service can be escalated now; nil: they cannot.
+  func activeDooray(in service: ServiceRecord, _ deadline: Deadline) async throws -> DoorayClient? {
+    try await dooray.store.state(of: service.id, deadline: deadline).state == .active ? dooray.client : nil
+  }
+
   private func escalator(
     _ name: DoorayProjectName, _ agent: AgentID, _ service: ServiceRecord, _ deadline: Deadline
   ) async throws -> (DoorayEscalator, DoorayProjectRecord) {
-    guard try await dooray.store.state(of: service.id, deadline: deadline).state == .active,
-      let client = dooray.client
-    else { throw ServiceError(.doorayOff) }
+    guard let client = try await activeDooray(in: service, deadline) else { throw ServiceError(.doorayOff) }
     let project = try await dooray.store.project(name.id, of: service.id, deadline: deadline)
     return (
       try await DoorayEscalator(dooray, client, agent, project, of: service, deadline: deadline), project

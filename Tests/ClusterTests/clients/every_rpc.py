@@ -251,6 +251,7 @@ class EveryRPC:
     def escalate(self):
         target = self.agent.ListEscalationTargets({"parent": CARE}).targets[0]
         name = self.new_ticket("결제 오류").name
+        assert 7 in self.agent.ListActs({"parent": name}).acts, "ESCALATE"
         waiting = self.agent.EscalateTicket({
             "name": name, "targetService": target.service, "submissionType": target.submission_types[0].name,
             "title": "결제 오류 확인 요청", "text": "로그를 확인해 주세요."})
@@ -355,11 +356,14 @@ class EveryRPC:
         else:
             raise AssertionError("a comment was taken for a ticket without a task")
         equal(list(self.agent.ListDoorayComments({"parent": ticket}).comments), [])
+        escalate_to_dooray = 8
+        assert escalate_to_dooray in self.agent.ListActs({"parent": ticket}).acts
+        self.admin.UpdateDooraySettings({
+            "dooraySettings": {"name": settings.name, "state": "PAUSED"}, "updateMask": "state"})
+        assert escalate_to_dooray not in self.agent.ListActs({"parent": ticket}).acts
         self.admin.DeleteDoorayProject({"name": project.name})
         self.agent.DeleteDoorayUserKey({"name": key})
         self.admin.DeleteDoorayOrganization({"name": organization.name})
-        self.admin.UpdateDooraySettings({
-            "dooraySettings": {"name": settings.name, "state": "PAUSED"}, "updateMask": "state"})
 
     def settings(self):
         service = self.admin.GetService({"name": CARE})

@@ -2012,7 +2012,7 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[151] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[152] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -2031,6 +2031,7 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListSourceEntries", &handoff__tickets__v1__list_source_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "ListEntries", &handoff__tickets__v1__list_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "ListEvents", &handoff__tickets__v1__list_events_request__descriptor, &handoff__tickets__v1__list_events_response__descriptor },
+  { "ListActs", &handoff__tickets__v1__list_acts_request__descriptor, &handoff__tickets__v1__list_acts_response__descriptor },
   { "VerifyHistory", &handoff__tickets__v1__verify_history_request__descriptor, &handoff__tickets__v1__verify_history_response__descriptor },
   { "GetCounters", &handoff__tickets__v1__get_counters_request__descriptor, &handoff__tickets__v1__counters__descriptor },
   { "CreateBatch", &handoff__tickets__v1__create_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
@@ -2167,157 +2168,158 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  134,        /* AcceptInboundMail */
-  90,        /* ActivateAgent */
-  104,        /* ActivateTrigger */
-  22,        /* CancelBatch */
-  130,        /* ChangeBannedWords */
-  92,        /* ChangePassword */
-  142,        /* CheckMailAccount */
+  135,        /* AcceptInboundMail */
+  91,        /* ActivateAgent */
+  105,        /* ActivateTrigger */
+  23,        /* CancelBatch */
+  131,        /* ChangeBannedWords */
+  93,        /* ChangePassword */
+  143,        /* CheckMailAccount */
   7,        /* CompleteTicket */
-  86,        /* CreateAgent */
-  19,        /* CreateBatch */
-  76,        /* CreateDoorayComment */
-  62,        /* CreateDoorayOrganization */
-  66,        /* CreateDoorayProject */
-  41,        /* CreateField */
-  96,        /* CreateGroup */
-  127,        /* CreateLayout */
-  137,        /* CreateMailAccount */
-  143,        /* CreateMasks */
-  93,        /* CreateMember */
-  118,        /* CreateMessengerHook */
-  37,        /* CreateProcessingType */
-  27,        /* CreateService */
-  34,        /* CreateSubmissionType */
-  52,        /* CreateTemplate */
+  87,        /* CreateAgent */
+  20,        /* CreateBatch */
+  77,        /* CreateDoorayComment */
+  63,        /* CreateDoorayOrganization */
+  67,        /* CreateDoorayProject */
+  42,        /* CreateField */
+  97,        /* CreateGroup */
+  128,        /* CreateLayout */
+  138,        /* CreateMailAccount */
+  144,        /* CreateMasks */
+  94,        /* CreateMember */
+  119,        /* CreateMessengerHook */
+  38,        /* CreateProcessingType */
+  28,        /* CreateService */
+  35,        /* CreateSubmissionType */
+  53,        /* CreateTemplate */
   0,        /* CreateTicket */
-  100,        /* CreateTrigger */
-  89,        /* DeactivateAgent */
-  105,        /* DeactivateTrigger */
-  64,        /* DeleteDoorayOrganization */
-  68,        /* DeleteDoorayProject */
-  71,        /* DeleteDoorayUserKey */
-  43,        /* DeleteField */
-  98,        /* DeleteGroup */
-  128,        /* DeleteLayout */
-  141,        /* DeleteMailAccount */
-  95,        /* DeleteMember */
-  120,        /* DeleteMessengerHook */
-  39,        /* DeleteProcessingType */
-  36,        /* DeleteSubmissionType */
-  54,        /* DeleteTemplate */
+  101,        /* CreateTrigger */
+  90,        /* DeactivateAgent */
+  106,        /* DeactivateTrigger */
+  65,        /* DeleteDoorayOrganization */
+  69,        /* DeleteDoorayProject */
+  72,        /* DeleteDoorayUserKey */
+  44,        /* DeleteField */
+  99,        /* DeleteGroup */
+  129,        /* DeleteLayout */
+  142,        /* DeleteMailAccount */
+  96,        /* DeleteMember */
+  121,        /* DeleteMessengerHook */
+  40,        /* DeleteProcessingType */
+  37,        /* DeleteSubmissionType */
+  55,        /* DeleteTemplate */
   10,        /* DeleteTicket */
-  106,        /* DeleteTrigger */
-  147,        /* DetectPersonalData */
-  80,        /* DownloadAttachment */
+  107,        /* DeleteTrigger */
+  148,        /* DetectPersonalData */
+  81,        /* DownloadAttachment */
   13,        /* EscalateTicket */
-  73,        /* EscalateToDooray */
-  111,        /* ExplainAssignment */
-  82,        /* ForwardTicket */
-  83,        /* GetAgent */
-  20,        /* GetBatch */
-  58,        /* GetCallRecord */
-  113,        /* GetCallbackSettings */
-  18,        /* GetCounters */
-  124,        /* GetCustomerAddress */
-  72,        /* GetDoorayChoices */
-  59,        /* GetDooraySettings */
-  47,        /* GetForm */
-  133,        /* GetInboundMail */
-  138,        /* GetMailAccount */
-  148,        /* GetMaskingSettings */
-  25,        /* GetOrganization */
+  74,        /* EscalateToDooray */
+  112,        /* ExplainAssignment */
+  83,        /* ForwardTicket */
+  84,        /* GetAgent */
+  21,        /* GetBatch */
+  59,        /* GetCallRecord */
+  114,        /* GetCallbackSettings */
+  19,        /* GetCounters */
+  125,        /* GetCustomerAddress */
+  73,        /* GetDoorayChoices */
+  60,        /* GetDooraySettings */
+  48,        /* GetForm */
+  134,        /* GetInboundMail */
+  139,        /* GetMailAccount */
+  149,        /* GetMaskingSettings */
+  26,        /* GetOrganization */
   4,        /* GetSearchSettings */
-  28,        /* GetService */
-  50,        /* GetTemplate */
+  29,        /* GetService */
+  51,        /* GetTemplate */
   1,        /* GetTicket */
-  49,        /* GetTicketForm */
-  101,        /* GetTrigger */
-  108,        /* GetTriggerSettings */
-  110,        /* GetTriggerVocabulary */
-  131,        /* IngestMessage */
-  55,        /* InsertTemplate */
-  81,        /* KeepTicket */
-  87,        /* ListAgents */
-  129,        /* ListBannedWords */
-  23,        /* ListBatchResults */
-  21,        /* ListBatches */
-  115,        /* ListCallbacks */
-  56,        /* ListCustomerTickets */
-  77,        /* ListDoorayComments */
-  61,        /* ListDoorayOrganizations */
-  65,        /* ListDoorayProjects */
-  75,        /* ListDoorayTasks */
-  69,        /* ListDoorayUserKeys */
+  50,        /* GetTicketForm */
+  102,        /* GetTrigger */
+  109,        /* GetTriggerSettings */
+  111,        /* GetTriggerVocabulary */
+  132,        /* IngestMessage */
+  56,        /* InsertTemplate */
+  82,        /* KeepTicket */
+  17,        /* ListActs */
+  88,        /* ListAgents */
+  130,        /* ListBannedWords */
+  24,        /* ListBatchResults */
+  22,        /* ListBatches */
+  116,        /* ListCallbacks */
+  57,        /* ListCustomerTickets */
+  78,        /* ListDoorayComments */
+  62,        /* ListDoorayOrganizations */
+  66,        /* ListDoorayProjects */
+  76,        /* ListDoorayTasks */
+  70,        /* ListDoorayUserKeys */
   15,        /* ListEntries */
-  30,        /* ListEscalationTargets */
+  31,        /* ListEscalationTargets */
   16,        /* ListEvents */
-  40,        /* ListFields */
-  85,        /* ListGroups */
-  132,        /* ListInboundMails */
-  126,        /* ListLayouts */
-  139,        /* ListMailAccounts */
-  122,        /* ListMailMessages */
-  150,        /* ListMaskingActs */
-  146,        /* ListMasks */
-  84,        /* ListMembers */
-  117,        /* ListMessengerHooks */
-  99,        /* ListPermissionChanges */
-  33,        /* ListProcessingTypes */
-  31,        /* ListServices */
+  41,        /* ListFields */
+  86,        /* ListGroups */
+  133,        /* ListInboundMails */
+  127,        /* ListLayouts */
+  140,        /* ListMailAccounts */
+  123,        /* ListMailMessages */
+  151,        /* ListMaskingActs */
+  147,        /* ListMasks */
+  85,        /* ListMembers */
+  118,        /* ListMessengerHooks */
+  100,        /* ListPermissionChanges */
+  34,        /* ListProcessingTypes */
+  32,        /* ListServices */
   14,        /* ListSourceEntries */
-  32,        /* ListSubmissionTypes */
-  44,        /* ListSystemFields */
-  51,        /* ListTemplates */
+  33,        /* ListSubmissionTypes */
+  45,        /* ListSystemFields */
+  52,        /* ListTemplates */
   2,        /* ListTickets */
-  57,        /* ListTranscriptLines */
-  102,        /* ListTriggers */
-  121,        /* PreviewAnswer */
+  58,        /* ListTranscriptLines */
+  103,        /* ListTriggers */
+  122,        /* PreviewAnswer */
   6,        /* ProcessTicket */
-  74,        /* ReceiveDoorayHook */
-  135,        /* RejectInboundMail */
-  107,        /* ReorderTriggers */
-  116,        /* ReplayCallback */
-  136,        /* RerunInboundMail */
-  123,        /* ResendMailMessage */
-  46,        /* ResetSystemField */
+  75,        /* ReceiveDoorayHook */
+  136,        /* RejectInboundMail */
+  108,        /* ReorderTriggers */
+  117,        /* ReplayCallback */
+  137,        /* RerunInboundMail */
+  124,        /* ResendMailMessage */
+  47,        /* ResetSystemField */
   9,        /* RestoreTicket */
-  145,        /* RevealMask */
-  114,        /* RotateCallbackSecret */
+  146,        /* RevealMask */
+  115,        /* RotateCallbackSecret */
   3,        /* SearchTickets */
-  70,        /* SetDoorayUserKey */
-  91,        /* SetPassword */
-  112,        /* SimulateTriggers */
+  71,        /* SetDoorayUserKey */
+  92,        /* SetPassword */
+  113,        /* SimulateTriggers */
   11,        /* StarTicket */
-  125,        /* UnblockCustomerAddress */
-  144,        /* UnmaskText */
+  126,        /* UnblockCustomerAddress */
+  145,        /* UnmaskText */
   12,        /* UnstarTicket */
-  88,        /* UpdateAgent */
-  63,        /* UpdateDoorayOrganization */
-  67,        /* UpdateDoorayProject */
-  60,        /* UpdateDooraySettings */
-  42,        /* UpdateField */
-  48,        /* UpdateForm */
-  97,        /* UpdateGroup */
-  140,        /* UpdateMailAccount */
-  149,        /* UpdateMaskingSettings */
-  94,        /* UpdateMember */
-  119,        /* UpdateMessengerHook */
-  26,        /* UpdateOrganization */
-  38,        /* UpdateProcessingType */
+  89,        /* UpdateAgent */
+  64,        /* UpdateDoorayOrganization */
+  68,        /* UpdateDoorayProject */
+  61,        /* UpdateDooraySettings */
+  43,        /* UpdateField */
+  49,        /* UpdateForm */
+  98,        /* UpdateGroup */
+  141,        /* UpdateMailAccount */
+  150,        /* UpdateMaskingSettings */
+  95,        /* UpdateMember */
+  120,        /* UpdateMessengerHook */
+  27,        /* UpdateOrganization */
+  39,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
-  29,        /* UpdateService */
-  35,        /* UpdateSubmissionType */
-  45,        /* UpdateSystemField */
-  53,        /* UpdateTemplate */
+  30,        /* UpdateService */
+  36,        /* UpdateSubmissionType */
+  46,        /* UpdateSystemField */
+  54,        /* UpdateTemplate */
   8,        /* UpdateTicket */
-  103,        /* UpdateTrigger */
-  109,        /* UpdateTriggerSettings */
-  79,        /* UploadAttachment */
-  78,        /* VerifyDoorayConnection */
-  17,        /* VerifyHistory */
-  24         /* WatchTickets */
+  104,        /* UpdateTrigger */
+  110,        /* UpdateTriggerSettings */
+  80,        /* UploadAttachment */
+  79,        /* VerifyDoorayConnection */
+  18,        /* VerifyHistory */
+  25         /* WatchTickets */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
 {
@@ -2326,7 +2328,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  151,
+  152,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -2466,13 +2468,21 @@ void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *servic
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__list_acts(ProtobufCService *service,
+                                                      const Handoff__Tickets__V1__ListActsRequest *input,
+                                                      Handoff__Tickets__V1__ListActsResponse_Closure closure,
+                                                      void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__VerifyHistoryRequest *input,
                                                            Handoff__Tickets__V1__VerifyHistoryResponse_Closure closure,
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -2480,7 +2490,7 @@ void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_batch(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateBatchRequest *input,
@@ -2488,7 +2498,7 @@ void handoff__gateway__v1__handoff_service__create_batch(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_batch(ProtobufCService *service,
                                                       const Handoff__Tickets__V1__GetBatchRequest *input,
@@ -2496,7 +2506,7 @@ void handoff__gateway__v1__handoff_service__get_batch(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_batches(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListBatchesRequest *input,
@@ -2504,7 +2514,7 @@ void handoff__gateway__v1__handoff_service__list_batches(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__cancel_batch(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CancelBatchRequest *input,
@@ -2512,7 +2522,7 @@ void handoff__gateway__v1__handoff_service__cancel_batch(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_batch_results(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ListBatchResultsRequest *input,
@@ -2520,7 +2530,7 @@ void handoff__gateway__v1__handoff_service__list_batch_results(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__WatchTicketsRequest *input,
@@ -2528,7 +2538,7 @@ void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_organization(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__GetOrganizationRequest *input,
@@ -2536,7 +2546,7 @@ void handoff__gateway__v1__handoff_service__get_organization(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_organization(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
@@ -2544,7 +2554,7 @@ void handoff__gateway__v1__handoff_service__update_organization(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_service(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateServiceRequest *input,
@@ -2552,7 +2562,7 @@ void handoff__gateway__v1__handoff_service__create_service(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -2560,7 +2570,7 @@ void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -2568,7 +2578,7 @@ void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -2576,7 +2586,7 @@ void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -2584,7 +2594,7 @@ void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -2592,7 +2602,7 @@ void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -2600,7 +2610,7 @@ void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -2608,7 +2618,7 @@ void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -2616,7 +2626,7 @@ void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -2624,7 +2634,7 @@ void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -2632,7 +2642,7 @@ void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -2640,7 +2650,7 @@ void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -2648,7 +2658,7 @@ void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -2656,7 +2666,7 @@ void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -2664,7 +2674,7 @@ void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -2672,7 +2682,7 @@ void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -2680,7 +2690,7 @@ void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_system_fields(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
@@ -2688,7 +2698,7 @@ void handoff__gateway__v1__handoff_service__list_system_fields(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_system_field(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
@@ -2696,7 +2706,7 @@ void handoff__gateway__v1__handoff_service__update_system_field(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reset_system_field(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
@@ -2704,7 +2714,7 @@ void handoff__gateway__v1__handoff_service__reset_system_field(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      const Handoff__Tickets__V1__GetFormRequest *input,
@@ -2712,7 +2722,7 @@ void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -2720,7 +2730,7 @@ void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -2728,7 +2738,7 @@ void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -2736,7 +2746,7 @@ void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -2744,7 +2754,7 @@ void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -2752,7 +2762,7 @@ void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -2760,7 +2770,7 @@ void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -2768,7 +2778,7 @@ void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -2776,7 +2786,7 @@ void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -2784,7 +2794,7 @@ void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -2792,7 +2802,7 @@ void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -2800,7 +2810,7 @@ void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_dooray_settings(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
@@ -2808,7 +2818,7 @@ void handoff__gateway__v1__handoff_service__get_dooray_settings(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_dooray_settings(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
@@ -2816,7 +2826,7 @@ void handoff__gateway__v1__handoff_service__update_dooray_settings(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_organizations(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
@@ -2824,7 +2834,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_organizations(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_dooray_organization(ProtobufCService *service,
                                                                        const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
@@ -2832,7 +2842,7 @@ void handoff__gateway__v1__handoff_service__create_dooray_organization(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_dooray_organization(ProtobufCService *service,
                                                                        const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
@@ -2840,7 +2850,7 @@ void handoff__gateway__v1__handoff_service__update_dooray_organization(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_dooray_organization(ProtobufCService *service,
                                                                        const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
@@ -2848,7 +2858,7 @@ void handoff__gateway__v1__handoff_service__delete_dooray_organization(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_projects(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
@@ -2856,7 +2866,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_projects(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_dooray_project(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
@@ -2864,7 +2874,7 @@ void handoff__gateway__v1__handoff_service__create_dooray_project(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_dooray_project(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
@@ -2872,7 +2882,7 @@ void handoff__gateway__v1__handoff_service__update_dooray_project(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_dooray_project(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
@@ -2880,7 +2890,7 @@ void handoff__gateway__v1__handoff_service__delete_dooray_project(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_user_keys(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
@@ -2888,7 +2898,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_user_keys(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_dooray_user_key(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
@@ -2896,7 +2906,7 @@ void handoff__gateway__v1__handoff_service__set_dooray_user_key(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_dooray_user_key(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
@@ -2904,7 +2914,7 @@ void handoff__gateway__v1__handoff_service__delete_dooray_user_key(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_dooray_choices(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
@@ -2912,7 +2922,7 @@ void handoff__gateway__v1__handoff_service__get_dooray_choices(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__escalate_to_dooray(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
@@ -2920,7 +2930,7 @@ void handoff__gateway__v1__handoff_service__escalate_to_dooray(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__receive_dooray_hook(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
@@ -2928,7 +2938,7 @@ void handoff__gateway__v1__handoff_service__receive_dooray_hook(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_tasks(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
@@ -2936,7 +2946,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_tasks(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_dooray_comment(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
@@ -2944,7 +2954,7 @@ void handoff__gateway__v1__handoff_service__create_dooray_comment(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_comments(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
@@ -2952,7 +2962,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_comments(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__verify_dooray_connection(ProtobufCService *service,
                                                                      const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
@@ -2960,7 +2970,7 @@ void handoff__gateway__v1__handoff_service__verify_dooray_connection(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -2968,7 +2978,7 @@ void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -2976,7 +2986,7 @@ void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
@@ -2984,7 +2994,7 @@ void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ForwardTicketRequest *input,
@@ -2992,7 +3002,7 @@ void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -3000,7 +3010,7 @@ void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -3008,7 +3018,7 @@ void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -3016,7 +3026,7 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -3024,7 +3034,7 @@ void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -3032,7 +3042,7 @@ void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -3040,7 +3050,7 @@ void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -3048,7 +3058,7 @@ void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -3056,7 +3066,7 @@ void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -3064,7 +3074,7 @@ void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -3072,7 +3082,7 @@ void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -3080,7 +3090,7 @@ void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -3088,7 +3098,7 @@ void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -3096,7 +3106,7 @@ void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -3104,7 +3114,7 @@ void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -3112,7 +3122,7 @@ void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -3120,7 +3130,7 @@ void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -3128,7 +3138,7 @@ void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -3136,7 +3146,7 @@ void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -3144,7 +3154,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -3152,7 +3162,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__UpdateTriggerRequest *input,
@@ -3160,7 +3170,7 @@ void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ActivateTriggerRequest *input,
@@ -3168,7 +3178,7 @@ void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
@@ -3176,7 +3186,7 @@ void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__DeleteTriggerRequest *input,
@@ -3184,7 +3194,7 @@ void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ReorderTriggersRequest *input,
@@ -3192,7 +3202,7 @@ void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
@@ -3200,7 +3210,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
@@ -3208,7 +3218,7 @@ void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
@@ -3216,7 +3226,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
@@ -3224,7 +3234,7 @@ void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__SimulateTriggersRequest *input,
@@ -3232,7 +3242,7 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
@@ -3240,7 +3250,7 @@ void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
@@ -3248,7 +3258,7 @@ void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ListCallbacksRequest *input,
@@ -3256,7 +3266,7 @@ void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ReplayCallbackRequest *input,
@@ -3264,7 +3274,7 @@ void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_messenger_hooks(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
@@ -3272,7 +3282,7 @@ void handoff__gateway__v1__handoff_service__list_messenger_hooks(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_messenger_hook(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
@@ -3280,7 +3290,7 @@ void handoff__gateway__v1__handoff_service__create_messenger_hook(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_messenger_hook(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
@@ -3288,7 +3298,7 @@ void handoff__gateway__v1__handoff_service__update_messenger_hook(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_messenger_hook(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
@@ -3296,7 +3306,7 @@ void handoff__gateway__v1__handoff_service__delete_messenger_hook(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -3304,7 +3314,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -3312,7 +3322,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ResendMailMessageRequest *input,
@@ -3320,7 +3330,7 @@ void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCService *service,
                                                                  const Handoff__Mail__V1__GetCustomerAddressRequest *input,
@@ -3328,7 +3338,7 @@ void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCService *service,
                                                                      const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
@@ -3336,7 +3346,7 @@ void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -3344,7 +3354,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__CreateLayoutRequest *input,
@@ -3352,7 +3362,7 @@ void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__DeleteLayoutRequest *input,
@@ -3360,7 +3370,7 @@ void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *service,
                                                               const Handoff__Mail__V1__ListBannedWordsRequest *input,
@@ -3368,7 +3378,7 @@ void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
@@ -3376,7 +3386,7 @@ void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -3384,7 +3394,7 @@ void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -3392,7 +3402,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -3400,7 +3410,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -3408,7 +3418,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -3416,7 +3426,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -3424,7 +3434,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__CreateMailAccountRequest *input,
@@ -3432,7 +3442,7 @@ void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetMailAccountRequest *input,
@@ -3440,7 +3450,7 @@ void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailAccountsRequest *input,
@@ -3448,7 +3458,7 @@ void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__UpdateMailAccountRequest *input,
@@ -3456,7 +3466,7 @@ void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__DeleteMailAccountRequest *input,
@@ -3464,7 +3474,7 @@ void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService *service,
                                                                const Handoff__Mail__V1__CheckMailAccountRequest *input,
@@ -3472,7 +3482,7 @@ void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -3480,7 +3490,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3488,7 +3498,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3496,7 +3506,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3504,7 +3514,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 147, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3512,7 +3522,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 147, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 148, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3520,7 +3530,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 148, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 149, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3528,7 +3538,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 149, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 150, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3536,7 +3546,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 150, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 151, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

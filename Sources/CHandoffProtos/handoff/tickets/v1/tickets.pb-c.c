@@ -637,6 +637,96 @@ void   handoff__tickets__v1__escalate_ticket_request__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__escalate_ticket_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__tickets__v1__list_acts_request__init
+                     (Handoff__Tickets__V1__ListActsRequest         *message)
+{
+  static const Handoff__Tickets__V1__ListActsRequest init_value = HANDOFF__TICKETS__V1__LIST_ACTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_acts_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListActsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_acts_request__pack
+                     (const Handoff__Tickets__V1__ListActsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_acts_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListActsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListActsRequest *
+       handoff__tickets__v1__list_acts_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListActsRequest *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_acts_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_acts_request__free_unpacked
+                     (Handoff__Tickets__V1__ListActsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__tickets__v1__list_acts_response__init
+                     (Handoff__Tickets__V1__ListActsResponse         *message)
+{
+  static const Handoff__Tickets__V1__ListActsResponse init_value = HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__tickets__v1__list_acts_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListActsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__tickets__v1__list_acts_response__pack
+                     (const Handoff__Tickets__V1__ListActsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__tickets__v1__list_acts_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListActsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Tickets__V1__ListActsResponse *
+       handoff__tickets__v1__list_acts_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Tickets__V1__ListActsResponse *)
+     protobuf_c_message_unpack (&handoff__tickets__v1__list_acts_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__tickets__v1__list_acts_response__free_unpacked
+                     (Handoff__Tickets__V1__ListActsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__tickets__v1__list_acts_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__tickets__v1__list_source_entries_request__init
                      (Handoff__Tickets__V1__ListSourceEntriesRequest         *message)
 {
@@ -2635,6 +2725,147 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_ticket_request__
   (ProtobufCMessageInit) handoff__tickets__v1__escalate_ticket_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_acts_request__field_descriptors[1] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__ListActsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_acts_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_acts_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_acts_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListActsRequest",
+  "ListActsRequest",
+  "Handoff__Tickets__V1__ListActsRequest",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListActsRequest),
+  1,
+  handoff__tickets__v1__list_acts_request__field_descriptors,
+  handoff__tickets__v1__list_acts_request__field_indices_by_name,
+  1,  handoff__tickets__v1__list_acts_request__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_acts_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue handoff__tickets__v1__list_acts_response__act__enum_values_by_number[14] =
+{
+  { "ACT_UNSPECIFIED", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__ACT_UNSPECIFIED", 0 },
+  { "KEEP", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__KEEP", 1 },
+  { "FORWARD", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__FORWARD", 2 },
+  { "RESOLVE", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__RESOLVE", 3 },
+  { "HOLD", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__HOLD", 4 },
+  { "COMMENT", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__COMMENT", 5 },
+  { "RESOLVE_INTERNALLY", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__RESOLVE_INTERNALLY", 6 },
+  { "ESCALATE", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__ESCALATE", 7 },
+  { "ESCALATE_TO_DOORAY", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__ESCALATE_TO_DOORAY", 8 },
+  { "COMMENT_ON_DOORAY", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__COMMENT_ON_DOORAY", 9 },
+  { "COMPLETE", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__COMPLETE", 10 },
+  { "UPDATE", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__UPDATE", 11 },
+  { "RESTORE", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__RESTORE", 12 },
+  { "DELETE", "HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__DELETE", 13 },
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_acts_response__act__value_ranges[] = {
+{0, 0},{0, 14}
+};
+static const ProtobufCEnumValueIndex handoff__tickets__v1__list_acts_response__act__enum_values_by_name[14] =
+{
+  { "ACT_UNSPECIFIED", 0 },
+  { "COMMENT", 5 },
+  { "COMMENT_ON_DOORAY", 9 },
+  { "COMPLETE", 10 },
+  { "DELETE", 13 },
+  { "ESCALATE", 7 },
+  { "ESCALATE_TO_DOORAY", 8 },
+  { "FORWARD", 2 },
+  { "HOLD", 4 },
+  { "KEEP", 1 },
+  { "RESOLVE", 3 },
+  { "RESOLVE_INTERNALLY", 6 },
+  { "RESTORE", 12 },
+  { "UPDATE", 11 },
+};
+const ProtobufCEnumDescriptor handoff__tickets__v1__list_acts_response__act__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListActsResponse.Act",
+  "Act",
+  "Handoff__Tickets__V1__ListActsResponse__Act",
+  "handoff.tickets.v1",
+  14,
+  handoff__tickets__v1__list_acts_response__act__enum_values_by_number,
+  14,
+  handoff__tickets__v1__list_acts_response__act__enum_values_by_name,
+  1,
+  handoff__tickets__v1__list_acts_response__act__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor handoff__tickets__v1__list_acts_response__field_descriptors[2] =
+{
+  {
+    "acts",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__ListActsResponse, n_acts),
+    offsetof(Handoff__Tickets__V1__ListActsResponse, acts),
+    &handoff__tickets__v1__list_acts_response__act__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "internal_reasons",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Handoff__Tickets__V1__ListActsResponse, n_internal_reasons),
+    offsetof(Handoff__Tickets__V1__ListActsResponse, internal_reasons),
+    &handoff__tickets__v1__ticket__internal_reason__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__tickets__v1__list_acts_response__field_indices_by_name[] = {
+  0,   /* field[0] = acts */
+  1,   /* field[1] = internal_reasons */
+};
+static const ProtobufCIntRange handoff__tickets__v1__list_acts_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__tickets__v1__list_acts_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.tickets.v1.ListActsResponse",
+  "ListActsResponse",
+  "Handoff__Tickets__V1__ListActsResponse",
+  "handoff.tickets.v1",
+  sizeof(Handoff__Tickets__V1__ListActsResponse),
+  2,
+  handoff__tickets__v1__list_acts_response__field_descriptors,
+  handoff__tickets__v1__list_acts_response__field_indices_by_name,
+  1,  handoff__tickets__v1__list_acts_response__number_ranges,
+  (ProtobufCMessageInit) handoff__tickets__v1__list_acts_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor handoff__tickets__v1__list_source_entries_request__field_descriptors[3] =
 {
   {
@@ -3172,7 +3403,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__get_counters_request__des
   (ProtobufCMessageInit) handoff__tickets__v1__get_counters_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[82] =
+static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__method_descriptors[83] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3192,6 +3423,7 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
   { "AppendInquiry", &handoff__tickets__v1__append_inquiry_request__descriptor, &handoff__tickets__v1__entry__descriptor },
   { "ListEntries", &handoff__tickets__v1__list_entries_request__descriptor, &handoff__tickets__v1__list_entries_response__descriptor },
   { "ListEvents", &handoff__tickets__v1__list_events_request__descriptor, &handoff__tickets__v1__list_events_response__descriptor },
+  { "ListActs", &handoff__tickets__v1__list_acts_request__descriptor, &handoff__tickets__v1__list_acts_response__descriptor },
   { "VerifyHistory", &handoff__tickets__v1__verify_history_request__descriptor, &handoff__tickets__v1__verify_history_response__descriptor },
   { "GetCounters", &handoff__tickets__v1__get_counters_request__descriptor, &handoff__tickets__v1__counters__descriptor },
   { "CreateBatch", &handoff__tickets__v1__create_batch_request__descriptor, &handoff__tickets__v1__batch__descriptor },
@@ -3259,87 +3491,88 @@ static const ProtobufCMethodDescriptor handoff__tickets__v1__ticket_service__met
 };
 const unsigned handoff__tickets__v1__ticket_service__method_indices_by_name[] = {
   15,        /* AppendInquiry */
-  23,        /* CancelBatch */
+  24,        /* CancelBatch */
   7,        /* CompleteTicket */
-  20,        /* CreateBatch */
-  79,        /* CreateDoorayComment */
-  65,        /* CreateDoorayOrganization */
-  69,        /* CreateDoorayProject */
-  42,        /* CreateField */
-  38,        /* CreateProcessingType */
-  28,        /* CreateService */
-  35,        /* CreateSubmissionType */
-  53,        /* CreateTemplate */
+  21,        /* CreateBatch */
+  80,        /* CreateDoorayComment */
+  66,        /* CreateDoorayOrganization */
+  70,        /* CreateDoorayProject */
+  43,        /* CreateField */
+  39,        /* CreateProcessingType */
+  29,        /* CreateService */
+  36,        /* CreateSubmissionType */
+  54,        /* CreateTemplate */
   0,        /* CreateTicket */
-  67,        /* DeleteDoorayOrganization */
-  71,        /* DeleteDoorayProject */
-  74,        /* DeleteDoorayUserKey */
-  44,        /* DeleteField */
-  40,        /* DeleteProcessingType */
-  37,        /* DeleteSubmissionType */
-  55,        /* DeleteTemplate */
+  68,        /* DeleteDoorayOrganization */
+  72,        /* DeleteDoorayProject */
+  75,        /* DeleteDoorayUserKey */
+  45,        /* DeleteField */
+  41,        /* DeleteProcessingType */
+  38,        /* DeleteSubmissionType */
+  56,        /* DeleteTemplate */
   10,        /* DeleteTicket */
-  61,        /* DownloadAttachment */
+  62,        /* DownloadAttachment */
   13,        /* EscalateTicket */
-  76,        /* EscalateToDooray */
-  21,        /* GetBatch */
-  59,        /* GetCallRecord */
-  19,        /* GetCounters */
-  75,        /* GetDoorayChoices */
-  62,        /* GetDooraySettings */
-  48,        /* GetForm */
-  26,        /* GetOrganization */
+  77,        /* EscalateToDooray */
+  22,        /* GetBatch */
+  60,        /* GetCallRecord */
+  20,        /* GetCounters */
+  76,        /* GetDoorayChoices */
+  63,        /* GetDooraySettings */
+  49,        /* GetForm */
+  27,        /* GetOrganization */
   4,        /* GetSearchSettings */
-  29,        /* GetService */
-  51,        /* GetTemplate */
+  30,        /* GetService */
+  52,        /* GetTemplate */
   1,        /* GetTicket */
-  50,        /* GetTicketForm */
-  56,        /* InsertTemplate */
-  24,        /* ListBatchResults */
-  22,        /* ListBatches */
-  57,        /* ListCustomerTickets */
-  80,        /* ListDoorayComments */
-  64,        /* ListDoorayOrganizations */
-  68,        /* ListDoorayProjects */
-  78,        /* ListDoorayTasks */
-  72,        /* ListDoorayUserKeys */
+  51,        /* GetTicketForm */
+  57,        /* InsertTemplate */
+  18,        /* ListActs */
+  25,        /* ListBatchResults */
+  23,        /* ListBatches */
+  58,        /* ListCustomerTickets */
+  81,        /* ListDoorayComments */
+  65,        /* ListDoorayOrganizations */
+  69,        /* ListDoorayProjects */
+  79,        /* ListDoorayTasks */
+  73,        /* ListDoorayUserKeys */
   16,        /* ListEntries */
-  31,        /* ListEscalationTargets */
+  32,        /* ListEscalationTargets */
   17,        /* ListEvents */
-  41,        /* ListFields */
-  34,        /* ListProcessingTypes */
-  32,        /* ListServices */
+  42,        /* ListFields */
+  35,        /* ListProcessingTypes */
+  33,        /* ListServices */
   14,        /* ListSourceEntries */
-  33,        /* ListSubmissionTypes */
-  45,        /* ListSystemFields */
-  52,        /* ListTemplates */
+  34,        /* ListSubmissionTypes */
+  46,        /* ListSystemFields */
+  53,        /* ListTemplates */
   2,        /* ListTickets */
-  58,        /* ListTranscriptLines */
+  59,        /* ListTranscriptLines */
   6,        /* ProcessTicket */
-  77,        /* ReceiveDoorayHook */
-  47,        /* ResetSystemField */
+  78,        /* ReceiveDoorayHook */
+  48,        /* ResetSystemField */
   9,        /* RestoreTicket */
   3,        /* SearchTickets */
-  73,        /* SetDoorayUserKey */
+  74,        /* SetDoorayUserKey */
   11,        /* StarTicket */
   12,        /* UnstarTicket */
-  66,        /* UpdateDoorayOrganization */
-  70,        /* UpdateDoorayProject */
-  63,        /* UpdateDooraySettings */
-  43,        /* UpdateField */
-  49,        /* UpdateForm */
-  27,        /* UpdateOrganization */
-  39,        /* UpdateProcessingType */
+  67,        /* UpdateDoorayOrganization */
+  71,        /* UpdateDoorayProject */
+  64,        /* UpdateDooraySettings */
+  44,        /* UpdateField */
+  50,        /* UpdateForm */
+  28,        /* UpdateOrganization */
+  40,        /* UpdateProcessingType */
   5,        /* UpdateSearchSettings */
-  30,        /* UpdateService */
-  36,        /* UpdateSubmissionType */
-  46,        /* UpdateSystemField */
-  54,        /* UpdateTemplate */
+  31,        /* UpdateService */
+  37,        /* UpdateSubmissionType */
+  47,        /* UpdateSystemField */
+  55,        /* UpdateTemplate */
   8,        /* UpdateTicket */
-  60,        /* UploadAttachment */
-  81,        /* VerifyDoorayConnection */
-  18,        /* VerifyHistory */
-  25         /* WatchTickets */
+  61,        /* UploadAttachment */
+  82,        /* VerifyDoorayConnection */
+  19,        /* VerifyHistory */
+  26         /* WatchTickets */
 };
 const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descriptor =
 {
@@ -3348,7 +3581,7 @@ const ProtobufCServiceDescriptor handoff__tickets__v1__ticket_service__descripto
   "TicketService",
   "Handoff__Tickets__V1__TicketService",
   "handoff.tickets.v1",
-  82,
+  83,
   handoff__tickets__v1__ticket_service__method_descriptors,
   handoff__tickets__v1__ticket_service__method_indices_by_name
 };
@@ -3496,13 +3729,21 @@ void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
   service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__tickets__v1__ticket_service__list_acts(ProtobufCService *service,
+                                                     const Handoff__Tickets__V1__ListActsRequest *input,
+                                                     Handoff__Tickets__V1__ListActsResponse_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__VerifyHistoryRequest *input,
                                                           Handoff__Tickets__V1__VerifyHistoryResponse_Closure closure,
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -3510,7 +3751,7 @@ void handoff__tickets__v1__ticket_service__get_counters(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_batch(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CreateBatchRequest *input,
@@ -3518,7 +3759,7 @@ void handoff__tickets__v1__ticket_service__create_batch(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_batch(ProtobufCService *service,
                                                      const Handoff__Tickets__V1__GetBatchRequest *input,
@@ -3526,7 +3767,7 @@ void handoff__tickets__v1__ticket_service__get_batch(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_batches(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListBatchesRequest *input,
@@ -3534,7 +3775,7 @@ void handoff__tickets__v1__ticket_service__list_batches(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__cancel_batch(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CancelBatchRequest *input,
@@ -3542,7 +3783,7 @@ void handoff__tickets__v1__ticket_service__cancel_batch(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_batch_results(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ListBatchResultsRequest *input,
@@ -3550,7 +3791,7 @@ void handoff__tickets__v1__ticket_service__list_batch_results(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__WatchTicketsRequest *input,
@@ -3558,7 +3799,7 @@ void handoff__tickets__v1__ticket_service__watch_tickets(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_organization(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetOrganizationRequest *input,
@@ -3566,7 +3807,7 @@ void handoff__tickets__v1__ticket_service__get_organization(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_organization(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
@@ -3574,7 +3815,7 @@ void handoff__tickets__v1__ticket_service__update_organization(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_service(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__CreateServiceRequest *input,
@@ -3582,7 +3823,7 @@ void handoff__tickets__v1__ticket_service__create_service(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -3590,7 +3831,7 @@ void handoff__tickets__v1__ticket_service__get_service(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -3598,7 +3839,7 @@ void handoff__tickets__v1__ticket_service__update_service(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -3606,7 +3847,7 @@ void handoff__tickets__v1__ticket_service__list_escalation_targets(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -3614,7 +3855,7 @@ void handoff__tickets__v1__ticket_service__list_services(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -3622,7 +3863,7 @@ void handoff__tickets__v1__ticket_service__list_submission_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -3630,7 +3871,7 @@ void handoff__tickets__v1__ticket_service__list_processing_types(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -3638,7 +3879,7 @@ void handoff__tickets__v1__ticket_service__create_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -3646,7 +3887,7 @@ void handoff__tickets__v1__ticket_service__update_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -3654,7 +3895,7 @@ void handoff__tickets__v1__ticket_service__delete_submission_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -3662,7 +3903,7 @@ void handoff__tickets__v1__ticket_service__create_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -3670,7 +3911,7 @@ void handoff__tickets__v1__ticket_service__update_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -3678,7 +3919,7 @@ void handoff__tickets__v1__ticket_service__delete_processing_type(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -3686,7 +3927,7 @@ void handoff__tickets__v1__ticket_service__list_fields(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -3694,7 +3935,7 @@ void handoff__tickets__v1__ticket_service__create_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -3702,7 +3943,7 @@ void handoff__tickets__v1__ticket_service__update_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -3710,7 +3951,7 @@ void handoff__tickets__v1__ticket_service__delete_field(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_system_fields(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
@@ -3718,7 +3959,7 @@ void handoff__tickets__v1__ticket_service__list_system_fields(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_system_field(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
@@ -3726,7 +3967,7 @@ void handoff__tickets__v1__ticket_service__update_system_field(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__reset_system_field(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
@@ -3734,7 +3975,7 @@ void handoff__tickets__v1__ticket_service__reset_system_field(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     const Handoff__Tickets__V1__GetFormRequest *input,
@@ -3742,7 +3983,7 @@ void handoff__tickets__v1__ticket_service__get_form(ProtobufCService *service,
                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -3750,7 +3991,7 @@ void handoff__tickets__v1__ticket_service__update_form(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -3758,7 +3999,7 @@ void handoff__tickets__v1__ticket_service__get_ticket_form(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -3766,7 +4007,7 @@ void handoff__tickets__v1__ticket_service__get_template(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -3774,7 +4015,7 @@ void handoff__tickets__v1__ticket_service__list_templates(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -3782,7 +4023,7 @@ void handoff__tickets__v1__ticket_service__create_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -3790,7 +4031,7 @@ void handoff__tickets__v1__ticket_service__update_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -3798,7 +4039,7 @@ void handoff__tickets__v1__ticket_service__delete_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -3806,7 +4047,7 @@ void handoff__tickets__v1__ticket_service__insert_template(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -3814,7 +4055,7 @@ void handoff__tickets__v1__ticket_service__list_customer_tickets(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -3822,7 +4063,7 @@ void handoff__tickets__v1__ticket_service__list_transcript_lines(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -3830,7 +4071,7 @@ void handoff__tickets__v1__ticket_service__get_call_record(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -3838,7 +4079,7 @@ void handoff__tickets__v1__ticket_service__upload_attachment(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -3846,7 +4087,7 @@ void handoff__tickets__v1__ticket_service__download_attachment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_dooray_settings(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
@@ -3854,7 +4095,7 @@ void handoff__tickets__v1__ticket_service__get_dooray_settings(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_dooray_settings(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
@@ -3862,7 +4103,7 @@ void handoff__tickets__v1__ticket_service__update_dooray_settings(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_organizations(ProtobufCService *service,
                                                                      const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
@@ -3870,7 +4111,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_organizations(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_dooray_organization(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
@@ -3878,7 +4119,7 @@ void handoff__tickets__v1__ticket_service__create_dooray_organization(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_dooray_organization(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
@@ -3886,7 +4127,7 @@ void handoff__tickets__v1__ticket_service__update_dooray_organization(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_dooray_organization(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
@@ -3894,7 +4135,7 @@ void handoff__tickets__v1__ticket_service__delete_dooray_organization(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_projects(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
@@ -3902,7 +4143,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_projects(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_dooray_project(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
@@ -3910,7 +4151,7 @@ void handoff__tickets__v1__ticket_service__create_dooray_project(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__update_dooray_project(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
@@ -3918,7 +4159,7 @@ void handoff__tickets__v1__ticket_service__update_dooray_project(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_dooray_project(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
@@ -3926,7 +4167,7 @@ void handoff__tickets__v1__ticket_service__delete_dooray_project(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_user_keys(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
@@ -3934,7 +4175,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_user_keys(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__set_dooray_user_key(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
@@ -3942,7 +4183,7 @@ void handoff__tickets__v1__ticket_service__set_dooray_user_key(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
@@ -3950,7 +4191,7 @@ void handoff__tickets__v1__ticket_service__delete_dooray_user_key(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__get_dooray_choices(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
@@ -3958,7 +4199,7 @@ void handoff__tickets__v1__ticket_service__get_dooray_choices(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__escalate_to_dooray(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
@@ -3966,7 +4207,7 @@ void handoff__tickets__v1__ticket_service__escalate_to_dooray(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__receive_dooray_hook(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
@@ -3974,7 +4215,7 @@ void handoff__tickets__v1__ticket_service__receive_dooray_hook(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_tasks(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
@@ -3982,7 +4223,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_tasks(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__create_dooray_comment(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
@@ -3990,7 +4231,7 @@ void handoff__tickets__v1__ticket_service__create_dooray_comment(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__list_dooray_comments(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
@@ -3998,7 +4239,7 @@ void handoff__tickets__v1__ticket_service__list_dooray_comments(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
@@ -4006,7 +4247,7 @@ void handoff__tickets__v1__ticket_service__verify_dooray_connection(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__tickets__v1__ticket_service__descriptor);
-  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketService_Service *service,
                                                  Handoff__Tickets__V1__TicketService_ServiceDestroy destroy)

@@ -1065,6 +1065,10 @@ struct Handoff__Gateway__V1__HandoffService_Service
                       const Handoff__Tickets__V1__ListEventsRequest *input,
                       Handoff__Tickets__V1__ListEventsResponse_Closure closure,
                       void *closure_data);
+  void (*list_acts)(Handoff__Gateway__V1__HandoffService_Service *service,
+                    const Handoff__Tickets__V1__ListActsRequest *input,
+                    Handoff__Tickets__V1__ListActsResponse_Closure closure,
+                    void *closure_data);
   void (*verify_history)(Handoff__Gateway__V1__HandoffService_Service *service,
                          const Handoff__Tickets__V1__VerifyHistoryRequest *input,
                          Handoff__Tickets__V1__VerifyHistoryResponse_Closure closure,
@@ -1626,6 +1630,7 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
       function_prefix__ ## list_source_entries,\
       function_prefix__ ## list_entries,\
       function_prefix__ ## list_events,\
+      function_prefix__ ## list_acts,\
       function_prefix__ ## verify_history,\
       function_prefix__ ## get_counters,\
       function_prefix__ ## create_batch,\
@@ -1828,6 +1833,10 @@ void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *servic
                                                         const Handoff__Tickets__V1__ListEventsRequest *input,
                                                         Handoff__Tickets__V1__ListEventsResponse_Closure closure,
                                                         void *closure_data);
+void handoff__gateway__v1__handoff_service__list_acts(ProtobufCService *service,
+                                                      const Handoff__Tickets__V1__ListActsRequest *input,
+                                                      Handoff__Tickets__V1__ListActsResponse_Closure closure,
+                                                      void *closure_data);
 void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__VerifyHistoryRequest *input,
                                                            Handoff__Tickets__V1__VerifyHistoryResponse_Closure closure,

@@ -43,6 +43,8 @@ typedef struct Handoff__Tickets__V1__DeleteTicketRequest Handoff__Tickets__V1__D
 typedef struct Handoff__Tickets__V1__StarTicketRequest Handoff__Tickets__V1__StarTicketRequest;
 typedef struct Handoff__Tickets__V1__UnstarTicketRequest Handoff__Tickets__V1__UnstarTicketRequest;
 typedef struct Handoff__Tickets__V1__EscalateTicketRequest Handoff__Tickets__V1__EscalateTicketRequest;
+typedef struct Handoff__Tickets__V1__ListActsRequest Handoff__Tickets__V1__ListActsRequest;
+typedef struct Handoff__Tickets__V1__ListActsResponse Handoff__Tickets__V1__ListActsResponse;
 typedef struct Handoff__Tickets__V1__ListSourceEntriesRequest Handoff__Tickets__V1__ListSourceEntriesRequest;
 typedef struct Handoff__Tickets__V1__AppendInquiryRequest Handoff__Tickets__V1__AppendInquiryRequest;
 typedef struct Handoff__Tickets__V1__ListEntriesRequest Handoff__Tickets__V1__ListEntriesRequest;
@@ -144,6 +146,68 @@ typedef enum _Handoff__Tickets__V1__ProcessTicketRequest__Act {
   HANDOFF__TICKETS__V1__PROCESS_TICKET_REQUEST__ACT__RESOLVE_INTERNALLY = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__PROCESS_TICKET_REQUEST__ACT)
 } Handoff__Tickets__V1__ProcessTicketRequest__Act;
+/*
+ * What agents do to tickets.
+ */
+typedef enum _Handoff__Tickets__V1__ListActsResponse__Act {
+  /*
+   * Never sent.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__ACT_UNSPECIFIED = 0,
+  /*
+   * KeepTicket.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__KEEP = 1,
+  /*
+   * ForwardTicket.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__FORWARD = 2,
+  /*
+   * ProcessTicket with RESOLVE.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__RESOLVE = 3,
+  /*
+   * ProcessTicket with HOLD.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__HOLD = 4,
+  /*
+   * ProcessTicket with COMMENT.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__COMMENT = 5,
+  /*
+   * ProcessTicket with RESOLVE_INTERNALLY, for one of `internal_reasons`.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__RESOLVE_INTERNALLY = 6,
+  /*
+   * EscalateTicket; only while there is an issue service to escalate to.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__ESCALATE = 7,
+  /*
+   * EscalateToDooray; only while Dooray! is active in the service, and it has a project.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__ESCALATE_TO_DOORAY = 8,
+  /*
+   * CreateDoorayComment.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__COMMENT_ON_DOORAY = 9,
+  /*
+   * CompleteTicket.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__COMPLETE = 10,
+  /*
+   * UpdateTicket.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__UPDATE = 11,
+  /*
+   * RestoreTicket.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__RESTORE = 12,
+  /*
+   * DeleteTicket.
+   */
+  HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT__DELETE = 13
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__ACT)
+} Handoff__Tickets__V1__ListActsResponse__Act;
 
 /* --- messages --- */
 
@@ -702,6 +766,44 @@ struct  Handoff__Tickets__V1__EscalateTicketRequest
 
 
 /*
+ * Asks what can be done to a ticket.
+ */
+struct  Handoff__Tickets__V1__ListActsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *parent;
+};
+#define HANDOFF__TICKETS__V1__LIST_ACTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_acts_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * What the caller could do to a ticket now.
+ */
+struct  Handoff__Tickets__V1__ListActsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * In the order above.
+   */
+  size_t n_acts;
+  Handoff__Tickets__V1__ListActsResponse__Act *acts;
+  /*
+   * For which reasons it could be resolved internally.
+   */
+  size_t n_internal_reasons;
+  Handoff__Tickets__V1__Ticket__InternalReason *internal_reasons;
+};
+#define HANDOFF__TICKETS__V1__LIST_ACTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__list_acts_response__descriptor) \
+    , 0,NULL, 0,NULL }
+
+
+/*
  * Asks for the history of the ticket that was escalated.
  */
 struct  Handoff__Tickets__V1__ListSourceEntriesRequest
@@ -1174,6 +1276,44 @@ Handoff__Tickets__V1__EscalateTicketRequest *
 void   handoff__tickets__v1__escalate_ticket_request__free_unpacked
                      (Handoff__Tickets__V1__EscalateTicketRequest *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListActsRequest methods */
+void   handoff__tickets__v1__list_acts_request__init
+                     (Handoff__Tickets__V1__ListActsRequest         *message);
+size_t handoff__tickets__v1__list_acts_request__get_packed_size
+                     (const Handoff__Tickets__V1__ListActsRequest   *message);
+size_t handoff__tickets__v1__list_acts_request__pack
+                     (const Handoff__Tickets__V1__ListActsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_acts_request__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListActsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListActsRequest *
+       handoff__tickets__v1__list_acts_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_acts_request__free_unpacked
+                     (Handoff__Tickets__V1__ListActsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Tickets__V1__ListActsResponse methods */
+void   handoff__tickets__v1__list_acts_response__init
+                     (Handoff__Tickets__V1__ListActsResponse         *message);
+size_t handoff__tickets__v1__list_acts_response__get_packed_size
+                     (const Handoff__Tickets__V1__ListActsResponse   *message);
+size_t handoff__tickets__v1__list_acts_response__pack
+                     (const Handoff__Tickets__V1__ListActsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__tickets__v1__list_acts_response__pack_to_buffer
+                     (const Handoff__Tickets__V1__ListActsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Tickets__V1__ListActsResponse *
+       handoff__tickets__v1__list_acts_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__tickets__v1__list_acts_response__free_unpacked
+                     (Handoff__Tickets__V1__ListActsResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Tickets__V1__ListSourceEntriesRequest methods */
 void   handoff__tickets__v1__list_source_entries_request__init
                      (Handoff__Tickets__V1__ListSourceEntriesRequest         *message);
@@ -1389,6 +1529,12 @@ typedef void (*Handoff__Tickets__V1__UnstarTicketRequest_Closure)
 typedef void (*Handoff__Tickets__V1__EscalateTicketRequest_Closure)
                  (const Handoff__Tickets__V1__EscalateTicketRequest *message,
                   void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListActsRequest_Closure)
+                 (const Handoff__Tickets__V1__ListActsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Tickets__V1__ListActsResponse_Closure)
+                 (const Handoff__Tickets__V1__ListActsResponse *message,
+                  void *closure_data);
 typedef void (*Handoff__Tickets__V1__ListSourceEntriesRequest_Closure)
                  (const Handoff__Tickets__V1__ListSourceEntriesRequest *message,
                   void *closure_data);
@@ -1495,6 +1641,10 @@ struct Handoff__Tickets__V1__TicketService_Service
                       const Handoff__Tickets__V1__ListEventsRequest *input,
                       Handoff__Tickets__V1__ListEventsResponse_Closure closure,
                       void *closure_data);
+  void (*list_acts)(Handoff__Tickets__V1__TicketService_Service *service,
+                    const Handoff__Tickets__V1__ListActsRequest *input,
+                    Handoff__Tickets__V1__ListActsResponse_Closure closure,
+                    void *closure_data);
   void (*verify_history)(Handoff__Tickets__V1__TicketService_Service *service,
                          const Handoff__Tickets__V1__VerifyHistoryRequest *input,
                          Handoff__Tickets__V1__VerifyHistoryResponse_Closure closure,
@@ -1777,6 +1927,7 @@ void handoff__tickets__v1__ticket_service__init (Handoff__Tickets__V1__TicketSer
       function_prefix__ ## append_inquiry,\
       function_prefix__ ## list_entries,\
       function_prefix__ ## list_events,\
+      function_prefix__ ## list_acts,\
       function_prefix__ ## verify_history,\
       function_prefix__ ## get_counters,\
       function_prefix__ ## create_batch,\
@@ -1913,6 +2064,10 @@ void handoff__tickets__v1__ticket_service__list_events(ProtobufCService *service
                                                        const Handoff__Tickets__V1__ListEventsRequest *input,
                                                        Handoff__Tickets__V1__ListEventsResponse_Closure closure,
                                                        void *closure_data);
+void handoff__tickets__v1__ticket_service__list_acts(ProtobufCService *service,
+                                                     const Handoff__Tickets__V1__ListActsRequest *input,
+                                                     Handoff__Tickets__V1__ListActsResponse_Closure closure,
+                                                     void *closure_data);
 void handoff__tickets__v1__ticket_service__verify_history(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__VerifyHistoryRequest *input,
                                                           Handoff__Tickets__V1__VerifyHistoryResponse_Closure closure,
@@ -2188,6 +2343,9 @@ extern const ProtobufCMessageDescriptor handoff__tickets__v1__delete_ticket_requ
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__star_ticket_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__unstar_ticket_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__escalate_ticket_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_acts_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_acts_response__descriptor;
+extern const ProtobufCEnumDescriptor    handoff__tickets__v1__list_acts_response__act__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_source_entries_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__append_inquiry_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__tickets__v1__list_entries_request__descriptor;
