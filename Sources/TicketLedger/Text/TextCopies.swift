@@ -188,7 +188,7 @@ package enum TextCopies {
     "banned_word": ["word"],
     "attachment": ["content_type", "uploader"],
     "call_record": ["direction"],
-    "callback": ["topic", "url", "destination"],
+    "callback": ["topic", "url"],
     "credential": ["password_hash"],
     "dooray_comment": ["state", "author_name", "marker", "dooray_id", "failure"],
     "dooray_file": ["dooray_id", "failure", "seen_ids"],
