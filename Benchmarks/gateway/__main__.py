@@ -7,7 +7,8 @@ faces    GetTicket as gRPC and as JSON at the gateway, as JSON through the edge,
 echo     the same load on the echo of `scripts/bench rpc` with TLS: what a call costs that does nothing
 streams  PSS of every process with 1,000 and with 2,000 live streams on the gateway, and how long a change takes to reach
          2,000 clients that follow the service through the edge
-tracker  only with --with-request-tracker: get, first page, search and create as JSON against Request Tracker 5
+tracker  only with --with-request-tracker: get, first page, search and create as JSON against Request Tracker 5; create
+         also with a mail to the customer
 """
 
 import argparse

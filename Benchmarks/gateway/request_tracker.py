@@ -136,6 +136,16 @@ class RequestTracker:
         with urllib.request.urlopen(urllib.request.Request(self.url(path), data, self.headers), timeout=120) as reply:
             return json.load(reply)
 
+    def turn_mails_on(self):
+        """Lets it tell customers of their new tickets, as it does when it is new."""
+        self.postgres.sql("UPDATE scrips SET disabled = 0", database="rt")
+        # Workers remember what they have read for some seconds.
+        time.sleep(15)
+
+    def mails(self):
+        """How many it has written."""
+        return int(self.postgres.sql("SELECT count(*) FROM transactions WHERE type = 'EmailRecord'", database="rt"))
+
     def pss_mb(self):
         """Memory of the workers and of nginx together; PostgreSQL is not among them."""
         own = {str(process.pid) for process in self._processes}

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+import time
 import urllib.parse
 from dataclasses import dataclass, field
 
@@ -24,9 +25,23 @@ PAGE = 20
 WORD = "배송"
 DIFFERENT = 500
 GET, LIST, CREATE, SEARCH = "get", "first page", "create", "search"
+MAILED = "create, customer gets a mail"
 BARE = "first page, ids alone"
 FIELDS = "Subject,Status,Queue,Owner,Requestor,Priority,Created,LastUpdated"
-TARGETS = {GET: 100, LIST: 100, CREATE: 100, SEARCH: 50}
+TARGETS = {GET: 100, LIST: 100, CREATE: 100, MAILED: 100, SEARCH: 50}
+
+# About as long as what Request Tracker tells its customers.
+REPLY = """#{customerName}님, 문의하신 "#{subject}" 건을 접수했습니다.
+
+접수 번호는 [#{ticketId}]입니다. 이 문의에 대해 다시 연락하실 때에는 메일 제목에 이 번호를 남겨 주시거나,
+이 메일에 그대로 답장해 주세요. 담당자가 확인하는 대로 답변드리겠습니다.
+
+감사합니다.
+#{serviceName}
+
+-------------------------------------------------------------------------
+#{inquiry}
+"""
 
 
 @dataclass
@@ -42,6 +57,7 @@ class Side:
     rates: dict = field(default_factory=dict)
     p50: dict = field(default_factory=dict)
     mb: list = field(default_factory=list)
+    mailed: list = field(default_factory=list)
 
     def add(self, name, rate, p50):
         self.rates.setdefault(name, []).append(rate)
@@ -87,9 +103,10 @@ class Ours:
         place = self._place.__enter__()
         try:
             postgres, self._cluster = place.postgres, place.cluster
-            token = Actor(self._cluster, postgres).token
+            self._administrator = Actor(self._cluster, postgres).token
             key = self._cluster.json(
-                "/v1/apiKeys", {"displayName": "bench", "scopes": ["ticket.read", "ticket.write"]}, token)["token"]
+                "/v1/apiKeys", {"displayName": "bench", "scopes": ["ticket.read", "ticket.write"]},
+                self._administrator)["token"]
             self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
             rows = postgres.sql(
                 "SELECT json_build_array(t.title, e.body, t.id) FROM handoff.ticket AS t JOIN LATERAL (SELECT body FROM"
@@ -125,8 +142,30 @@ class Ours:
 
     def measure(self, side, seconds):
         for name, call in self.calls.items():
-            side.add(name, *load(gateway(self._cluster), self._headers, call, seconds, OURS, http1=False))
+            side.add(name, *self._load(call, seconds))
+        self._cluster.json("/v1/services/care/triggers", {
+            "displayName": "Tell the customer",
+            "conditions": [{"requirement": "REQUIRED", "target": "CAUSE", "operator": "IN", "values": ["CREATED"]}],
+            "results": [{"notify": {"recipient": "CUSTOMER", "texts": [
+                {"language": "ko", "subject": "[#{ticketId}] #{subject}", "body": REPLY}]}}]}, self._administrator)
+        # Every process knows a new trigger after a second.
+        time.sleep(2)
+        before = self._mails()
+        side.add(MAILED, *self._load(self.calls[CREATE], seconds))
         side.mb.append(sum(self._cluster.pss_mb().values()))
+        # What was promised is written.
+        ends, waiting = time.monotonic() + 600, "SELECT count(*) FROM handoff.outbox WHERE topic IN ('TRIGGERS', 'MAIL')"
+        while int(self._place.postgres.sql(waiting)):
+            if time.monotonic() > ends:
+                raise Failed("mails to customers still wait ten minutes after their tickets")
+            time.sleep(0.5)
+        side.mailed.append(self._mails() - before)
+
+    def _load(self, call, seconds):
+        return load(gateway(self._cluster), self._headers, call, seconds, OURS, http1=False)
+
+    def _mails(self):
+        return int(self._place.postgres.sql("SELECT count(*) FROM handoff.mail_message WHERE state = 'SENT'"))
 
     def __exit__(self, *_):
         self._place.__exit__()
@@ -176,9 +215,16 @@ class Theirs:
 
     def measure(self, side, seconds):
         for name, call in self.calls.items():
-            side.add(name, *load(
-                self._tracker.url(""), self._tracker.headers, call, seconds, THEIRS, http1=True))
+            side.add(name, *self._load(call, seconds))
+        self._tracker.turn_mails_on()
+        side.add(MAILED, *self._load(self.calls[CREATE], seconds))
         side.mb.append(self._tracker.pss_mb())
+        side.mailed.append(self._tracker.mails())
+        if not side.mailed[-1]:
+            raise Failed("Request Tracker has mailed no customer")
+
+    def _load(self, call, seconds):
+        return load(self._tracker.url(""), self._tracker.headers, call, seconds, THEIRS, http1=True)
 
     def __exit__(self, *_):
         self._tracker.__exit__()
@@ -211,5 +257,6 @@ def report(ours, theirs, count):
     text = (f"{count:,} tickets, pages of {PAGE}, search of \"{WORD}\" in the title, medians. Handoff: a whole cluster"
             f" with a key for a program, {OURS[0]} connections with {OURS[1]} calls under way on each. Request Tracker:"
             f" {WORKERS} FastCGI workers behind nginx, {THEIRS[0]} connections; its pages carry"
-            f" {FIELDS.replace(',', ', ')}, but for the line with ids alone, which stands against our whole page.")
+            f" {FIELDS.replace(',', ', ')}, but for the line with ids alone, which stands against our whole page."
+            f" Mails written to customers in that line: {median(ours.mailed):,.0f} and {median(theirs.mailed):,.0f}.")
     return f"{text}\n\n{table(head, rows)}\n\n{table(['PSS, MB', 'Handoff', 'Request Tracker'], memory)}"

@@ -19,7 +19,7 @@ my $queue = RT::Queue->new($system);
 my ($made, $said) = $queue->Create(Name => 'care');
 die "queue: $said\n" unless $made;
 
-# The scrips that write mails: Handoff writes none when an agent creates a ticket, either.
+# The scrips that write mails, for now: Handoff writes none when an agent creates a ticket, either.
 my $scrips = RT::Scrips->new($system);
 $scrips->UnLimit;
 while (my $scrip = $scrips->Next) {
