@@ -125,6 +125,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Assignment/Migrations/0060_forget_destinations.sql"
 #include "embed_asset.h"
+#define ASSET "../Assignment/Migrations/0061_ask_for_triggers.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

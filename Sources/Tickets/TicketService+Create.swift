@@ -108,7 +108,8 @@ extension TicketService {
     // Who writes a customer's inquiry down has not written it.
     let author: LedgerActor? = access.member == nil ? .customer : nil
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
-    if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
+    // Where no trigger is active, there is nothing to run, to wait for and to take out of the outbox again.
+    if outcome.has(.runsTriggers), facts.hasTriggers { draft.event.outbox = [try .triggers(.created)] }
     return draft
   }
 

@@ -24,6 +24,8 @@ struct CreationFacts: Sendable {
   /// Nil: the service has no such submission type.
   let isTypeActive: Bool?
   let hasGroup: Bool
+  /// Whether a trigger of the service is active, so that somebody has to look at the new ticket.
+  let hasTriggers: Bool
   let customer: CustomerRecord?
 }
 
@@ -39,7 +41,7 @@ extension TicketStore {
       let rows = try await pool.lookUp(Self.facts(for: wanted, in: service, opens: opens), deadline: deadline)
       let facts = CreationFacts(
         isTypeActive: try rows[0].value(2), hasGroup: try rows[0].value(3),
-        customer: try CustomerRecord(rows[0], at: 4))
+        hasTriggers: try rows[0].value(4), customer: try CustomerRecord(rows[0], at: 5))
       return (facts, try CreateOpening(fresh: rows[0]))
     }
   }
@@ -53,6 +55,7 @@ extension TicketStore {
       SELECT \(fragment: opening), (SELECT y.is_active FROM submission_type AS y
           WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
         EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
+        EXISTS (SELECT 1 FROM trigger_rule AS u WHERE u.service_id = \(service.id) AND u.is_active),
         known.id, known.display_name, known.email, known.phone
       FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
       """

@@ -23,6 +23,11 @@ struct InboundTests {
       --b\r\nContent-Type: application/octet-stream; name="setup.exe"\r\n\r\nMZ\r\n
       --b\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\n--b--\r\n
       """
+    _ = try await world.mail.database.pool.query(
+      """
+      INSERT INTO trigger_rule (service_id, display_name, position, conditions, results)
+      VALUES (1, 'Nothing', 1, '', '')
+      """, deadline: TestDatabase.deadline)
     let taken = try await world.take(letter)
     try #require(taken.state == .ticket)
     let rows = try await world.mail.database.pool.query(

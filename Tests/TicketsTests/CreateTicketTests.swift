@@ -28,6 +28,7 @@ import TicketLedger
   @Test("an agent creates a ticket by hand: unassigned, with its inquiry, event, counters and trigger pass")
   func createdByHand() async throws {
     let world = try await TicketWorld()
+    try await world.addTrigger()
     let ticket = try await world.client.createTicket(Self.byHand(), world.by(TicketWorld.kim))
     #expect(ticket.state == .unassigned)
     #expect(ticket.channel == .manual)
@@ -48,6 +49,20 @@ import TicketLedger
     let counters = try await world.client.getCounters(
       GetCountersRequest(parent: "services/care"), world.by(TicketWorld.kim))
     #expect(counters.unassignedTotal == 1 && counters.receivedToday == 1)
+  }
+
+  @Test("where no trigger is active, nothing is left to be run")
+  func withoutTriggers() async throws {
+    let world = try await TicketWorld()
+    // Those of other services, and those that are put aside, do not count.
+    try await world.addTrigger(service: 2)
+    try await world.addTrigger(isActive: false)
+    let first = try await world.client.createTicket(Self.byHand(), world.by(TicketWorld.kim))
+    #expect(try await world.outbox(try #require(TicketName(first.name)).id).isEmpty)
+    #expect(try await world.eventCodes(first.name) == ["CREATED"])
+    try await world.addTrigger()
+    let second = try await world.client.createTicket(Self.byHand(), world.by(TicketWorld.kim))
+    #expect(try await world.outbox(try #require(TicketName(second.name)).id).map(\.topic) == [.triggers])
   }
 
   @Test("a ticket created with an agent is in their hands at once, in their only group")

@@ -58,6 +58,15 @@ final class TicketWorld: Sendable {
     RPCChannel(group: TestLoops.group, target: .unix("/nonexistent/handoff.sock"))
   }
 
+  /// Adds a trigger that does nothing.
+  func addTrigger(service: Int64 = 1, isActive: Bool = true) async throws {
+    _ = try await database.pool.query(
+      """
+      INSERT INTO trigger_rule (service_id, display_name, is_active, position, conditions, results)
+      VALUES (\(service), 'Nothing', \(isActive), 1, '', '')
+      """, deadline: TestDatabase.deadline)
+  }
+
   static func ledger(_ database: TestDatabase, role: String) throws -> TicketLedger {
     var configuration = database.configuration
     configuration.role = role

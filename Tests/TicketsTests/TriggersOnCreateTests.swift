@@ -99,6 +99,7 @@ import TicketLedger
   @Test("a creation does not need assignment: the pass waits in the outbox")
   func unreachable() async throws {
     let world = try await TicketWorld()
+    try await world.addTrigger()
     let ticket = try await world.client.createTicket(Self.request, world.by("gateway"))
     #expect(ticket.state == .unassigned)
     #expect(try await world.count("SELECT count(*) FROM outbox WHERE topic = 'TRIGGERS'") == 1)
