@@ -127,6 +127,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Assignment/Migrations/0061_ask_for_triggers.sql"
 #include "embed_asset.h"
+#define ASSET "../Tickets/Migrations/0062_share_batches.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -1,5 +1,3 @@
-import Assignment
-import EventLoop
 import HandoffAPI
 import HandoffTestKit
 import Postgres
@@ -12,60 +10,6 @@ import TicketLedger
 
 /// One act on many tickets.
 @Suite struct BatchTests {
-  /// A world with assignment in this process, and runners of batches that are run step by step.
-  private struct BatchWorld {
-    let world: TicketWorld
-    let service: TicketService
-    let client: TicketServiceClient
-    private let passwords = PasswordCheck()
-
-    init(isMailReachable: Bool = true) async throws {
-      world = try await TicketWorld(isMailReachable: isMailReachable)
-      let theirs = try TicketWorld.ledger(world.database, role: "handoff_assignment")
-      let log = Logger(service: "tests", level: .error, output: .standardError)
-      let assignment = AssignmentService(
-        ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords,
-        callbacks: Callbacks(pool: theirs.pool, masking: nil))
-      service = TicketService(
-        ledger: world.ledger, mail: world.mail,
-        assignment: InProcessTransport(
-          group: TestLoops.group, services: [assignment.rpcService], interceptors: [CallsFrom(name: "tickets")]))
-      client = TicketWorld.client(service)
-    }
-
-    func close() { passwords.shutdown() }
-
-    var runner: BatchRunner { runner("tests") }
-
-    func runner(_ holder: String) -> BatchRunner {
-      BatchRunner(service: service, holder: holder, backoff: Backoff(firstMilliseconds: 1, attemptsMax: 3))
-    }
-
-    func create(
-      _ batch: Batch, _ tickets: [TicketRecord], by agent: AgentID = TicketWorld.kim, requestID: String = ""
-    ) async throws -> Batch {
-      try await client.createBatch(
-        CreateBatchRequest(
-          parent: "services/care", batch: batch, tickets: tickets.map(world.name), requestId: requestID),
-        world.by(agent))
-    }
-
-    /// Runs until the batch has ended.
-    func end(_ batch: Batch, by agent: AgentID = TicketWorld.boss) async throws -> Batch {
-      while true {
-        _ = try await runner.runOnce()
-        let now = try await client.getBatch(GetBatchRequest(name: batch.name), world.by(agent))
-        if now.endTime != nil { return now }
-      }
-    }
-
-    func results(_ batch: Batch) async throws -> [BatchResult] {
-      try await client.listBatchResults(
-        ListBatchResultsRequest(parent: batch.name, pageSize: 200), world.by(TicketWorld.boss)
-      ).results
-    }
-  }
-
   @Test("each ticket is acted on with its own guards, and has its own result, in the order of the request")
   func results() async throws {
     let all = try await BatchWorld()
@@ -365,20 +309,6 @@ import TicketLedger
         """)
       #expect(try rows[0].int(0) == 60 && rows[0].int(1) == 60)
     }
-  }
-
-  @Test("ten thousand tickets are one request")
-  func tenThousand() async throws {
-    let all = try await BatchWorld()
-    defer { all.close() }
-    let names = (1...10_000).map { "services/care/tickets/\($0 + 5_000_000)" }
-    let made = try await all.client.createBatch(
-      CreateBatchRequest(parent: "services/care", batch: Batch(act: .comment, text: "x"), tickets: names),
-      all.world.by(TicketWorld.kim))
-    #expect(made.ticketCount == 10_000)
-    #expect(try await all.runner.runOnce() == BatchRunner.takenMax)
-    let progress = try await all.client.getBatch(GetBatchRequest(name: made.name), all.world.by(TicketWorld.kim))
-    #expect(progress.state == .running && progress.failedCount == Int32(BatchRunner.takenMax))
   }
 
   @Test("a batch that takes too long ends, and old results go")

@@ -145,13 +145,25 @@ struct BatchStore: Sendable {
   }
 
   /// Takes items that are due, for ``leaseDuration``; what others are taking at the moment is left to them.
+  ///
+  /// All batches that have any get the same part of it, so that a large one keeps no other waiting.
   func take(limit: Int, holder: String, deadline: Deadline) async throws -> [BatchItem] {
     try await rows(
       """
-      WITH chosen AS (
-        SELECT i.service_id, i.batch_id, i.number FROM ticket_batch_item AS i
-        WHERE i.outcome = 'PENDING' AND i.due_time <= clock_timestamp()
-        ORDER BY i.due_time LIMIT \(limit) FOR UPDATE SKIP LOCKED
+      WITH busy AS MATERIALIZED (
+        SELECT b.service_id, b.id FROM ticket_batch AS b WHERE b.end_time IS NULL AND EXISTS (
+          SELECT FROM ticket_batch_item AS i WHERE i.service_id = b.service_id AND i.batch_id = b.id
+            AND i.outcome = 'PENDING' AND i.due_time <= clock_timestamp())
+        -- When there are more of them than items are taken, it is chance whose turn it is.
+        ORDER BY random() LIMIT \(limit)
+      ), chosen AS (
+        SELECT d.service_id, d.batch_id, d.number FROM busy AS b CROSS JOIN LATERAL (
+          SELECT i.service_id, i.batch_id, i.number FROM ticket_batch_item AS i
+          WHERE i.service_id = b.service_id AND i.batch_id = b.id
+            AND i.outcome = 'PENDING' AND i.due_time <= clock_timestamp()
+          ORDER BY i.due_time, i.number LIMIT (SELECT \(limit) / greatest(count(*), 1) FROM busy)
+          FOR UPDATE SKIP LOCKED
+        ) AS d
       )
       UPDATE ticket_batch_item AS i SET lease_holder = \(holder), attempt_count = i.attempt_count + 1,
         due_time = clock_timestamp() + \(Self.leaseDuration.components.seconds) * interval '1 second'
