@@ -124,6 +124,33 @@ struct MaskStore: Sendable {
     """
   }
 
+  /// The masks that lie on a ticket's texts in a table, the first in each text before the others.
+  func activePlaces(on ticket: TicketLink, in table: String, deadline: Deadline) async throws -> [MaskPlace] {
+    try await ServiceError.translating {
+      try await pool.query(Self.activePlaces(on: ticket), deadline: deadline).compactMap(MaskPlace.init)
+        .filter { $0.address.copy.table == table }
+        .sorted { ($0.address.copy.name, $0.span.start) < ($1.address.copy.name, $1.span.start) }
+    }
+  }
+
+  /// Most masks whose words are looked for in a text that comes in; the newest.
+  private static let knownMax = 5_000
+
+  /// Where the masks that are on were made, on a ticket and those that belong to it.
+  func originals(around ticket: TicketLink, deadline: Deadline) async throws -> [MaskPlace] {
+    try await ServiceError.translating {
+      try await pool.query(
+        """
+        WITH RECURSIVE \(fragment: TicketLedger.family(of: ticket.ticketID, ticket.serviceID))
+        SELECT \(fragment: MaskPlace.columns) FROM family AS f
+        JOIN mask_place AS p ON p.ticket_service_id = f.service_id AND p.ticket_id = f.id AND p.is_on AND p.number = 0
+        JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
+        ORDER BY p.mask_id DESC LIMIT \(Self.knownMax)
+        """, deadline: deadline
+      ).compactMap(MaskPlace.init)
+    }
+  }
+
   /// Whether something is left of a mask that has no places, or of places that have no mask.
   func isTorn(_ mask: MaskID, of ticket: TicketLink, deadline: Deadline) async throws -> Bool {
     try await ServiceError.translating {

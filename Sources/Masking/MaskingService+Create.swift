@@ -32,7 +32,7 @@ extension MaskingService {
     var masked: [Mask] = []
     var titleAndCustomer: [String: String] = [:]
     let ids = try await newMaskIDs(spans.count, deadline: call.deadline)
-    let search = CopySearch(spans, of: link)
+    let search = CopySearch(spans.fields)
     let written = try await ledger.performLinked(
       on: name, access: access, version: request.version, idempotency: claim,
       reading: [search.query(link), MaskStore.activePlaces(on: link)], deadline: call.deadline

@@ -30,7 +30,8 @@ package struct MaskingService: MaskingServiceProvider {
   /// Who may call what, beside the public methods of the gateway.
   package static let callerRules: [CallerRule] = [
     CallerRule("MaskingService", callers: ["gateway", "operator"]),
-    CallerRule("MaskingService", ["SealMasks"], callers: ["tickets"]),
+    CallerRule("MaskingService", ["SealMasks", "CopyMasks"], callers: ["tickets"]),
+    CallerRule("MaskingService", ["FindMaskedWords"], callers: ["tickets", "mail"]),
     CallerRule(
       "MaskingService", ["SealSecret", "ResealSecret", "OpenSecret"], callers: ["mail", "tickets", "assignment"]),
   ]

@@ -15,16 +15,6 @@ struct RequestedSpans: Sendable {
     /// As the API names it.
     let name: String
     let span: ScalarSpan
-
-    var source: Source {
-      if entry != nil { return .entries }
-      return TextCopies.original(of: field)?.table == "ticket" ? .ticket : .other
-    }
-  }
-
-  /// Where texts with spans stand, as far as the statements that read them differ.
-  enum Source: Hashable, Sendable {
-    case entries, ticket, other
   }
 
   private let spans: [Wanted]
@@ -89,71 +79,6 @@ struct RequestedSpans: Sendable {
 
   /// The fields that have spans.
   var fields: [String] { Array(Set(spans.map(\.field))) }
-
-  /// Where the texts stand.
-  var sources: Set<Source> { Set(spans.map(\.source)) }
-
-  /// The words of the spans as a query of one column: what stands in the texts at the time. A span that lies outside
-  /// its text has fewer words or none, and ``read(from:texts:)`` refuses it.
-  func words(of ticket: TicketID, _ service: ServiceID) -> Query {
-    let inEntries = spans.compactMap { wanted in wanted.entry.map { (entry: $0, span: wanted.span) } }
-    let inFields = spans.filter { $0.source == .ticket }
-    let inRows = spans.filter { $0.source == .other }
-    var parts: [Query] = []
-    if !inEntries.isEmpty {
-      parts.append(
-        """
-        SELECT substr(e.body, s.start + 1, s.length)
-        FROM unnest(\(inEntries.map(\.entry)), \(Self.starts(inEntries.map(\.span))),
-          \(Self.lengths(inEntries.map(\.span)))) AS s (entry_id, start, length)
-        JOIN ticket_entry AS e ON e.service_id = \(service) AND e.ticket_id = \(ticket) AND e.id = s.entry_id
-        """)
-    }
-    if !inFields.isEmpty {
-      parts.append(
-        """
-        SELECT substr(CASE s.field \(unescaped: Self.columnOfField) END, s.start + 1, s.length)
-        FROM unnest(\(inFields.map(\.field)), \(Self.starts(inFields.map(\.span))),
-          \(Self.lengths(inFields.map(\.span)))) AS s (field, start, length)
-        JOIN ticket AS t ON t.service_id = \(service) AND t.id = \(ticket)
-        """)
-    }
-    if !inRows.isEmpty {
-      parts.append(
-        """
-        SELECT substr(CASE s.field \(unescaped: Self.textOfField) END, s.start + 1, s.length)
-        FROM unnest(\(inRows.map(\.field)), \(inRows.map(\.row)), \(Self.starts(inRows.map(\.span))),
-          \(Self.lengths(inRows.map(\.span)))) AS s (field, row_key, start, length)
-        JOIN ticket AS t ON t.service_id = \(service) AND t.id = \(ticket)
-        """)
-    }
-    guard let first = parts.first else { return "SELECT ''" }
-    return parts.dropFirst().reduce(first) { "\(fragment: $0) UNION ALL \(fragment: $1)" }
-  }
-
-  private static let textOfField = TextCopies.all.filter { $0.relation == .original && $0.table != "ticket" }
-    .compactMap { copy in
-      copy.field.map { field in
-        """
-        WHEN '\(field)' THEN (SELECT x.\(copy.column) FROM \(copy.table) AS x
-          WHERE x.\(copy.keys[0]) = t.service_id AND x.\(copy.keys[1]) = t.id AND \(CopyStore.rowKey(copy)) = s.row_key)
-        """
-      }
-    }.joined(separator: " ")
-
-  private static let columnOfField = TextCopies.all.filter { $0.relation == .original && $0.table == "ticket" }
-    .compactMap { copy in copy.field.map { "WHEN '\($0)' THEN t.\(copy.column)" } }.joined(separator: " ")
-
-  // No text is that long, and PostgreSQL's numbers are not wider than they must be.
-  private static let offsetMax = 1 << 24
-
-  private static func starts(_ spans: [ScalarSpan]) -> [Int32] {
-    spans.map { Int32(min(max($0.start, 0), offsetMax)) }
-  }
-
-  private static func lengths(_ spans: [ScalarSpan]) -> [Int32] {
-    spans.map { Int32(min(max($0.length, 0), offsetMax)) }
-  }
 
   /// Reads the words of the spans from their texts.
   ///

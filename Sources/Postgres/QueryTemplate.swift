@@ -11,12 +11,6 @@ package struct QueryTemplate: Sendable {
       types.append(Value.postgresType.oid)
       parameters.append(value)
     }
-
-    /// Appends the values of a query that was spliced in there.
-    package mutating func append(valuesOf query: Query) {
-      types += query.shape.parameterTypes()
-      parameters.append(query.parameters)
-    }
   }
 
   private let shape: QueryShape

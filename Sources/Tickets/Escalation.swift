@@ -56,7 +56,7 @@ struct Escalation: Sendable {
   /// The issue ticket that answers a consultation ticket.
   ///
   /// Customer and promised call are those that the consultation ticket shows: where a text is masked, the asterisks are
-  /// copied.
+  /// copied. Its inquiry is the caller's to add.
   func draft(for ticket: TicketRecord, in target: ServiceRecord, by actor: LedgerActor) throws -> TicketDraft {
     let standing = Standing(kind: target.kind, state: .unassigned, origin: .escalated)
     let outcome: LifecycleOutcome
@@ -74,7 +74,6 @@ struct Escalation: Sendable {
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
     draft.callBack = ticket.callBack
-    draft.event.entries = [EntryDraft(.inquiry, .escalate, body: text)]
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     return draft
   }

@@ -54,7 +54,7 @@ extension TicketService {
     try await ledger.unusedUploads(reply.attachments, of: reply.access, deadline: reply.deadline)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
-    let arrived = try await masked(reply, on: ticket.id, of: service, at: ticket.readTime)
+    let arrived = try await masked(reply, on: ticket.id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     event.entries = [entry]
     event.notes += reply.attachments.notes + arrived.notes
@@ -84,11 +84,13 @@ extension TicketService {
     draft.customer.name = ticket.customerName
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
-    let arrived = try await masked(reply, on: id, of: reply.access.service, at: ticket.readTime)
+    let service = reply.access.service
+    let arrived = try await masked(reply, on: id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     draft.event.entries = [entry]
     draft.event.notes += reply.attachments.notes + arrived.notes
     draft.attachments = arrived.maskStatements
+    try await takeOverMasks(of: ticket, in: service, to: &draft, id, reply.call.onward())
     if created.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     let (statement, entryIDs) = try await ledger.companion(
       creating: draft, id: id, at: ticket.readTime, deadline: reply.deadline)
@@ -112,7 +114,7 @@ extension TicketService {
         of: .receiveSourceReply, on: issue.standing(in: service.kind), by: .system)
     else { return nil }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: issue)
-    let arrived = try await masked(reply, on: issue.id, of: service, at: issue.readTime)
+    let arrived = try await masked(reply, on: issue.id, of: service, beside: issue)
     event.entries = [arrived.entry(.comment, .customerReply, by: .customer)]
     let copies = try await store.copies(
       of: reply.attachments.ids, from: reply.access.service.id, to: target.serviceID, deadline: reply.deadline)
@@ -127,11 +129,14 @@ extension TicketService {
 
   /// The reply as it may be stored on a ticket, which need not be the one that it came to. Its entry has an id when
   /// masks or files are to be put on it.
+  ///
+  /// - Parameter known: the ticket whose masked words must not come back with it.
   private func masked(
-    _ reply: Reply, on ticket: TicketID, of service: ServiceRecord, at time: Instant
+    _ reply: Reply, on ticket: TicketID, of service: ServiceRecord, beside known: TicketRecord
   ) async throws -> ArrivedTexts {
+    let rules = ArrivalRules(policy: reply.access.service, beside: known, of: service)
     var texts = try await masked(
-      title: nil, body: reply.text, of: service, as: reply.access.service, at: time, reply.call
+      title: nil, body: reply.text, of: service, rules, at: known.readTime, reply.call.onward()
     ) {
       (ticket, try await ledger.newEntryID(deadline: reply.deadline))
     }.texts

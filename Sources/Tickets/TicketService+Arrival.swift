@@ -15,7 +15,21 @@ struct ArrivingText: Sendable {
   let text: String
 }
 
-/// A customer's words as they may be stored: masked, with what belongs to the masks.
+/// What of somebody's words is masked before they are stored.
+struct ArrivalRules: Sendable {
+  /// The service whose settings say whether personal data is looked for; nil: it is not, as in an agent's words.
+  var policy: ServiceRecord?
+  /// The ticket whose masked words must not come back with them; nil: there are none.
+  var ticket: TicketName?
+
+  /// - Parameter ticket: the one beside which the words are stored, as it was read by itself.
+  init(policy: ServiceRecord?, beside ticket: TicketRecord? = nil, of service: ServiceRecord? = nil) {
+    self.policy = policy
+    if let ticket, let service, ticket.hasMasks { self.ticket = TicketName(service: service.code, id: ticket.id) }
+  }
+}
+
+/// Somebody's words as they may be stored: masked, with what belongs to the masks.
 struct ArrivedTexts: Sendable {
   var title: String
   var body: String
@@ -39,39 +53,41 @@ struct ArrivedTexts: Sendable {
 }
 
 extension TicketService {
-  /// Masks personal data in a customer's words before they are stored, where the service wants that.
+  /// Masks words before they are stored: personal data, where the service wants that, and what is masked already on the
+  /// ticket beside which they are stored.
   ///
-  /// The words are searched here, so that an inquiry without personal data costs no call; only what was found goes to
-  /// masking to be sealed. When masking is out of reach then, the inquiry is refused: rather late than in clear.
+  /// Personal data is looked for here, so that an inquiry without any costs no call; only what was found goes to
+  /// masking to be sealed. Words that are masked are known to masking alone, which is asked when there are any. When it
+  /// is out of reach then, the words are refused: rather late than in clear.
   ///
   /// - Parameters:
   ///   - service: the service of the ticket that is to hold the words. Without the security service there, what is
   ///     found is asterisks without masks.
-  ///   - policy: the service whose settings hold; nil: the ticket's own.
   ///   - time: when the words come in.
   ///   - others: what else comes in with them.
   ///   - title: nil when a text is added to a ticket that has its title.
+  ///   - rules: what is masked.
   ///   - ids: the ticket and the entry that are to hold the words; called only when something was found.
   /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
   func masked(
-    title: String?, body: String, others: [ArrivingText] = [], of service: ServiceRecord,
-    as policy: ServiceRecord? = nil, at time: Instant, _ call: CallContext, ids: () async throws -> (TicketID, EntryID)
+    title: String?, body: String, others: [ArrivingText] = [], of service: ServiceRecord, _ rules: ArrivalRules,
+    at time: Instant, _ options: CallOptions, ids: () async throws -> (TicketID, EntryID)
   ) async throws -> (texts: ArrivedTexts, ids: (TicketID, EntryID)?) {
     let plain = ArrivedTexts(title: title ?? "", body: body, others: others.map(\.text))
-    let policy = policy ?? service
-    guard policy.hasSecurity else { return (plain, nil) }
-    let settings = try await ledger.directory.masking(of: policy.id, deadline: call.deadline)
-    guard settings.detection == .automatic else { return (plain, nil) }
-    let found = ([plain.title, body] + plain.others).map { ($0, settings.findings(in: $0).map(\.span)) }
-    guard found.contains(where: { !$0.1.isEmpty }) else { return (plain, nil) }
-    let masked = try found.map { text, spans in try Self.masking(text, spans) }
+    let all = [plain.title, body] + plain.others
+    var found = try await detected(in: all, by: rules.policy, options.deadline)
+    if let ticket = rules.ticket {
+      found = zip(found, try await MaskedWords(masking).spans(in: all, on: ticket, options)).map { $0 + $1 }
+    }
+    guard found.contains(where: { !$0.isEmpty }) else { return (plain, nil) }
+    let masked = try zip(all, found).map { text, spans in try MaskedWords.masking(text, spans) }
     var texts = ArrivedTexts(title: masked[0].text, body: masked[1].text, others: masked[2...].map(\.text))
     // Where nobody could bring a copy back, its asterisks are all that is kept of it.
     guard service.hasSecurity else { return (texts, nil) }
     let (ticket, entry) = try await ids()
     let places = [("ticket.title", ""), ("ticket_entry.body", entry.description)] + others.map { ($0.column, $0.row) }
     let pieces = zip(places, masked).map { MaskedArrival(column: $0.0, row: $0.1, masked: $1) }
-    let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), call)
+    let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), options)
     texts.originalBody = masked[1].pieces.isEmpty ? nil : body
     texts.maskStatements = ArrivalMask.insert(
       masks, on: TicketLink(serviceID: service.id, ticketID: ticket), at: time, ledger.maskSeals)
@@ -80,19 +96,60 @@ extension TicketService {
     return (texts, (ticket, entry))
   }
 
-  /// A finding never ends inside a character, whatever combines with its last digit.
-  private static func masking(_ text: String, _ spans: [ScalarSpan]) throws(MaskRefusal) -> MaskedText.Masked {
-    let bounds = CharacterBounds(text)
-    var whole: [ScalarSpan] = []
-    for span in spans.map(bounds.covering) where whole.last.map({ $0.end <= span.start }) ?? true { whole.append(span) }
-    return try MaskedText.masking(text, whole, earlier: [], bounds)
+  /// Masks for a ticket to be that takes over title, customer or promised call of another with their asterisks, so that
+  /// they can be brought back there, too.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE when masking cannot be reached.
+  func takeOverMasks(
+    of ticket: TicketRecord, in service: ServiceRecord, to draft: inout TicketDraft, _ id: TicketID,
+    _ options: CallOptions
+  ) async throws {
+    let texts = [
+      // Who escalates writes a title of their own.
+      "ticket.title": draft.title == ticket.title ? draft.title : "", "ticket.customer_name": draft.customer.name,
+      "ticket.customer_email": draft.customer.email, "ticket.customer_phone": draft.customer.phone,
+      "ticket.call_back_phone": draft.callBack?.phone ?? "",
+    ]
+    guard ticket.hasMasks, draft.service.hasSecurity, texts.values.contains(where: { $0.contains("*") }) else { return }
+    guard let masking else { throw ServiceError(.backendUnavailable) }
+    let answer: CopyMasksResponse
+    do {
+      answer = try await masking.copyMasks(
+        CopyMasksRequest(
+          parent: TicketName(service: service.code, id: ticket.id).description,
+          target: TicketName(service: draft.service.code, id: id).description), options)
+    } catch let error as RPCError {
+      throw ServiceError(error, from: "masking")
+    }
+    let masks = answer.masks.compactMap { copied -> ArrivalMask? in
+      let span = ScalarSpan(start: Int(copied.start), length: Int(copied.length))
+      guard let text = texts[copied.textColumn], let mask = copied.mask, MaskedText.stands(span, in: text) else {
+        return nil
+      }
+      return ArrivalMask(
+        id: MaskID(mask.id), column: copied.textColumn, row: "", text: text, span: span,
+        sealedOriginal: mask.sealedOriginal, keyID: mask.keyId)
+    }
+    draft.event.notes += ArrivalMask.notes(masks)
+    draft.attachments += ArrivalMask.insert(
+      masks, on: TicketLink(serviceID: draft.service.id, ticketID: id), at: ticket.readTime, ledger.maskSeals)
+  }
+
+  /// Personal data in texts, where a service has it masked on arrival.
+  private func detected(
+    in texts: [String], by policy: ServiceRecord?, _ deadline: Deadline
+  ) async throws -> [[ScalarSpan]] {
+    guard let policy, policy.hasSecurity else { return texts.map { _ in [] } }
+    let settings = try await ledger.directory.masking(of: policy.id, deadline: deadline)
+    guard settings.detection == .automatic else { return texts.map { _ in [] } }
+    return texts.map { settings.findings(in: $0).map(\.span) }
   }
 
   /// Most originals that masking seals in one call.
   private static let originalsMax = 2_000
 
   private func sealed(
-    _ texts: [MaskedArrival], _ ticket: TicketName, _ call: CallContext
+    _ texts: [MaskedArrival], _ ticket: TicketName, _ options: CallOptions
   ) async throws -> [ArrivalMask] {
     guard let masking else { throw ServiceError(.backendUnavailable) }
     let originals = texts.flatMap { text in
@@ -108,7 +165,7 @@ extension TicketService {
       let answer: SealMasksResponse
       do {
         answer = try await masking.sealMasks(
-          SealMasksRequest(parent: ticket.description, originals: portion), call.onward())
+          SealMasksRequest(parent: ticket.description, originals: portion), options)
       } catch let error as RPCError {
         throw ServiceError(error, from: "masking")
       }

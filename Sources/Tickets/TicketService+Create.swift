@@ -174,7 +174,8 @@ extension TicketService {
         ArrivingText(column: "ticket_field_value.value", row: $0.fieldID.description, text: $0.after ?? "")
       }
     let (texts, ids) = try await masked(
-      title: draft.title, body: draft.event.entries[0].body, others: others, of: draft.service, at: time, call
+      title: draft.title, body: draft.event.entries[0].body, others: others, of: draft.service,
+      ArrivalRules(policy: draft.service), at: time, call.onward()
     ) {
       (id, try await ledger.newEntryID(deadline: call.deadline))
     }

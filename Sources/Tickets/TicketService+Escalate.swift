@@ -19,7 +19,7 @@ extension TicketService {
     let written = try await ledger.perform(
       on: escalation.name, access: access, version: escalation.version, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      try await change(escalation, on: ticket, to: target, access, call.deadline)
+      try await change(escalation, on: ticket, to: target, access, call.onward())
     }
     return try await ledger.message(for: written.ticket, deadline: call.deadline)
   }
@@ -88,8 +88,9 @@ extension TicketService {
 
   private func change(
     _ escalation: Escalation, on ticket: TicketRecord, to target: ServiceRecord, _ access: Access,
-    _ deadline: Deadline
+    _ options: CallOptions
   ) async throws -> TicketChange {
+    let deadline = options.deadline
     let outcome = try access.outcome(of: .escalate, on: ticket)
     try await ledger.unusedUploads(escalation.attachments, of: access, deadline: deadline)
     let copies = try await store.copies(
@@ -99,16 +100,30 @@ extension TicketService {
     let id = try await ledger.newTicketID(deadline: deadline)
     var draft = try escalation.draft(for: ticket, in: target, by: access.ledgerActor)
     draft.event.fieldValues = values
+    let (asked, _) = try await masked(
+      title: escalation.title, body: escalation.text, of: target,
+      ArrivalRules(policy: nil, beside: ticket, of: access.service), at: ticket.readTime, options
+    ) {
+      (id, try await ledger.newEntryID(deadline: deadline))
+    }
+    draft.title = asked.title
+    draft.event.entries = [asked.entry(.inquiry, .escalate, by: nil)]
+    draft.event.notes += asked.notes
+    draft.attachments += asked.maskStatements
+    try await takeOverMasks(of: ticket, in: access.service, to: &draft, id, options)
+    let told = try await hidden(escalation.text, on: ticket, of: access.service, options)
     var event = EventDraft(.escalated, by: access.ledgerActor, outcome: outcome, on: ticket)
     event.set.target = .some(TicketLink(serviceID: target.id, ticketID: id))
-    event.entries = [EntryDraft(.escalation, .escalate, body: escalation.text)]
+    event.entries = [told.entry(.escalation, .escalate, by: nil)]
+    event.notes += told.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.escalated)] }
     var filing: [Query] = []
     if let copies {
-      let own = try await ledger.newEntryID(deadline: deadline)
-      let copied = try await ledger.newEntryID(deadline: deadline)
+      // Masks on a text know its entry already.
+      let own = if let known = told.entryID { known } else { try await ledger.newEntryID(deadline: deadline) }
+      let copied = if let known = asked.entryID { known } else { try await ledger.newEntryID(deadline: deadline) }
       event.entries[0].id = own
-      event.notes = escalation.attachments.notes
+      event.notes += escalation.attachments.notes
       draft.event.entries[0].id = copied
       draft.event.notes += copies.notes
       filing = [
@@ -117,6 +132,7 @@ extension TicketService {
       ]
     }
     var change = TicketChange(event)
+    change.attachments = told.maskStatements
     change.companions =
       [try await ledger.companion(creating: draft, id: id, at: ticket.readTime, deadline: deadline).statement] + filing
     change.companionTopics = draft.event.outbox.map(\.topic)

@@ -44,53 +44,80 @@ extension TicketService {
       order.fieldValues, ticket.submissionTypeID, on: ticket, order.act == .resolve ? .agentForm : .asIs, access,
       deadline, systemFields: order.systemFields(on: ticket), attachments: order.attachments)
     if outcome.has(.runsTriggers) { event.outbox.append(try .triggers(.processed)) }
-    var entryID: EntryID?
+    let written = try await hidden(order.text, on: ticket, of: access.service, options)
+    var entryID = written.entryID
     var skipped: String?
+    var isMailed = false
     if let act = AnswerAct(order.act) {
-      var answer = try await preparedAnswer(act, order.name, order.text, options)
+      var answer = try await preparedAnswer(act, order.name, written.body, options)
       // What answers a consultation ticket goes there, and to nobody by mail.
-      let isMailed = !outcome.has(.answersSource)
-      if isMailed, answer.skipReason.isEmpty {
-        let id = try await ledger.newEntryID(deadline: deadline)
+      isMailed = !outcome.has(.answersSource) && answer.skipReason.isEmpty
+      if isMailed {
+        let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: deadline) }
         answer.entryId = id.rawValue
         entryID = id
         event.outbox.append(OutboxDraft(.mail, payload: try answer.serialized()))
-      } else if isMailed {
+      } else if !outcome.has(.answersSource) {
         skipped = answer.skipReason
       }
     }
     var companions: [Query] = []
     if !order.attachments.isEmpty {
       // With an answer that mails the customer, its files go, too.
-      try await ledger.unusedUploads(order.attachments, of: access, areMailed: entryID != nil, deadline: deadline)
+      try await ledger.unusedUploads(order.attachments, of: access, areMailed: isMailed, deadline: deadline)
       let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: deadline) }
       entryID = id
       event.notes += order.attachments.notes
       companions = [TicketStore.attach(order.attachments.ids, to: id, of: ticket.id, in: ticket.serviceID)]
     }
     if !CanonicalText.isBlank(order.text) {
-      event.entries = [EntryDraft(order.act.entryKind, order.act.entryAct, body: order.text, id: entryID)]
+      var entry = written.entry(order.act.entryKind, order.act.entryAct, by: nil)
+      entry.id = entryID
+      event.entries = [entry]
+      event.notes += written.notes
     }
     var change = TicketChange(Self.events(event, outcome, skipped: skipped))
+    change.attachments = written.maskStatements
     change.companions = companions
     if outcome.has(.answersSource), let source = ticket.source {
-      change.companions += try await answer(to: source, of: ticket, order, access, deadline)
+      change.companions += try await answer(to: source, of: ticket, order, access, options)
     }
     return change
   }
 
+  /// An agent's words as they may be stored: without what is masked on the ticket, or on those that belong to it.
+  func hidden(
+    _ text: String, on ticket: TicketRecord, of service: ServiceRecord, _ options: CallOptions
+  ) async throws -> ArrivedTexts {
+    try await masked(
+      title: nil, body: text, of: service, ArrivalRules(policy: nil, beside: ticket, of: service), at: ticket.readTime,
+      options
+    ) {
+      (ticket.id, try await ledger.newEntryID(deadline: options.deadline))
+    }.texts
+  }
+
   /// What the act is to the consultation ticket that was escalated, with copies of its files.
   private func answer(
-    to source: TicketLink, of ticket: TicketRecord, _ order: ProcessOrder, _ access: Access, _ deadline: Deadline
+    to source: TicketLink, of ticket: TicketRecord, _ order: ProcessOrder, _ access: Access, _ options: CallOptions
   ) async throws -> [Query] {
+    let deadline = options.deadline
     var answer = EscalationAnswer(order.act.entryAct, by: access.ledgerActor)
     if case .resolveInternally(let reason) = order.act { answer.internalReason = reason }
-    answer.text = order.text
+    let service = try await ledger.directory.service(id: source.serviceID, deadline: deadline)
+    let words = try await masked(
+      title: nil, body: order.text, of: service, ArrivalRules(policy: nil, beside: ticket, of: access.service),
+      at: ticket.readTime, options
+    ) {
+      (source.ticketID, try await ledger.newEntryID(deadline: deadline))
+    }.texts
+    (answer.text, answer.original, answer.entryID) = (words.body, words.originalBody, words.entryID)
+    (answer.notes, answer.attachments) = (words.notes, words.maskStatements)
     let copies = try await store.copies(
       of: order.attachments.ids, from: ticket.serviceID, to: source.serviceID, deadline: deadline)
     if let copies {
-      answer.entryID = try await ledger.newEntryID(deadline: deadline)
-      answer.notes = copies.notes
+      if answer.entryID == nil { answer.entryID = try await ledger.newEntryID(deadline: deadline) }
+      answer.notes += copies.notes
     }
     guard let told = try await ledger.companion(answering: ticket, answer, deadline: deadline) else { return [] }
     guard let copies, let entry = answer.entryID else { return [told] }

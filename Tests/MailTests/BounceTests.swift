@@ -84,6 +84,22 @@ struct BounceTests {
         || reading.replyAddresses.contains("care+t1-9-abc@shop.example"))
   }
 
+  @Test("a mail that came back is read with the asterisks of its ticket once the customer is masked there")
+  func masked() async throws {
+    let world = try await InboundWorld()
+    let sent = try await Sent(in: world)
+    let taken = try await sent.take("qmail")
+    let read = GetInboundMailRequest(name: "services/care/inboundMails/\(taken.id)")
+    #expect(try await world.service.getInboundMail(read, world.mail.asAgent).text.contains("kim@example.com"))
+    _ = try await world.maskingForAgents.createMasks(
+      CreateMasksRequest(parent: sent.name, spans: [TextSpan(start: 0, length: 15, field: "customer.email")]),
+      CallOptions(
+        deadline: TestDatabase.deadline, metadata: Metadata([("handoff-agent", MailWorld.agent.description)])))
+    let shown = try await world.service.getInboundMail(read, world.mail.asAgent)
+    #expect(!shown.text.contains("kim@example.com") && shown.text.contains("***************"))
+    #expect(!shown.text.isEmpty && !shown.subject.isEmpty)
+  }
+
   @Test("the ticket shows it with the server's words, and no further mail goes there until an agent says so")
   func block() async throws {
     let world = try await InboundWorld()

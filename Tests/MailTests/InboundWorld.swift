@@ -24,6 +24,8 @@ final class InboundWorld: Sendable {
   let api: MailServiceClient
   /// The way from mail to masking.
   let masking: InProcessTransport
+  /// Masking as agents call it.
+  let maskingForAgents: MaskingServiceClient
   /// Masking's keys, and their directory.
   let keys: VaultKeys
   let keysDirectory: String
@@ -59,6 +61,7 @@ final class InboundWorld: Sendable {
     tickets = TicketServiceClient(way(to: ticketService.rpcService, from: "gateway"))
     tokens = ReplyTokens(mail.ledger.key)
     masking = other?.masking ?? way(to: maskingService.rpcService, from: "mail")
+    maskingForAgents = MaskingServiceClient(way(to: maskingService.rpcService, from: "gateway"))
     let vault = RawMailVault(masking: masking)
     inbound = InboundMailProcessor(
       ledger: mail.mailLedger, store: mail.store, vault: vault, tokens: tokens, senders: mail.senders,

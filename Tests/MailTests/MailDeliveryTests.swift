@@ -156,6 +156,56 @@ struct MailDeliveryTests {
     #expect(try world.mails().first?.parts.first?.normalized.text == "번호 ************* 맞나요? (추가 확인)\n")
   }
 
+  /// A mail server that takes so long that the customer is masked meanwhile, and then refuses the mail in its words.
+  struct SlowServer: MailTransport {
+    let world: MailWorld
+    let ticket: TicketRecord
+
+    func send(_ mail: EnvelopedMail, deadline: Deadline) async throws -> String {
+      let address = mail.recipients[0]
+      let stars = String(repeating: "*", count: address.count)
+      let queries: [Query] = [
+        "UPDATE ticket SET customer_email = \(stars), version = version + 1 WHERE id = \(ticket.id)",
+        "UPDATE mail_message SET recipient = \(stars) WHERE ticket_id = \(ticket.id)",
+        "INSERT INTO mask (service_id, id, ticket_id, place_count) VALUES (1, 70, \(ticket.id), 2)",
+        """
+        INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
+          span_start, span_length, sealed_original, key_id)
+        SELECT 1, 70, v.number, 1, \(ticket.id), v.text_column, v.row_key, 0, \(Int32(stars.count)), '\\x00', 'k'
+        FROM (SELECT 0, 'ticket.customer_email', '' UNION ALL
+          SELECT 1, 'mail_message.recipient', m.id::text FROM mail_message AS m WHERE m.ticket_id = \(ticket.id))
+          AS v (number, text_column, row_key)
+        """,
+      ]
+      _ = try await world.database.pool.transactionBatch(queries, deadline: deadline)
+      throw DeliveryFailure(
+        isPermanent: true, replyCode: 550, words: "550 5.1.1 <\(address)>: 김철수 is unknown", recipient: address)
+    }
+  }
+
+  @Test("an address that is masked while its mail is on the way does not come back with the server's refusal")
+  func maskedOnTheWay() async throws {
+    let world = try await MailWorld()
+    let ticket = try await world.ticket()
+    let order = try await world.act(ticket)
+    let done = try await world.delivery(SlowServer(world: world, ticket: ticket))
+      .carryOut(order, deadline: TestDatabase.deadline)
+    guard case .givenUp = done else { throw CancellationError() }
+    let message = try #require(try await world.messages(ticket).last)
+    #expect(message.state == .failed && message.serverReply == "550 5.1.1")
+    #expect(message.bounces.map(\.serverReply) == ["550 5.1.1"])
+    let clear = try await world.database.pool.query(
+      """
+      SELECT count(*) FROM mail_message AS m FULL JOIN mail_bounce AS b ON b.mail_message_id = m.id
+      WHERE strpos(concat_ws(' ', m.recipient, m.server_reply, b.recipient, b.server_reply), 'kim@example.com') > 0
+        OR strpos(concat_ws(' ', m.server_reply, b.server_reply), '김철수') > 0
+      """, deadline: TestDatabase.deadline)
+    #expect(try clear[0].int64(0) == 0)
+    let noted = try await world.database.pool.query(
+      "SELECT recipient FROM mail_bounce", deadline: TestDatabase.deadline)
+    #expect(try noted.map { try $0.string(0) } == ["***************"])
+  }
+
   @Test("words that were read before the ticket changed are not written down: a mask may cover them")
   func outdatedWords() async throws {
     let world = try await MailWorld()

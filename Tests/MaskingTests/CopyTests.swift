@@ -18,14 +18,18 @@ struct CopyTests {
   @Test("words that stand everywhere a ticket can carry text are nowhere once masked, and all back once unmasked")
   func leakScan() async throws {
     let ticket = try await MarkedTicket.make(on: world)
+    try await ticket.spread(on: world)
     let before = try await scan.texts()
+    for copy in TextCopies.all {
+      #expect(before[copy.name]?.contains { $0.contains(MarkedTicket.marker) } == true, "no marker in \(copy.name)")
+    }
     let tables = try await scan.tables(holding: MarkedTicket.marker)
-    #expect(
-      tables == [
-        "handoff.customer", "handoff.mail_message", "handoff.ticket", "handoff.ticket_entry",
-        "handoff.ticket_event_value",
-      ])
+    #expect(Set(tables) == Set(TextCopies.all.map { "handoff.\($0.table)" }))
     let masks = try await world.mask(ticket.spans, on: ticket.name)
+    let masked = try await scan.texts()
+    for copy in TextCopies.all {
+      #expect(masked[copy.name]?.contains { $0.lowercased().contains("marker") } == false, "left in \(copy.name)")
+    }
     #expect(try await scan.tables(holding: MarkedTicket.marker) == [])
     #expect(try await scan.tables(holding: "marker") == [], "a part of the words is left")
     #expect(try await world.isIntact(ticket.own))
@@ -41,6 +45,7 @@ struct CopyTests {
     "search knows every text as it is stored: what is masked is found by nothing, and is found again once it is back")
   func searchIndex() async throws {
     let ticket = try await MarkedTicket.make(on: world)
+    try await ticket.spread(on: world)
     let before = try await indexed()
     #expect(before.allSatisfy { $0.tokens == $0.expected })
     let masks = try await world.mask(ticket.spans, on: ticket.name)
@@ -55,11 +60,13 @@ struct CopyTests {
   private func indexed() async throws -> [(tokens: [String], expected: [String])] {
     let rows = try await desk.database.pool.query(
       """
-      SELECT t.service_id, t.create_time, x.place, coalesce(e.body,
+      SELECT t.service_id, t.create_time, x.place, coalesce(e.body, f.value,
           CASE x.place WHEN 'title' THEN t.title WHEN 'customer_name' THEN t.customer_name END),
-        tsvector_to_array(x.tokens)
+        tsvector_to_array(x.tokens), f.field_id
       FROM ticket_search AS x JOIN ticket AS t ON t.service_id = x.service_id AND t.id = x.ticket_id
       LEFT JOIN ticket_entry AS e ON e.service_id = x.service_id AND 'entry/' || e.id = x.place
+      LEFT JOIN ticket_field_value AS f ON f.service_id = x.service_id AND f.ticket_id = x.ticket_id
+        AND 'field/' || f.field_id = x.place
       ORDER BY x.service_id, x.ticket_id, x.place
       """, deadline: desk.deadline)
     return try rows.map { row in
@@ -67,7 +74,7 @@ struct CopyTests {
         switch try row.string(2) {
         case "title": .title
         case "customer_name": .customerName
-        default: .entry
+        default: try row.optionalInt64(5).map { .field(FieldID($0)) } ?? .entry
         }
       let tokens = SearchTokens.of(try row.string(3), in: scope, of: try row.value(0), receivedAt: try row.instant(1))
       return (try row.strings(4).sorted(), tokens.sorted())
@@ -114,6 +121,60 @@ struct CopyTests {
     #expect(shown[0].text == "메일은 *********************** 이고 *********************** 도 같아요.")
     #expect(shown[0].masks.map(\.start) == [4, 31])
     #expect(shown[1].masks.count == 2 && shown[1].masks.allSatisfy { $0.name == masks[0].name })
+  }
+
+  /// What is masked, another text of the ticket, and which part of that is masked with it.
+  static let quoted: [(String, String, String)] = [
+    ("서울시 강남구\n테헤란로 7", "> 서울시 강남구 테헤란로\n> 7 맞나요?", "서울시 강남구 테헤란로\n> 7"),
+    ("010-0000-1234 ", "01000001234입니다", "01000001234"), ("홍길동, ", "홍길동이에요", "홍길동"),
+    ("제 번호는 010-0000-1234 입니다.", "번호: (010) 0000-1234", "(010) 0000-1234"),
+    ("01000001234", "０１０－００００－１２３４", "０１０－００００－１２３４"), ("Hong Gildong", "> hong\n> gildong", "hong\n> gildong"),
+  ]
+
+  @Test("words are masked however another text quotes them, and come back as they stood there", arguments: quoted)
+  func quotations(_ words: String, _ other: String, _ part: String) async throws {
+    let ticket = try await desk.newTicket(inquiry: words + "끝")
+    var comment = EventDraft(.commented, by: .agent(Desk.kim))
+    comment.entries = [EntryDraft(.comment, .commentAdded, body: other)]
+    _ = try await desk.ledger.write(TicketChange(comment), on: ticket.ticket, deadline: desk.deadline)
+    try await world.run(
+      """
+      INSERT INTO mail_message (service_id, ticket_id, event_sequence, state, message_id, recipient, subject, body)
+      VALUES (1, \(ticket.ticket.id), 2, 'SENT', 'quote@example.org', 'a@example.org', '', \(other))
+      """)
+    let before = try await scan.texts()
+    let entry = EntryName(ticket: ticket.name, id: ticket.inquiry).description
+    let masks = try await world.mask(
+      [TextSpan(entry: entry, start: 0, length: Int32(words.unicodeScalars.count))], on: ticket.name)
+    let found = try await desk.database.pool.query(
+      "SELECT body FROM ticket_entry WHERE kind = 'COMMENT' UNION ALL SELECT body FROM mail_message",
+      deadline: desk.deadline)
+    let masked = other.replacing(part, with: String(repeating: "*", count: part.count))
+    #expect(try found.map { try $0.string(0) } == [masked, masked])
+    try await world.unmask(masks[0])
+    #expect(try await scan.texts() == before)
+  }
+
+  @Test("tickets that replies to completed ones opened are masked with those, both ways, and all come back")
+  func followUps() async throws {
+    let care = try await desk.ledger.directory.service(code: "care", deadline: desk.deadline)
+    var tickets: [TicketRecord] = []
+    for number in 1...3 {
+      var draft = TicketDraft(
+        service: care, state: .unassigned, title: "marker 문의 \(number)", channel: .email, by: .customer)
+      draft.previousID = tickets.last?.id
+      draft.event.entries = [EntryDraft(.inquiry, .create, body: "marker \(number)")]
+      tickets.append(try await desk.ledger.create(draft, deadline: desk.deadline).ticket)
+    }
+    let before = try await scan.texts()
+    for ticket in tickets {
+      let masks = try await world.mask(
+        [TextSpan(start: 0, length: 6, field: "title")], on: TicketName(service: "care", id: ticket.id))
+      #expect(try await scan.tables(holding: "marker") == [])
+      for ticket in tickets { #expect(try await world.isIntact(ticket.link)) }
+      try await world.unmask(masks[0])
+      #expect(try await scan.texts() == before)
+    }
   }
 
   @Test("a customer's address that another customer has taken since is not taken back")

@@ -48,7 +48,8 @@ import Testing
     let template = QueryTemplate(query(0, nil))
     let filled = template.query { values in
       values.append(Int64(7))
-      values.append(valuesOf: "name = \("세탁기") AND ids = \([Int64(7)])" as Query)
+      values.append("세탁기")
+      values.append([Int64(7)])
     }
     #expect(filled.text == query(7, "세탁기").text)
     #expect(filled.shape == query(7, "세탁기").shape)

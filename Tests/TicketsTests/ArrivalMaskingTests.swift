@@ -12,7 +12,7 @@ import TicketLedger
 @testable import Tickets
 
 /// Tickets with masking beside it, in services that mask on arrival.
-private struct ArrivalWorld {
+struct ArrivalWorld {
   let world: TicketWorld
   let client: TicketServiceClient
   let masking: MaskingServiceClient

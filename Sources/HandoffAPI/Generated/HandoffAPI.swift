@@ -196,6 +196,12 @@ package enum HandoffAPI {
     ArrivingOriginal.self,
     SealMasksResponse.self,
     SealedMask.self,
+    FindMaskedWordsRequest.self,
+    FindMaskedWordsResponse.self,
+    FoundWords.self,
+    CopyMasksRequest.self,
+    CopyMasksResponse.self,
+    CopiedMask.self,
     SealSecretRequest.self,
     SealSecretResponse.self,
     ResealSecretRequest.self,
@@ -953,6 +959,22 @@ package enum HandoffAPI {
           name: "SealMasks",
           input: SealMasksRequest.descriptor,
           output: SealMasksResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
+        ),
+        MethodDescriptor(
+          name: "FindMaskedWords",
+          input: FindMaskedWordsRequest.descriptor,
+          output: FindMaskedWordsResponse.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: true
+        ),
+        MethodDescriptor(
+          name: "CopyMasks",
+          input: CopyMasksRequest.descriptor,
+          output: CopyMasksResponse.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: true

@@ -1011,7 +1011,7 @@ package enum HandoffAPIComments {
     handoff.mail.v1.AnswerAct.ANSWER_ACT_RESOLVE The final answer.
     handoff.mail.v1.AnswerAct.ANSWER_ACT_HOLD The interim reply.
     handoff.masking.v1.MaskingService Personal data out of sight, reversibly.
-    handoff.masking.v1.MaskingService.CreateMasks Replaces spans of a ticket's texts by asterisks, on screen and in the database, and seals the originals. \ The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored and waiting mails, and on tickets that an escalation ties to this one. Where a chat line or a field's value is masked is told by ListMasks. A mail that was sent cannot be called back; the event names it (`left_before`). Words of one character are masked where they were asked for only. Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
+    handoff.masking.v1.MaskingService.CreateMasks Replaces spans of a ticket's texts by asterisks, on screen and in the database, and seals the originals. \ The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored and waiting mails, and on tickets that belong to this one, by an escalation or as a reply's. What is written there later gets masks of its own for such words. A mail that was sent cannot be called back; the event names it (`left_before`). Words of one character are masked where they were asked for only. Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED. With a `request_id` it is safe to repeat.
     handoff.masking.v1.MaskingService.UnmaskText Puts the original of a mask back, in every copy. Needs the unmask right and a reason; it is written down who did it and that a reason was given. \ Errors: MASK_NOT_FOUND, STALE_VERSION, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED. With a `request_id` it is safe to repeat.
     handoff.masking.v1.MaskingService.RevealMask Shows the original of a mask once, without putting it back; it is written down who saw it. \ Errors: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
     handoff.masking.v1.MaskingService.ListMasks Lists the masks of a ticket, oldest first; those that were taken off too. \ Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED.
@@ -1020,6 +1020,8 @@ package enum HandoffAPIComments {
     handoff.masking.v1.MaskingService.UpdateMaskingSettings Changes how a service handles personal data. Administrators only; in force within a second. \ Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.masking.v1.MaskingService.ListMaskingActs Tells who masked, unmasked and saw what, the newest first. Administrators only. \ Errors: SERVICE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID, PAGE_TOKEN_INVALID.
     handoff.masking.v1.MaskingService.SealMasks Seals what tickets found in a customer's words before it stores them masked. Writes nothing. \ Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
+    handoff.masking.v1.MaskingService.FindMaskedWords Finds where words stand that are masked on a ticket, or on those that belong to it, in texts that are to be stored beside it: a customer's reply that quotes what was masked. Writes nothing. Words whose key is lost are not found. \ Errors: TICKET_NOT_FOUND, REQUEST_INVALID.
+    handoff.masking.v1.MaskingService.CopyMasks Seals what is masked in the title, the customer's data and the promised call of a ticket for another one that takes these texts over with their asterisks. Writes nothing. A mask whose key is lost is left out. \ Errors: TICKET_NOT_FOUND, SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
     handoff.masking.v1.MaskingService.SealSecret Seals a secret of the calling daemon, such as a mailbox's password. It opens for the same daemon and name only. \ Errors: REQUEST_INVALID.
     handoff.masking.v1.MaskingService.ResealSecret Seals anew, under the current key, what SealSecret sealed for the same daemon under the same name. \ Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
     handoff.masking.v1.MaskingService.OpenSecret Opens what SealSecret sealed. Errors: MASK_KEY_LOST, MASK_DAMAGED, REQUEST_INVALID.
@@ -1145,6 +1147,25 @@ package enum HandoffAPIComments {
     handoff.masking.v1.SealedMask.id The mask's id.
     handoff.masking.v1.SealedMask.sealed_original Opens in masking only, and for this mask, text and number of asterisks only.
     handoff.masking.v1.SealedMask.key_id The key that seals it.
+    handoff.masking.v1.FindMaskedWordsRequest Texts that are to be stored beside a ticket.
+    handoff.masking.v1.FindMaskedWordsRequest.parent `services/{service}/tickets/{id}`.
+    handoff.masking.v1.FindMaskedWordsRequest.texts 1 to 100 texts in canonical form, of at most 1,000,000 bytes together.
+    handoff.masking.v1.FindMaskedWordsResponse Where words stand that are masked.
+    handoff.masking.v1.FindMaskedWordsResponse.found By text, and in its order; they do not overlap.
+    handoff.masking.v1.FoundWords A span of one of the texts, by Unicode scalars.
+    handoff.masking.v1.FoundWords.text Which text, from 0.
+    handoff.masking.v1.FoundWords.start First scalar, from 0.
+    handoff.masking.v1.FoundWords.length Number of scalars.
+    handoff.masking.v1.CopyMasksRequest A ticket of which another takes texts over.
+    handoff.masking.v1.CopyMasksRequest.parent `services/{service}/tickets/{id}`.
+    handoff.masking.v1.CopyMasksRequest.target The other ticket, which need not exist yet.
+    handoff.masking.v1.CopyMasksResponse Masks for the other ticket.
+    handoff.masking.v1.CopyMasksResponse.masks One for each mask of those texts.
+    handoff.masking.v1.CopiedMask A mask that lies on another ticket's text as on the one that it was taken from.
+    handoff.masking.v1.CopiedMask.text_column The column of the text, as the registry of copies names it: `ticket.title`, `ticket.customer_name`.
+    handoff.masking.v1.CopiedMask.start First asterisk, by scalars.
+    handoff.masking.v1.CopiedMask.length Number of asterisks.
+    handoff.masking.v1.CopiedMask.mask The sealed original.
     handoff.masking.v1.SealSecretRequest Asks to seal a secret.
     handoff.masking.v1.SealSecretRequest.name Under which name the caller keeps it, for example `mailAccounts/7/password`: 1 to 200 visible ASCII characters.
     handoff.masking.v1.SealSecretRequest.secret At most 3 MiB; larger ones are sealed in parts of different names.

@@ -1390,6 +1390,272 @@ package struct SealedMask: Message {
   }
 }
 
+/// Texts that are to be stored beside a ticket.
+package struct FindMaskedWordsRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+  /// 1 to 100 texts in canonical form, of at most 1,000,000 bytes together.
+  package var texts: [String] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", texts: [String] = []) {
+    self.parent = parent
+    self.texts = texts
+  }
+
+  /// The type `handoff.masking.v1.FindMaskedWordsRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__FindMaskedWordsRequest()
+    handoff__masking__v1__find_masked_words_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__FindMaskedWordsRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__FindMaskedWordsRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    texts = CFields.strings(c.pointee.texts, c.pointee.n_texts)
+  }
+
+  /// Writes a `Handoff__Masking__V1__FindMaskedWordsRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__FindMaskedWordsRequest.self)
+    handoff__masking__v1__find_masked_words_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.masking.v1.FindMaskedWordsRequest.parent")
+    }
+    if !texts.isEmpty {
+      c.pointee.n_texts = texts.count
+      c.pointee.texts = try arena.strings(texts, "handoff.masking.v1.FindMaskedWordsRequest.texts")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Where words stand that are masked.
+package struct FindMaskedWordsResponse: Message {
+  /// By text, and in its order; they do not overlap.
+  package var found: [FoundWords] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(found: [FoundWords] = []) {
+    self.found = found
+  }
+
+  /// The type `handoff.masking.v1.FindMaskedWordsResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__FindMaskedWordsResponse()
+    handoff__masking__v1__find_masked_words_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__FindMaskedWordsResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__FindMaskedWordsResponse.self)
+    found = CFields.messages(c.pointee.found, c.pointee.n_found)
+  }
+
+  /// Writes a `Handoff__Masking__V1__FindMaskedWordsResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__FindMaskedWordsResponse.self)
+    handoff__masking__v1__find_masked_words_response__init(c)
+    if !found.isEmpty {
+      c.pointee.n_found = found.count
+      c.pointee.found = try arena.messages(found).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Masking__V1__FoundWords>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A span of one of the texts, by Unicode scalars.
+package struct FoundWords: Message {
+  /// Which text, from 0.
+  package var text: Int32 = 0
+  /// First scalar, from 0.
+  package var start: Int32 = 0
+  /// Number of scalars.
+  package var length: Int32 = 0
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(text: Int32 = 0, start: Int32 = 0, length: Int32 = 0) {
+    self.text = text
+    self.start = start
+    self.length = length
+  }
+
+  /// The type `handoff.masking.v1.FoundWords`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__FoundWords()
+    handoff__masking__v1__found_words__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__FoundWords`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__FoundWords.self)
+    text = c.pointee.text
+    start = c.pointee.start
+    length = c.pointee.length
+  }
+
+  /// Writes a `Handoff__Masking__V1__FoundWords` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__FoundWords.self)
+    handoff__masking__v1__found_words__init(c)
+    c.pointee.text = text
+    c.pointee.start = start
+    c.pointee.length = length
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A ticket of which another takes texts over.
+package struct CopyMasksRequest: Message {
+  /// `services/{service}/tickets/{id}`.
+  package var parent: String = ""
+  /// The other ticket, which need not exist yet.
+  package var target: String = ""
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(parent: String = "", target: String = "") {
+    self.parent = parent
+    self.target = target
+  }
+
+  /// The type `handoff.masking.v1.CopyMasksRequest`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__CopyMasksRequest()
+    handoff__masking__v1__copy_masks_request__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__CopyMasksRequest`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__CopyMasksRequest.self)
+    parent = CFields.string(c.pointee.parent)
+    target = CFields.string(c.pointee.target)
+  }
+
+  /// Writes a `Handoff__Masking__V1__CopyMasksRequest` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__CopyMasksRequest.self)
+    handoff__masking__v1__copy_masks_request__init(c)
+    if !parent.isEmpty {
+      c.pointee.parent = try arena.string(parent, "handoff.masking.v1.CopyMasksRequest.parent")
+    }
+    if !target.isEmpty {
+      c.pointee.target = try arena.string(target, "handoff.masking.v1.CopyMasksRequest.target")
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// Masks for the other ticket.
+package struct CopyMasksResponse: Message {
+  /// One for each mask of those texts.
+  package var masks: [CopiedMask] = []
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(masks: [CopiedMask] = []) {
+    self.masks = masks
+  }
+
+  /// The type `handoff.masking.v1.CopyMasksResponse`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__CopyMasksResponse()
+    handoff__masking__v1__copy_masks_response__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__CopyMasksResponse`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__CopyMasksResponse.self)
+    masks = CFields.messages(c.pointee.masks, c.pointee.n_masks)
+  }
+
+  /// Writes a `Handoff__Masking__V1__CopyMasksResponse` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__CopyMasksResponse.self)
+    handoff__masking__v1__copy_masks_response__init(c)
+    if !masks.isEmpty {
+      c.pointee.n_masks = masks.count
+      c.pointee.masks = try arena.messages(masks).assumingMemoryBound(
+        to: UnsafeMutablePointer<Handoff__Masking__V1__CopiedMask>?.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
+/// A mask that lies on another ticket's text as on the one that it was taken from.
+package struct CopiedMask: Message {
+  /// The column of the text, as the registry of copies names it: `ticket.title`, `ticket.customer_name`.
+  package var textColumn: String = ""
+  /// First asterisk, by scalars.
+  package var start: Int32 = 0
+  /// Number of asterisks.
+  package var length: Int32 = 0
+  /// The sealed original.
+  package var mask: SealedMask?
+
+  /// Leaves every field at its default.
+  package init() {}
+
+  /// Takes the fields that are given and leaves the others at their defaults.
+  package init(textColumn: String = "", start: Int32 = 0, length: Int32 = 0, mask: SealedMask? = nil) {
+    self.textColumn = textColumn
+    self.start = start
+    self.length = length
+    self.mask = mask
+  }
+
+  /// The type `handoff.masking.v1.CopiedMask`.
+  package static let descriptor: MessageDescriptor = {
+    var c = Handoff__Masking__V1__CopiedMask()
+    handoff__masking__v1__copied_mask__init(&c)
+    return MessageDescriptor(cMessage: &c)
+  }()
+
+  /// Reads a `Handoff__Masking__V1__CopiedMask`.
+  package init(cMessage: UnsafeRawPointer) {
+    let c = cMessage.assumingMemoryBound(to: Handoff__Masking__V1__CopiedMask.self)
+    textColumn = CFields.string(c.pointee.text_column)
+    start = c.pointee.start
+    length = c.pointee.length
+    mask = CFields.message(c.pointee.mask)
+  }
+
+  /// Writes a `Handoff__Masking__V1__CopiedMask` into the arena.
+  package func makeCMessage(_ arena: Arena) throws(ProtobufError) -> UnsafeMutableRawPointer {
+    let c = arena.make(Handoff__Masking__V1__CopiedMask.self)
+    handoff__masking__v1__copied_mask__init(c)
+    if !textColumn.isEmpty {
+      c.pointee.text_column = try arena.string(textColumn, "handoff.masking.v1.CopiedMask.text_column")
+    }
+    c.pointee.start = start
+    c.pointee.length = length
+    if let mask {
+      c.pointee.mask = try mask.makeCMessage(arena).assumingMemoryBound(to: Handoff__Masking__V1__SealedMask.self)
+    }
+    return UnsafeMutableRawPointer(c)
+  }
+}
+
 /// Asks to seal a secret.
 package struct SealSecretRequest: Message {
   /// Under which name the caller keeps it, for example `mailAccounts/7/password`: 1 to 200 visible ASCII characters.

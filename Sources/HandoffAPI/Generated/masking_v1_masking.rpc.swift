@@ -8,10 +8,10 @@ package protocol MaskingServiceProvider: Sendable {
   ///
   /// The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored
   /// and
-  /// waiting mails, and on tickets that an escalation ties to this one. Where a chat line or a field's value is
-  /// masked is
-  /// told by ListMasks. A mail that was sent cannot be called back; the
-  /// event names it (`left_before`). Words of one character are masked where they were asked for only.
+  /// waiting mails, and on tickets that belong to this one, by an escalation or as a reply's. What is written there
+  /// later
+  /// gets masks of its own for such words. A mail that was sent cannot be called back; the event names it
+  /// (`left_before`). Words of one character are masked where they were asked for only.
   /// Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF,
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   func createMasks(_ request: CreateMasksRequest, _ call: CallContext) async throws -> CreateMasksResponse
@@ -64,6 +64,21 @@ package protocol MaskingServiceProvider: Sendable {
   /// Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
   func sealMasks(_ request: SealMasksRequest, _ call: CallContext) async throws -> SealMasksResponse
 
+  /// Finds where words stand that are masked on a ticket, or on those that belong to it, in texts that are to be
+  /// stored
+  /// beside it: a customer's reply that quotes what was masked. Writes nothing. Words whose key is lost are not
+  /// found.
+  ///
+  /// Errors: TICKET_NOT_FOUND, REQUEST_INVALID.
+  func findMaskedWords(_ request: FindMaskedWordsRequest, _ call: CallContext) async throws -> FindMaskedWordsResponse
+
+  /// Seals what is masked in the title, the customer's data and the promised call of a ticket for another one that
+  /// takes
+  /// these texts over with their asterisks. Writes nothing. A mask whose key is lost is left out.
+  ///
+  /// Errors: TICKET_NOT_FOUND, SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
+  func copyMasks(_ request: CopyMasksRequest, _ call: CallContext) async throws -> CopyMasksResponse
+
   /// Seals a secret of the calling daemon, such as a mailbox's password. It opens for the same daemon and name only.
   ///
   /// Errors: REQUEST_INVALID.
@@ -111,6 +126,12 @@ extension MaskingServiceProvider {
         .unary("SealMasks", SealMasksRequest.self, SealMasksResponse.self, isInternal: true) {
           try await self.sealMasks($0, $1)
         },
+        .unary("FindMaskedWords", FindMaskedWordsRequest.self, FindMaskedWordsResponse.self, isInternal: true) {
+          try await self.findMaskedWords($0, $1)
+        },
+        .unary("CopyMasks", CopyMasksRequest.self, CopyMasksResponse.self, isInternal: true) {
+          try await self.copyMasks($0, $1)
+        },
         .unary("SealSecret", SealSecretRequest.self, SealSecretResponse.self, isInternal: true) {
           try await self.sealSecret($0, $1)
         },
@@ -137,10 +158,10 @@ package struct MaskingServiceClient: Sendable {
   ///
   /// The words of a span are masked wherever else they stand: in other entries and the title, in events, in stored
   /// and
-  /// waiting mails, and on tickets that an escalation ties to this one. Where a chat line or a field's value is
-  /// masked is
-  /// told by ListMasks. A mail that was sent cannot be called back; the
-  /// event names it (`left_before`). Words of one character are masked where they were asked for only.
+  /// waiting mails, and on tickets that belong to this one, by an escalation or as a reply's. What is written there
+  /// later
+  /// gets masks of its own for such words. A mail that was sent cannot be called back; the event names it
+  /// (`left_before`). Words of one character are masked where they were asked for only.
   /// Errors: TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION, SECURITY_SERVICE_OFF,
   /// PERMISSION_DENIED. With a `request_id` it is safe to repeat.
   package func createMasks(_ request: CreateMasksRequest, _ options: CallOptions) async throws -> CreateMasksResponse {
@@ -215,6 +236,28 @@ package struct MaskingServiceClient: Sendable {
   /// Errors: SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
   package func sealMasks(_ request: SealMasksRequest, _ options: CallOptions) async throws -> SealMasksResponse {
     try await channel.unary("/handoff.masking.v1.MaskingService/SealMasks", request, options)
+  }
+
+  /// Finds where words stand that are masked on a ticket, or on those that belong to it, in texts that are to be
+  /// stored
+  /// beside it: a customer's reply that quotes what was masked. Writes nothing. Words whose key is lost are not
+  /// found.
+  ///
+  /// Errors: TICKET_NOT_FOUND, REQUEST_INVALID.
+  package func findMaskedWords(
+    _ request: FindMaskedWordsRequest,
+    _ options: CallOptions
+  ) async throws -> FindMaskedWordsResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/FindMaskedWords", request, options)
+  }
+
+  /// Seals what is masked in the title, the customer's data and the promised call of a ticket for another one that
+  /// takes
+  /// these texts over with their asterisks. Writes nothing. A mask whose key is lost is left out.
+  ///
+  /// Errors: TICKET_NOT_FOUND, SERVICE_NOT_FOUND, SECURITY_SERVICE_OFF, REQUEST_INVALID.
+  package func copyMasks(_ request: CopyMasksRequest, _ options: CallOptions) async throws -> CopyMasksResponse {
+    try await channel.unary("/handoff.masking.v1.MaskingService/CopyMasks", request, options)
   }
 
   /// Seals a secret of the calling daemon, such as a mailbox's password. It opens for the same daemon and name only.

@@ -115,7 +115,7 @@ extension MailDelivery {
     change.time = begun.ticket.readTime.advanced(by: duration)
     change.attachments = [
       MailStore.end(
-        begun.id, as: .sent, words: Self.scrubbed(handed.words, of: written.mail),
+        begun.id, on: order.ticket, in: order.service, as: .sent, words: Self.scrubbed(handed.words, of: written.mail),
         recipient: refusals.isEmpty ? nil : Self.recipients(handed.recipients))
     ]
     if let item = order.item { change.attachments.append(item.removal) }
@@ -131,7 +131,8 @@ extension MailDelivery {
     let mail = written.mail
     let words = Self.scrubbed(failure.words, of: mail)
     guard failure.isPermanent || order.isLastAttempt else {
-      try await store.noteDeferral(begun.id, in: order.service, words: words, deadline: deadline)
+      try await store.noteDeferral(
+        begun.id, on: order.ticket, in: order.service, words: words, deadline: deadline)
       outcomes.with("deferred").add()
       return .again(words)
     }
@@ -139,7 +140,10 @@ extension MailDelivery {
     event.notes = [CodeChange("message_id", "", mail.messageID)]
     if failure.replyCode > 0 { event.notes.append(CodeChange("reply_code", "", String(failure.replyCode))) }
     var change = TicketChange(event)
-    change.attachments = [MailStore.end(begun.id, as: .failed, words: words, recipient: nil)]
+    change.attachments = [
+      MailStore.end(
+        begun.id, on: order.ticket, in: order.service, as: .failed, words: words, recipient: nil)
+    ]
     // The server speaks of the address only when it refuses for good; of which one is clear when there is one.
     let isAboutOne = failure.recipient != nil || mail.cc.isEmpty
     if isAboutOne, failure.isPermanent, let draft = Self.draft(failure, of: mail), draft.kind == .addressFailed {

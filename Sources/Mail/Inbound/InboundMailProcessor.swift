@@ -232,6 +232,30 @@ package struct InboundMailProcessor: Sendable {
     }
   }
 
+  /// A mail as agents may read it: what is masked on the ticket that it is about, such as one whose answer came back,
+  /// is asterisks in it.
+  ///
+  /// - Throws: BACKEND_UNAVAILABLE and the like.
+  func hidingMasked(
+    _ mail: InboundMail, of record: InboundRecord, in service: ServiceRecord, _ options: CallOptions
+  ) async throws -> InboundMail {
+    guard let id = record.ticketID else { return mail }
+    let ticket: TicketRecord
+    do {
+      ticket = try await ledger.ticket(id, of: service.id, deadline: options.deadline)
+    } catch let error as ServiceError where error.reason == .ticketNotFound {
+      return mail
+    }
+    guard ticket.hasMasks else { return mail }
+    let words = [mail.sender, mail.senderDisplayName, mail.subject, mail.text] + mail.fileNames
+    let shown = try await vault.maskedWords.hidden(
+      words, on: TicketName(service: service.code, id: ticket.id), options)
+    var mail = mail
+    (mail.sender, mail.senderDisplayName, mail.subject, mail.text) = (shown[0], shown[1], shown[2], shown[3])
+    mail.fileNames = Array(shown[4...])
+    return mail
+  }
+
   /// The keyed hash of a mail's sender, by which mails of one sender are counted.
   func senderHash(_ mail: IncomingMail) -> [UInt8] {
     mail.from.first.map { hashes.hash(of: $0.address) } ?? []

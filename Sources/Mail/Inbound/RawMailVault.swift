@@ -2,6 +2,7 @@ import EventLoop
 import HandoffAPI
 package import RPC
 import ServiceKit
+import TicketLedger
 
 /// Seals the bytes of mails with masking's keys, and opens them. What it makes goes into the database as it is.
 package struct RawMailVault: Sendable {
@@ -14,6 +15,9 @@ package struct RawMailVault: Sendable {
   package init(masking: any RPCTransport) {
     self.masking = MaskingServiceClient(masking)
   }
+
+  /// What masking knows of words that are masked.
+  var maskedWords: MaskedWords { MaskedWords(masking) }
 
   /// A sealed piece.
   struct Piece: Sendable {

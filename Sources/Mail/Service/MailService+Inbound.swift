@@ -80,13 +80,13 @@ extension MailService {
       let summary = try await inbound.openableSummary(of: record, call.onward())
       (mail.sender, mail.senderDisplayName) = (summary.sender, summary.senderDisplayName)
       (mail.subject, mail.fileNames) = (summary.subject, summary.fileNames)
-      mails.append(mail)
+      mails.append(try await inbound.hidingMasked(mail, of: record, in: access.service, call.onward()))
     }
     return ListInboundMailsResponse(
       inboundMails: mails, nextPageToken: last.map { page.token(after: $0.id) } ?? "")
   }
 
-  /// Returns a mail with its words.
+  /// Returns a mail with its words, save those that are masked on the ticket that it is about.
   ///
   /// - Throws: MESSAGE_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
   package func getInboundMail(_ request: GetInboundMailRequest, _ call: CallContext) async throws -> InboundMail {
@@ -105,7 +105,7 @@ extension MailService {
       mail.text = read.text
       mail.fileNames = read.files.map(\.name)
     }
-    return mail
+    return try await inbound.hidingMasked(mail, of: record, in: access.service, call.onward())
   }
 
   /// Lets a mail in that waits for an agent, or was suppressed.

@@ -69,7 +69,8 @@ extension MailStore {
 
   /// Notes what is reported of a mail, and blocks the addresses that take none; to be written with the ticket's event.
   ///
-  /// An address whose block has ended is not blocked by the report of a mail that was sent before.
+  /// An address whose block has ended is not blocked by the report of a mail that was sent before. One that was masked
+  /// since the mail was written is noted as asterisks.
   ///
   /// - Parameters:
   ///   - mail: the mail of ours.
@@ -80,9 +81,15 @@ extension MailStore {
   ) -> Query {
     """
     WITH told AS (
-      SELECT * FROM unnest(\(bounces.map(\.kind.rawValue)), \(bounces.map(\.recipient)), \(bounces.map(\.status)),
+      SELECT t.kind, t.status, t.address_hash,
+        \(fragment: kept("t.server_reply", on: ticket, in: service)) AS server_reply,
+        CASE WHEN strpos(lower(m.recipient), t.recipient) = 0
+            AND \(fragment: isRecipientMasked("m.id", on: ticket, in: service))
+          THEN repeat('*', char_length(t.recipient)) ELSE t.recipient END AS recipient
+      FROM unnest(\(bounces.map(\.kind.rawValue)), \(bounces.map(\.recipient)), \(bounces.map(\.status)),
         \(bounces.map(\.words)), \(bounces.map { hashes.hash(of: $0.recipient) }))
         AS t (kind, recipient, status, server_reply, address_hash)
+      JOIN mail_message AS m ON m.service_id = \(service) AND m.id = \(mail)
     ), noted AS (
       INSERT INTO mail_bounce (service_id, ticket_id, mail_message_id, inbound_mail_id, kind, recipient, status,
         server_reply)
@@ -98,6 +105,29 @@ extension MailStore {
       end_time = NULL
     WHERE b.end_time < (SELECT coalesce(m.send_time, clock_timestamp()) FROM mail_message AS m
       WHERE m.service_id = \(service) AND m.id = \(mail))
+    """
+  }
+
+  /// A mail server's words as they may be kept, as SQL: where something is masked on the ticket, their codes alone,
+  /// since servers quote what they were sent.
+  ///
+  /// - Parameter words: SQL of a text.
+  static func kept(_ words: Query, on ticket: TicketID, in service: ServiceID) -> Query {
+    """
+    CASE WHEN EXISTS (SELECT FROM mask_place AS k
+        WHERE k.ticket_service_id = \(service) AND k.ticket_id = \(ticket) AND k.is_on)
+      THEN coalesce(substring(\(fragment: words) FROM '^[0-9]{3}(?:[ -][0-9][.][0-9]{1,3}[.][0-9]{1,3})?'), '')
+      ELSE \(fragment: words) END
+    """
+  }
+
+  /// Whether a recipient of a mail was masked since it was written, as an SQL condition.
+  ///
+  /// - Parameter mail: SQL of its id.
+  static func isRecipientMasked(_ mail: Query, on ticket: TicketID, in service: ServiceID) -> Query {
+    """
+    EXISTS (SELECT FROM mask_place AS k WHERE k.ticket_service_id = \(service) AND k.ticket_id = \(ticket)
+      AND k.is_on AND k.text_column = 'mail_message.recipient' AND k.row_key = (\(fragment: mail))::text)
     """
   }
 

@@ -208,22 +208,29 @@ extension MailStore {
   }
 
   /// Keeps what the mail server said about an attempt that is to be repeated.
-  func noteDeferral(_ id: Int64, in service: ServiceID, words: String, deadline: Deadline) async throws {
+  func noteDeferral(
+    _ id: Int64, on ticket: TicketID, in service: ServiceID, words: String, deadline: Deadline
+  ) async throws {
     _ = try await query(
       """
-      UPDATE mail_message SET server_reply = \(words)
+      UPDATE mail_message SET server_reply = \(fragment: Self.kept("\(words)", on: ticket, in: service))
       WHERE service_id = \(service) AND id = \(id) AND state = 'QUEUED'
       """, deadline: deadline)
   }
 
   /// Ends a mail that was begun; an attachment of the ticket's change.
   ///
-  /// - Parameter recipient: who got it, when it is not everybody whom it was begun for.
-  static func end(_ id: Int64, as state: MessageState, words: String, recipient: String?) -> Query {
+  /// - Parameter recipient: who got it, when it is not everybody whom it was begun for. While an address is masked, all
+  ///   stay.
+  static func end(
+    _ id: Int64, on ticket: TicketID, in service: ServiceID, as state: MessageState, words: String, recipient: String?
+  ) -> Query {
     """
-    UPDATE mail_message AS m SET state = \(state), server_reply = \(words),
+    UPDATE mail_message AS m
+    SET state = \(state), server_reply = \(fragment: kept("\(words)", on: ticket, in: service)),
       send_time = CASE WHEN \(state == .sent) THEN clock_timestamp() END,
-      recipient = coalesce(\(recipient), m.recipient)
+      recipient = CASE WHEN \(fragment: isRecipientMasked("m.id", on: ticket, in: service))
+        THEN m.recipient ELSE coalesce(\(recipient), m.recipient) END
     FROM changed AS c WHERE m.service_id = c.service_id AND m.id = \(id) AND m.state <> 'SENT'
     """
   }

@@ -3,27 +3,22 @@ import Postgres
 import Synchronization
 import TicketLedger
 
-/// Looks for the words of spans in every column of the registry that masks of their fields reach.
+/// Reads every text of a ticket in the columns of the registry that masks of some fields reach. What stands in them is
+/// for ``SpanWords`` to say: words that are quoted are seldom the same letter by letter.
 ///
 /// The statement touches a dozen tables, and most of what it costs is their opening: so there is one part for a table,
-/// it knows its ticket without a join, and all parts are looked through together.
+/// and it knows its ticket without a join.
 struct CopySearch: Sendable {
   private let statement: Statement
-  private let words: Query
 
   /// Prepares a search.
   ///
-  /// - Parameter owner: the ticket in whose texts the spans lie.
-  init(_ spans: RequestedSpans, of owner: TicketLink) {
-    words = spans.words(of: owner.ticketID, owner.serviceID)
-    statement = Statement.known(for: spans, words)
-  }
+  /// - Parameter fields: those in which the spans lie.
+  init(_ fields: [String]) { statement = Statement.known(for: fields) }
 
-  /// The rows of a ticket in which any of the words stand, as ``texts(_:of:)`` reads them. Whether they stand there as
-  /// words is for ``SpanWords`` to say.
+  /// The rows of a ticket, as ``texts(_:of:)`` reads them.
   func query(_ ticket: TicketLink) -> Query {
     statement.template.query { values in
-      values.append(valuesOf: words)
       for _ in statement.parts {
         values.append(ticket.serviceID)
         values.append(ticket.ticketID)
@@ -47,32 +42,23 @@ private struct Statement: Sendable {
   let parts: [[TextCopy]]
   let template: QueryTemplate
 
-  /// What the statements differ in.
-  private struct Key: Hashable {
-    /// The columns that are looked through, by their places in the registry.
-    let copies: [Int]
-    let sources: Set<RequestedSpans.Source>
-  }
+  // By the columns that are read, as their places in the registry: no more than combinations of its fields.
+  private static let known = Mutex<[[Int]: Statement]>([:])
 
-  // There are no more than combinations of the registry's fields.
-  private static let known = Mutex<[Key: Statement]>([:])
-
-  static func known(for spans: RequestedSpans, _ words: Query) -> Statement {
-    let fields = spans.fields
+  static func known(for fields: [String]) -> Statement {
     let copies = TextCopies.all.indices.filter { index in
       let copy = TextCopies.all[index]
       return copy.relation == .snapshot || copy.places.contains(where: fields.contains)
     }
-    let key = Key(copies: copies, sources: spans.sources)
     return known.withLock { known in
-      if let statement = known[key] { return statement }
-      let statement = Statement(copies.map { TextCopies.all[$0] }, words)
-      known[key] = statement
+      if let statement = known[copies] { return statement }
+      let statement = Statement(copies.map { TextCopies.all[$0] })
+      known[copies] = statement
       return statement
     }
   }
 
-  private init(_ copies: [TextCopy], _ words: Query) {
+  private init(_ copies: [TextCopy]) {
     var parts: [[TextCopy]] = []
     for copy in copies {
       if let index = parts.firstIndex(where: { PartKey($0[0]) == PartKey(copy) }) {
@@ -94,16 +80,7 @@ private struct Statement: Sendable {
         FROM \(fragment: CopyStore.rows(of: copies[0], on: ticket))
         """
     }
-    template = QueryTemplate(
-      """
-      WITH words AS MATERIALIZED (
-        SELECT lower(w.text) AS text FROM (\(fragment: words)) AS w (text) WHERE w.text <> ''
-      )
-      SELECT u.part, u.row_key, u.texts, u.has_left FROM (
-        \(fragment: all)
-      ) AS u (part, row_key, texts, has_left)
-      WHERE EXISTS (SELECT FROM words AS w WHERE strpos(lower(array_to_string(u.texts, E'\\n')), w.text) > 0)
-      """)
+    template = QueryTemplate(all)
   }
 }
 

@@ -22,8 +22,9 @@ struct RequestedSpan: Sendable {
 /// The way of a span: in the text where it was asked for it is masked as asked. A text that is equal to that one (a
 /// former title in the event log, the customer's name on the other ticket of an escalation) is masked in the same
 /// spans.
-/// In all texts that masks of its field reach, its words are masked wherever they stand. A customer's record that holds
-/// the words loses its value whole.
+/// In all texts that masks of its field reach, its words are masked wherever they stand, and so is personal data among
+/// them: who masks a sentence wants the number in it gone. A customer's record that holds the words loses its value
+/// whole.
 struct MaskingPlan: Sendable {
   /// Most places that one request may mask.
   static let placesMax = 5_000
@@ -80,9 +81,15 @@ struct MaskingPlan: Sendable {
   /// - Parameter requested: spans whose words were read from their texts.
   init(_ requested: [RequestedSpan]) {
     self.requested = requested
-    words = requested.compactMap { span in
-      SpanWords(span.words).map { (span.index, span.field, $0) }
+    words = requested.flatMap { span in
+      ([span.words] + Self.personalData(in: span.words)).compactMap(SpanWords.init).map { (span.index, span.field, $0) }
     }.sorted { ($0.words.length, $1.index) > ($1.words.length, $0.index) }
+  }
+
+  private static func personalData(in words: String) -> [String] {
+    PersonalDataScanner.findings(in: words).filter { finding in
+      finding.confidencePercent >= PersonalDataScanner.confidentPercent
+    }.map { String(String.UnicodeScalarView(words.unicodeScalars.dropFirst($0.start).prefix($0.length))) }
   }
 
   /// Adds a text.
@@ -95,6 +102,7 @@ struct MaskingPlan: Sendable {
       takeAway(stored)
       return
     }
+    if asked.isEmpty, stored.text.isEmpty { return }
     let scalars = [Unicode.Scalar](scalarsOf: stored.text)
     lazy var bounds = CharacterBounds(stored.text, scalars)
     var chosen = asked.map { (index: $0.index, span: $0.span) }
@@ -136,8 +144,9 @@ struct MaskingPlan: Sendable {
     // Nearly all texts hold the words once or not at all, so nothing is laid out before there is something to compare.
     var isTaken: [Bool] = []
     var found: [(index: Int, span: ScalarSpan)] = []
+    let folded = FoldedText(scalars)
     for (index, field, words) in words where stored.address.isReached(byMasksOf: field) {
-      for occurrence in words.occurrences(in: scalars) {
+      for occurrence in words.occurrences(in: folded) {
         if isTaken.isEmpty {
           isTaken = [Bool](repeating: false, count: scalars.count)
           for span in taken { for position in span.start..<span.end { isTaken[position] = true } }
@@ -152,10 +161,10 @@ struct MaskingPlan: Sendable {
   }
 
   private mutating func takeAway(_ stored: StoredText) {
-    let scalars = [Unicode.Scalar](scalarsOf: stored.text)
+    let folded = FoldedText(stored.text)
     let reaching = requested.first { span in
       guard stored.address.isReached(byMasksOf: span.field) else { return false }
-      return span.text == stored.text || SpanWords(span.words)?.occurrences(in: scalars).isEmpty == false
+      return span.text == stored.text || SpanWords(span.words)?.occurrences(in: folded).isEmpty == false
     }
     guard let reaching else { return }
     changes.append(Change(before: stored, after: ""))

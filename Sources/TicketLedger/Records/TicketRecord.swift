@@ -77,6 +77,9 @@ package struct TicketRecord: Sendable, Equatable {
   package var readTime: Instant
   /// Whether the reading agent has starred it; no column of the ticket.
   package var isStarred = false
+  /// Whether masks lie on it, or on the ticket that it answers, was escalated to, or was opened behind; no column of
+  /// the ticket, and told of one that is read by itself.
+  package var hasMasks = false
 
   /// Its ids.
   package var link: TicketLink { TicketLink(serviceID: serviceID, ticketID: id) }
@@ -119,6 +122,17 @@ extension TicketRecord {
     t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
     clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time, \
     t.escalated_to
+    """
+  /// What ``hasMasks`` tells of a row `t`.
+  static let hasMasks: Query = """
+    EXISTS (SELECT FROM mask_place AS k
+      WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.id AND k.is_on) \
+    OR t.source_ticket_id IS NOT NULL AND EXISTS (SELECT FROM mask_place AS k
+      WHERE k.ticket_service_id = t.source_service_id AND k.ticket_id = t.source_ticket_id AND k.is_on) \
+    OR t.target_ticket_id IS NOT NULL AND EXISTS (SELECT FROM mask_place AS k
+      WHERE k.ticket_service_id = t.target_service_id AND k.ticket_id = t.target_ticket_id AND k.is_on) \
+    OR t.previous_ticket_id IS NOT NULL AND EXISTS (SELECT FROM mask_place AS k
+      WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.previous_ticket_id AND k.is_on)
     """
   /// The number of columns; the caller's own columns follow from here.
   package static let columnCount = 40

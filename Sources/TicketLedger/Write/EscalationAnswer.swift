@@ -14,10 +14,14 @@ package struct EscalationAnswer: Sendable {
   package var internalReason: InternalReason?
   /// What was written with it, in canonical form; blank when nothing was.
   package var text = ""
-  /// The entry that is to hold it, when files are to be put there; nil: the ledger takes an id.
+  /// The words before parts of them were masked, which the chain covers; nil: ``text``.
+  package var original: String?
+  /// The entry that is to hold it, when files or masks are to be put there; nil: the ledger takes an id.
   package var entryID: EntryID?
-  /// Further codes and ids to record, such as those of the files.
+  /// Further codes and ids to record, such as those of the files and masks.
   package var notes: [CodeChange] = []
+  /// Statements that belong to the change, such as those that store masks (``TicketChange/attachments``).
+  package var attachments: [Query] = []
 
   /// Describes an outcome without words.
   package init(_ act: EntryAct, by actor: LedgerActor) {
@@ -56,7 +60,10 @@ extension TicketLedger {
     let text = CanonicalText.isBlank(answer.text) ? "" : answer.text
     event.notes += answer.notes
     event.entries = [EntryDraft(.escalation, answer.act, body: text, id: answer.entryID)]
-    return try await companion(TicketChange(event), on: source, deadline: deadline)
+    event.entries[0].original = answer.original
+    var change = TicketChange(event)
+    change.attachments = answer.attachments
+    return try await companion(change, on: source, deadline: deadline)
   }
 
   /// The ticket at the other end of an escalation; nil when it was deleted from the spam box.

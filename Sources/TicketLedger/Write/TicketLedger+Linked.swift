@@ -2,18 +2,20 @@ package import EventLoop
 package import Postgres
 import ServiceKit
 
-/// A ticket and those that an escalation ties to it, locked until the transaction ends.
+/// A ticket and those that belong to it, locked until the transaction ends: an escalation ties them to it, or a reply
+/// to a completed ticket opened one for the other.
 package struct LinkedTickets: Sendable {
   /// The ticket that the act is about.
   package let own: TicketRecord
-  /// The consultation ticket behind it, and the issue tickets that answer the same consultation ticket; by id.
+  /// The consultation ticket behind it, the issue tickets that answer the same one, and those before and behind any of
+  /// them; by id.
   package let others: [TicketRecord]
 
   /// All of them.
   package var all: [TicketRecord] { [own] + others }
 }
 
-/// Changes of a ticket and of tickets that an escalation ties to it: all are written or none.
+/// Changes of a ticket and of tickets that belong to it: all are written or none.
 package struct LinkedChange: Sendable {
   /// The ticket's change, with its companions.
   package var change: TicketChange
@@ -26,12 +28,12 @@ package struct LinkedChange: Sendable {
 
 private struct LinksChanged: Error {}
 
-/// An escalation ties others to the ticket, which are to be locked in their order.
+/// Others belong to the ticket, which are to be locked in their order.
 private struct HasLinks: Error {}
 
 extension TicketLedger {
   /// Most tickets that are locked together.
-  package static let linkedMax = 100
+  package static let linkedMax = 500
 
   /// Performs an act that must see, unchanged until it is written, more than a ticket's row: the ticket and its linked
   /// ones are locked first, and what `decide` reads in the transaction stays as it is. Two round trips, and those of
@@ -42,7 +44,8 @@ extension TicketLedger {
   ///   - reading: statements that run with the locking, in the same round trip; `decide` gets their rows. They see the
   ///     database as it is once the locks are held.
   ///   - decide: may be called several times, and must have no effect but through the transaction.
-  /// - Throws: TICKET_NOT_FOUND, STALE_VERSION, REQUEST_ID_REUSED, CONFLICT, and what `decide` throws.
+  /// - Throws: TICKET_NOT_FOUND, STALE_VERSION, REQUEST_ID_REUSED, CONFLICT, LIMIT_REACHED when more than ``linkedMax``
+  ///   belong together, and what `decide` throws.
   package func performLinked(
     on name: TicketName, access: Access, version: Int64 = 0, idempotency: IdempotencyClaim? = nil, reading: [Query],
     deadline: Deadline,
@@ -60,6 +63,9 @@ extension TicketLedger {
           var rows = try await transaction.batch([locking] + claimed + reading)
           let locked = rows.removeFirst()
           let tickets = try locked.map { try TicketRecord($0) }
+          guard tickets.count <= Self.linkedMax else {
+            throw ServiceError(.limitReached, "more than \(Self.linkedMax) tickets belong together")
+          }
           if isAlone, let row = locked.first, try row.bool(TicketRecord.columnCount) { throw HasLinks() }
           var earlier: IdempotencyRecord?
           if !claimed.isEmpty { earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) } }
@@ -116,22 +122,29 @@ extension TicketLedger {
     return written(plan, resultIDs)
   }
 
-  /// A ticket and those that an escalation ties to it, as the rows (service_id, id) of the last of a few named queries,
-  /// `family`: to be put behind WITH.
-  private static func family(of id: TicketID, _ service: ServiceID) -> Query {
+  /// A ticket and those that belong to it, as the rows (service_id, id) of the named query `family`: to be put behind
+  /// WITH RECURSIVE. One more than ``linkedMax`` when there are too many.
+  package static func family(of id: TicketID, _ service: ServiceID) -> Query {
     """
-    own AS (
-      SELECT service_id, id, source_service_id, source_ticket_id FROM ticket
+    related AS (
+      SELECT service_id, id, source_service_id, source_ticket_id, previous_ticket_id FROM ticket
       WHERE service_id = \(service) AND id = \(id)
-    ), related AS (
-      SELECT service_id, id FROM own
-      UNION SELECT source_service_id, source_ticket_id FROM own WHERE source_ticket_id IS NOT NULL
-      UNION SELECT o.service_id, o.id FROM own JOIN ticket AS o
-        ON o.source_service_id = own.service_id AND o.source_ticket_id = own.id
-      UNION SELECT o.service_id, o.id FROM own JOIN ticket AS o
-        ON o.source_service_id = own.source_service_id AND o.source_ticket_id = own.source_ticket_id
+      UNION
+      SELECT o.* FROM related AS r CROSS JOIN LATERAL (
+        SELECT x.service_id, x.id, x.source_service_id, x.source_ticket_id, x.previous_ticket_id FROM ticket AS x
+        WHERE x.service_id = r.source_service_id AND x.id = r.source_ticket_id
+        UNION ALL
+        SELECT x.service_id, x.id, x.source_service_id, x.source_ticket_id, x.previous_ticket_id FROM ticket AS x
+        WHERE x.source_service_id = r.service_id AND x.source_ticket_id = r.id
+        UNION ALL
+        SELECT x.service_id, x.id, x.source_service_id, x.source_ticket_id, x.previous_ticket_id FROM ticket AS x
+        WHERE x.service_id = r.service_id AND x.id = r.previous_ticket_id
+        UNION ALL
+        SELECT x.service_id, x.id, x.source_service_id, x.source_ticket_id, x.previous_ticket_id FROM ticket AS x
+        WHERE x.service_id = r.service_id AND x.previous_ticket_id = r.id
+      ) AS o
     ), family AS (
-      SELECT service_id, id FROM related ORDER BY 2 LIMIT \(linkedMax)
+      SELECT service_id, id FROM related LIMIT \(linkedMax + 1)
     )
     """
   }
@@ -140,7 +153,9 @@ extension TicketLedger {
   private static func lockingAlone(_ id: TicketID, _ service: ServiceID) -> Query {
     """
     SELECT \(fragment: TicketRecord.columns), t.source_ticket_id IS NOT NULL OR t.target_ticket_id IS NOT NULL
+      OR t.previous_ticket_id IS NOT NULL
       OR EXISTS (SELECT FROM ticket AS o WHERE o.source_service_id = t.service_id AND o.source_ticket_id = t.id)
+      OR EXISTS (SELECT FROM ticket AS o WHERE o.service_id = t.service_id AND o.previous_ticket_id = t.id)
     FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(id) FOR NO KEY UPDATE OF t
     """
   }
@@ -148,7 +163,7 @@ extension TicketLedger {
   /// Locks in the order of ids, so that two acts on linked tickets wait for each other instead of failing.
   private static func locking(_ id: TicketID, _ service: ServiceID) -> Query {
     """
-    WITH \(fragment: family(of: id, service))
+    WITH RECURSIVE \(fragment: family(of: id, service))
     SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
     WHERE (t.service_id, t.id) IN (SELECT service_id, id FROM family)
     ORDER BY t.service_id, t.id FOR NO KEY UPDATE OF t

@@ -68,15 +68,17 @@ extension TicketLedger {
       guard let claim else {
         let rows = try await run(
           """
-          SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)) FROM ticket AS t
+          SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)),
+            \(fragment: TicketRecord.hasMasks)
+          FROM ticket AS t
           WHERE t.service_id = \(service) AND t.id = \(id) AND t.delete_time IS NULL
           """)
-        return try rows.first.map { TicketReading(ticket: try TicketRecord(starred: $0), earlier: nil) }
+        return try rows.first.map { TicketReading(ticket: try Self.record($0), earlier: nil) }
       }
       let rows = try await run(
         """
         SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)),
-          \(fragment: IdempotencyRecord.columns)
+          \(fragment: TicketRecord.hasMasks), \(fragment: IdempotencyRecord.columns)
         FROM ticket AS t
         LEFT JOIN idempotency_key AS k
           ON k.caller = \(claim.caller) AND k.method = \(claim.method) AND k.request_id = \(claim.requestID)
@@ -84,10 +86,15 @@ extension TicketLedger {
         """)
       return try rows.first.map { row in
         TicketReading(
-          ticket: try TicketRecord(starred: row),
-          earlier: try IdempotencyRecord(row, at: TicketRecord.columnCount + 1))
+          ticket: try Self.record(row), earlier: try IdempotencyRecord(row, at: TicketRecord.columnCount + 2))
       }
     }
+  }
+
+  private static func record(_ row: Row) throws(PostgresError) -> TicketRecord {
+    var ticket = try TicketRecord(starred: row)
+    ticket.hasMasks = try row.bool(TicketRecord.columnCount + 1)
+    return ticket
   }
 
   /// Whether a request was carried out before; for acts whose ticket cannot be read afterwards.

@@ -1,5 +1,6 @@
 import EventLoop
 import Postgres
+import RPC
 import ServiceKit
 import TicketLedger
 
@@ -56,7 +57,8 @@ struct DoorayListening: Sendable {
     do {
       _ = try await look.service.ledger.perform(
         on: task.ticketID, of: look.owner.id, deadline: look.deadline
-      ) { _ in
+      ) { ticket in
+        let remarks = try await hidden(remarks, on: ticket)
         var change = TicketChange(
           remarks.map { remark in
             var event = EventDraft(.doorayCommentReceived, by: .dooray)
@@ -71,6 +73,15 @@ struct DoorayListening: Sendable {
     } catch let error as ServiceError where error.reason == .ticketNotFound {
       // It was deleted.
     }
+  }
+
+  /// Remarks without what is masked on their ticket; at Dooray! they stand as they were written.
+  private func hidden(_ remarks: [DoorayRemark], on ticket: TicketRecord) async throws -> [DoorayRemark] {
+    guard ticket.hasMasks else { return remarks }
+    let texts = try await MaskedWords(look.service.masking).hidden(
+      remarks.map(\.text), on: TicketName(service: look.owner.code, id: ticket.id), CallOptions(deadline: look.deadline)
+    )
+    return zip(remarks, texts).map { DoorayRemark(id: $0.id, author: $0.author, text: $1) }
   }
 
   /// The name of a member; empty when Dooray! does not tell.

@@ -1042,6 +1042,276 @@ void   handoff__masking__v1__sealed_mask__free_unpacked
   assert(message->base.descriptor == &handoff__masking__v1__sealed_mask__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   handoff__masking__v1__find_masked_words_request__init
+                     (Handoff__Masking__V1__FindMaskedWordsRequest         *message)
+{
+  static const Handoff__Masking__V1__FindMaskedWordsRequest init_value = HANDOFF__MASKING__V1__FIND_MASKED_WORDS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__find_masked_words_request__get_packed_size
+                     (const Handoff__Masking__V1__FindMaskedWordsRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__find_masked_words_request__pack
+                     (const Handoff__Masking__V1__FindMaskedWordsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__find_masked_words_request__pack_to_buffer
+                     (const Handoff__Masking__V1__FindMaskedWordsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__FindMaskedWordsRequest *
+       handoff__masking__v1__find_masked_words_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__FindMaskedWordsRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__find_masked_words_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__find_masked_words_request__free_unpacked
+                     (Handoff__Masking__V1__FindMaskedWordsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__find_masked_words_response__init
+                     (Handoff__Masking__V1__FindMaskedWordsResponse         *message)
+{
+  static const Handoff__Masking__V1__FindMaskedWordsResponse init_value = HANDOFF__MASKING__V1__FIND_MASKED_WORDS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__find_masked_words_response__get_packed_size
+                     (const Handoff__Masking__V1__FindMaskedWordsResponse *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__find_masked_words_response__pack
+                     (const Handoff__Masking__V1__FindMaskedWordsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__find_masked_words_response__pack_to_buffer
+                     (const Handoff__Masking__V1__FindMaskedWordsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__FindMaskedWordsResponse *
+       handoff__masking__v1__find_masked_words_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__FindMaskedWordsResponse *)
+     protobuf_c_message_unpack (&handoff__masking__v1__find_masked_words_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__find_masked_words_response__free_unpacked
+                     (Handoff__Masking__V1__FindMaskedWordsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__find_masked_words_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__found_words__init
+                     (Handoff__Masking__V1__FoundWords         *message)
+{
+  static const Handoff__Masking__V1__FoundWords init_value = HANDOFF__MASKING__V1__FOUND_WORDS__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__found_words__get_packed_size
+                     (const Handoff__Masking__V1__FoundWords *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__found_words__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__found_words__pack
+                     (const Handoff__Masking__V1__FoundWords *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__found_words__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__found_words__pack_to_buffer
+                     (const Handoff__Masking__V1__FoundWords *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__found_words__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__FoundWords *
+       handoff__masking__v1__found_words__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__FoundWords *)
+     protobuf_c_message_unpack (&handoff__masking__v1__found_words__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__found_words__free_unpacked
+                     (Handoff__Masking__V1__FoundWords *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__found_words__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__copy_masks_request__init
+                     (Handoff__Masking__V1__CopyMasksRequest         *message)
+{
+  static const Handoff__Masking__V1__CopyMasksRequest init_value = HANDOFF__MASKING__V1__COPY_MASKS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__copy_masks_request__get_packed_size
+                     (const Handoff__Masking__V1__CopyMasksRequest *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__copy_masks_request__pack
+                     (const Handoff__Masking__V1__CopyMasksRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__copy_masks_request__pack_to_buffer
+                     (const Handoff__Masking__V1__CopyMasksRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__CopyMasksRequest *
+       handoff__masking__v1__copy_masks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__CopyMasksRequest *)
+     protobuf_c_message_unpack (&handoff__masking__v1__copy_masks_request__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__copy_masks_request__free_unpacked
+                     (Handoff__Masking__V1__CopyMasksRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__copy_masks_response__init
+                     (Handoff__Masking__V1__CopyMasksResponse         *message)
+{
+  static const Handoff__Masking__V1__CopyMasksResponse init_value = HANDOFF__MASKING__V1__COPY_MASKS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__copy_masks_response__get_packed_size
+                     (const Handoff__Masking__V1__CopyMasksResponse *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__copy_masks_response__pack
+                     (const Handoff__Masking__V1__CopyMasksResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__copy_masks_response__pack_to_buffer
+                     (const Handoff__Masking__V1__CopyMasksResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__CopyMasksResponse *
+       handoff__masking__v1__copy_masks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__CopyMasksResponse *)
+     protobuf_c_message_unpack (&handoff__masking__v1__copy_masks_response__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__copy_masks_response__free_unpacked
+                     (Handoff__Masking__V1__CopyMasksResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__copy_masks_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   handoff__masking__v1__copied_mask__init
+                     (Handoff__Masking__V1__CopiedMask         *message)
+{
+  static const Handoff__Masking__V1__CopiedMask init_value = HANDOFF__MASKING__V1__COPIED_MASK__INIT;
+  *message = init_value;
+}
+size_t handoff__masking__v1__copied_mask__get_packed_size
+                     (const Handoff__Masking__V1__CopiedMask *message)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copied_mask__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t handoff__masking__v1__copied_mask__pack
+                     (const Handoff__Masking__V1__CopiedMask *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copied_mask__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t handoff__masking__v1__copied_mask__pack_to_buffer
+                     (const Handoff__Masking__V1__CopiedMask *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &handoff__masking__v1__copied_mask__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Handoff__Masking__V1__CopiedMask *
+       handoff__masking__v1__copied_mask__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Handoff__Masking__V1__CopiedMask *)
+     protobuf_c_message_unpack (&handoff__masking__v1__copied_mask__descriptor,
+                                allocator, len, data);
+}
+void   handoff__masking__v1__copied_mask__free_unpacked
+                     (Handoff__Masking__V1__CopiedMask *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &handoff__masking__v1__copied_mask__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   handoff__masking__v1__seal_secret_request__init
                      (Handoff__Masking__V1__SealSecretRequest         *message)
 {
@@ -2909,6 +3179,325 @@ const ProtobufCMessageDescriptor handoff__masking__v1__sealed_mask__descriptor =
   (ProtobufCMessageInit) handoff__masking__v1__sealed_mask__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor handoff__masking__v1__find_masked_words_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__FindMaskedWordsRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "texts",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Handoff__Masking__V1__FindMaskedWordsRequest, n_texts),
+    offsetof(Handoff__Masking__V1__FindMaskedWordsRequest, texts),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__find_masked_words_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  1,   /* field[1] = texts */
+};
+static const ProtobufCIntRange handoff__masking__v1__find_masked_words_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__find_masked_words_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.FindMaskedWordsRequest",
+  "FindMaskedWordsRequest",
+  "Handoff__Masking__V1__FindMaskedWordsRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__FindMaskedWordsRequest),
+  2,
+  handoff__masking__v1__find_masked_words_request__field_descriptors,
+  handoff__masking__v1__find_masked_words_request__field_indices_by_name,
+  1,  handoff__masking__v1__find_masked_words_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__find_masked_words_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__find_masked_words_response__field_descriptors[1] =
+{
+  {
+    "found",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Masking__V1__FindMaskedWordsResponse, n_found),
+    offsetof(Handoff__Masking__V1__FindMaskedWordsResponse, found),
+    &handoff__masking__v1__found_words__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__find_masked_words_response__field_indices_by_name[] = {
+  0,   /* field[0] = found */
+};
+static const ProtobufCIntRange handoff__masking__v1__find_masked_words_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__find_masked_words_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.FindMaskedWordsResponse",
+  "FindMaskedWordsResponse",
+  "Handoff__Masking__V1__FindMaskedWordsResponse",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__FindMaskedWordsResponse),
+  1,
+  handoff__masking__v1__find_masked_words_response__field_descriptors,
+  handoff__masking__v1__find_masked_words_response__field_indices_by_name,
+  1,  handoff__masking__v1__find_masked_words_response__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__find_masked_words_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__found_words__field_descriptors[3] =
+{
+  {
+    "text",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__FoundWords, text),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__FoundWords, start),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "length",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__FoundWords, length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__found_words__field_indices_by_name[] = {
+  2,   /* field[2] = length */
+  1,   /* field[1] = start */
+  0,   /* field[0] = text */
+};
+static const ProtobufCIntRange handoff__masking__v1__found_words__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__found_words__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.FoundWords",
+  "FoundWords",
+  "Handoff__Masking__V1__FoundWords",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__FoundWords),
+  3,
+  handoff__masking__v1__found_words__field_descriptors,
+  handoff__masking__v1__found_words__field_indices_by_name,
+  1,  handoff__masking__v1__found_words__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__found_words__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__copy_masks_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__CopyMasksRequest, parent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "target",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__CopyMasksRequest, target),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__copy_masks_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  1,   /* field[1] = target */
+};
+static const ProtobufCIntRange handoff__masking__v1__copy_masks_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__copy_masks_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.CopyMasksRequest",
+  "CopyMasksRequest",
+  "Handoff__Masking__V1__CopyMasksRequest",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__CopyMasksRequest),
+  2,
+  handoff__masking__v1__copy_masks_request__field_descriptors,
+  handoff__masking__v1__copy_masks_request__field_indices_by_name,
+  1,  handoff__masking__v1__copy_masks_request__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__copy_masks_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__copy_masks_response__field_descriptors[1] =
+{
+  {
+    "masks",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Handoff__Masking__V1__CopyMasksResponse, n_masks),
+    offsetof(Handoff__Masking__V1__CopyMasksResponse, masks),
+    &handoff__masking__v1__copied_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__copy_masks_response__field_indices_by_name[] = {
+  0,   /* field[0] = masks */
+};
+static const ProtobufCIntRange handoff__masking__v1__copy_masks_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__copy_masks_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.CopyMasksResponse",
+  "CopyMasksResponse",
+  "Handoff__Masking__V1__CopyMasksResponse",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__CopyMasksResponse),
+  1,
+  handoff__masking__v1__copy_masks_response__field_descriptors,
+  handoff__masking__v1__copy_masks_response__field_indices_by_name,
+  1,  handoff__masking__v1__copy_masks_response__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__copy_masks_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor handoff__masking__v1__copied_mask__field_descriptors[4] =
+{
+  {
+    "text_column",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__CopiedMask, text_column),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__CopiedMask, start),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "length",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__CopiedMask, length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mask",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Masking__V1__CopiedMask, mask),
+    &handoff__masking__v1__sealed_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned handoff__masking__v1__copied_mask__field_indices_by_name[] = {
+  2,   /* field[2] = length */
+  3,   /* field[3] = mask */
+  1,   /* field[1] = start */
+  0,   /* field[0] = text_column */
+};
+static const ProtobufCIntRange handoff__masking__v1__copied_mask__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor handoff__masking__v1__copied_mask__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "handoff.masking.v1.CopiedMask",
+  "CopiedMask",
+  "Handoff__Masking__V1__CopiedMask",
+  "handoff.masking.v1",
+  sizeof(Handoff__Masking__V1__CopiedMask),
+  4,
+  handoff__masking__v1__copied_mask__field_descriptors,
+  handoff__masking__v1__copied_mask__field_indices_by_name,
+  1,  handoff__masking__v1__copied_mask__number_ranges,
+  (ProtobufCMessageInit) handoff__masking__v1__copied_mask__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor handoff__masking__v1__seal_secret_request__field_descriptors[2] =
 {
   {
@@ -3164,7 +3753,7 @@ const ProtobufCMessageDescriptor handoff__masking__v1__open_secret_response__des
   (ProtobufCMessageInit) handoff__masking__v1__open_secret_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__method_descriptors[12] =
+static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__method_descriptors[14] =
 {
   { "CreateMasks", &handoff__masking__v1__create_masks_request__descriptor, &handoff__masking__v1__create_masks_response__descriptor },
   { "UnmaskText", &handoff__masking__v1__unmask_text_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
@@ -3175,21 +3764,25 @@ static const ProtobufCMethodDescriptor handoff__masking__v1__masking_service__me
   { "UpdateMaskingSettings", &handoff__masking__v1__update_masking_settings_request__descriptor, &handoff__masking__v1__masking_settings__descriptor },
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
   { "SealMasks", &handoff__masking__v1__seal_masks_request__descriptor, &handoff__masking__v1__seal_masks_response__descriptor },
+  { "FindMaskedWords", &handoff__masking__v1__find_masked_words_request__descriptor, &handoff__masking__v1__find_masked_words_response__descriptor },
+  { "CopyMasks", &handoff__masking__v1__copy_masks_request__descriptor, &handoff__masking__v1__copy_masks_response__descriptor },
   { "SealSecret", &handoff__masking__v1__seal_secret_request__descriptor, &handoff__masking__v1__seal_secret_response__descriptor },
   { "ResealSecret", &handoff__masking__v1__reseal_secret_request__descriptor, &handoff__masking__v1__seal_secret_response__descriptor },
   { "OpenSecret", &handoff__masking__v1__open_secret_request__descriptor, &handoff__masking__v1__open_secret_response__descriptor },
 };
 const unsigned handoff__masking__v1__masking_service__method_indices_by_name[] = {
+  10,        /* CopyMasks */
   0,        /* CreateMasks */
   4,        /* DetectPersonalData */
+  9,        /* FindMaskedWords */
   5,        /* GetMaskingSettings */
   7,        /* ListMaskingActs */
   3,        /* ListMasks */
-  11,        /* OpenSecret */
-  10,        /* ResealSecret */
+  13,        /* OpenSecret */
+  12,        /* ResealSecret */
   2,        /* RevealMask */
   8,        /* SealMasks */
-  9,        /* SealSecret */
+  11,        /* SealSecret */
   1,        /* UnmaskText */
   6         /* UpdateMaskingSettings */
 };
@@ -3200,7 +3793,7 @@ const ProtobufCServiceDescriptor handoff__masking__v1__masking_service__descript
   "MaskingService",
   "Handoff__Masking__V1__MaskingService",
   "handoff.masking.v1",
-  12,
+  14,
   handoff__masking__v1__masking_service__method_descriptors,
   handoff__masking__v1__masking_service__method_indices_by_name
 };
@@ -3276,13 +3869,29 @@ void handoff__masking__v1__masking_service__seal_masks(ProtobufCService *service
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
   service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__masking__v1__masking_service__find_masked_words(ProtobufCService *service,
+                                                              const Handoff__Masking__V1__FindMaskedWordsRequest *input,
+                                                              Handoff__Masking__V1__FindMaskedWordsResponse_Closure closure,
+                                                              void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void handoff__masking__v1__masking_service__copy_masks(ProtobufCService *service,
+                                                       const Handoff__Masking__V1__CopyMasksRequest *input,
+                                                       Handoff__Masking__V1__CopyMasksResponse_Closure closure,
+                                                       void *closure_data)
+{
+  assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__masking__v1__masking_service__seal_secret(ProtobufCService *service,
                                                         const Handoff__Masking__V1__SealSecretRequest *input,
                                                         Handoff__Masking__V1__SealSecretResponse_Closure closure,
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__masking__v1__masking_service__reseal_secret(ProtobufCService *service,
                                                           const Handoff__Masking__V1__ResealSecretRequest *input,
@@ -3290,7 +3899,7 @@ void handoff__masking__v1__masking_service__reseal_secret(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__masking__v1__masking_service__open_secret(ProtobufCService *service,
                                                         const Handoff__Masking__V1__OpenSecretRequest *input,
@@ -3298,7 +3907,7 @@ void handoff__masking__v1__masking_service__open_secret(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__masking__v1__masking_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__masking__v1__masking_service__init (Handoff__Masking__V1__MaskingService_Service *service,
                                                   Handoff__Masking__V1__MaskingService_ServiceDestroy destroy)

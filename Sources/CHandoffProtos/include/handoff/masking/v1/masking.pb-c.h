@@ -42,6 +42,12 @@ typedef struct Handoff__Masking__V1__SealMasksRequest Handoff__Masking__V1__Seal
 typedef struct Handoff__Masking__V1__ArrivingOriginal Handoff__Masking__V1__ArrivingOriginal;
 typedef struct Handoff__Masking__V1__SealMasksResponse Handoff__Masking__V1__SealMasksResponse;
 typedef struct Handoff__Masking__V1__SealedMask Handoff__Masking__V1__SealedMask;
+typedef struct Handoff__Masking__V1__FindMaskedWordsRequest Handoff__Masking__V1__FindMaskedWordsRequest;
+typedef struct Handoff__Masking__V1__FindMaskedWordsResponse Handoff__Masking__V1__FindMaskedWordsResponse;
+typedef struct Handoff__Masking__V1__FoundWords Handoff__Masking__V1__FoundWords;
+typedef struct Handoff__Masking__V1__CopyMasksRequest Handoff__Masking__V1__CopyMasksRequest;
+typedef struct Handoff__Masking__V1__CopyMasksResponse Handoff__Masking__V1__CopyMasksResponse;
+typedef struct Handoff__Masking__V1__CopiedMask Handoff__Masking__V1__CopiedMask;
 typedef struct Handoff__Masking__V1__SealSecretRequest Handoff__Masking__V1__SealSecretRequest;
 typedef struct Handoff__Masking__V1__SealSecretResponse Handoff__Masking__V1__SealSecretResponse;
 typedef struct Handoff__Masking__V1__ResealSecretRequest Handoff__Masking__V1__ResealSecretRequest;
@@ -750,6 +756,133 @@ struct  Handoff__Masking__V1__SealedMask
 
 
 /*
+ * Texts that are to be stored beside a ticket.
+ */
+struct  Handoff__Masking__V1__FindMaskedWordsRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *parent;
+  /*
+   * 1 to 100 texts in canonical form, of at most 1,000,000 bytes together.
+   */
+  size_t n_texts;
+  char **texts;
+};
+#define HANDOFF__MASKING__V1__FIND_MASKED_WORDS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__find_masked_words_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0,NULL }
+
+
+/*
+ * Where words stand that are masked.
+ */
+struct  Handoff__Masking__V1__FindMaskedWordsResponse
+{
+  ProtobufCMessage base;
+  /*
+   * By text, and in its order; they do not overlap.
+   */
+  size_t n_found;
+  Handoff__Masking__V1__FoundWords **found;
+};
+#define HANDOFF__MASKING__V1__FIND_MASKED_WORDS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__find_masked_words_response__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * A span of one of the texts, by Unicode scalars.
+ */
+struct  Handoff__Masking__V1__FoundWords
+{
+  ProtobufCMessage base;
+  /*
+   * Which text, from 0.
+   */
+  int32_t text;
+  /*
+   * First scalar, from 0.
+   */
+  int32_t start;
+  /*
+   * Number of scalars.
+   */
+  int32_t length;
+};
+#define HANDOFF__MASKING__V1__FOUND_WORDS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__found_words__descriptor) \
+    , 0, 0, 0 }
+
+
+/*
+ * A ticket of which another takes texts over.
+ */
+struct  Handoff__Masking__V1__CopyMasksRequest
+{
+  ProtobufCMessage base;
+  /*
+   * `services/{service}/tickets/{id}`.
+   */
+  char *parent;
+  /*
+   * The other ticket, which need not exist yet.
+   */
+  char *target;
+};
+#define HANDOFF__MASKING__V1__COPY_MASKS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__copy_masks_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Masks for the other ticket.
+ */
+struct  Handoff__Masking__V1__CopyMasksResponse
+{
+  ProtobufCMessage base;
+  /*
+   * One for each mask of those texts.
+   */
+  size_t n_masks;
+  Handoff__Masking__V1__CopiedMask **masks;
+};
+#define HANDOFF__MASKING__V1__COPY_MASKS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__copy_masks_response__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * A mask that lies on another ticket's text as on the one that it was taken from.
+ */
+struct  Handoff__Masking__V1__CopiedMask
+{
+  ProtobufCMessage base;
+  /*
+   * The column of the text, as the registry of copies names it: `ticket.title`, `ticket.customer_name`.
+   */
+  char *text_column;
+  /*
+   * First asterisk, by scalars.
+   */
+  int32_t start;
+  /*
+   * Number of asterisks.
+   */
+  int32_t length;
+  /*
+   * The sealed original.
+   */
+  Handoff__Masking__V1__SealedMask *mask;
+};
+#define HANDOFF__MASKING__V1__COPIED_MASK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&handoff__masking__v1__copied_mask__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0, NULL }
+
+
+/*
  * Asks to seal a secret.
  */
 struct  Handoff__Masking__V1__SealSecretRequest
@@ -1286,6 +1419,120 @@ Handoff__Masking__V1__SealedMask *
 void   handoff__masking__v1__sealed_mask__free_unpacked
                      (Handoff__Masking__V1__SealedMask *message,
                       ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__FindMaskedWordsRequest methods */
+void   handoff__masking__v1__find_masked_words_request__init
+                     (Handoff__Masking__V1__FindMaskedWordsRequest         *message);
+size_t handoff__masking__v1__find_masked_words_request__get_packed_size
+                     (const Handoff__Masking__V1__FindMaskedWordsRequest   *message);
+size_t handoff__masking__v1__find_masked_words_request__pack
+                     (const Handoff__Masking__V1__FindMaskedWordsRequest   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__find_masked_words_request__pack_to_buffer
+                     (const Handoff__Masking__V1__FindMaskedWordsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__FindMaskedWordsRequest *
+       handoff__masking__v1__find_masked_words_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__find_masked_words_request__free_unpacked
+                     (Handoff__Masking__V1__FindMaskedWordsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__FindMaskedWordsResponse methods */
+void   handoff__masking__v1__find_masked_words_response__init
+                     (Handoff__Masking__V1__FindMaskedWordsResponse         *message);
+size_t handoff__masking__v1__find_masked_words_response__get_packed_size
+                     (const Handoff__Masking__V1__FindMaskedWordsResponse   *message);
+size_t handoff__masking__v1__find_masked_words_response__pack
+                     (const Handoff__Masking__V1__FindMaskedWordsResponse   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__find_masked_words_response__pack_to_buffer
+                     (const Handoff__Masking__V1__FindMaskedWordsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__FindMaskedWordsResponse *
+       handoff__masking__v1__find_masked_words_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__find_masked_words_response__free_unpacked
+                     (Handoff__Masking__V1__FindMaskedWordsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__FoundWords methods */
+void   handoff__masking__v1__found_words__init
+                     (Handoff__Masking__V1__FoundWords         *message);
+size_t handoff__masking__v1__found_words__get_packed_size
+                     (const Handoff__Masking__V1__FoundWords   *message);
+size_t handoff__masking__v1__found_words__pack
+                     (const Handoff__Masking__V1__FoundWords   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__found_words__pack_to_buffer
+                     (const Handoff__Masking__V1__FoundWords   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__FoundWords *
+       handoff__masking__v1__found_words__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__found_words__free_unpacked
+                     (Handoff__Masking__V1__FoundWords *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__CopyMasksRequest methods */
+void   handoff__masking__v1__copy_masks_request__init
+                     (Handoff__Masking__V1__CopyMasksRequest         *message);
+size_t handoff__masking__v1__copy_masks_request__get_packed_size
+                     (const Handoff__Masking__V1__CopyMasksRequest   *message);
+size_t handoff__masking__v1__copy_masks_request__pack
+                     (const Handoff__Masking__V1__CopyMasksRequest   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__copy_masks_request__pack_to_buffer
+                     (const Handoff__Masking__V1__CopyMasksRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__CopyMasksRequest *
+       handoff__masking__v1__copy_masks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__copy_masks_request__free_unpacked
+                     (Handoff__Masking__V1__CopyMasksRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__CopyMasksResponse methods */
+void   handoff__masking__v1__copy_masks_response__init
+                     (Handoff__Masking__V1__CopyMasksResponse         *message);
+size_t handoff__masking__v1__copy_masks_response__get_packed_size
+                     (const Handoff__Masking__V1__CopyMasksResponse   *message);
+size_t handoff__masking__v1__copy_masks_response__pack
+                     (const Handoff__Masking__V1__CopyMasksResponse   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__copy_masks_response__pack_to_buffer
+                     (const Handoff__Masking__V1__CopyMasksResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__CopyMasksResponse *
+       handoff__masking__v1__copy_masks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__copy_masks_response__free_unpacked
+                     (Handoff__Masking__V1__CopyMasksResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Handoff__Masking__V1__CopiedMask methods */
+void   handoff__masking__v1__copied_mask__init
+                     (Handoff__Masking__V1__CopiedMask         *message);
+size_t handoff__masking__v1__copied_mask__get_packed_size
+                     (const Handoff__Masking__V1__CopiedMask   *message);
+size_t handoff__masking__v1__copied_mask__pack
+                     (const Handoff__Masking__V1__CopiedMask   *message,
+                      uint8_t             *out);
+size_t handoff__masking__v1__copied_mask__pack_to_buffer
+                     (const Handoff__Masking__V1__CopiedMask   *message,
+                      ProtobufCBuffer     *buffer);
+Handoff__Masking__V1__CopiedMask *
+       handoff__masking__v1__copied_mask__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   handoff__masking__v1__copied_mask__free_unpacked
+                     (Handoff__Masking__V1__CopiedMask *message,
+                      ProtobufCAllocator *allocator);
 /* Handoff__Masking__V1__SealSecretRequest methods */
 void   handoff__masking__v1__seal_secret_request__init
                      (Handoff__Masking__V1__SealSecretRequest         *message);
@@ -1452,6 +1699,24 @@ typedef void (*Handoff__Masking__V1__SealMasksResponse_Closure)
 typedef void (*Handoff__Masking__V1__SealedMask_Closure)
                  (const Handoff__Masking__V1__SealedMask *message,
                   void *closure_data);
+typedef void (*Handoff__Masking__V1__FindMaskedWordsRequest_Closure)
+                 (const Handoff__Masking__V1__FindMaskedWordsRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Masking__V1__FindMaskedWordsResponse_Closure)
+                 (const Handoff__Masking__V1__FindMaskedWordsResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Masking__V1__FoundWords_Closure)
+                 (const Handoff__Masking__V1__FoundWords *message,
+                  void *closure_data);
+typedef void (*Handoff__Masking__V1__CopyMasksRequest_Closure)
+                 (const Handoff__Masking__V1__CopyMasksRequest *message,
+                  void *closure_data);
+typedef void (*Handoff__Masking__V1__CopyMasksResponse_Closure)
+                 (const Handoff__Masking__V1__CopyMasksResponse *message,
+                  void *closure_data);
+typedef void (*Handoff__Masking__V1__CopiedMask_Closure)
+                 (const Handoff__Masking__V1__CopiedMask *message,
+                  void *closure_data);
 typedef void (*Handoff__Masking__V1__SealSecretRequest_Closure)
                  (const Handoff__Masking__V1__SealSecretRequest *message,
                   void *closure_data);
@@ -1510,6 +1775,14 @@ struct Handoff__Masking__V1__MaskingService_Service
                      const Handoff__Masking__V1__SealMasksRequest *input,
                      Handoff__Masking__V1__SealMasksResponse_Closure closure,
                      void *closure_data);
+  void (*find_masked_words)(Handoff__Masking__V1__MaskingService_Service *service,
+                            const Handoff__Masking__V1__FindMaskedWordsRequest *input,
+                            Handoff__Masking__V1__FindMaskedWordsResponse_Closure closure,
+                            void *closure_data);
+  void (*copy_masks)(Handoff__Masking__V1__MaskingService_Service *service,
+                     const Handoff__Masking__V1__CopyMasksRequest *input,
+                     Handoff__Masking__V1__CopyMasksResponse_Closure closure,
+                     void *closure_data);
   void (*seal_secret)(Handoff__Masking__V1__MaskingService_Service *service,
                       const Handoff__Masking__V1__SealSecretRequest *input,
                       Handoff__Masking__V1__SealSecretResponse_Closure closure,
@@ -1539,6 +1812,8 @@ void handoff__masking__v1__masking_service__init (Handoff__Masking__V1__MaskingS
       function_prefix__ ## update_masking_settings,\
       function_prefix__ ## list_masking_acts,\
       function_prefix__ ## seal_masks,\
+      function_prefix__ ## find_masked_words,\
+      function_prefix__ ## copy_masks,\
       function_prefix__ ## seal_secret,\
       function_prefix__ ## reseal_secret,\
       function_prefix__ ## open_secret  }
@@ -1577,6 +1852,14 @@ void handoff__masking__v1__masking_service__list_masking_acts(ProtobufCService *
 void handoff__masking__v1__masking_service__seal_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__SealMasksRequest *input,
                                                        Handoff__Masking__V1__SealMasksResponse_Closure closure,
+                                                       void *closure_data);
+void handoff__masking__v1__masking_service__find_masked_words(ProtobufCService *service,
+                                                              const Handoff__Masking__V1__FindMaskedWordsRequest *input,
+                                                              Handoff__Masking__V1__FindMaskedWordsResponse_Closure closure,
+                                                              void *closure_data);
+void handoff__masking__v1__masking_service__copy_masks(ProtobufCService *service,
+                                                       const Handoff__Masking__V1__CopyMasksRequest *input,
+                                                       Handoff__Masking__V1__CopyMasksResponse_Closure closure,
                                                        void *closure_data);
 void handoff__masking__v1__masking_service__seal_secret(ProtobufCService *service,
                                                         const Handoff__Masking__V1__SealSecretRequest *input,
@@ -1620,6 +1903,12 @@ extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_masks_request
 extern const ProtobufCMessageDescriptor handoff__masking__v1__arriving_original__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_masks_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__sealed_mask__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__find_masked_words_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__find_masked_words_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__found_words__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__copy_masks_request__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__copy_masks_response__descriptor;
+extern const ProtobufCMessageDescriptor handoff__masking__v1__copied_mask__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_request__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__seal_secret_response__descriptor;
 extern const ProtobufCMessageDescriptor handoff__masking__v1__reseal_secret_request__descriptor;
