@@ -112,7 +112,8 @@ package struct PostDelivery: Sendable {
     switch sequel {
     case .back:
       await move { try await outbox.hurry(to: post.receiver, batches: manner.hurriedBatches, deadline: $0) }
-    case .room(let count) where item.wasPutOff && count > 0:
+    // One that was put off itself has others behind it, whichever daemon turned them away.
+    case .room(let count, let turnedAway) where (turnedAway || item.wasPutOff) && count > 0:
       await move {
         try await outbox.hurry(to: post.receiver, isUntried: true, batchMax: count, batches: 1, deadline: $0)
       }

@@ -49,8 +49,8 @@ final class PostPatience: Sendable {
   enum Sequel: Equatable {
     /// Nothing.
     case nothing
-    /// So many that wait for the receiver can go out.
-    case room(Int)
+    /// So many that wait for the receiver can go out; whether any was turned away lately.
+    case room(Int, turnedAway: Bool)
     /// The receiver was away, and is there again.
     case back
   }
@@ -67,6 +67,8 @@ final class PostPatience: Sendable {
     var underway: [MonotonicTime] = []
     var failures = 0
     var isSlow = false
+    /// Whether a post found no room since another one ended.
+    var hasTurnedAway = false
     /// When one that is away is asked again.
     var probeTime = MonotonicTime(nanoseconds: 0)
     /// Until when whoever comes next need not put off all that is due.
@@ -109,8 +111,9 @@ final class PostPatience: Sendable {
       if now >= receiver.movedTime {
         others = receiver.failures >= Self.failuresMax ? wait : Self.backlogPause
         receiver.movedTime = now.advanced(by: Self.pauseMin)
-        state.receivers[name] = receiver
       }
+      receiver.hasTurnedAway = true
+      state.receivers[name] = receiver
       return receiver.isDoubtful(at: now) ? .later(wait, others: others) : .crowded(wait, others: others)
     }
   }
@@ -137,10 +140,12 @@ final class PostPatience: Sendable {
         receiver.probeTime = now.advanced(by: min(Self.pauseMin * (1 << doublings), Self.pauseMax))
       case nil: break
       }
+      let hasTurnedAway = receiver.hasTurnedAway
+      receiver.hasTurnedAway = false
       let isForgettable = receiver.underway.isEmpty && receiver.failures == 0 && !receiver.isSlow
       state.receivers[pass.receiver] = isForgettable ? nil : receiver
       if wasAway { return isThere == true ? .back : .nothing }
-      return isThere == false ? .nothing : .room(room(of: receiver, at: now))
+      return isThere == false ? .nothing : .room(room(of: receiver, at: now), turnedAway: hasTurnedAway)
     }
   }
 
