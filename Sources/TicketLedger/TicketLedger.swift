@@ -59,8 +59,8 @@ package final class TicketLedger: Sendable {
   }
 
   /// The id of a ticket to be. Taken one by one, so that whichever copy of a daemon creates a ticket later gives it the
-  /// greater id: lists are ordered by it.
-  static let nextTicketID: Query = "nextval('ticket_next_id_seq')"
+  /// greater id: lists are ordered by it. Services that ask for more than an id ask for it with that.
+  package static let nextTicketID: Query = "nextval('ticket_next_id_seq')"
 
   /// Takes the id of a ticket that is to be written with the change of another one; see ``open(_:deadline:)`` for one
   /// that is created by itself.

@@ -64,13 +64,14 @@ extension TicketService {
   private func before(
     _ wanted: NewTicket, _ claim: IdempotencyClaim?, in service: ServiceRecord, _ deadline: Deadline
   ) async throws -> (CreateOpening, CreationFacts) {
+    let question = CreationQuestion(wanted, in: service, opens: claim == nil)
     guard let claim else {
-      let (facts, opening) = try await store.facts(for: wanted, in: service, opens: true, deadline: deadline)
-      return (opening, facts)
+      let answer = try await store.facts(for: question, deadline: deadline)
+      return (answer.opening, answer.facts)
     }
     async let opening = ledger.open(claim, deadline: deadline)
-    async let facts = store.facts(for: wanted, in: service, opens: false, deadline: deadline)
-    return (try await opening, try await facts.0)
+    async let facts = store.facts(for: question, deadline: deadline).facts
+    return (try await opening, try await facts)
   }
 
   /// The ticket to be; its customer is made when the organization does not know them.

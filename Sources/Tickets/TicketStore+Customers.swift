@@ -19,48 +19,7 @@ struct CustomerRecord: Sendable {
   }
 }
 
-/// What the database knows of what a request to create a ticket names.
-struct CreationFacts: Sendable {
-  /// Nil: the service has no such submission type.
-  let isTypeActive: Bool?
-  let hasGroup: Bool
-  /// Whether a trigger of the service is active, so that somebody has to look at the new ticket.
-  let hasTriggers: Bool
-  let customer: CustomerRecord?
-}
-
 extension TicketStore {
-  /// Looks up everything that a new ticket names, in one question.
-  ///
-  /// - Parameter opens: whether the ticket is opened by the same question.
-  /// - Returns: the facts, and the opening; without meaning when it was not asked for.
-  func facts(
-    for wanted: NewTicket, in service: ServiceRecord, opens: Bool, deadline: Deadline
-  ) async throws -> (CreationFacts, CreateOpening) {
-    try await ServiceError.translating {
-      let rows = try await pool.lookUp(Self.facts(for: wanted, in: service, opens: opens), deadline: deadline)
-      let facts = CreationFacts(
-        isTypeActive: try rows[0].value(2), hasGroup: try rows[0].value(3),
-        hasTriggers: try rows[0].value(4), customer: try CustomerRecord(rows[0], at: 5))
-      return (facts, try CreateOpening(fresh: rows[0]))
-    }
-  }
-
-  /// The question that ``facts(for:in:opens:deadline:)`` asks. One that does not open the ticket only reads, so that
-  /// those of the same moment travel together.
-  static func facts(for wanted: NewTicket, in service: ServiceRecord, opens: Bool) -> Query {
-    let opening: Query = opens ? TicketLedger.opening : "0::bigint, clock_timestamp()"
-    let known = customers(wanted.customer, of: service.organizationID)
-    return """
-      SELECT \(fragment: opening), (SELECT y.is_active FROM submission_type AS y
-          WHERE y.service_id = \(service.id) AND y.id = \(wanted.submissionType?.id)),
-        EXISTS (SELECT 1 FROM agent_group AS g WHERE g.service_id = \(service.id) AND g.id = \(wanted.group?.id)),
-        EXISTS (SELECT 1 FROM trigger_rule AS u WHERE u.service_id = \(service.id) AND u.is_active),
-        known.id, known.display_name, known.email, known.phone
-      FROM (VALUES (1)) AS one LEFT JOIN LATERAL (\(fragment: known)) AS known ON true
-      """
-  }
-
   /// Whether a customer can be made by the statement that writes their first ticket: who is known by an address alone,
   /// which is unique in the database.
   static func isMadeWithTicket(_ wanted: TicketCustomerDraft) -> Bool {
@@ -134,5 +93,5 @@ extension TicketStore {
       """
   }
 
-  private static func given(_ text: String) -> String? { text.isEmpty ? nil : text }
+  static func given(_ text: String) -> String? { text.isEmpty ? nil : text }
 }

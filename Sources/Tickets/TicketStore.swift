@@ -40,12 +40,14 @@ struct TicketStore: Sendable {
   let pool: PostgresPool
   /// Numbers of customers to be.
   private let customerIDs: IDSource
+  let creationFacts: GatheredWrites<CreationQuestion, CreationAnswer>
 
   /// Asks through a pool.
   init(pool: PostgresPool) {
     self.pool = pool
     customerIDs = IDSource(
       pool: pool, nextBlocks: "SELECT nextval('customer_id_seq') FROM generate_series(1, 64)", blockLength: 1)
+    creationFacts = GatheredWrites(on: pool.group) { try await Self.answers(to: $0, pool, $1) }
   }
 
   /// Takes the number of a customer who is to be written with their first ticket. One that is not used is lost.

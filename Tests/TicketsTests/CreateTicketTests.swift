@@ -271,22 +271,65 @@ import TicketLedger
     #expect(try await world.count("SELECT count(*) FROM customer") == 1)
   }
 
-  @Test("what new tickets name is looked up together, also where their customers are not known yet")
+  @Test("what new tickets name is looked up together, and each gets its own answer")
   func factsTogether() async throws {
     let world = try await TicketWorld()
-    var request = Self.byHand()
-    request.customer = TicketCustomer(email: "new@example.com")
-    var check = RequestCheck()
-    let wanted = NewTicket(request, isByAgent: true, &check)
-    try check.done()
-    let question = TicketStore.facts(for: wanted, in: try await world.service("care"), opens: false)
-    #expect(Statement(question.shape).isSharable)
-    // The customers' numbers are the database's all the same, and each has one of their own.
-    for number in 1...3 {
-      request.customer?.email = "new\(number)@example.com"
-      _ = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+    try await world.run(
+      """
+      INSERT INTO customer (organization_id, id, display_name, email, phone) VALUES
+        (1, 901, 'One', 'one@example.com', '0101'), (1, 902, 'Two', 'two@example.com', '0102'),
+        (1, 903, 'Three', NULL, '0102'), (1, 904, 'Four', NULL, '0104')
+      """)
+    try await world.addTrigger(service: 2)
+    let (one, two, four) = (CustomerID(901), CustomerID(902), CustomerID(904))
+    let rows: [(String, TicketCustomer, type: String, group: String, (CustomerID?, Bool?, Bool, Bool))] = [
+      ("care", TicketCustomer(number: 902), "1", "1", (two, true, true, false)),
+      ("care", TicketCustomer(email: "one@example.com", phone: "0104"), "4", "2", (one, false, true, false)),
+      ("care", TicketCustomer(email: "new@example.com", phone: "0102"), "20", "9", (two, nil, false, false)),
+      ("care", TicketCustomer(number: 999), "1", "", (nil, true, false, false)),
+      ("bugs", TicketCustomer(phone: "0104"), "20", "1", (four, true, false, true)),
+      ("care", TicketCustomer(email: "new@example.com"), "1", "", (nil, true, false, false)),
+    ]
+    var questions: [CreationQuestion] = []
+    for (index, row) in rows.enumerated() {
+      var request = Self.byHand()
+      request.parent = "services/\(row.0)"
+      request.customer = row.1
+      request.submissionType = "services/\(row.0)/submissionTypes/\(row.type)"
+      if !row.group.isEmpty { request.group = "services/\(row.0)/groups/\(row.group)" }
+      var check = RequestCheck()
+      let wanted = NewTicket(request, isByAgent: true, &check)
+      try check.done()
+      questions.append(CreationQuestion(wanted, in: try await world.service(row.0), opens: index % 2 == 0))
     }
-    #expect(try await world.count("SELECT count(DISTINCT id) FROM customer") == 3)
+    let answers = try await TicketStore.answers(to: questions, world.ledger.pool, TestDatabase.deadline)
+    #expect(answers.count == rows.count)
+    var ids: Set<TicketID> = []
+    for (index, (answer, row)) in zip(answers, rows).enumerated() {
+      let (customer, isTypeActive, hasGroup, hasTriggers) = row.4
+      let facts = answer.facts
+      #expect(facts.customer?.id == customer && facts.isTypeActive == isTypeActive, "row \(index)")
+      #expect(facts.hasGroup == hasGroup && facts.hasTriggers == hasTriggers, "row \(index)")
+      if index % 2 == 0, case .fresh(let id, _) = answer.opening { ids.insert(id) }
+    }
+    #expect(ids.count == 3 && !ids.contains(TicketID(0)))
+  }
+
+  @Test("tickets of many new customers at once get customers of their own")
+  func newCustomers() async throws {
+    let world = try await TicketWorld()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 1...20 {
+        group.addTask {
+          var request = Self.byHand()
+          request.customer = TicketCustomer(email: "new\(number)@example.com")
+          _ = try await world.client.createTicket(request, world.by(TicketWorld.kim))
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(try await world.count("SELECT count(DISTINCT id) FROM customer") == 20)
+    #expect(try await world.count("SELECT count(DISTINCT customer_id) FROM ticket") == 20)
     #expect(try await world.count("SELECT (nextval('customer_id_seq') > max(id))::integer FROM customer") == 1)
   }
 

@@ -11,15 +11,14 @@ package enum CreateOpening: Sendable {
 }
 
 extension CreateOpening {
-  /// Reads a row that begins with ``TicketLedger/opening``.
+  /// Reads a row that begins with an id (``TicketLedger/nextTicketID``) and the database's time.
   ///
   /// - Throws: ``PostgresError`` of kind `decoding`.
   package init(fresh row: Row) throws(PostgresError) { self = .fresh(try row.value(0), at: try row.value(1)) }
 }
 
 extension TicketLedger {
-  /// The columns that open a ticket, for a service that asks for more than them and has no claim to look for.
-  package static let opening: Query = "\(fragment: nextTicketID), clock_timestamp()"
+  private static let opening: Query = "\(fragment: nextTicketID), clock_timestamp()"
 
   /// Asks for the ticket's id, for the database's time and for an earlier request of the same id, in one round trip; a
   /// service does it beside its own reads, so that creating is one further round trip.
