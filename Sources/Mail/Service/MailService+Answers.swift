@@ -37,7 +37,7 @@ extension MailService {
   /// Shows the very words that an act would mail, and banned words with their positions. Writes nothing.
   ///
   /// - Throws: TICKET_NOT_FOUND, PERMISSION_DENIED, TYPE_NOT_FOUND, ATTACHMENT_NOT_FOUND, TEXT_REQUIRED,
-  ///   REQUEST_INVALID.
+  ///   REQUEST_INVALID; BACKEND_UNAVAILABLE when something is masked on the ticket and masking cannot be reached.
   package func previewAnswer(_ request: PreviewAnswerRequest, _ call: CallContext) async throws -> AnswerPreview {
     let name = try TicketName(request.ticket, field: "ticket")
     let act = try Self.act(request.act)
@@ -49,6 +49,8 @@ extension MailService {
     let access = try await ledger.access(call, ticket: name)
     try access.require(.ticket)
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
+    // As the act would write it: what is masked on the ticket does not leave.
+    let written = ticket.hasMasks ? try await maskedWords.hidden([text], on: name, call.onward())[0] : text
     let found = try await bannedWords.words(of: access.service.id, deadline: call.deadline).matches(in: request.text)
     var preview = AnswerPreview(
       bannedWords: found.map { BannedWordHit(word: $0.word, start: Int32($0.start), length: Int32($0.length)) })
@@ -65,7 +67,7 @@ extension MailService {
       }
       known.facts.fields = try await store.fieldValues(
         of: ticket.id, in: ticket.serviceID, codes: layout?.fieldCodes ?? [], deadline: call.deadline)
-      let answer = Answer(text: text, agentName: known.agentName, answeredAt: known.answeredAt, kind: kind)
+      let answer = Answer(text: written, agentName: known.agentName, answeredAt: known.answeredAt, kind: kind)
       let words = AnswerText(answer, facts: known.facts, layout: layout)
       preview.recipient = ticket.customerEmail
       preview.subject = words.subject
@@ -76,6 +78,8 @@ extension MailService {
     }
     return preview
   }
+
+  private var maskedWords: MaskedWords { inbound?.vault.maskedWords ?? MaskedWords(nil) }
 
   private enum Plan {
     case skip(SkipReason)
