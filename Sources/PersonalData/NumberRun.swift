@@ -10,6 +10,10 @@ struct NumberRun {
     case dash, dot
     /// A closing parenthesis, as behind an area code.
     case parenthesis
+    /// A slash or a low line: the groups may belong together, as those of a phone number, or be a list or a date.
+    case mark
+    /// A comma, which may also stand between thousands.
+    case comma
   }
 
   struct Group {
@@ -80,13 +84,22 @@ struct NumberRun {
       let (unit, next) = text.unit(at: position)
       switch unit {
       case 0x30...0x39: return found == .none ? nil : (found, position)
-      case UInt8(ascii: " "): found = found == .none ? .space : found
+      case UInt8(ascii: " "):
+        // Behind a comma something else begins.
+        guard found != .comma else { return nil }
+        found = found == .none ? .space : found
       case UInt8(ascii: "-"):
         guard found == .none || found == .space else { return nil }
         found = .dash
       case UInt8(ascii: "."):
         guard found == .none else { return nil }
         found = .dot
+      case UInt8(ascii: "/"), UInt8(ascii: "_"):
+        guard found == .none || found == .space else { return nil }
+        found = .mark
+      case UInt8(ascii: ","):
+        guard found == .none else { return nil }
+        found = .comma
       case UInt8(ascii: ")"):
         guard found == .none else { return nil }
         found = .parenthesis

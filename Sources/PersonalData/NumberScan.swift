@@ -2,6 +2,9 @@
 struct NumberScan {
   /// How much less sure a number is behind a word such as "order".
   private static let thingPenalty: Int32 = 50
+  /// Of what passes an issuer's prefix and the Luhn formula, only a word right before it says something else:
+  /// `주문번호 4000…`.
+  private static let cardThingBytes = 16
 
   let text: ScannedText
   let run: NumberRun
@@ -23,9 +26,9 @@ struct NumberScan {
 
   private func match(at index: Int) -> (ByteFinding, Int)? {
     // A group that a dash or a dot ties to the one before it is not the beginning of a number.
-    guard isLoose(run.groups[index].separator) else { return nil }
+    guard isLoose(index) else { return nil }
     let isFirst = index == 0
-    if isFirst, ScannedText.isLetter(run.before) || isTied { return nil }
+    if isFirst, isTied || ScannedText.isLetter(run.before) && !isBehindPhoneWord { return nil }
     if isFirst, prefix != nil, let found = match(at: index, international: true) { return found }
     return match(at: index, international: false)
   }
@@ -42,13 +45,14 @@ struct NumberScan {
   private func fits(_ shape: NumberShape, _ range: Range<Int>) -> Bool {
     for (groups, index) in zip(shape.groups, range) where !groups.contains(run.groups[index].count) { return false }
     let separators = run.groups[range].dropFirst().map(\.separator)
+    if shape.kind != .phone, separators.contains(where: { $0 == .mark || $0 == .comma }) { return false }
     switch shape.separators {
     case .any: break
     case .alike: if Set(separators.map(code)).count > 1 { return false }
     case .dots: if separators.contains(where: { code($0) != code(.dot) }) { return false }
     }
     // Nor does a number end where a dash or a dot goes on.
-    if range.upperBound < run.groups.count, !isLoose(run.groups[range.upperBound].separator) { return false }
+    if range.upperBound < run.groups.count, !isLoose(range.upperBound) { return false }
     return range.upperBound < run.groups.count || !goesOn(run.groups[range.upperBound - 1].end)
   }
 
@@ -71,7 +75,9 @@ struct NumberScan {
     case .needed(let words):
       guard words.stand(near: bytes, in: text, behindToo: true) else { return nil }
     }
-    if ContextWords.thing.stand(near: bytes.lowerBound..<bytes.lowerBound, in: text),
+    let isPlain = Self.isPlain(shape.kind, digits, groups: range.count, percent)
+    let reach = shape.kind == .cardNumber ? Self.cardThingBytes : ContextWords.bytesBefore
+    if !isPlain, ContextWords.thing.stand(near: bytes.lowerBound..<bytes.lowerBound, in: text, within: reach),
       !isAsked(shape.kind, bytes)
     {
       percent = max(0, percent - Self.thingPenalty)
@@ -79,11 +85,26 @@ struct NumberScan {
     return ByteFinding(kind: shape.kind, bytes: bytes, confidencePercent: percent)
   }
 
+  /// Whether a number tells by itself what it is, whatever stands before it: by more than one sign, such as an issuer,
+  /// a check digit, and the usual groups.
+  private static func isPlain(
+    _ kind: PersonalDataKind, _ digits: ArraySlice<UInt8>, groups: Int, _ percent: Int32
+  ) -> Bool {
+    switch kind {
+    case .phone:
+      percent >= 92 || digits.first == 0 && groups > 2 || digits.count == 11 && digits.starts(with: [0, 1, 0])
+    case .businessNumber: groups > 1
+    case .residentRegistrationNumber, .foreignerRegistrationNumber: percent >= 99
+    default: false
+    }
+  }
+
   /// Whether a word of the kind's own stands nearer than that of a thing may: then it is no thing's number.
   private func isAsked(_ kind: PersonalDataKind, _ bytes: Range<Int>) -> Bool {
     switch kind {
     case .phone: ContextWords.phone.stand(near: bytes, in: text)
     case .businessNumber: ContextWords.business.stand(near: bytes, in: text)
+    case .cardNumber: ContextWords.card.stand(near: bytes, in: text)
     case .residentRegistrationNumber, .foreignerRegistrationNumber: ContextWords.resident.stand(near: bytes, in: text)
     case .bankAccount, .driverLicence: true
     default: false
@@ -101,11 +122,32 @@ struct NumberScan {
     }
   }
 
-  private func isLoose(_ separator: NumberRun.Separator) -> Bool {
-    switch separator {
-    case .none, .space, .parenthesis: true
+  /// Whether a number may begin with a group, and another one end before it.
+  private func isLoose(_ index: Int) -> Bool {
+    switch run.groups[index].separator {
+    case .none, .space, .parenthesis, .mark: true
     case .dash, .dot: false
+    // Not between thousands.
+    case .comma: index > 0 && (run.groups[index].count != 3 || run.groups[index - 1].count > 3)
     }
+  }
+
+  /// Words that people put before a phone number without a blank.
+  private static let phoneWords: Set<String> = ["tel", "hp", "mp", "ph", "phone", "mobile", "cell", "call", "fax"]
+  private static let phoneWordMax = 8
+
+  /// Whether the letters right before the run say that a phone number follows.
+  private var isBehindPhoneWord: Bool {
+    guard run.digits.first == 0 else { return false }
+    var word = ""
+    var position = run.beforeStart
+    var unit = run.before
+    while ScannedText.isLetter(unit), word.utf8.count <= Self.phoneWordMax {
+      word.unicodeScalars.insert(Unicode.Scalar(unit | 0x20), at: word.unicodeScalars.startIndex)
+      guard let before = text.visible(before: position) else { return Self.phoneWords.contains(word) }
+      (unit, position) = before
+    }
+    return !ScannedText.isLetter(unit) && !ScannedText.isDigit(unit) && Self.phoneWords.contains(word)
   }
 
   /// Whether what stands before the first digit makes it the end of something longer: a code such as `KR-01`, a path,
@@ -135,6 +177,8 @@ struct NumberScan {
     case .dash: 2
     case .dot: 3
     case .parenthesis: 2
+    case .mark: 4
+    case .comma: 5
     }
   }
 }

@@ -48,7 +48,7 @@ struct NumberShape: Sendable {
 
   private static let cards: [NumberShape] = [
     [4...4, 4...4, 4...4, 4...4], [16...16], [4...4, 6...6, 5...5], [15...15], [4...4, 6...6, 4...4], [14...14],
-    [4...4, 4...4, 4...4, 4...4, 3...3],
+    [4...4, 4...4, 4...4, 4...4, 3...3], [19...19],
   ].map { NumberShape(.cardNumber, $0, .alike, check: Checks.card) }
 
   private static let licences: [NumberShape] = [

@@ -34,8 +34,19 @@ struct LabelledTexts {
     case 1: value = withInvisible(value)
     default: break
     }
-    let text = pick(sentences).replacing("{}", with: value)
+    var text = pick(sentences).replacing("{}", with: value)
+    // People write of their orders and parcels before they say how to reach them.
+    if Self.isPlain(kind), Int.random(in: 0..<4, using: &random) == 0 { text = pick(Self.things) + text }
     return LabelledText(text: text, kind: kind, value: value, hasCheckDigit: isChecked)
+  }
+
+  private static let things = [
+    "주문한 상품이 안 왔어요. ", "택배 접수했는데요 ", "예약 변경 부탁드립니다\n", "My order is late. ", "송장이 없어서 ", "Tracking does not work: ",
+  ]
+
+  /// Kinds that are told by themselves, whatever stands before them.
+  private static func isPlain(_ kind: PersonalDataKind) -> Bool {
+    [.phone, .email, .cardNumber, .businessNumber].contains(kind)
   }
 
   private mutating func sample(_ kind: PersonalDataKind) -> (String, [String], Bool) {
@@ -45,7 +56,9 @@ struct LabelledTexts {
     ]
     switch kind {
     case .phone:
-      return (phone(), usual + ["연락처: {}", "{}로 전화 주세요", "Call me at {}", "TEL {} / 오전만"], true)
+      let value = phone()
+      let glued = value.hasPrefix("0") ? ["HP{} 입니다", "TEL{}", "담당 {}/홍길동"] : []
+      return (value, usual + ["연락처: {}", "{}로 전화 주세요", "Call me at {}", "TEL {} / 오전만"] + glued, true)
     case .email: return (email(), usual + ["메일은 {}", "Mail: {}.", "{}로 보내주세요"], true)
     case .cardNumber: return (card(), usual + ["카드번호 {}", "Card {}", "결제 카드는 {}이고 할부입니다"], true)
     case .businessNumber: return (business(), usual + ["사업자등록번호 {}", "Business number {}"], true)
@@ -61,7 +74,7 @@ struct LabelledTexts {
   }
 
   private mutating func phone() -> String {
-    let separator = pick(["-", "-", "-", ".", " ", "", " - ", "–"])
+    let separator = pick(["-", "-", "-", ".", " ", "", " - ", "–", "/", "_", ",", "ㅡ"])
     let rest = [digits(4), digits(4)]
     switch Int.random(in: 0..<8, using: &random) {
     case 0: return "+82\(pick([" ", "-", ""]))10\(separator)\(rest.joined(separator: separator))"
@@ -141,9 +154,9 @@ struct LabelledTexts {
     return pick(["192.0.2.", "198.51.100.", "203.0.113."]) + String(Int.random(in: 1...254, using: &random))
   }
 
-  /// Order and tracking numbers, dates, times, amounts, models, versions, coupons, addresses.
+  /// Order and tracking numbers, dates, times, amounts, models, versions, coupons, addresses, names with an `@`.
   private mutating func negative() -> String {
-    let number = Int.random(in: 0..<14, using: &random)
+    let number = Int.random(in: 0..<21, using: &random)
     switch number {
     case 0: return "주문번호 20\(digits(2))\(pick(["01", "07", "12"]))\(digits(2))-\(digits(7)) 언제 와요?"
     case 1: return "운송장 \(digits(1, from: 3...9))\(digits(11)) 조회가 안 돼요"
@@ -158,8 +171,22 @@ struct LabelledTexts {
     case 10: return "order #\(digits(10)) was placed twice, item \(digits(6))-\(digits(3))"
     case 11: return "상품코드 \(digits(13)) 바코드가 찍혀 있어요"
     case 12: return "대표번호 15\(digits(2))-\(digits(4))로 문의하라고 안내받았어요"
+    case 13: return "주문번호 \(grouped(digits(16), [4, 4, 4, 4], "-")) 취소해 주세요"
+    case 14: return "접수번호 \(unchecked()) 확인"
+    case 15: return "인스타 @hong_gildong\(digits(2)) 또는 @shop.\(pick(["official", "kr"])) 로 태그했어요"
+    case 16: return "20\(digits(2))0\(digits(1, from: 1...9))1\(digits(1))\(digits(4))에 결제했어요"
+    case 17: return "입금액 \(digits(1, from: 1...9)),\(digits(3)),\(digits(3)),\(digits(3))원 확인 부탁드려요"
+    case 18: return "20\(digits(2))/0\(digits(1, from: 1...9))/1\(digits(1)) 1\(digits(1)):30 방문"
+    case 19: return "파일 IMG_20\(digits(6))_\(digits(6)).jpg 첨부합니다"
     default: return "예약 @ 매장, 길이 \(digits(3)).\(digits(1))cm, 코드 KR\(digits(11))"
     }
+  }
+
+  /// Ten digits grouped as a business number, with another last digit than its check digit.
+  private mutating func unchecked() -> String {
+    let valid = business()
+    let last = valid.utf8.last.map { Int($0) - 48 } ?? 0
+    return valid.dropLast() + String((last + Int.random(in: 1...9, using: &random)) % 10)
   }
 
   private mutating func pick<Value>(_ values: [Value]) -> Value {
@@ -189,7 +216,8 @@ struct LabelledTexts {
 
   private mutating func withInvisible(_ text: String) -> String {
     var view = text.unicodeScalars
-    view.insert("\u{200B}", at: view.index(view.startIndex, offsetBy: Int.random(in: 1..<view.count, using: &random)))
+    let scalar: Unicode.Scalar = pick(["\u{200B}", "\u{2060}", "\u{AD}", "\u{3164}", "\u{202A}", "\u{FE0F}"])
+    view.insert(scalar, at: view.index(view.startIndex, offsetBy: Int.random(in: 1..<view.count, using: &random)))
     return String(view)
   }
 }
