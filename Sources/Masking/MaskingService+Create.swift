@@ -27,7 +27,7 @@ extension MaskingService {
       in: access.service.id, deadline: call.deadline)
     let spans = try RequestedSpans(request.spans, of: name, fieldNames)
     let claim = try IdempotencyClaim.claim(
-      call, access, requestID: request.requestId, request: try request.serialized())
+      call, access, requestID: request.requestId, request: try request.serialized(), key: ledger.key)
     let link = TicketLink(serviceID: access.service.id, ticketID: name.id)
     var masked: [Mask] = []
     var titleAndCustomer: [String: String] = [:]

@@ -24,7 +24,7 @@ extension MaskingService {
     let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
     let agent = try access.agent().agentID
     let claim = try IdempotencyClaim.claim(
-      call, access, requestID: request.requestId, request: try request.serialized())
+      call, access, requestID: request.requestId, request: try request.serialized(), key: ledger.key)
     var ownFields: [String: String] = [:]
     let link = TicketLink(serviceID: access.service.id, ticketID: name.ticket.id)
     let written = try await ledger.performLinked(

@@ -118,7 +118,8 @@ package struct TicketService: TicketServiceProvider {
     of request: some Message, _ requestID: String, _ call: CallContext, _ access: Access
   ) throws -> IdempotencyClaim? {
     guard !requestID.isEmpty else { return nil }
-    return try IdempotencyClaim.claim(call, access, requestID: requestID, request: try request.serialized())
+    return try IdempotencyClaim.claim(
+      call, access, requestID: requestID, request: try request.serialized(), key: ledger.key)
   }
 }
 

@@ -110,6 +110,42 @@ struct MaskingServiceTests {
     await #expect(throws: ServiceError.self) { try await mask(24, 16, requestID: "mask-1") }
   }
 
+  @Test("unmasking is guarded by the version, safe to repeat, and done once; a refusal changes nothing")
+  func guardedUnmask() async throws {
+    let mask = try #require(try await mask(5, 13).masks.first)
+    func unmask(version: Int64 = 0, requestID: String = "", by agent: AgentID = Desk.kim) async throws -> ServiceError?
+    {
+      do {
+        _ = try await masking.unmaskText(
+          UnmaskTextRequest(name: mask.name, reason: "확인", version: version, requestId: requestID),
+          call("UnmaskText", by: agent))
+        return nil
+      } catch {
+        return error as? ServiceError
+      }
+    }
+    func reveal(_ reason: String, by agent: AgentID) async throws -> ServiceError? {
+      do {
+        _ = try await masking.revealMask(
+          RevealMaskRequest(name: mask.name, reason: reason), call("RevealMask", by: agent))
+        return nil
+      } catch {
+        return error as? ServiceError
+      }
+    }
+    let masked = try await body()
+    #expect(try await unmask(version: 1)?.reason == .staleVersion)
+    #expect(try await unmask(by: Desk.away)?.reason == .permissionDenied)
+    #expect(try await reveal("확인", by: Desk.away)?.reason == .permissionDenied)
+    #expect(try await reveal(" ", by: Desk.kim)?.violations.map(\.field) == ["reason"])
+    #expect(try await body() == masked)
+    #expect(try await desk.number("SELECT count(*) FROM ticket_event WHERE code = 'MASK_REVEALED'") == 0)
+    for _ in 1...2 { #expect(try await unmask(requestID: "off") == nil) }
+    #expect(try await unmask()?.reason == .maskNotFound)
+    #expect(try await body() == Self.inquiry)
+    #expect(try await desk.number("SELECT count(*) FROM ticket_event WHERE code = 'UNMASKED'") == 1)
+  }
+
   @Test("two agents who mask at once both succeed or one is told, and no original is lost")
   func race() async throws {
     async let one = mask(5, 13)

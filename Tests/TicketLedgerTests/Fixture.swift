@@ -101,7 +101,7 @@ struct Fixture: Sendable {
   func claim(_ requestID: String, body: String = "body") throws -> IdempotencyClaim {
     guard
       let claim = try IdempotencyClaim.claim(
-        caller: "agents/1", method: "KeepTicket", requestID: requestID, request: Array(body.utf8))
+        caller: "agents/1", method: "KeepTicket", requestID: requestID, request: Array(body.utf8), key: ledger.key)
     else { throw Failure() }
     return claim
   }

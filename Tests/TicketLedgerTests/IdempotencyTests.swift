@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import HandoffTestKit
 import Postgres
@@ -126,7 +127,20 @@ import Testing
       ("é", false),
     ])
   func requestIDs(_ id: String, _ isFine: Bool) {
-    let claim = Result { try IdempotencyClaim.claim(caller: "c", method: "m", requestID: id, request: []) }
-    #expect(((try? claim.get()) != nil) == isFine)
+    let check = Result { try IdempotencyClaim.check(requestID: id) }
+    #expect(((try? check.get()) != nil) == isFine)
+  }
+
+  @Test("what is kept of a request cannot be found by hashing it, and what earlier versions kept is the same request")
+  func keyed() async throws {
+    let fixture = try await Fixture.make()
+    let claim = try fixture.claim("once")
+    let first = try await fixture.ledger.create(fixture.draft(claim: claim), deadline: fixture.deadline)
+    let kept = try await fixture.pool.query("SELECT request_hash FROM idempotency_key", deadline: fixture.deadline)
+    let plain = SHA256.hash(Array("body".utf8))
+    #expect(try kept[0].bytes(0) != plain && kept[0].bytes(0).count == 32)
+    _ = try await fixture.pool.query("UPDATE idempotency_key SET request_hash = \(plain)", deadline: fixture.deadline)
+    let again = try await fixture.ledger.create(fixture.draft(claim: claim), deadline: fixture.deadline)
+    #expect(again.isRepeat && again.ticket.id == first.ticket.id)
   }
 }

@@ -82,4 +82,18 @@ import Testing
       unknown.isEmpty, "enter these in TextCopies, as copies of a customer's words or as wordless: \(unknown)")
     #expect(known.subtracting(columns).isEmpty, "the schema has no such columns any more")
   }
+
+  @Test("every column of bytes is known to hold no words in clear")
+  func byteColumns() async throws {
+    let database = try await TestDatabase.make()
+    let rows = try await database.pool.query(
+      """
+      SELECT table_name::text, column_name::text FROM information_schema.columns
+      WHERE table_schema = 'handoff' AND (data_type = 'bytea' OR udt_name = '_bytea')
+      """, deadline: TestDatabase.deadline)
+    let columns = Set(try rows.map { "\(try $0.string(0)).\(try $0.string(1))" })
+    let known = Set(TextCopies.wordlessBytes.flatMap { table, columns in columns.map { "\(table).\($0)" } })
+    #expect(columns.subtracting(known).sorted() == [], "say in TextCopies.wordlessBytes that these hold no words")
+    #expect(known.subtracting(columns).sorted() == [], "the schema has no such columns any more")
+  }
 }

@@ -134,7 +134,7 @@ extension MailDelivery {
       try await store.noteDeferral(
         begun.id, on: order.ticket, in: order.service, words: words, deadline: deadline)
       outcomes.with("deferred").add()
-      return .again(words)
+      return .again(Self.told(failure))
     }
     var event = EventDraft(.mailFailed, by: written.actor, cause: .sequence(order.eventSequence))
     event.notes = [CodeChange("message_id", "", mail.messageID)]
@@ -151,7 +151,14 @@ extension MailDelivery {
     }
     _ = try await write(change, on: begun, order, .failed, deadline)
     outcomes.with("failed").add()
-    return .givenUp(words)
+    return .givenUp(Self.told(failure))
+  }
+
+  /// What is logged and kept of a failure outside the ticket, where no mask reaches: of a server's words the codes.
+  private static func told(_ failure: DeliveryFailure) -> String {
+    guard failure.replyCode > 0 else { return failure.words }
+    let status = BounceTable.status("", words: failure.words)
+    return "the mail server answered \(failure.replyCode)" + (status.isEmpty ? "" : " \(status)")
   }
 
   /// What the first server's refusal of one copy is noted as.
@@ -241,7 +248,8 @@ extension MailDelivery {
   private func claim(_ order: Order, _ outcome: String) throws -> IdempotencyClaim? {
     try IdempotencyClaim.claim(
       caller: "mail", method: "Deliver",
-      requestID: "\(order.service)/\(order.ticket)/\(order.eventSequence)/\(outcome)", request: order.payload)
+      requestID: "\(order.service)/\(order.ticket)/\(order.eventSequence)/\(outcome)", request: order.payload,
+      key: ledger.key)
   }
 
   /// Recipients as they are kept.

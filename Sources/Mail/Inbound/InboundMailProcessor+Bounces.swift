@@ -31,7 +31,8 @@ extension InboundMailProcessor {
       MailStore.note(drafts, of: mail.id, on: mail.ticketID, in: service.id, by: record.id, hashes: hashes)
     ]
     let claim = try IdempotencyClaim.claim(
-      caller: "mail", method: "NoteBounce", requestID: "\(service.id)/\(record.id)", request: record.contentHash)
+      caller: "mail", method: "NoteBounce", requestID: "\(service.id)/\(record.id)", request: record.contentHash,
+      key: ledger.key)
     do {
       _ = try await ledger.perform(on: mail.ticketID, of: service.id, idempotency: claim, deadline: deadline) {
         [change] _ in change

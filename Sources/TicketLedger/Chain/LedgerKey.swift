@@ -8,11 +8,17 @@ package struct LedgerKey: Sendable {
   package static let byteCount = 32
 
   private let code: HMACSHA256
+  /// Hashes requests that may be repeated.
+  let requests: HMACSHA256
 
   /// Takes a key; nil when it is not 32 bytes long.
   package init?(_ key: SecretBytes) {
     guard key.count == Self.byteCount else { return nil }
     code = HMACSHA256(key: key)
+    var encoder = ChainEncoder()
+    encoder.append("key")
+    encoder.append("repeated requests")
+    requests = HMACSHA256(key: SecretBytes(code.authenticate(encoder.bytes)))
   }
 
   /// Reads a key from the text of its file: 64 hexadecimal digits, white space around them ignored; nil for anything

@@ -120,8 +120,8 @@ extension IdempotencyClaim {
   /// - Parameter request: the request's serialized bytes.
   /// - Throws: REQUEST_INVALID for a request id that is none.
   package static func claim(
-    _ call: CallContext, _ access: Access, requestID: String, request: [UInt8]
+    _ call: CallContext, _ access: Access, requestID: String, request: [UInt8], key: LedgerKey
   ) throws(ServiceError) -> IdempotencyClaim? {
-    try claim(caller: access.claimant, method: call.method, requestID: requestID, request: request)
+    try claim(caller: access.claimant, method: call.method, requestID: requestID, request: request, key: key)
   }
 }

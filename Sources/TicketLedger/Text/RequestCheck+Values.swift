@@ -64,7 +64,7 @@ extension RequestCheck {
   /// Notes a request id that is none.
   package mutating func requestID(_ requestID: String) {
     _ = value("request_id") { () throws(ServiceError) in
-      try IdempotencyClaim.claim(caller: "", method: "", requestID: requestID, request: [])
+      try IdempotencyClaim.check(requestID: requestID)
     }
   }
 

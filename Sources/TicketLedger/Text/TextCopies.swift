@@ -178,6 +178,38 @@ package enum TextCopies {
   /// The column with a name (``TextCopy/name``).
   package static func named(_ name: String) -> TextCopy? { all.first { $0.name == name } }
 
+  /// Columns of bytes, by table: hashes, which are keyed save those by which a mail is known that comes in again; what
+  /// masking sealed; messages of ours with codes, ids and what administrators wrote; and the bytes of files, in which
+  /// nothing can be masked.
+  package static let wordlessBytes: [String: [String]] = [
+    "api_key": ["token_hash"],
+    "assignment_record": ["record"],
+    "attachment_chunk": ["bytes"],
+    "attachment_content": ["hash"],
+    "callback": ["body"],
+    "callback_secret": ["previous_sealed", "sealed"],
+    "dooray_organization": ["sealed_token"],
+    "dooray_user_key": ["sealed_key"],
+    "idempotency_key": ["request_hash"],
+    "inbound_mail": ["body_hash", "content_hash", "identity", "sealed_summary", "sender_hash"],
+    "inbound_mail_piece": ["sealed"],
+    "mail_account": ["sealed_password"],
+    "mail_address_block": ["address_hash"],
+    "mail_message": ["payload"],
+    "mask_act": ["sealed_reason"],
+    "mask_place": ["sealed_original", "seal"],
+    "messenger_hook": ["sealed_url"],
+    "outbox": ["payload"],
+    "session": ["token_hash"],
+    "sign_in_throttle": ["subject_hash"],
+    "ticket": ["event_hash", "event_seal"],
+    "ticket_batch": ["request_hash"],
+    "ticket_entry": ["body_hash", "body_salt"],
+    "ticket_event": ["hash"],
+    "ticket_event_value": ["after_hash", "before_hash", "salt"],
+    "trigger_rule": ["conditions", "results"],
+  ]
+
   /// Text columns that hold codes, names given by administrators, or identifiers of ours, by table.
   package static let wordless: [String: [String]] = [
     "agent": ["email", "display_name"],

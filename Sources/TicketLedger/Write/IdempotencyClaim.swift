@@ -13,23 +13,37 @@ package struct IdempotencyClaim: Sendable, Hashable {
   package let method: String
   /// The caller's own name for the request.
   package let requestID: String
-  /// SHA-256 of the request as sent.
+  /// Keyed hash of the request as sent: what is masked later cannot be found out by hashing what was perhaps asked.
   package let requestHash: [UInt8]
+  /// SHA-256 of it, which earlier versions kept for their 24 hours.
+  private let formerHash: [UInt8]
 
   /// Claims a request; nil when the caller gave no request id.
   ///
   /// - Parameter request: the request's serialized bytes; the same id with other bytes is refused.
-  /// - Throws: REQUEST_INVALID for an id that is too long or holds white space, control or other than ASCII characters.
+  /// - Throws: as ``check(requestID:)``.
   package static func claim(
-    caller: String, method: String, requestID: String, request: [UInt8]
+    caller: String, method: String, requestID: String, request: [UInt8], key: LedgerKey
   ) throws(ServiceError) -> IdempotencyClaim? {
+    try check(requestID: requestID)
     guard !requestID.isEmpty else { return nil }
+    let hash = SHA256.hash(request)
+    return IdempotencyClaim(
+      caller: caller, method: method, requestID: requestID, requestHash: key.requests.authenticate(hash),
+      formerHash: hash)
+  }
+
+  /// Checks a request id; none is fine.
+  ///
+  /// - Throws: REQUEST_INVALID for an id that is too long or holds white space, control or other than ASCII characters.
+  package static func check(requestID: String) throws(ServiceError) {
     guard requestID.utf8.count <= requestIDCharactersMax, requestID.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
       throw .invalid("request_id", "must be at most \(requestIDCharactersMax) visible ASCII characters")
     }
-    return IdempotencyClaim(
-      caller: caller, method: method, requestID: requestID, requestHash: SHA256.hash(request))
   }
+
+  /// Whether a hash that was kept is of the same request.
+  package func isSame(as kept: [UInt8]?) -> Bool { kept == requestHash || kept == formerHash }
 }
 
 /// What the database says about a claim: the first request's result.
@@ -60,6 +74,6 @@ struct IdempotencyRecord {
 
   /// - Throws: REQUEST_ID_REUSED when another request has taken the id.
   func check(_ claim: IdempotencyClaim) throws(ServiceError) {
-    guard requestHash == claim.requestHash else { throw ServiceError(.requestIDReused) }
+    guard claim.isSame(as: requestHash) else { throw ServiceError(.requestIDReused) }
   }
 }

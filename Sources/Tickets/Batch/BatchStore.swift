@@ -75,7 +75,7 @@ struct BatchStore: Sendable {
       ).first
     }
     guard let row else { return nil }
-    guard try row.value(2) as [UInt8]? == claim.requestHash else { throw ServiceError(.requestIDReused) }
+    guard claim.isSame(as: try row.value(2)) else { throw ServiceError(.requestIDReused) }
     return (try row.value(0), try row.value(1))
   }
 
