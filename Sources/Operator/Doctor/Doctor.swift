@@ -127,17 +127,23 @@ struct Doctor: Sendable {
         postgres = try PrivatePostgres(directory, path: config.path)
       }
       let pool = try ClusterDatabase(config, postgres, group: group).pool()
-      let read = try? await ConnectionBudget.read(pool, deadline: .after(.seconds(5)))
-      let log = try? await DatabaseLog.settings(pool, deadline: .after(.seconds(5)))
-      await pool.close()
-      guard let (budget, version) = read, let log else {
+      // One that died a moment ago may still be reading its log.
+      let deadline = Deadline.after(.seconds(20))
+      var findings: [Diagnosis]
+      do {
+        let (budget, version) = try await ConnectionBudget.read(pool, deadline: deadline)
+        findings = [
+          .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax()),
+          DatabaseLog.finding(try await DatabaseLog.settings(pool, deadline: deadline)),
+        ]
+      } catch {
         let file = directory.map { "See \($0.requested)/logs/postgres.log" }
-        return [.bad("The database does not answer", (postgres == nil ? nil : file) ?? "See the log of its server.")]
+        findings = [
+          .bad("The database does not answer: \(error)", (postgres == nil ? nil : file) ?? "See the log of its server.")
+        ]
       }
-      return [
-        .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax()),
-        DatabaseLog.finding(log),
-      ]
+      await pool.close()
+      return findings
     } catch {
       return [.bad(error)]
     }
