@@ -8,12 +8,16 @@ import TicketLedger
 
 @testable import Tickets
 
-/// Agents who escalate and comment, people at Dooray! who move tasks and comment, hooks in any order, looks, answers
-/// that are lost and daemons that end in the middle, in an order that a seed decides.
+/// Agents who escalate to either of two projects, comment and resolve, people at Dooray! who move tasks and comment,
+/// hooks in any order, looks, answers that are lost and daemons that end in the middle: in an order that a seed
+/// decides.
 @Suite("Whatever happens on the way, Dooray! and the tickets come to the same", .timeLimit(.minutes(30)))
 struct DoorayInterleavingTests {
   /// What was asked for so far.
   private struct Story {
+    let projects: [DoorayProject]
+    var tickets: [TicketRecord] = []
+    var resolved: Set<TicketID> = []
     var escalations = 0
     var agentTexts: [String] = []
     var peoplesTexts: [(text: String, task: String)] = []
@@ -24,14 +28,15 @@ struct DoorayInterleavingTests {
     for await round in TestScale.rounds(usual: 1, all: 30) {
       var random = SeededGenerator(seed: TestScale.seed &+ UInt64(round))
       let world = try await EscalatingWorld()
-      var tickets: [TicketRecord] = []
-      for _ in 0..<3 { tickets.append(try await world.base.world.ticket()) }
-      var story = Story()
+      let other = try await world.base.project(
+        in: DoorayOrganization(name: world.project.organization), doorayID: "502", representative: "agents/3")
+      var story = Story(projects: [world.project, other])
+      for _ in 0..<3 { story.tickets.append(try await world.base.world.ticket()) }
       for _ in 0..<TestScale.count(usual: 60, all: 150) {
-        try await step(world, tickets.randomElement(using: &random) ?? tickets[0], &story, &random)
+        try await step(world, story.tickets.randomElement(using: &random) ?? story.tickets[0], &story, &random)
       }
       try await calmDown(world)
-      try await check(world, tickets, story, TestScale.place(round))
+      try await check(world, story, TestScale.place(round))
     }
   }
 
@@ -39,15 +44,14 @@ struct DoorayInterleavingTests {
     _ world: EscalatingWorld, _ ticket: TicketRecord, _ story: inout Story, _ random: inout SeededGenerator
   ) async throws {
     let fake = world.base.fake
-    switch Int.random(in: 0..<12, using: &random) {
+    switch Int.random(in: 0..<13, using: &random) {
     case 0, 1:
       story.escalations += 1
-      let id = "escalation-\(story.escalations)"
-      try await attempt(world.request(on: ticket, requestID: id), world, &random)
+      let project = story.projects.randomElement(using: &random)
+      let request = world.request(on: ticket, to: project, requestID: "escalation-\(story.escalations)")
+      try await attempt(request, world, &random)
       // Who gets no answer asks again.
-      if Bool.random(using: &random) {
-        try await attempt(world.request(on: ticket, requestID: id), world, &random)
-      }
+      if Bool.random(using: &random) { try await attempt(request, world, &random) }
     case 2, 3:
       let text = "agent-\(story.agentTexts.count)-"
       let isTaken = (try? await world.comment(text, on: ticket)) != nil
@@ -73,6 +77,14 @@ struct DoorayInterleavingTests {
         .init(method: "POST", path: "/posts$", kind: "status", times: 1, status: 429),
       ]
       try await fake.fail(faults.randomElement(using: &random) ?? faults[0])
+    case 11:
+      let request = ProcessTicketRequest(
+        name: world.base.world.name(ticket), act: .resolveInternally, internalReason: .others)
+      let options = world.base.world.by(TicketWorld.kim)
+      guard (try? await world.base.client.processTicket(request, options)) != nil else { return }
+      story.resolved.insert(ticket.id)
+      // What it leaves behind at Dooray! goes on beside another one.
+      story.tickets.append(try await world.base.world.ticket())
     default:
       switch Int.random(in: 0..<4, using: &random) {
       case 0: try await world.pass()
@@ -112,16 +124,18 @@ struct DoorayInterleavingTests {
     }
   }
 
-  private func check(
-    _ world: EscalatingWorld, _ tickets: [TicketRecord], _ story: Story, _ place: String
-  ) async throws {
+  private func check(_ world: EscalatingWorld, _ story: Story, _ place: String) async throws {
     let posts = try await world.base.fake.posts()
     let markers = posts.map { DoorayMarker.marker(in: $0.body.content) ?? "" }
     #expect(Set(markers).count == markers.count, "a task was created twice; \(place)")
     let ids = try await world.base.world.rows("SELECT dooray_id FROM dooray_task").map { try $0.string(0) }
     #expect(Set(ids) == Set(posts.map(\.id)), "a task is not known; \(place)")
-    for ticket in tickets {
+    for ticket in story.tickets {
       let state = try await world.state(ticket)
+      if story.resolved.contains(ticket.id) {
+        #expect(state == .resolved, "\(place)")
+        continue
+      }
       let newest = try await world.tasks(ticket).first
       let post = posts.first { $0.id == newest?.doorayId }
       let expected: Ticket.State =
@@ -135,7 +149,7 @@ struct DoorayInterleavingTests {
     }
     let there = posts.flatMap(\.logs).map(\.body.content)
     var here: [DoorayComment] = []
-    for ticket in tickets { here += try await world.conversation(ticket) }
+    for ticket in story.tickets { here += try await world.conversation(ticket) }
     for text in story.agentTexts {
       #expect(there.count { $0.hasPrefix(text) } == 1, "\(text); \(place)")
       #expect(here.filter { $0.text == text }.map(\.state) == [.sent], "\(text); \(place)")
