@@ -1,6 +1,7 @@
 import HandoffAPI
 import Postgres
 import RPC
+import RPCProtos
 import ServiceKit
 import Testing
 import TicketLedger
@@ -83,15 +84,30 @@ struct DoorayScriptTests {
     try await lateHook(stage, second)
   }
 
+  private func set(_ state: DooraySettings.State, _ world: EscalatingWorld) async throws {
+    _ = try await world.base.client.updateDooraySettings(
+      UpdateDooraySettingsRequest(
+        dooraySettings: DooraySettings(name: "services/care/dooraySettings", state: state),
+        updateMask: FieldMask(paths: ["state"])), world.base.world.by(TicketWorld.boss))
+  }
+
+  private func offersEscalation(_ ticket: TicketRecord, _ world: EscalatingWorld) async throws -> Bool {
+    try await world.base.client.listActs(
+      ListActsRequest(parent: world.base.world.name(ticket)), world.base.world.by(TicketWorld.kim)
+    ).acts.contains(.escalateToDooray)
+  }
+
   /// Steps 8 to 12, on tickets of their own.
   private func refusals(_ stage: Stage, _ other: DoorayProject) async throws {
     let (world, fake) = (stage.world, stage.fake)
     let ticket = try await world.base.world.ticket()
 
-    // 8: while paused, nothing is escalated.
-    try await world.base.world.run("UPDATE dooray_setting SET state = 'PAUSED'")
+    // 8: while paused, nothing is escalated, and no screen offers to.
+    #expect(try await offersEscalation(ticket, world), "8")
+    try await set(.paused, world)
+    #expect(try await !offersEscalation(ticket, world), "8")
     #expect(await refusal { try await world.escalate(ticket, to: other) }?.reason == .doorayOff, "8")
-    try await world.base.world.run("UPDATE dooray_setting SET state = 'ACTIVE'")
+    try await set(.active, world)
 
     // 9: who is no member acts in the representative's name.
     _ = try await world.escalate(ticket, by: TicketWorld.lee, to: other)
