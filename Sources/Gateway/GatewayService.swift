@@ -176,6 +176,7 @@ package final class GatewayService: Sendable {
     }
     if let limit = caller.limit(of: route), let method = Self.methods[route.method] {
       try limit.check(request, as: method.input, of: route)
+      if limit.isForCustomer { options.speakForCustomer() }
       return try limit.shown(try await pass(request, to: route, over: channel, options), as: method.output)
     }
     return try await recorded(route, request, caller, call) {

@@ -4,6 +4,25 @@ import TicketLedger
 
 /// What a request to create a ticket asks for, checked as far as that goes without the database.
 struct NewTicket: Sendable {
+  /// Who says that there is to be a ticket.
+  enum Writer: Sendable {
+    /// An agent, who writes it down.
+    case agent
+    /// A program that speaks for customers, such as a help center: they fill in the service's forms.
+    case program
+    /// A daemon that takes inquiries in.
+    case daemon
+
+    init(_ actor: CallActor) {
+      self =
+        switch actor {
+        case .agent: .agent
+        case .customer: .program
+        case .service: .daemon
+        }
+    }
+  }
+
   let title: String
   let text: String
   let channel: TicketChannel
@@ -23,16 +42,15 @@ struct NewTicket: Sendable {
 
   /// Reads a request and notes everything that is wrong with it; what was noted stands here as something harmless.
   ///
-  /// - Parameter isByAgent: an agent writes the ticket down; else a customer's inquiry comes in through a service.
-  init(_ request: CreateTicketRequest, isByAgent: Bool, _ check: inout RequestCheck) {
+  init(_ request: CreateTicketRequest, by writer: Writer, _ check: inout RequestCheck) {
     title = check.line(request.title, "title", charactersMax: FieldLimits.titleCharactersMax)
-    isMailed = !isByAgent && request.channel == .email
+    isMailed = writer == .daemon && request.channel == .email
     isPrioritySet = request.priority.rawValue != 0
     text = check.text(
       request.text, "text",
       charactersMax: isMailed ? FieldLimits.mailedInquiryCharactersMax : FieldLimits.inquiryCharactersMax)
     check.require(!CanonicalText.isBlank(request.text), "text", "must not be empty")
-    channel = Self.channel(request.channel.rawValue, isByAgent, &check)
+    channel = Self.channel(request.channel.rawValue, writer, &check)
     priority = check.choice(request.priority.rawValue, "priority", unspecified: .normal) ?? .normal
     language = request.language.isEmpty ? nil : request.language
     check.require(
@@ -40,8 +58,8 @@ struct NewTicket: Sendable {
       "is not an ISO 639-1 code such as ko or en")
     submissionType = check.optionalName(request.submissionType, "submission_type")
     check.require(
-      !isByAgent || !request.submissionType.isEmpty, "submission_type",
-      "is required when an agent creates the ticket; choose one of the service's")
+      writer == .daemon || !request.submissionType.isEmpty, "submission_type",
+      "is required; choose one of the service's")
     group = check.optionalName(request.group, "group")
     let agent: AgentName? = check.optionalName(request.agent, "agent")
     self.agent = agent?.id
@@ -70,13 +88,13 @@ struct NewTicket: Sendable {
     ]
   }
 
-  private static func channel(_ number: Int32, _ isByAgent: Bool, _ check: inout RequestCheck) -> TicketChannel {
+  private static func channel(_ number: Int32, _ writer: Writer, _ check: inout RequestCheck) -> TicketChannel {
     check.require(
-      isByAgent || number != 0, "channel", "is required when no agent creates the ticket; say how it came in")
-    let channel: TicketChannel? = check.choice(number, "channel", unspecified: .manual)
+      writer != .daemon || number != 0, "channel", "is required when no agent creates the ticket; say how it came in")
+    let channel: TicketChannel? = check.choice(number, "channel", unspecified: writer == .program ? .api : .manual)
     check.require(channel != .escalation, "channel", "ESCALATION is for tickets that come by escalating")
     check.require(
-      channel != .manual || isByAgent || number == 0, "channel", "MANUAL is for tickets that an agent creates")
+      channel != .manual || writer == .agent || number == 0, "channel", "MANUAL is for tickets that an agent creates")
     return channel ?? .manual
   }
 

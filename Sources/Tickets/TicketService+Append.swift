@@ -31,7 +31,11 @@ extension TicketService {
     let written = try await ledger.perform(
       on: name, access: access, idempotency: claim, deadline: call.deadline
     ) { ticket in
-      try await change(reply, on: ticket)
+      // A program knows of the tickets that it made for its customers, and of no other.
+      guard case .customer(through: let program) = access.actor, ticket.creatorAgentID != program else {
+        return try await change(reply, on: ticket)
+      }
+      throw ServiceError(.ticketNotFound)
     }
     guard let id = written.entryIDs.first else { throw ServiceError(.entryNotFound) }
     var ticket = written.ticket
@@ -50,7 +54,7 @@ extension TicketService {
       on: ticket.standing(in: service, hasActiveHolder: isHeld), policy: service.replyPolicy,
       reopenDays: service.reopenDays, secondsResolved: ticket.resolveTime.map { ticket.readTime.seconds - $0.seconds })
     let outcome = try reply.access.outcome(
-      of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.member == nil ? .customer : nil)
+      of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.isByAgent ? nil : .customer)
     try await ledger.unusedUploads(reply.attachments, of: reply.access, deadline: reply.deadline)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)

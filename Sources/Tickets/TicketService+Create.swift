@@ -14,7 +14,7 @@ extension TicketService {
     let actor = try call.actor()
     var check = RequestCheck()
     check.name(request.parent, "parent", ServiceName.self)
-    let wanted = NewTicket(request, isByAgent: actor.agentID != nil, &check)
+    let wanted = NewTicket(request, by: NewTicket.Writer(actor), &check)
     check.requestID(request.requestId)
     try check.done()
     let parent = try ServiceName(request.parent, field: "parent")
@@ -85,7 +85,7 @@ extension TicketService {
     let outcome = try Self.creation(access, isAssigned: wanted.agent != nil)
     if wanted.submissionType != nil {
       // Customers are not offered inactive types; agents still file tickets under them.
-      guard let isActive = facts.isTypeActive, isActive || access.member != nil else {
+      guard let isActive = facts.isTypeActive, isActive || access.isByAgent else {
         throw ServiceError(.typeNotFound)
       }
     }
@@ -107,7 +107,7 @@ extension TicketService {
       draft.attachments.append(TicketStore.makeCustomer(draft.customer, of: service.organizationID))
     }
     // Who writes a customer's inquiry down has not written it.
-    let author: LedgerActor? = access.member == nil ? .customer : nil
+    let author: LedgerActor? = access.isByAgent ? nil : .customer
     draft.event.entries = [EntryDraft(.inquiry, .create, body: wanted.text, actor: author)]
     // Where no trigger is active, there is nothing to run, to wait for and to take out of the outbox again.
     if outcome.has(.runsTriggers), facts.hasTriggers { draft.event.outbox = [try .triggers(.created)] }
@@ -143,7 +143,7 @@ extension TicketService {
     if access.member == nil, wanted.channel == .email, wanted.fieldValues.isEmpty { return [] }
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: access.service.id, deadline: deadline), type: wanted.submissionType?.id,
-      isByAgent: access.member != nil, isByAdministrator: access.member?.role == .administrator,
+      isByAgent: access.isByAgent, isByAdministrator: access.isByAgent && access.member?.role == .administrator,
       files: Set(wanted.attachments.names.map(\.description)))
     var check = RequestCheck()
     saving.check(wanted.systemFields(customer), .customerForm, &check)
@@ -194,9 +194,9 @@ extension TicketService {
     draft.attachments += texts.maskStatements
   }
 
-  /// A service creates tickets in the name of customers, an agent in their own.
+  /// Services and programs create tickets in the name of customers, an agent in their own.
   static func creation(_ access: Access, isAssigned: Bool) throws(ServiceError) -> LifecycleOutcome {
-    let role = access.member == nil ? LifecycleRole.customer : access.lifecycleRole
+    let role = access.isByAgent ? access.lifecycleRole : .customer
     let standing = Standing(kind: access.service.kind, state: .unassigned)
     let outcome = Lifecycle.outcome(of: isAssigned ? .createAssigned : .create, on: standing, by: role)
     guard case .success(let allowed) = outcome else {

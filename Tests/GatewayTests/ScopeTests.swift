@@ -67,7 +67,9 @@ struct ScopeTests {
     #expect(
       Scope.limits == [
         "CreateTicket": ScopeLimit(
-          fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"]),
+          fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"],
+          isForCustomer: true),
+        "AppendInquiry": ScopeLimit(fieldsRefused: [], fieldsShown: ["name", "create_time"], isForCustomer: true),
         "ListServices": ScopeLimit(fieldsRefused: ["organization"], fieldsShown: ["services", "next_page_token"]),
       ])
     for (method, limit) in Scope.limits {

@@ -298,7 +298,7 @@ import TicketLedger
       request.submissionType = "services/\(row.0)/submissionTypes/\(row.type)"
       if !row.group.isEmpty { request.group = "services/\(row.0)/groups/\(row.group)" }
       var check = RequestCheck()
-      let wanted = NewTicket(request, isByAgent: true, &check)
+      let wanted = NewTicket(request, by: .agent, &check)
       try check.done()
       questions.append(CreationQuestion(wanted, in: try await world.service(row.0), opens: index % 2 == 0))
     }

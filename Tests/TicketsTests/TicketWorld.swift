@@ -94,6 +94,13 @@ final class TicketWorld: Sendable {
     return options
   }
 
+  /// A call of the gateway for a customer, through an agent's program.
+  func forCustomer(through agent: AgentID) -> CallOptions {
+    var options = by(agent)
+    options.speakForCustomer()
+    return options
+  }
+
   /// A call of a daemon that acts for itself.
   func by(_ caller: String) -> CallOptions {
     CallOptions(deadline: TestDatabase.deadline, metadata: Metadata([(Self.callerKey, caller)]))

@@ -121,6 +121,7 @@ package struct Route: Sendable {
     .init(
       "UpdateSearchSettings", .tickets, .patch, "/v1/{search_settings.name=services/*/searchSettings}",
       body: .field("search_settings")),
+    .init("AppendInquiry", .tickets, .post, "/v1/{parent=services/*/tickets/*}:appendInquiry", body: .whole),
     .init("ProcessTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:process", body: .whole),
     .init("CompleteTicket", .tickets, .post, "/v1/{name=services/*/tickets/*}:complete", body: .whole),
     .init("UpdateTicket", .tickets, .patch, "/v1/{ticket.name=services/*/tickets/*}", body: .field("ticket")),

@@ -1,7 +1,7 @@
 /// What an API key may be for. A key may call a method when it has one of the scopes that suffice for it, and no more
 /// than its agent may; a session may call everything.
 package enum Scope: String, CaseIterable, Sendable {
-  /// Create inquiries, with their files, and read what the forms for them ask: for a help center.
+  /// Create inquiries and add to them, with their files, and read what the forms for them ask: for a help center.
   case inquiryWrite = "inquiry.write"
   /// Read tickets, their histories, batches and counters, and search and watch them.
   case ticketRead = "ticket.read"
@@ -21,7 +21,7 @@ package enum Scope: String, CaseIterable, Sendable {
   /// In a few words, for the documents.
   package var summary: String {
     switch self {
-    case .inquiryWrite: "create inquiries with their files, and read what the forms for them ask"
+    case .inquiryWrite: "create inquiries and add to them, with their files, and read what the forms for them ask"
     case .ticketRead: "read, search and watch tickets, their histories, batches and counters"
     case .ticketWrite: "change tickets, one by one and in batches"
     case .originalRead: "see and bring back what is masked"
@@ -52,7 +52,7 @@ package enum Scope: String, CaseIterable, Sendable {
   private static let originals: Set<String> = ["RevealMask", "UnmaskText"]
   /// What a help center calls beside reading nothing of anybody's.
   private static let inquiries: Set<String> = [
-    "CreateTicket", "UploadAttachment", "ListServices", "GetService", "ListSubmissionTypes", "GetForm",
+    "CreateTicket", "AppendInquiry", "UploadAttachment", "ListServices", "GetService", "ListSubmissionTypes", "GetForm",
   ]
   /// Methods that read, though their requests are too large for a path.
   private static let reads: Set<String> = ["SearchTickets", "PreviewAnswer", "SimulateTriggers", "InsertTemplate"]

@@ -4,6 +4,8 @@ package struct ScopeLimit: Equatable, Sendable {
   package let fieldsRefused: [String]
   /// Fields of the answer that it is shown; the others are left out.
   package let fieldsShown: Set<String>
+  /// Whether the call is a customer's act, for whom the key speaks.
+  package var isForCustomer = false
 }
 
 extension Scope {
@@ -14,7 +16,8 @@ extension Scope {
   /// the customer was known.
   package static let limits: [String: ScopeLimit] = [
     "CreateTicket": ScopeLimit(
-      fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"]),
+      fieldsRefused: ["customer.number", "group", "agent"], fieldsShown: ["name", "create_time"], isForCustomer: true),
+    "AppendInquiry": ScopeLimit(fieldsRefused: [], fieldsShown: ["name", "create_time"], isForCustomer: true),
     // A key of an administrator of the organization is told of the services that they belong to, not of all there are.
     "ListServices": ScopeLimit(fieldsRefused: ["organization"], fieldsShown: ["services", "next_page_token"]),
   ]

@@ -1133,7 +1133,7 @@ package enum HandoffAPI {
           output: Entry.descriptor,
           clientStreaming: false,
           serverStreaming: false,
-          isInternal: true
+          isInternal: false
         ),
         MethodDescriptor(
           name: "ListEntries",
@@ -1755,6 +1755,14 @@ package enum HandoffAPI {
           name: "CreateTicket",
           input: CreateTicketRequest.descriptor,
           output: Ticket.descriptor,
+          clientStreaming: false,
+          serverStreaming: false,
+          isInternal: false
+        ),
+        MethodDescriptor(
+          name: "AppendInquiry",
+          input: AppendInquiryRequest.descriptor,
+          output: Entry.descriptor,
           clientStreaming: false,
           serverStreaming: false,
           isInternal: false

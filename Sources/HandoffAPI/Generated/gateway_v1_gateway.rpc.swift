@@ -165,6 +165,11 @@ package protocol HandoffServiceProvider: Sendable {
   /// `agent`, and is answered with `name` and `create_time` alone.
   func createTicket(_ request: CreateTicketRequest, _ call: CallContext) async throws -> Ticket
 
+  /// Adds what a customer wrote to a ticket that the same program created: for API keys with `inquiry.write` and
+  /// without
+  /// `ticket.write`, which are answered with the entry's `name` and `create_time`.
+  func appendInquiry(_ request: AppendInquiryRequest, _ call: CallContext) async throws -> Entry
+
   /// Returns a ticket.
   func getTicket(_ request: GetTicketRequest, _ call: CallContext) async throws -> Ticket
 
@@ -720,6 +725,9 @@ extension HandoffServiceProvider {
         .unary("CreateTicket", CreateTicketRequest.self, Ticket.self) {
           try await self.createTicket($0, $1)
         },
+        .unary("AppendInquiry", AppendInquiryRequest.self, Entry.self) {
+          try await self.appendInquiry($0, $1)
+        },
         .unary("GetTicket", GetTicketRequest.self, Ticket.self) {
           try await self.getTicket($0, $1)
         },
@@ -1191,6 +1199,13 @@ package struct HandoffServiceClient: Sendable {
   /// `agent`, and is answered with `name` and `create_time` alone.
   package func createTicket(_ request: CreateTicketRequest, _ options: CallOptions) async throws -> Ticket {
     try await channel.unary("/handoff.gateway.v1.HandoffService/CreateTicket", request, options)
+  }
+
+  /// Adds what a customer wrote to a ticket that the same program created: for API keys with `inquiry.write` and
+  /// without
+  /// `ticket.write`, which are answered with the entry's `name` and `create_time`.
+  package func appendInquiry(_ request: AppendInquiryRequest, _ options: CallOptions) async throws -> Entry {
+    try await channel.unary("/handoff.gateway.v1.HandoffService/AppendInquiry", request, options)
   }
 
   /// Returns a ticket.

@@ -86,11 +86,14 @@ package protocol TicketServiceProvider: Sendable {
   /// ticket that was not escalated. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
   func listSourceEntries(_ request: ListSourceEntriesRequest, _ call: CallContext) async throws -> ListEntriesResponse
 
-  /// Adds what the customer wrote to a ticket; a held ticket is processed again.
+  /// Adds what the customer wrote to a ticket; a held ticket is processed again. For daemons, and for API keys with
+  /// `inquiry.write` and without `ticket.write`, on tickets that their agent created: agents do not write in a
+  /// customer's
+  /// name.
   ///
   /// A resolved ticket is processed again, too, as far as the service's reply policy says so. Otherwise, and for a
   /// completed one, a new ticket is opened that is linked to it, and the entry that is returned belongs to that one.
-  /// Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (an escalated issue ticket), TEXT_REQUIRED.
+  /// Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (an escalated issue ticket), TEXT_REQUIRED, PERMISSION_DENIED.
   func appendInquiry(_ request: AppendInquiryRequest, _ call: CallContext) async throws -> Entry
 
   /// Lists the history of a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
@@ -541,7 +544,7 @@ extension TicketServiceProvider {
         .unary("ListSourceEntries", ListSourceEntriesRequest.self, ListEntriesResponse.self) {
           try await self.listSourceEntries($0, $1)
         },
-        .unary("AppendInquiry", AppendInquiryRequest.self, Entry.self, isInternal: true) {
+        .unary("AppendInquiry", AppendInquiryRequest.self, Entry.self) {
           try await self.appendInquiry($0, $1)
         },
         .unary("ListEntries", ListEntriesRequest.self, ListEntriesResponse.self) {
@@ -881,11 +884,14 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListSourceEntries", request, options)
   }
 
-  /// Adds what the customer wrote to a ticket; a held ticket is processed again.
+  /// Adds what the customer wrote to a ticket; a held ticket is processed again. For daemons, and for API keys with
+  /// `inquiry.write` and without `ticket.write`, on tickets that their agent created: agents do not write in a
+  /// customer's
+  /// name.
   ///
   /// A resolved ticket is processed again, too, as far as the service's reply policy says so. Otherwise, and for a
   /// completed one, a new ticket is opened that is linked to it, and the entry that is returned belongs to that one.
-  /// Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (an escalated issue ticket), TEXT_REQUIRED.
+  /// Errors: TICKET_NOT_FOUND, TRANSITION_NOT_ALLOWED (an escalated issue ticket), TEXT_REQUIRED, PERMISSION_DENIED.
   package func appendInquiry(_ request: AppendInquiryRequest, _ options: CallOptions) async throws -> Entry {
     try await channel.unary("/handoff.tickets.v1.TicketService/AppendInquiry", request, options)
   }

@@ -22,12 +22,18 @@ package struct AgentID: RawRepresentable, Hashable, Comparable, Sendable, Custom
 package enum CallActor: Sendable, Hashable {
   /// An agent, for whom the gateway speaks.
   case agent(AgentID)
+  /// A customer, for whom a program of the contact center speaks, such as a help center: with the account of an agent,
+  /// whose rights hold, but in the customer's words.
+  case customer(through: AgentID)
   /// A daemon or another service that acts for itself, by its caller name.
   case service(String)
 
-  /// The agent, if it is one.
+  /// The agent whose rights hold; nil: a service acts for itself.
   package var agentID: AgentID? {
-    if case .agent(let id) = self { id } else { nil }
+    switch self {
+    case .agent(let id), .customer(through: let id): id
+    case .service: nil
+    }
   }
 }
 
@@ -45,14 +51,14 @@ extension CallContext {
     guard let id = Int64(text), id > 0 else {
       throw .invalid(CallMetadata.agent, "is not the decimal id of an agent")
     }
-    return .agent(AgentID(id))
+    return metadata[CallMetadata.customer] == nil ? .agent(AgentID(id)) : .customer(through: AgentID(id))
   }
 
   /// The agent on whose behalf the call is made, for acts that only agents do.
   ///
-  /// - Throws: as `actor()`, and PERMISSION_DENIED when a service acts for itself.
+  /// - Throws: as `actor()`, and PERMISSION_DENIED when a service acts for itself or for a customer.
   package func agent() throws(ServiceError) -> AgentID {
-    guard let id = try actor().agentID else {
+    guard case .agent(let id) = try actor() else {
       throw ServiceError(.permissionDenied, "only an agent can do this; call through the gateway")
     }
     return id
@@ -64,12 +70,17 @@ extension CallOptions {
   package mutating func speak(for agent: AgentID) {
     metadata.replace(CallMetadata.agent, String(agent.rawValue))
   }
+
+  /// Says that the agent's program speaks for a customer; believed only from the gateway.
+  package mutating func speakForCustomer() { metadata.replace(CallMetadata.customer, "1") }
 }
 
 /// Metadata that daemons send one another.
 package enum CallMetadata {
   /// The id of the agent on whose behalf the call is made.
   package static let agent = "handoff-agent"
+  /// Says that the agent's program speaks for a customer.
+  package static let customer = "handoff-customer"
   /// Callers that may name an agent.
   package static let agentSpeakers: Set<String> = ["gateway"]
 }

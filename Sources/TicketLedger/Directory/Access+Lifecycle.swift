@@ -11,10 +11,16 @@ extension Access {
   package func outcome(
     of act: LifecycleAct, on ticket: TicketRecord, hasActiveHolder: Bool = true, as role: LifecycleRole? = nil
   ) throws(ServiceError) -> LifecycleOutcome {
-    guard let role = role ?? (member == nil ? .system : member?.lifecycleRole) else {
+    guard let role = role ?? ownRole else {
       throw ServiceError(.permissionDenied, "you lack the ticket right in \(service.name)")
     }
     return try ticket.outcome(
       of: act, in: service, by: role, actor: member?.agentID, hasActiveHolder: hasActiveHolder)
+  }
+
+  /// Nil: an agent without the ticket right, or a program with the account of one.
+  private var ownRole: LifecycleRole? {
+    guard let member else { return .system }
+    return member.lifecycleRole.map { isByAgent ? $0 : .customer }
   }
 }

@@ -30,10 +30,15 @@ package struct Access: Sendable {
     self.member = member
   }
 
-  /// The actor as events and entries name it.
+  /// Whether an agent acts, not a daemon, nor a program that speaks for a customer.
+  package var isByAgent: Bool {
+    if case .agent = actor { true } else { false }
+  }
+
+  /// The actor as events and entries name it; of what a customer says through an agent's program, who answers for that.
   package var ledgerActor: LedgerActor {
     switch actor {
-    case .agent(let id): .agent(id)
+    case .agent(let id), .customer(through: let id): .agent(id)
     case .service(let name): .service(name)
     }
   }
@@ -41,19 +46,22 @@ package struct Access: Sendable {
   /// The caller's part of a request's claim.
   package var claimant: String {
     switch actor {
-    case .agent(let id): AgentName(id: id).description
+    case .agent(let id), .customer(through: let id): AgentName(id: id).description
     case .service(let name): name
     }
   }
 
   /// The role in which the rules see an agent; a daemon that acts for itself is the system.
-  package var lifecycleRole: LifecycleRole { member?.lifecycleRole ?? .system }
+  package var lifecycleRole: LifecycleRole {
+    if case .customer = actor { return .customer }
+    return member?.lifecycleRole ?? .system
+  }
 
   /// The calling agent.
   ///
-  /// - Throws: PERMISSION_DENIED when a daemon acts for itself.
+  /// - Throws: PERMISSION_DENIED when a daemon acts for itself, or a program for a customer.
   package func agent() throws(ServiceError) -> MemberRecord {
-    guard let member else { throw ServiceError(.permissionDenied, "only an agent can do this") }
+    guard isByAgent, let member else { throw ServiceError(.permissionDenied, "only an agent can do this") }
     return member
   }
 

@@ -127,10 +127,27 @@ class Access:
             except Failure as failure:
                 equal((failure.status, failure.reason), (403, "PERMISSION_DENIED"))
         self.spied(key, made["token"], kind)
+        self.for_customers(key, ticket["name"], kind)
         listed = token.call("GET", "/v1/apiKeys")["apiKeys"][0]
         equal((listed["name"], listed["hint"]), (made["apiKey"]["name"], made["token"][:8]), "the key in the list")
         assert "token" not in json.dumps(listed)
         token.call("POST", f"/v1/{listed['name']}:revoke", {})
+
+    def for_customers(self, key, ticket, kind):
+        """What comes with the key is the customer's, who can add to it; other tickets are not there for the key."""
+        shown = self.admin.GetTicket({"name": ticket})
+        equal((shown.channel, shown.entry_count), (3, 1), "API")
+        added = key.call("POST", f"/v1/{ticket}:appendInquiry", {"text": "아직도 안 왔어요."})
+        equal(set(added), {"name", "createTime"}, "what a key for inquiries is told of an entry")
+        entries = self.admin.ListEntries({"parent": ticket}).entries
+        equal([entry.author.kind for entry in entries], [2, 2], "CUSTOMER")
+        equal(entries[1].text, "아직도 안 왔어요.")
+        other = self.admin.CreateTicket({"parent": CARE, "title": "?", "text": "?", "submissionType": kind}).name
+        try:
+            key.call("POST", f"/v1/{other}:appendInquiry", {"text": "?"})
+            raise AssertionError("an inquiry was added to another's ticket")
+        except Failure as failure:
+            equal((failure.status, failure.reason), (404, "TICKET_NOT_FOUND"))
 
     def spied(self, key, token, kind):
         """What belongs to a customer whom the organization knows is not to be had for a number or an address."""

@@ -196,8 +196,8 @@ ROWS = [
         lambda bad: bad.agent.raw("/no.such.v1.Service/GetTicket", b""), json("GET", "/v7/everything")),
     Row("a wrong HTTP method", "METHOD_NOT_FOUND", None, 405, None, json("DELETE", "/v1/{ticket}:keep")),
     Row("a method for daemons only", "METHOD_NOT_FOUND", "UNIMPLEMENTED", 404,
-        lambda bad: bad.agent.raw("/handoff.tickets.v1.TicketService/AppendInquiry", b""),
-        json("POST", "/v1/{ticket}:appendInquiry", {"text": "x"})),
+        lambda bad: bad.agent.raw("/handoff.assignment.v1.AssignmentService/RunTriggers", b""),
+        json("POST", "/v1/{ticket}:runTriggers", {})),
     # Too much, too late.
     Row("a message over the limit", "BODY_TOO_LARGE", "RESOURCE_EXHAUSTED", 413,
         grpc("CreateTicket", {"parent": CARE, "title": "t", "text": HUGE}),

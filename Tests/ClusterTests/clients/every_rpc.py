@@ -46,6 +46,12 @@ class EveryRPC:
                 equal((failure.status, failure.reason), ("PERMISSION_DENIED", "PERMISSION_DENIED"))
         assert made.api_key.name in [key.name for key in self.agent.ListApiKeys().api_keys]
         self.agent.RevokeApiKey({"name": made.api_key.name})
+        program = self.agent.CreateApiKey({"apiKey": {"displayName": "help center", "scopes": ["inquiry.write"]}})
+        desk = self.door.signed_in(program.token)
+        kind = desk.ListSubmissionTypes({"parent": CARE}).submission_types[0].name
+        inquiry = desk.CreateTicket({"parent": CARE, "title": "문의", "text": "언제 오나요?", "submissionType": kind})
+        assert desk.AppendInquiry({"parent": inquiry.name, "text": "아직도 안 왔어요."}).name.startswith(inquiry.name)
+        self.agent.RevokeApiKey({"name": program.api_key.name})
 
         def gone(api):
             try:

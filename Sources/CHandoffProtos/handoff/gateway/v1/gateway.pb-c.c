@@ -2012,9 +2012,10 @@ void handoff__gateway__v1__session_service__init (Handoff__Gateway__V1__SessionS
                                      &handoff__gateway__v1__session_service__descriptor,
                                      (ProtobufCServiceDestroy) destroy);
 }
-static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[152] =
+static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__method_descriptors[153] =
 {
   { "CreateTicket", &handoff__tickets__v1__create_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
+  { "AppendInquiry", &handoff__tickets__v1__append_inquiry_request__descriptor, &handoff__tickets__v1__entry__descriptor },
   { "GetTicket", &handoff__tickets__v1__get_ticket_request__descriptor, &handoff__tickets__v1__ticket__descriptor },
   { "ListTickets", &handoff__tickets__v1__list_tickets_request__descriptor, &handoff__tickets__v1__list_tickets_response__descriptor },
   { "SearchTickets", &handoff__tickets__v1__search_tickets_request__descriptor, &handoff__tickets__v1__search_tickets_response__descriptor },
@@ -2168,158 +2169,159 @@ static const ProtobufCMethodDescriptor handoff__gateway__v1__handoff_service__me
   { "ListMaskingActs", &handoff__masking__v1__list_masking_acts_request__descriptor, &handoff__masking__v1__list_masking_acts_response__descriptor },
 };
 const unsigned handoff__gateway__v1__handoff_service__method_indices_by_name[] = {
-  135,        /* AcceptInboundMail */
-  91,        /* ActivateAgent */
-  105,        /* ActivateTrigger */
-  23,        /* CancelBatch */
-  131,        /* ChangeBannedWords */
-  93,        /* ChangePassword */
-  143,        /* CheckMailAccount */
-  7,        /* CompleteTicket */
-  87,        /* CreateAgent */
-  20,        /* CreateBatch */
-  77,        /* CreateDoorayComment */
-  63,        /* CreateDoorayOrganization */
-  67,        /* CreateDoorayProject */
-  42,        /* CreateField */
-  97,        /* CreateGroup */
-  128,        /* CreateLayout */
-  138,        /* CreateMailAccount */
-  144,        /* CreateMasks */
-  94,        /* CreateMember */
-  119,        /* CreateMessengerHook */
-  38,        /* CreateProcessingType */
-  28,        /* CreateService */
-  35,        /* CreateSubmissionType */
-  53,        /* CreateTemplate */
+  136,        /* AcceptInboundMail */
+  92,        /* ActivateAgent */
+  106,        /* ActivateTrigger */
+  1,        /* AppendInquiry */
+  24,        /* CancelBatch */
+  132,        /* ChangeBannedWords */
+  94,        /* ChangePassword */
+  144,        /* CheckMailAccount */
+  8,        /* CompleteTicket */
+  88,        /* CreateAgent */
+  21,        /* CreateBatch */
+  78,        /* CreateDoorayComment */
+  64,        /* CreateDoorayOrganization */
+  68,        /* CreateDoorayProject */
+  43,        /* CreateField */
+  98,        /* CreateGroup */
+  129,        /* CreateLayout */
+  139,        /* CreateMailAccount */
+  145,        /* CreateMasks */
+  95,        /* CreateMember */
+  120,        /* CreateMessengerHook */
+  39,        /* CreateProcessingType */
+  29,        /* CreateService */
+  36,        /* CreateSubmissionType */
+  54,        /* CreateTemplate */
   0,        /* CreateTicket */
-  101,        /* CreateTrigger */
-  90,        /* DeactivateAgent */
-  106,        /* DeactivateTrigger */
-  65,        /* DeleteDoorayOrganization */
-  69,        /* DeleteDoorayProject */
-  72,        /* DeleteDoorayUserKey */
-  44,        /* DeleteField */
-  99,        /* DeleteGroup */
-  129,        /* DeleteLayout */
-  142,        /* DeleteMailAccount */
-  96,        /* DeleteMember */
-  121,        /* DeleteMessengerHook */
-  40,        /* DeleteProcessingType */
-  37,        /* DeleteSubmissionType */
-  55,        /* DeleteTemplate */
-  10,        /* DeleteTicket */
-  107,        /* DeleteTrigger */
-  148,        /* DetectPersonalData */
-  81,        /* DownloadAttachment */
-  13,        /* EscalateTicket */
-  74,        /* EscalateToDooray */
-  112,        /* ExplainAssignment */
-  83,        /* ForwardTicket */
-  84,        /* GetAgent */
-  21,        /* GetBatch */
-  59,        /* GetCallRecord */
-  114,        /* GetCallbackSettings */
-  19,        /* GetCounters */
-  125,        /* GetCustomerAddress */
-  73,        /* GetDoorayChoices */
-  60,        /* GetDooraySettings */
-  48,        /* GetForm */
-  134,        /* GetInboundMail */
-  139,        /* GetMailAccount */
-  149,        /* GetMaskingSettings */
-  26,        /* GetOrganization */
-  4,        /* GetSearchSettings */
-  29,        /* GetService */
-  51,        /* GetTemplate */
-  1,        /* GetTicket */
-  50,        /* GetTicketForm */
-  102,        /* GetTrigger */
-  109,        /* GetTriggerSettings */
-  111,        /* GetTriggerVocabulary */
-  132,        /* IngestMessage */
-  56,        /* InsertTemplate */
-  82,        /* KeepTicket */
-  17,        /* ListActs */
-  88,        /* ListAgents */
-  130,        /* ListBannedWords */
-  24,        /* ListBatchResults */
-  22,        /* ListBatches */
-  116,        /* ListCallbacks */
-  57,        /* ListCustomerTickets */
-  78,        /* ListDoorayComments */
-  62,        /* ListDoorayOrganizations */
-  66,        /* ListDoorayProjects */
-  76,        /* ListDoorayTasks */
-  70,        /* ListDoorayUserKeys */
-  15,        /* ListEntries */
-  31,        /* ListEscalationTargets */
-  16,        /* ListEvents */
-  41,        /* ListFields */
-  86,        /* ListGroups */
-  133,        /* ListInboundMails */
-  127,        /* ListLayouts */
-  140,        /* ListMailAccounts */
-  123,        /* ListMailMessages */
-  151,        /* ListMaskingActs */
-  147,        /* ListMasks */
-  85,        /* ListMembers */
-  118,        /* ListMessengerHooks */
-  100,        /* ListPermissionChanges */
-  34,        /* ListProcessingTypes */
-  32,        /* ListServices */
-  14,        /* ListSourceEntries */
-  33,        /* ListSubmissionTypes */
-  45,        /* ListSystemFields */
-  52,        /* ListTemplates */
-  2,        /* ListTickets */
-  58,        /* ListTranscriptLines */
-  103,        /* ListTriggers */
-  122,        /* PreviewAnswer */
-  6,        /* ProcessTicket */
-  75,        /* ReceiveDoorayHook */
-  136,        /* RejectInboundMail */
-  108,        /* ReorderTriggers */
-  117,        /* ReplayCallback */
-  137,        /* RerunInboundMail */
-  124,        /* ResendMailMessage */
-  47,        /* ResetSystemField */
-  9,        /* RestoreTicket */
-  146,        /* RevealMask */
-  115,        /* RotateCallbackSecret */
-  3,        /* SearchTickets */
-  71,        /* SetDoorayUserKey */
-  92,        /* SetPassword */
-  113,        /* SimulateTriggers */
-  11,        /* StarTicket */
-  126,        /* UnblockCustomerAddress */
-  145,        /* UnmaskText */
-  12,        /* UnstarTicket */
-  89,        /* UpdateAgent */
-  64,        /* UpdateDoorayOrganization */
-  68,        /* UpdateDoorayProject */
-  61,        /* UpdateDooraySettings */
-  43,        /* UpdateField */
-  49,        /* UpdateForm */
-  98,        /* UpdateGroup */
-  141,        /* UpdateMailAccount */
-  150,        /* UpdateMaskingSettings */
-  95,        /* UpdateMember */
-  120,        /* UpdateMessengerHook */
-  27,        /* UpdateOrganization */
-  39,        /* UpdateProcessingType */
-  5,        /* UpdateSearchSettings */
-  30,        /* UpdateService */
-  36,        /* UpdateSubmissionType */
-  46,        /* UpdateSystemField */
-  54,        /* UpdateTemplate */
-  8,        /* UpdateTicket */
-  104,        /* UpdateTrigger */
-  110,        /* UpdateTriggerSettings */
-  80,        /* UploadAttachment */
-  79,        /* VerifyDoorayConnection */
-  18,        /* VerifyHistory */
-  25         /* WatchTickets */
+  102,        /* CreateTrigger */
+  91,        /* DeactivateAgent */
+  107,        /* DeactivateTrigger */
+  66,        /* DeleteDoorayOrganization */
+  70,        /* DeleteDoorayProject */
+  73,        /* DeleteDoorayUserKey */
+  45,        /* DeleteField */
+  100,        /* DeleteGroup */
+  130,        /* DeleteLayout */
+  143,        /* DeleteMailAccount */
+  97,        /* DeleteMember */
+  122,        /* DeleteMessengerHook */
+  41,        /* DeleteProcessingType */
+  38,        /* DeleteSubmissionType */
+  56,        /* DeleteTemplate */
+  11,        /* DeleteTicket */
+  108,        /* DeleteTrigger */
+  149,        /* DetectPersonalData */
+  82,        /* DownloadAttachment */
+  14,        /* EscalateTicket */
+  75,        /* EscalateToDooray */
+  113,        /* ExplainAssignment */
+  84,        /* ForwardTicket */
+  85,        /* GetAgent */
+  22,        /* GetBatch */
+  60,        /* GetCallRecord */
+  115,        /* GetCallbackSettings */
+  20,        /* GetCounters */
+  126,        /* GetCustomerAddress */
+  74,        /* GetDoorayChoices */
+  61,        /* GetDooraySettings */
+  49,        /* GetForm */
+  135,        /* GetInboundMail */
+  140,        /* GetMailAccount */
+  150,        /* GetMaskingSettings */
+  27,        /* GetOrganization */
+  5,        /* GetSearchSettings */
+  30,        /* GetService */
+  52,        /* GetTemplate */
+  2,        /* GetTicket */
+  51,        /* GetTicketForm */
+  103,        /* GetTrigger */
+  110,        /* GetTriggerSettings */
+  112,        /* GetTriggerVocabulary */
+  133,        /* IngestMessage */
+  57,        /* InsertTemplate */
+  83,        /* KeepTicket */
+  18,        /* ListActs */
+  89,        /* ListAgents */
+  131,        /* ListBannedWords */
+  25,        /* ListBatchResults */
+  23,        /* ListBatches */
+  117,        /* ListCallbacks */
+  58,        /* ListCustomerTickets */
+  79,        /* ListDoorayComments */
+  63,        /* ListDoorayOrganizations */
+  67,        /* ListDoorayProjects */
+  77,        /* ListDoorayTasks */
+  71,        /* ListDoorayUserKeys */
+  16,        /* ListEntries */
+  32,        /* ListEscalationTargets */
+  17,        /* ListEvents */
+  42,        /* ListFields */
+  87,        /* ListGroups */
+  134,        /* ListInboundMails */
+  128,        /* ListLayouts */
+  141,        /* ListMailAccounts */
+  124,        /* ListMailMessages */
+  152,        /* ListMaskingActs */
+  148,        /* ListMasks */
+  86,        /* ListMembers */
+  119,        /* ListMessengerHooks */
+  101,        /* ListPermissionChanges */
+  35,        /* ListProcessingTypes */
+  33,        /* ListServices */
+  15,        /* ListSourceEntries */
+  34,        /* ListSubmissionTypes */
+  46,        /* ListSystemFields */
+  53,        /* ListTemplates */
+  3,        /* ListTickets */
+  59,        /* ListTranscriptLines */
+  104,        /* ListTriggers */
+  123,        /* PreviewAnswer */
+  7,        /* ProcessTicket */
+  76,        /* ReceiveDoorayHook */
+  137,        /* RejectInboundMail */
+  109,        /* ReorderTriggers */
+  118,        /* ReplayCallback */
+  138,        /* RerunInboundMail */
+  125,        /* ResendMailMessage */
+  48,        /* ResetSystemField */
+  10,        /* RestoreTicket */
+  147,        /* RevealMask */
+  116,        /* RotateCallbackSecret */
+  4,        /* SearchTickets */
+  72,        /* SetDoorayUserKey */
+  93,        /* SetPassword */
+  114,        /* SimulateTriggers */
+  12,        /* StarTicket */
+  127,        /* UnblockCustomerAddress */
+  146,        /* UnmaskText */
+  13,        /* UnstarTicket */
+  90,        /* UpdateAgent */
+  65,        /* UpdateDoorayOrganization */
+  69,        /* UpdateDoorayProject */
+  62,        /* UpdateDooraySettings */
+  44,        /* UpdateField */
+  50,        /* UpdateForm */
+  99,        /* UpdateGroup */
+  142,        /* UpdateMailAccount */
+  151,        /* UpdateMaskingSettings */
+  96,        /* UpdateMember */
+  121,        /* UpdateMessengerHook */
+  28,        /* UpdateOrganization */
+  40,        /* UpdateProcessingType */
+  6,        /* UpdateSearchSettings */
+  31,        /* UpdateService */
+  37,        /* UpdateSubmissionType */
+  47,        /* UpdateSystemField */
+  55,        /* UpdateTemplate */
+  9,        /* UpdateTicket */
+  105,        /* UpdateTrigger */
+  111,        /* UpdateTriggerSettings */
+  81,        /* UploadAttachment */
+  80,        /* VerifyDoorayConnection */
+  19,        /* VerifyHistory */
+  26         /* WatchTickets */
 };
 const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descriptor =
 {
@@ -2328,7 +2330,7 @@ const ProtobufCServiceDescriptor handoff__gateway__v1__handoff_service__descript
   "HandoffService",
   "Handoff__Gateway__V1__HandoffService",
   "handoff.gateway.v1",
-  152,
+  153,
   handoff__gateway__v1__handoff_service__method_descriptors,
   handoff__gateway__v1__handoff_service__method_indices_by_name
 };
@@ -2340,13 +2342,21 @@ void handoff__gateway__v1__handoff_service__create_ticket(ProtobufCService *serv
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
   service->invoke(service, 0, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void handoff__gateway__v1__handoff_service__append_inquiry(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__AppendInquiryRequest *input,
+                                                           Handoff__Tickets__V1__Entry_Closure closure,
+                                                           void *closure_data)
+{
+  assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
+  service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void handoff__gateway__v1__handoff_service__get_ticket(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetTicketRequest *input,
                                                        Handoff__Tickets__V1__Ticket_Closure closure,
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_tickets(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListTicketsRequest *input,
@@ -2354,7 +2364,7 @@ void handoff__gateway__v1__handoff_service__list_tickets(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__search_tickets(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__SearchTicketsRequest *input,
@@ -2362,7 +2372,7 @@ void handoff__gateway__v1__handoff_service__search_tickets(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_search_settings(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__GetSearchSettingsRequest *input,
@@ -2370,7 +2380,7 @@ void handoff__gateway__v1__handoff_service__get_search_settings(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_search_settings(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateSearchSettingsRequest *input,
@@ -2378,7 +2388,7 @@ void handoff__gateway__v1__handoff_service__update_search_settings(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__process_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ProcessTicketRequest *input,
@@ -2386,7 +2396,7 @@ void handoff__gateway__v1__handoff_service__process_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CompleteTicketRequest *input,
@@ -2394,7 +2404,7 @@ void handoff__gateway__v1__handoff_service__complete_ticket(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UpdateTicketRequest *input,
@@ -2402,7 +2412,7 @@ void handoff__gateway__v1__handoff_service__update_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__RestoreTicketRequest *input,
@@ -2410,7 +2420,7 @@ void handoff__gateway__v1__handoff_service__restore_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__DeleteTicketRequest *input,
@@ -2418,7 +2428,7 @@ void handoff__gateway__v1__handoff_service__delete_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__StarTicketRequest *input,
@@ -2426,7 +2436,7 @@ void handoff__gateway__v1__handoff_service__star_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__UnstarTicketRequest *input,
@@ -2434,7 +2444,7 @@ void handoff__gateway__v1__handoff_service__unstar_ticket(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__EscalateTicketRequest *input,
@@ -2442,7 +2452,7 @@ void handoff__gateway__v1__handoff_service__escalate_ticket(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ListSourceEntriesRequest *input,
@@ -2450,7 +2460,7 @@ void handoff__gateway__v1__handoff_service__list_source_entries(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 14, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListEntriesRequest *input,
@@ -2458,7 +2468,7 @@ void handoff__gateway__v1__handoff_service__list_entries(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListEventsRequest *input,
@@ -2466,7 +2476,7 @@ void handoff__gateway__v1__handoff_service__list_events(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_acts(ProtobufCService *service,
                                                       const Handoff__Tickets__V1__ListActsRequest *input,
@@ -2474,7 +2484,7 @@ void handoff__gateway__v1__handoff_service__list_acts(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__VerifyHistoryRequest *input,
@@ -2482,7 +2492,7 @@ void handoff__gateway__v1__handoff_service__verify_history(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetCountersRequest *input,
@@ -2490,7 +2500,7 @@ void handoff__gateway__v1__handoff_service__get_counters(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_batch(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateBatchRequest *input,
@@ -2498,7 +2508,7 @@ void handoff__gateway__v1__handoff_service__create_batch(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_batch(ProtobufCService *service,
                                                       const Handoff__Tickets__V1__GetBatchRequest *input,
@@ -2506,7 +2516,7 @@ void handoff__gateway__v1__handoff_service__get_batch(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_batches(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__ListBatchesRequest *input,
@@ -2514,7 +2524,7 @@ void handoff__gateway__v1__handoff_service__list_batches(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__cancel_batch(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CancelBatchRequest *input,
@@ -2522,7 +2532,7 @@ void handoff__gateway__v1__handoff_service__cancel_batch(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 23, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_batch_results(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ListBatchResultsRequest *input,
@@ -2530,7 +2540,7 @@ void handoff__gateway__v1__handoff_service__list_batch_results(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 24, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__WatchTicketsRequest *input,
@@ -2538,7 +2548,7 @@ void handoff__gateway__v1__handoff_service__watch_tickets(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 25, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_organization(ProtobufCService *service,
                                                              const Handoff__Tickets__V1__GetOrganizationRequest *input,
@@ -2546,7 +2556,7 @@ void handoff__gateway__v1__handoff_service__get_organization(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 26, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_organization(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__UpdateOrganizationRequest *input,
@@ -2554,7 +2564,7 @@ void handoff__gateway__v1__handoff_service__update_organization(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 27, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_service(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__CreateServiceRequest *input,
@@ -2562,7 +2572,7 @@ void handoff__gateway__v1__handoff_service__create_service(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 28, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__GetServiceRequest *input,
@@ -2570,7 +2580,7 @@ void handoff__gateway__v1__handoff_service__get_service(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 29, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__UpdateServiceRequest *input,
@@ -2578,7 +2588,7 @@ void handoff__gateway__v1__handoff_service__update_service(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 30, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCService *service,
                                                                     const Handoff__Tickets__V1__ListEscalationTargetsRequest *input,
@@ -2586,7 +2596,7 @@ void handoff__gateway__v1__handoff_service__list_escalation_targets(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 31, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *service,
                                                           const Handoff__Tickets__V1__ListServicesRequest *input,
@@ -2594,7 +2604,7 @@ void handoff__gateway__v1__handoff_service__list_services(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 32, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListSubmissionTypesRequest *input,
@@ -2602,7 +2612,7 @@ void handoff__gateway__v1__handoff_service__list_submission_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 33, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListProcessingTypesRequest *input,
@@ -2610,7 +2620,7 @@ void handoff__gateway__v1__handoff_service__list_processing_types(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 34, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateSubmissionTypeRequest *input,
@@ -2618,7 +2628,7 @@ void handoff__gateway__v1__handoff_service__create_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 35, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateSubmissionTypeRequest *input,
@@ -2626,7 +2636,7 @@ void handoff__gateway__v1__handoff_service__update_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 36, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteSubmissionTypeRequest *input,
@@ -2634,7 +2644,7 @@ void handoff__gateway__v1__handoff_service__delete_submission_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 37, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__CreateProcessingTypeRequest *input,
@@ -2642,7 +2652,7 @@ void handoff__gateway__v1__handoff_service__create_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 38, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateProcessingTypeRequest *input,
@@ -2650,7 +2660,7 @@ void handoff__gateway__v1__handoff_service__update_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 39, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteProcessingTypeRequest *input,
@@ -2658,7 +2668,7 @@ void handoff__gateway__v1__handoff_service__delete_processing_type(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 40, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__ListFieldsRequest *input,
@@ -2666,7 +2676,7 @@ void handoff__gateway__v1__handoff_service__list_fields(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 41, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__CreateFieldRequest *input,
@@ -2674,7 +2684,7 @@ void handoff__gateway__v1__handoff_service__create_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 42, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__UpdateFieldRequest *input,
@@ -2682,7 +2692,7 @@ void handoff__gateway__v1__handoff_service__update_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 43, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__DeleteFieldRequest *input,
@@ -2690,7 +2700,7 @@ void handoff__gateway__v1__handoff_service__delete_field(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 44, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_system_fields(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ListSystemFieldsRequest *input,
@@ -2698,7 +2708,7 @@ void handoff__gateway__v1__handoff_service__list_system_fields(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 45, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_system_field(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__UpdateSystemFieldRequest *input,
@@ -2706,7 +2716,7 @@ void handoff__gateway__v1__handoff_service__update_system_field(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 46, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reset_system_field(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__ResetSystemFieldRequest *input,
@@ -2714,7 +2724,7 @@ void handoff__gateway__v1__handoff_service__reset_system_field(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 47, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      const Handoff__Tickets__V1__GetFormRequest *input,
@@ -2722,7 +2732,7 @@ void handoff__gateway__v1__handoff_service__get_form(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 48, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *service,
                                                         const Handoff__Tickets__V1__UpdateFormRequest *input,
@@ -2730,7 +2740,7 @@ void handoff__gateway__v1__handoff_service__update_form(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 49, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetTicketFormRequest *input,
@@ -2738,7 +2748,7 @@ void handoff__gateway__v1__handoff_service__get_ticket_form(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 50, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *service,
                                                          const Handoff__Tickets__V1__GetTemplateRequest *input,
@@ -2746,7 +2756,7 @@ void handoff__gateway__v1__handoff_service__get_template(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 51, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *service,
                                                            const Handoff__Tickets__V1__ListTemplatesRequest *input,
@@ -2754,7 +2764,7 @@ void handoff__gateway__v1__handoff_service__list_templates(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 52, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__CreateTemplateRequest *input,
@@ -2762,7 +2772,7 @@ void handoff__gateway__v1__handoff_service__create_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 53, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__UpdateTemplateRequest *input,
@@ -2770,7 +2780,7 @@ void handoff__gateway__v1__handoff_service__update_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 54, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__DeleteTemplateRequest *input,
@@ -2778,7 +2788,7 @@ void handoff__gateway__v1__handoff_service__delete_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 55, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__InsertTemplateRequest *input,
@@ -2786,7 +2796,7 @@ void handoff__gateway__v1__handoff_service__insert_template(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 56, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListCustomerTicketsRequest *input,
@@ -2794,7 +2804,7 @@ void handoff__gateway__v1__handoff_service__list_customer_tickets(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 57, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListTranscriptLinesRequest *input,
@@ -2802,7 +2812,7 @@ void handoff__gateway__v1__handoff_service__list_transcript_lines(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 58, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *service,
                                                             const Handoff__Tickets__V1__GetCallRecordRequest *input,
@@ -2810,7 +2820,7 @@ void handoff__gateway__v1__handoff_service__get_call_record(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 59, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_dooray_settings(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__GetDooraySettingsRequest *input,
@@ -2818,7 +2828,7 @@ void handoff__gateway__v1__handoff_service__get_dooray_settings(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 60, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_dooray_settings(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__UpdateDooraySettingsRequest *input,
@@ -2826,7 +2836,7 @@ void handoff__gateway__v1__handoff_service__update_dooray_settings(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 61, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_organizations(ProtobufCService *service,
                                                                       const Handoff__Tickets__V1__ListDoorayOrganizationsRequest *input,
@@ -2834,7 +2844,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_organizations(ProtobufCS
                                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 62, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_dooray_organization(ProtobufCService *service,
                                                                        const Handoff__Tickets__V1__CreateDoorayOrganizationRequest *input,
@@ -2842,7 +2852,7 @@ void handoff__gateway__v1__handoff_service__create_dooray_organization(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 63, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_dooray_organization(ProtobufCService *service,
                                                                        const Handoff__Tickets__V1__UpdateDoorayOrganizationRequest *input,
@@ -2850,7 +2860,7 @@ void handoff__gateway__v1__handoff_service__update_dooray_organization(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 64, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_dooray_organization(ProtobufCService *service,
                                                                        const Handoff__Tickets__V1__DeleteDoorayOrganizationRequest *input,
@@ -2858,7 +2868,7 @@ void handoff__gateway__v1__handoff_service__delete_dooray_organization(ProtobufC
                                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 65, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_projects(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListDoorayProjectsRequest *input,
@@ -2866,7 +2876,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_projects(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 66, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_dooray_project(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateDoorayProjectRequest *input,
@@ -2874,7 +2884,7 @@ void handoff__gateway__v1__handoff_service__create_dooray_project(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 67, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_dooray_project(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__UpdateDoorayProjectRequest *input,
@@ -2882,7 +2892,7 @@ void handoff__gateway__v1__handoff_service__update_dooray_project(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 68, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_dooray_project(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__DeleteDoorayProjectRequest *input,
@@ -2890,7 +2900,7 @@ void handoff__gateway__v1__handoff_service__delete_dooray_project(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 69, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_user_keys(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__ListDoorayUserKeysRequest *input,
@@ -2898,7 +2908,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_user_keys(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 70, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_dooray_user_key(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__SetDoorayUserKeyRequest *input,
@@ -2906,7 +2916,7 @@ void handoff__gateway__v1__handoff_service__set_dooray_user_key(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 71, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_dooray_user_key(ProtobufCService *service,
                                                                    const Handoff__Tickets__V1__DeleteDoorayUserKeyRequest *input,
@@ -2914,7 +2924,7 @@ void handoff__gateway__v1__handoff_service__delete_dooray_user_key(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 72, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_dooray_choices(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__GetDoorayChoicesRequest *input,
@@ -2922,7 +2932,7 @@ void handoff__gateway__v1__handoff_service__get_dooray_choices(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 73, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__escalate_to_dooray(ProtobufCService *service,
                                                                const Handoff__Tickets__V1__EscalateToDoorayRequest *input,
@@ -2930,7 +2940,7 @@ void handoff__gateway__v1__handoff_service__escalate_to_dooray(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 74, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__receive_dooray_hook(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__ReceiveDoorayHookRequest *input,
@@ -2938,7 +2948,7 @@ void handoff__gateway__v1__handoff_service__receive_dooray_hook(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 75, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_tasks(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__ListDoorayTasksRequest *input,
@@ -2946,7 +2956,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_tasks(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 76, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_dooray_comment(ProtobufCService *service,
                                                                   const Handoff__Tickets__V1__CreateDoorayCommentRequest *input,
@@ -2954,7 +2964,7 @@ void handoff__gateway__v1__handoff_service__create_dooray_comment(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 77, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_dooray_comments(ProtobufCService *service,
                                                                  const Handoff__Tickets__V1__ListDoorayCommentsRequest *input,
@@ -2962,7 +2972,7 @@ void handoff__gateway__v1__handoff_service__list_dooray_comments(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 78, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__verify_dooray_connection(ProtobufCService *service,
                                                                      const Handoff__Tickets__V1__VerifyDoorayConnectionRequest *input,
@@ -2970,7 +2980,7 @@ void handoff__gateway__v1__handoff_service__verify_dooray_connection(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 79, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *service,
                                                               const Handoff__Tickets__V1__UploadAttachmentRequest *input,
@@ -2978,7 +2988,7 @@ void handoff__gateway__v1__handoff_service__upload_attachment(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 80, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService *service,
                                                                 const Handoff__Tickets__V1__DownloadAttachmentRequest *input,
@@ -2986,7 +2996,7 @@ void handoff__gateway__v1__handoff_service__download_attachment(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 81, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__KeepTicketRequest *input,
@@ -2994,7 +3004,7 @@ void handoff__gateway__v1__handoff_service__keep_ticket(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 82, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ForwardTicketRequest *input,
@@ -3002,7 +3012,7 @@ void handoff__gateway__v1__handoff_service__forward_ticket(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 83, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       const Handoff__Assignment__V1__GetAgentRequest *input,
@@ -3010,7 +3020,7 @@ void handoff__gateway__v1__handoff_service__get_agent(ProtobufCService *service,
                                                       void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 84, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__ListMembersRequest *input,
@@ -3018,7 +3028,7 @@ void handoff__gateway__v1__handoff_service__list_members(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 85, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListGroupsRequest *input,
@@ -3026,7 +3036,7 @@ void handoff__gateway__v1__handoff_service__list_groups(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 86, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateAgentRequest *input,
@@ -3034,7 +3044,7 @@ void handoff__gateway__v1__handoff_service__create_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 87, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__ListAgentsRequest *input,
@@ -3042,7 +3052,7 @@ void handoff__gateway__v1__handoff_service__list_agents(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 88, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateAgentRequest *input,
@@ -3050,7 +3060,7 @@ void handoff__gateway__v1__handoff_service__update_agent(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 89, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__DeactivateAgentRequest *input,
@@ -3058,7 +3068,7 @@ void handoff__gateway__v1__handoff_service__deactivate_agent(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 90, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ActivateAgentRequest *input,
@@ -3066,7 +3076,7 @@ void handoff__gateway__v1__handoff_service__activate_agent(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 91, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__SetPasswordRequest *input,
@@ -3074,7 +3084,7 @@ void handoff__gateway__v1__handoff_service__set_password(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 92, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ChangePasswordRequest *input,
@@ -3082,7 +3092,7 @@ void handoff__gateway__v1__handoff_service__change_password(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 93, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__CreateMemberRequest *input,
@@ -3090,7 +3100,7 @@ void handoff__gateway__v1__handoff_service__create_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 94, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__UpdateMemberRequest *input,
@@ -3098,7 +3108,7 @@ void handoff__gateway__v1__handoff_service__update_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 95, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__DeleteMemberRequest *input,
@@ -3106,7 +3116,7 @@ void handoff__gateway__v1__handoff_service__delete_member(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 96, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__CreateGroupRequest *input,
@@ -3114,7 +3124,7 @@ void handoff__gateway__v1__handoff_service__create_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 97, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__UpdateGroupRequest *input,
@@ -3122,7 +3132,7 @@ void handoff__gateway__v1__handoff_service__update_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 98, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *service,
                                                          const Handoff__Assignment__V1__DeleteGroupRequest *input,
@@ -3130,7 +3140,7 @@ void handoff__gateway__v1__handoff_service__delete_group(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 99, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__ListPermissionChangesRequest *input,
@@ -3138,7 +3148,7 @@ void handoff__gateway__v1__handoff_service__list_permission_changes(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 100, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__CreateTriggerRequest *input,
@@ -3146,7 +3156,7 @@ void handoff__gateway__v1__handoff_service__create_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 101, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *service,
                                                         const Handoff__Assignment__V1__GetTriggerRequest *input,
@@ -3154,7 +3164,7 @@ void handoff__gateway__v1__handoff_service__get_trigger(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 102, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *service,
                                                           const Handoff__Assignment__V1__ListTriggersRequest *input,
@@ -3162,7 +3172,7 @@ void handoff__gateway__v1__handoff_service__list_triggers(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 103, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__UpdateTriggerRequest *input,
@@ -3170,7 +3180,7 @@ void handoff__gateway__v1__handoff_service__update_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 104, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ActivateTriggerRequest *input,
@@ -3178,7 +3188,7 @@ void handoff__gateway__v1__handoff_service__activate_trigger(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 105, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__DeactivateTriggerRequest *input,
@@ -3186,7 +3196,7 @@ void handoff__gateway__v1__handoff_service__deactivate_trigger(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 106, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__DeleteTriggerRequest *input,
@@ -3194,7 +3204,7 @@ void handoff__gateway__v1__handoff_service__delete_trigger(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 107, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *service,
                                                              const Handoff__Assignment__V1__ReorderTriggersRequest *input,
@@ -3202,7 +3212,7 @@ void handoff__gateway__v1__handoff_service__reorder_triggers(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 108, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__GetTriggerSettingsRequest *input,
@@ -3210,7 +3220,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 109, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCService *service,
                                                                     const Handoff__Assignment__V1__UpdateTriggerSettingsRequest *input,
@@ -3218,7 +3228,7 @@ void handoff__gateway__v1__handoff_service__update_trigger_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 110, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__GetTriggerVocabularyRequest *input,
@@ -3226,7 +3236,7 @@ void handoff__gateway__v1__handoff_service__get_trigger_vocabulary(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 111, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService *service,
                                                                const Handoff__Assignment__V1__ExplainAssignmentRequest *input,
@@ -3234,7 +3244,7 @@ void handoff__gateway__v1__handoff_service__explain_assignment(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 112, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *service,
                                                               const Handoff__Assignment__V1__SimulateTriggersRequest *input,
@@ -3242,7 +3252,7 @@ void handoff__gateway__v1__handoff_service__simulate_triggers(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 113, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__GetCallbackSettingsRequest *input,
@@ -3250,7 +3260,7 @@ void handoff__gateway__v1__handoff_service__get_callback_settings(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 114, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCService *service,
                                                                    const Handoff__Assignment__V1__RotateCallbackSecretRequest *input,
@@ -3258,7 +3268,7 @@ void handoff__gateway__v1__handoff_service__rotate_callback_secret(ProtobufCServ
                                                                    void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 115, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *service,
                                                            const Handoff__Assignment__V1__ListCallbacksRequest *input,
@@ -3266,7 +3276,7 @@ void handoff__gateway__v1__handoff_service__list_callbacks(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 116, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *service,
                                                             const Handoff__Assignment__V1__ReplayCallbackRequest *input,
@@ -3274,7 +3284,7 @@ void handoff__gateway__v1__handoff_service__replay_callback(ProtobufCService *se
                                                             void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 117, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_messenger_hooks(ProtobufCService *service,
                                                                  const Handoff__Assignment__V1__ListMessengerHooksRequest *input,
@@ -3282,7 +3292,7 @@ void handoff__gateway__v1__handoff_service__list_messenger_hooks(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 118, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_messenger_hook(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__CreateMessengerHookRequest *input,
@@ -3290,7 +3300,7 @@ void handoff__gateway__v1__handoff_service__create_messenger_hook(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 119, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_messenger_hook(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__UpdateMessengerHookRequest *input,
@@ -3298,7 +3308,7 @@ void handoff__gateway__v1__handoff_service__update_messenger_hook(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 120, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_messenger_hook(ProtobufCService *service,
                                                                   const Handoff__Assignment__V1__DeleteMessengerHookRequest *input,
@@ -3306,7 +3316,7 @@ void handoff__gateway__v1__handoff_service__delete_messenger_hook(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 121, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *service,
                                                            const Handoff__Mail__V1__PreviewAnswerRequest *input,
@@ -3314,7 +3324,7 @@ void handoff__gateway__v1__handoff_service__preview_answer(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 122, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailMessagesRequest *input,
@@ -3322,7 +3332,7 @@ void handoff__gateway__v1__handoff_service__list_mail_messages(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 123, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ResendMailMessageRequest *input,
@@ -3330,7 +3340,7 @@ void handoff__gateway__v1__handoff_service__resend_mail_message(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 124, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCService *service,
                                                                  const Handoff__Mail__V1__GetCustomerAddressRequest *input,
@@ -3338,7 +3348,7 @@ void handoff__gateway__v1__handoff_service__get_customer_address(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 125, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCService *service,
                                                                      const Handoff__Mail__V1__UnblockCustomerAddressRequest *input,
@@ -3346,7 +3356,7 @@ void handoff__gateway__v1__handoff_service__unblock_customer_address(ProtobufCSe
                                                                      void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 126, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *service,
                                                          const Handoff__Mail__V1__ListLayoutsRequest *input,
@@ -3354,7 +3364,7 @@ void handoff__gateway__v1__handoff_service__list_layouts(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 127, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__CreateLayoutRequest *input,
@@ -3362,7 +3372,7 @@ void handoff__gateway__v1__handoff_service__create_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 128, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *service,
                                                           const Handoff__Mail__V1__DeleteLayoutRequest *input,
@@ -3370,7 +3380,7 @@ void handoff__gateway__v1__handoff_service__delete_layout(ProtobufCService *serv
                                                           void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 129, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *service,
                                                               const Handoff__Mail__V1__ListBannedWordsRequest *input,
@@ -3378,7 +3388,7 @@ void handoff__gateway__v1__handoff_service__list_banned_words(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 130, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__ChangeBannedWordsRequest *input,
@@ -3386,7 +3396,7 @@ void handoff__gateway__v1__handoff_service__change_banned_words(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 131, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *service,
                                                            const Handoff__Mail__V1__IngestMessageRequest *input,
@@ -3394,7 +3404,7 @@ void handoff__gateway__v1__handoff_service__ingest_message(ProtobufCService *ser
                                                            void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 132, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListInboundMailsRequest *input,
@@ -3402,7 +3412,7 @@ void handoff__gateway__v1__handoff_service__list_inbound_mails(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 133, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetInboundMailRequest *input,
@@ -3410,7 +3420,7 @@ void handoff__gateway__v1__handoff_service__get_inbound_mail(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 134, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__AcceptInboundMailRequest *input,
@@ -3418,7 +3428,7 @@ void handoff__gateway__v1__handoff_service__accept_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 135, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__RejectInboundMailRequest *input,
@@ -3426,7 +3436,7 @@ void handoff__gateway__v1__handoff_service__reject_inbound_mail(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 136, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService *service,
                                                                const Handoff__Mail__V1__RerunInboundMailRequest *input,
@@ -3434,7 +3444,7 @@ void handoff__gateway__v1__handoff_service__rerun_inbound_mail(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 137, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__CreateMailAccountRequest *input,
@@ -3442,7 +3452,7 @@ void handoff__gateway__v1__handoff_service__create_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 138, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *service,
                                                              const Handoff__Mail__V1__GetMailAccountRequest *input,
@@ -3450,7 +3460,7 @@ void handoff__gateway__v1__handoff_service__get_mail_account(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 139, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService *service,
                                                                const Handoff__Mail__V1__ListMailAccountsRequest *input,
@@ -3458,7 +3468,7 @@ void handoff__gateway__v1__handoff_service__list_mail_accounts(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 140, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__UpdateMailAccountRequest *input,
@@ -3466,7 +3476,7 @@ void handoff__gateway__v1__handoff_service__update_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 141, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService *service,
                                                                 const Handoff__Mail__V1__DeleteMailAccountRequest *input,
@@ -3474,7 +3484,7 @@ void handoff__gateway__v1__handoff_service__delete_mail_account(ProtobufCService
                                                                 void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 142, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService *service,
                                                                const Handoff__Mail__V1__CheckMailAccountRequest *input,
@@ -3482,7 +3492,7 @@ void handoff__gateway__v1__handoff_service__check_mail_account(ProtobufCService 
                                                                void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 143, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *service,
                                                          const Handoff__Masking__V1__CreateMasksRequest *input,
@@ -3490,7 +3500,7 @@ void handoff__gateway__v1__handoff_service__create_masks(ProtobufCService *servi
                                                          void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 144, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *service,
                                                         const Handoff__Masking__V1__UnmaskTextRequest *input,
@@ -3498,7 +3508,7 @@ void handoff__gateway__v1__handoff_service__unmask_text(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 145, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *service,
                                                         const Handoff__Masking__V1__RevealMaskRequest *input,
@@ -3506,7 +3516,7 @@ void handoff__gateway__v1__handoff_service__reveal_mask(ProtobufCService *servic
                                                         void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 146, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 147, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service,
                                                        const Handoff__Masking__V1__ListMasksRequest *input,
@@ -3514,7 +3524,7 @@ void handoff__gateway__v1__handoff_service__list_masks(ProtobufCService *service
                                                        void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 147, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 148, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__DetectPersonalDataRequest *input,
@@ -3522,7 +3532,7 @@ void handoff__gateway__v1__handoff_service__detect_personal_data(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 148, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 149, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCService *service,
                                                                  const Handoff__Masking__V1__GetMaskingSettingsRequest *input,
@@ -3530,7 +3540,7 @@ void handoff__gateway__v1__handoff_service__get_masking_settings(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 149, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 150, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCService *service,
                                                                     const Handoff__Masking__V1__UpdateMaskingSettingsRequest *input,
@@ -3538,7 +3548,7 @@ void handoff__gateway__v1__handoff_service__update_masking_settings(ProtobufCSer
                                                                     void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 150, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 151, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *service,
                                                               const Handoff__Masking__V1__ListMaskingActsRequest *input,
@@ -3546,7 +3556,7 @@ void handoff__gateway__v1__handoff_service__list_masking_acts(ProtobufCService *
                                                               void *closure_data)
 {
   assert(service->descriptor == &handoff__gateway__v1__handoff_service__descriptor);
-  service->invoke(service, 151, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 152, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffService_Service *service,
                                                   Handoff__Gateway__V1__HandoffService_ServiceDestroy destroy)

@@ -1001,6 +1001,10 @@ struct Handoff__Gateway__V1__HandoffService_Service
                         const Handoff__Tickets__V1__CreateTicketRequest *input,
                         Handoff__Tickets__V1__Ticket_Closure closure,
                         void *closure_data);
+  void (*append_inquiry)(Handoff__Gateway__V1__HandoffService_Service *service,
+                         const Handoff__Tickets__V1__AppendInquiryRequest *input,
+                         Handoff__Tickets__V1__Entry_Closure closure,
+                         void *closure_data);
   void (*get_ticket)(Handoff__Gateway__V1__HandoffService_Service *service,
                      const Handoff__Tickets__V1__GetTicketRequest *input,
                      Handoff__Tickets__V1__Ticket_Closure closure,
@@ -1614,6 +1618,7 @@ void handoff__gateway__v1__handoff_service__init (Handoff__Gateway__V1__HandoffS
 #define HANDOFF__GATEWAY__V1__HANDOFF_SERVICE__INIT(function_prefix__) \
     { HANDOFF__GATEWAY__V1__HANDOFF_SERVICE__BASE_INIT,\
       function_prefix__ ## create_ticket,\
+      function_prefix__ ## append_inquiry,\
       function_prefix__ ## get_ticket,\
       function_prefix__ ## list_tickets,\
       function_prefix__ ## search_tickets,\
@@ -1769,6 +1774,10 @@ void handoff__gateway__v1__handoff_service__create_ticket(ProtobufCService *serv
                                                           const Handoff__Tickets__V1__CreateTicketRequest *input,
                                                           Handoff__Tickets__V1__Ticket_Closure closure,
                                                           void *closure_data);
+void handoff__gateway__v1__handoff_service__append_inquiry(ProtobufCService *service,
+                                                           const Handoff__Tickets__V1__AppendInquiryRequest *input,
+                                                           Handoff__Tickets__V1__Entry_Closure closure,
+                                                           void *closure_data);
 void handoff__gateway__v1__handoff_service__get_ticket(ProtobufCService *service,
                                                        const Handoff__Tickets__V1__GetTicketRequest *input,
                                                        Handoff__Tickets__V1__Ticket_Closure closure,

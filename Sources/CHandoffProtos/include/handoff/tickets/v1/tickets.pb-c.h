@@ -27,7 +27,6 @@ PROTOBUF_C__BEGIN_DECLS
 #include "handoff/tickets/v1/search.pb-c.h"
 #include "handoff/tickets/v1/template.pb-c.h"
 #include "handoff/tickets/v1/ticket.pb-c.h"
-#include "handoff/type/v1/options.pb-c.h"
 
 typedef struct Handoff__Tickets__V1__CreateTicketRequest Handoff__Tickets__V1__CreateTicketRequest;
 typedef struct Handoff__Tickets__V1__GetTicketRequest Handoff__Tickets__V1__GetTicketRequest;
