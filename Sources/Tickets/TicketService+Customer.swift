@@ -102,7 +102,10 @@ extension TicketStore {
     SELECT \(fragment: TicketRecord.columns), \(fragment: TicketRecord.isStarred(by: viewer)) FROM ticket AS t
     WHERE t.organization_id = \(organization) AND t.customer_id = \(customer) AND t.id < \(before)
       AND NOT t.is_spam AND t.id <> \(ticket.ticketID)
-      AND (t.service_id = \(ticket.serviceID) OR (t.target_service_id = \(ticket.serviceID)
+      AND (t.service_id = \(ticket.serviceID) OR (t.escalated_to IN ('ISSUE', 'BOTH')
+        -- Also one that was escalated to another service since.
+        AND EXISTS (SELECT FROM ticket AS i WHERE i.source_service_id = t.service_id AND i.source_ticket_id = t.id
+          AND i.service_id = \(ticket.serviceID))
         AND EXISTS (SELECT FROM service_member AS m WHERE m.service_id = t.service_id AND m.agent_id = \(viewer)
           AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR'))))
     ORDER BY t.id DESC LIMIT \(limit)

@@ -52,6 +52,9 @@ import TicketLedger
     try await world.run(
       "INSERT INTO service_member (service_id, agent_id, role, has_ticket_right) VALUES (2, 4, 'AGENT', true)")
     #expect(try await list(issues[0], by: TicketWorld.stranger) == [issues[1]])
+    // One that is escalated to another service later was still here.
+    try await world.run("UPDATE ticket SET target_service_id = 3, target_ticket_id = 1 WHERE target_service_id = 2")
+    #expect(try await list(issues[0], by: TicketWorld.boss) == [issues[1], names[1], names[0]])
     let nobody = world.name(try await world.ticket())
     #expect(try await list(nobody, by: TicketWorld.kim).isEmpty)
   }
