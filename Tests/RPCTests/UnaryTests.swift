@@ -49,6 +49,22 @@ struct UnaryTests {
     }
   }
 
+  @Test("fail with the beginning of a text that no client would take whole", arguments: ["x", "가", "%", "😈"])
+  func longFailure(letter: String) async throws {
+    try await Fixture.run { fixture in
+      let text = String(repeating: letter, count: 100_000)
+      let error = await failure {
+        try await fixture.channel.unary(
+          Self.script + "Fail", [UInt8(StatusCode.invalidArgument.rawValue)] + Array(text.utf8), soon)
+      }
+      #expect(error?.code == .invalidArgument && error?.details.count == 1)
+      let message = try #require(error?.message)
+      #expect(message.hasSuffix("…") && text.hasPrefix(message.dropLast()) && message.utf8.count > 600)
+    }
+    let large = ProtoAny(typeUrl: "type/x", value: [UInt8](repeating: 1, count: 5_000))
+    #expect(StatusDetails.encode(RPCError(.internal, "x", details: [large])) == nil)
+  }
+
   @Test("tell nothing of an error that no table knows")
   func unknownError() async throws {
     let log = OutcomeLog()

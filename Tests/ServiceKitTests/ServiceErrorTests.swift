@@ -32,6 +32,28 @@ struct ServiceErrorTests {
     #expect(ServiceError(odd.rpcError).violations == [FieldViolation("a\u{fffd}b", "\u{fffd}")])
   }
 
+  @Test("of thousands of violations and long metadata a part travels that every client takes, and says so")
+  func large() throws {
+    let violations = (0..<5_000).map { FieldViolation("tickets[\($0)]", "is not services/{service}/tickets/{id}") }
+    let error = ServiceError.invalid(violations)
+    let understood = ServiceError(error.rpcError)
+    let shown = understood.violations
+    #expect(shown.count > 20 && Array(shown.dropLast()) == Array(violations.prefix(shown.count - 1)))
+    #expect(shown.last == FieldViolation("", "\(5_001 - shown.count) more things are wrong"))
+    let words = ServiceError(
+      .bannedWords,
+      metadata: ["words": String(repeating: "낱말\n", count: 9_000), "spans": String(repeating: "1 ", count: 9_000)])
+    #expect(ServiceError(words.rpcError).metadata["words"]?.hasPrefix("낱말\n낱말") == true)
+    let odd = ServiceError(
+      .requestInvalid, violations: [FieldViolation(String(repeating: "가", count: 5_000), "?")],
+      metadata: Dictionary(uniqueKeysWithValues: (0..<9).map { ("\($0)", String(repeating: "😈", count: 900)) }))
+    for error in [error, words, odd] {
+      let sent = error.rpcError
+      let bytes = sent.details.reduce(0) { $0 + $1.value.count + $1.typeUrl.utf8.count + 8 }
+      #expect(bytes < 3_600, "\(bytes)")
+    }
+  }
+
   @Test("details are those that any gRPC client of Google's kind understands")
   func details() throws {
     let sent = ServiceError.invalid("ticket.subject", "is empty").rpcError

@@ -148,9 +148,13 @@ extension AnswerText {
 }
 
 extension ServiceError {
-  /// BANNED_WORDS: a violation of `text` for each occurrence; for programs, `words` (one a line) and `spans`
-  /// (`start+length` in scalars, separated by blanks) tell the same in the same order.
-  init(bannedWords found: [BannedWordMatch]) {
+  /// Occurrences that a refusal tells; a preview tells all.
+  private static let bannedWordsShown = 20
+
+  /// BANNED_WORDS: a violation of `text` for each of the first occurrences; for programs, `words` (one a line) and
+  /// `spans` (`start+length` in scalars, separated by blanks) tell the same in the same order.
+  init(bannedWords all: [BannedWordMatch]) {
+    let found = all.prefix(Self.bannedWordsShown)
     self.init(
       .bannedWords,
       violations: found.map { match in

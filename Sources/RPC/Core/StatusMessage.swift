@@ -1,8 +1,23 @@
 /// The value of `grpc-message`: UTF-8 whose bytes outside printable ASCII, and `%`, are written as `%XX`.
 enum StatusMessage {
+  /// Most bytes of a text that are sent; what is longer is cut. A header list of more than 8 KB is refused by most gRPC
+  /// libraries, and by some with the whole connection.
+  static let bytesMax = 700
   private static let digits = Array("0123456789ABCDEF".utf8)
 
+  /// A text as it is sent: whole, or its beginning.
+  static func cut(_ text: String, to bytesMax: Int = bytesMax) -> String {
+    guard text.utf8.count > bytesMax else { return text }
+    var beginning = ""
+    for scalar in text.unicodeScalars {
+      guard beginning.utf8.count + UTF8.width(scalar) <= bytesMax - 3 else { break }
+      beginning.unicodeScalars.append(scalar)
+    }
+    return beginning + "…"
+  }
+
   static func encode(_ text: String) -> [UInt8] {
+    let text = cut(text)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.utf8.count)
     for byte in text.utf8 {

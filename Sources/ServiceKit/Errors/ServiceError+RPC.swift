@@ -4,16 +4,21 @@ import RPCProtos
 /// How a `ServiceError` travels: as `google.rpc.ErrorInfo` and `google.rpc.BadRequest` beside the gRPC status.
 private let errorDomain = "handoff"
 
+/// How much of an error travels. Header fields of more than 8 KB are refused by most gRPC libraries, and by some with
+/// the whole connection.
+private enum WireBudget {
+  static let metadataBytesMax = 1_300
+  static let violationsBytesMax = 2_000
+  static let textBytesMax = 400
+}
+
 extension ServiceError: RPCErrorConvertible {
-  /// The status to send. The cause stays here.
+  /// The status to send. The cause stays here. Of very many violations the first are sent, and how many more there are;
+  /// of long metadata the beginning.
   package var rpcError: RPCError {
-    let info = ErrorInfo(
-      reason: reason.rawValue, domain: errorDomain,
-      metadata: metadata.sorted { $0.key < $1.key }.map {
-        ErrorInfo.MetadataEntry(key: wireText($0.key), value: wireText($0.value))
-      })
+    let info = ErrorInfo(reason: reason.rawValue, domain: errorDomain, metadata: wireMetadata)
     let request = BadRequest(
-      fieldViolations: violations.map {
+      fieldViolations: wireViolations.map {
         BadRequest.FieldViolation(field: wireText($0.field), description: wireText($0.description))
       })
     do {
@@ -27,6 +32,30 @@ extension ServiceError: RPCErrorConvertible {
 }
 
 extension ServiceError {
+  private var wireViolations: [FieldViolation] {
+    var shown: [FieldViolation] = []
+    var bytes = 0
+    for violation in violations {
+      let cut = FieldViolation(
+        violation.field.beginning(WireBudget.textBytesMax), violation.description.beginning(WireBudget.textBytesMax))
+      bytes += cut.field.utf8.count + cut.description.utf8.count + 8
+      guard bytes <= WireBudget.violationsBytesMax else {
+        let rest = violations.count - shown.count
+        return shown + [FieldViolation("", "\(rest) more \(rest == 1 ? "thing is" : "things are") wrong")]
+      }
+      shown.append(cut)
+    }
+    return shown
+  }
+
+  private var wireMetadata: [ErrorInfo.MetadataEntry] {
+    let whole = metadata.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
+    let valueMax = whole <= WireBudget.metadataBytesMax ? Int.max : WireBudget.metadataBytesMax / metadata.count - 40
+    return metadata.sorted { $0.key < $1.key }.map {
+      ErrorInfo.MetadataEntry(key: wireText($0.key), value: wireText($0.value.beginning(valueMax)))
+    }
+  }
+
   /// Understands what another daemon answered.
   ///
   /// A reason of the catalogue stays what it is, with message, violations and metadata, save those that concern this
@@ -103,4 +132,17 @@ extension RPCError {
 /// Text without NUL, which a protobuf string of ours cannot hold.
 private func wireText(_ text: String) -> String {
   text.utf8.contains(0) ? text.replacing("\0", with: "\u{fffd}") : text
+}
+
+extension String {
+  /// At most so many bytes of it, whole scalars.
+  fileprivate func beginning(_ bytesMax: Int) -> String {
+    guard utf8.count > bytesMax else { return self }
+    var text = ""
+    for scalar in unicodeScalars {
+      guard text.utf8.count + UTF8.width(scalar) <= bytesMax - 3 else { break }
+      text.unicodeScalars.append(scalar)
+    }
+    return text + "…"
+  }
 }

@@ -170,6 +170,7 @@ EXPIRED = ("SESSION_EXPIRED", "UNAUTHENTICATED", 401)
 MISSING = ("CREDENTIAL_MISSING", "UNAUTHENTICATED", 401)
 SIGN_IN = ("SIGN_IN_FAILED", "UNAUTHENTICATED", 401)
 HUGE = "x" * (5 << 20)
+WRONG_NAMES = [{"language": f"?{number}"} for number in range(3_000)]
 
 ROWS = [
     # Messages that cannot be read.
@@ -199,6 +200,11 @@ ROWS = [
         lambda bad: bad.agent.raw("/handoff.assignment.v1.AssignmentService/RunTriggers", b""),
         json("POST", "/v1/{ticket}:runTriggers", {})),
     # Too much, too late.
+    # Only the first of them are told, but told they are.
+    Row("thousands of wrong names at once", *INVALID,
+        grpc("CreateSubmissionType", {"parent": CARE, "submissionType": {"localizedNames": WRONG_NAMES}}, "admin"),
+        json("POST", f"/v1/{CARE}/submissionTypes", {"localizedNames": WRONG_NAMES}, "admin"),
+        "submission_type.display_name"),
     Row("a message over the limit", "BODY_TOO_LARGE", "RESOURCE_EXHAUSTED", 413,
         grpc("CreateTicket", {"parent": CARE, "title": "t", "text": HUGE}),
         lambda bad: bad.huge()),
