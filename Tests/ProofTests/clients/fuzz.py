@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 import urllib.request
 
 from blows import DAEMONS, processes
@@ -87,6 +88,12 @@ class Fuzz:
         return ports
 
     def attack(self, number):
+        try:
+            self.throw_all(number)
+        except Exception:  # A row tells it: an attacker that is gone attacks nothing.
+            self.complaints.append(f"attacker {number}: {traceback.format_exc()[-400:]}")
+
+    def throw_all(self, number):
         random_ = random.Random(f"fuzz {self.options.seed} {number}")
         ports = self.attackers(random_)
         addresses = sorted(ports, key=lambda address: ports[address][0])

@@ -86,12 +86,12 @@ class Hostile:
                 return None
             from google.protobuf import message_factory
             return self.filled(message_factory.GetMessageClass(described.message_type)(), depth + 1)
+        if described.type == described.TYPE_BYTES:
+            return self.bytes(200)
         if kind == described.CPPTYPE_STRING:
             return self.random.choice([
                 "", "fuzz", "services/fuzz", "services/fuzz/tickets/1", "agents/0", "x" * self.random.randint(1, 3000),
                 "\u202e\0\ufeff", "services/../care", "가" * 300, "-1", "%00"])
-        if kind == described.CPPTYPE_BYTES:
-            return self.bytes(200)
         if kind == described.CPPTYPE_BOOL:
             return True
         if kind == described.CPPTYPE_ENUM:
