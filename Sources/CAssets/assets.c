@@ -129,6 +129,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Tickets/Migrations/0062_share_batches.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0063_count_masks_around_tickets.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

@@ -135,12 +135,14 @@ extension MaskingService {
       MaskStore.insert(ids, ids.map { counts[$0] ?? 0 }, sealed, at: tickets.own.readTime, by: agent)
       + [MaskActStore.insert(.mask, of: ids, by: agent, reason: nil)]
     change.resultIDs = ids.map(\.rawValue)
+    change.isMasking = true
     var linked = LinkedChange(change)
     for other in tickets.others where plan.changes.contains(where: { $0.before.address.ticket == other.link }) {
       var event = EventDraft(.masked, by: access.ledgerActor)
       event.notes = [CodeChange("masked_with", "", tickets.own.link.description)] + plan.leftCopies(of: other.link)
       linked.others.append((other, TicketChange(event)))
     }
+    linked.makeMaskingAll(of: tickets)
     return linked
   }
 

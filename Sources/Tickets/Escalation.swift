@@ -66,6 +66,7 @@ struct Escalation: Sendable {
     }
     var draft = TicketDraft(service: target, state: outcome.state, title: title, channel: .escalation, by: actor)
     draft.source = TicketLink(serviceID: ticket.serviceID, ticketID: ticket.id)
+    draft.isBesideMasks = ticket.hasMasks
     draft.priority = priority ?? ticket.priority
     draft.submissionTypeID = submissionType.id
     draft.language = ticket.language

@@ -81,6 +81,7 @@ extension TicketService {
       service: reply.access.service, state: created.state, title: ticket.title, channel: reply.channel(after: ticket),
       by: reply.access.ledgerActor)
     draft.previousID = ticket.id
+    draft.isBesideMasks = ticket.hasMasks
     draft.groupID = ticket.groupID
     draft.language = ticket.language
     draft.submissionTypeID = ticket.submissionTypeID

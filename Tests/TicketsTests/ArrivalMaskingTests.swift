@@ -16,6 +16,8 @@ struct ArrivalWorld {
   let world: TicketWorld
   let client: TicketServiceClient
   let masking: MaskingServiceClient
+  /// The way of Tickets to masking.
+  let way: any RPCTransport
 
   /// - Parameter isMaskingReachable: false: masking's address is a socket that nobody listens on.
   init(isMaskingReachable: Bool) async throws {
@@ -38,10 +40,11 @@ struct ArrivalWorld {
         group: TestLoops.group, services: [service.rpcService], interceptors: [CallsFrom(name: caller)])
     }
     masking = MaskingServiceClient(transport("gateway"))
+    way = isMaskingReachable ? transport("tickets") : TicketWorld.nowhere
     client = TicketWorld.client(
       TicketService(
         ledger: try TicketWorld.ledger(world.database, role: "handoff_tickets"), mail: world.mail,
-        assignment: TicketWorld.nowhere, masking: isMaskingReachable ? transport("tickets") : TicketWorld.nowhere))
+        assignment: TicketWorld.nowhere, masking: way))
   }
 
   func create(

@@ -130,6 +130,7 @@ final class TicketWorld: Sendable {
     var email = "hong@example.com"
     var isSpam = false
     var source: TicketLink?
+    var previous: TicketID?
   }
 
   /// A ticket in any state, written past the rules.
@@ -143,6 +144,7 @@ final class TicketWorld: Sendable {
     draft.customer.name = "홍길동"
     draft.customer.email = shape.email
     draft.source = shape.source
+    draft.previousID = shape.previous
     draft.event.entries = [EntryDraft(.inquiry, .create, body: shape.text, actor: .customer)]
     let made = try await ledger.create(draft, deadline: TestDatabase.deadline).ticket
     guard shape.isSpam || shape.state != made.state else { return made }

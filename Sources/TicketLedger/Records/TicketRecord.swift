@@ -77,8 +77,11 @@ package struct TicketRecord: Sendable, Equatable {
   package var readTime: Instant
   /// Whether the reading agent has starred it; no column of the ticket.
   package var isStarred = false
-  /// Whether masks lie on it, or on the ticket that it answers, was escalated to, or was opened behind; no column of
-  /// the ticket, and told of one that is read by itself.
+  /// Counts the masks that were made on it or on tickets that belong to it. Who writes words that were searched for
+  /// masked ones compares it.
+  package var maskGeneration: Int32 = 0
+  /// Whether masks lie on it or on a ticket that belongs to it, or did once; no column of the ticket, and told of one
+  /// that is read by itself.
   package var hasMasks = false
 
   /// Its ids.
@@ -121,11 +124,11 @@ extension TicketRecord {
     t.source_service_id, t.source_ticket_id, t.target_service_id, t.target_ticket_id, t.entry_count, \
     t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
     clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time, \
-    t.escalated_to
+    t.escalated_to, t.mask_generation
     """
   /// What ``hasMasks`` tells of a row `t`.
   static let hasMasks: Query = """
-    EXISTS (SELECT FROM mask_place AS k
+    t.mask_generation > 0 OR EXISTS (SELECT FROM mask_place AS k
       WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.id AND k.is_on) \
     OR t.source_ticket_id IS NOT NULL AND EXISTS (SELECT FROM mask_place AS k
       WHERE k.ticket_service_id = t.source_service_id AND k.ticket_id = t.source_ticket_id AND k.is_on) \
@@ -135,7 +138,7 @@ extension TicketRecord {
       WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.previous_ticket_id AND k.is_on)
     """
   /// The number of columns; the caller's own columns follow from here.
-  package static let columnCount = 40
+  package static let columnCount = 41
 
   /// Reads a row that begins with ``columns``.
   ///
@@ -178,6 +181,7 @@ extension TicketRecord {
     callBack = try row.isNull(36) ? nil : CallBackRecord(row, 35)
     deleteTime = try row.optionalInstant(38)
     escalatedTo = try row.isNull(39) ? nil : row.code(39)
+    maskGeneration = try row.int32(40)
   }
 }
 

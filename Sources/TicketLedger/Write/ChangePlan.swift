@@ -63,6 +63,7 @@ struct ChangePlan {
         }
       append(draft, code: codeChanges(draft.set), values: valueChanges(draft.set), cause, &ids)
     }
+    if change.isMasking { after.maskGeneration += 1 }
     if change.isSilent {
       precondition(
         entries.isEmpty && fieldValues.isEmpty && Self.isUntouched(before, after),

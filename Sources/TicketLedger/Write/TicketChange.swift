@@ -27,6 +27,9 @@ package struct TicketChange: Sendable {
   /// True for what happens behind the scenes, such as a mail's delivery: the event is recorded, but nobody's view of
   /// the ticket becomes stale by it, so version and update time stay. Such a change sets and adds nothing.
   package var isSilent = false
+  /// Whether it makes masks: words that were searched for masked ones before it are not written after it
+  /// (``TicketRecord/maskGeneration``).
+  package var isMasking = false
   /// When it happened; nil: when the ticket was read. For what was done since then, such as a mail's delivery, and for
   /// imports and demonstration data.
   package var time: Instant?

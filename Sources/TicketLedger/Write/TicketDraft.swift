@@ -31,6 +31,8 @@ package struct TicketDraft: Sendable {
   package var callBack: CallBackRecord?
   /// The CREATED event: its actor, entries (the inquiry first), outbox and notes. What it sets is the draft's.
   package var event: EventDraft
+  /// Whether masks lie on a ticket that it belongs to (``TicketRecord/hasMasks``).
+  package var isBesideMasks = false
   /// Makes the creation safe to repeat.
   package var idempotency: IdempotencyClaim?
   /// Statements of the acting service's own tables that are to be written in the same transaction.

@@ -65,7 +65,7 @@ extension TicketLedger {
     let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
     let resultIDs = plan.entries.map(\.id.rawValue)
     do {
-      if draft.companions.isEmpty, draft.attachments.isEmpty {
+      if draft.companions.isEmpty, draft.attachments.isEmpty, !draft.isBesideMasks {
         try await write(Creation(plan: plan, claim: draft.idempotency, resultIDs: resultIDs), deadline: deadline)
       } else {
         let statement = plan.insertStatement(draft.idempotency, resultIDs: resultIDs, attachments: draft.attachments)
@@ -155,5 +155,6 @@ extension TicketRecord {
     resolveTime = nil
     completeTime = nil
     readTime = time
+    maskGeneration = draft.isBesideMasks ? 1 : 0
   }
 }

@@ -24,9 +24,21 @@ package struct LinkedChange: Sendable {
 
   /// Changes one ticket.
   package init(_ change: TicketChange) { self.change = change }
-}
 
-private struct LinksChanged: Error {}
+  /// Has masks count on all tickets, also on those in which they change no text (``TicketRecord/maskGeneration``).
+  package mutating func makeMaskingAll(of tickets: LinkedTickets) {
+    change.isMasking = true
+    for index in others.indices { others[index].change.isMasking = true }
+    let rest = tickets.others.map(\.link).filter { link in !others.contains { $0.ticket.link == link } }
+    guard !rest.isEmpty else { return }
+    change.companions.append(
+      """
+      UPDATE ticket AS t SET mask_generation = t.mask_generation + 1
+      FROM unnest(\(rest.map(\.serviceID)), \(rest.map(\.ticketID))) AS v (service_id, id)
+      WHERE t.service_id = v.service_id AND t.id = v.id
+      """)
+  }
+}
 
 /// Others belong to the ticket, which are to be locked in their order.
 private struct HasLinks: Error {}
@@ -60,13 +72,13 @@ extension TicketLedger {
         return try await pool.transaction(deadline: deadline) { transaction in
           let claimed = idempotency.map { [Self.claimed($0)] } ?? []
           let locking = isAlone ? Self.lockingAlone(name.id, service) : Self.locking(name.id, service)
-          var rows = try await transaction.batch([locking] + claimed + reading)
+          var rows = try await Self.settled([locking] + claimed + reading, in: transaction)
           let locked = rows.removeFirst()
           let tickets = try locked.map { try TicketRecord($0) }
           guard tickets.count <= Self.linkedMax else {
             throw ServiceError(.limitReached, "more than \(Self.linkedMax) tickets belong together")
           }
-          if isAlone, let row = locked.first, try row.bool(TicketRecord.columnCount) { throw HasLinks() }
+          if isAlone, let row = locked.first, try row.bool(TicketRecord.columnCount + 1) { throw HasLinks() }
           var earlier: IdempotencyRecord?
           if !claimed.isEmpty { earlier = try rows.removeFirst().first.flatMap { try IdempotencyRecord($0, at: 0) } }
           guard let own = tickets.first(where: { $0.id == name.id && $0.serviceID == service }), own.deleteTime == nil
@@ -77,23 +89,33 @@ extension TicketLedger {
             return try await answer(earlier, to: idempotency, seen: own) { try await transaction.query($0) }
           }
           try own.require(version: version)
-          // An escalation that was being written while this waited has made a ticket that is not locked yet.
-          let links = Set(tickets.map(\.link))
-          guard tickets.allSatisfy({ $0.target.map(links.contains) ?? true }) else { throw LinksChanged() }
           let linked = LinkedTickets(own: own, others: tickets.filter { $0.link != own.link })
           return try await write(
             try await decide(linked, rows, transaction), on: own, idempotency, transaction, deadline)
         }
       } catch is HasLinks {
         isAlone = false
-      } catch is LinksChanged {
-        continue
       } catch let error as ServiceError where error.reason == .staleVersion {
         let own = try await ticket(name.id, of: service, deadline: deadline)
         throw try await explained(error, on: own, since: version, deadline: deadline)
       } catch let error as PostgresError {
         guard error.isClaimed || error.isLostRace else { throw ServiceError(postgres: error) }
       }
+    }
+    throw ServiceError(.conflict)
+  }
+
+  /// Runs statements of which the first locks tickets, until it got them as it saw them.
+  ///
+  /// Who ties a new ticket to one of these writes an event on it. Where a lock was waited for, the statement has the
+  /// row as it is now, but has looked for the others in the database as it was before. The locks are kept while it
+  /// looks again, so hardly anything can come between once more.
+  ///
+  /// - Throws: CONFLICT when something always does.
+  private static func settled(_ statements: [Query], in transaction: PostgresTransaction) async throws -> [Rows] {
+    for _ in 0...attemptsMax {
+      let rows = try await transaction.batch(statements)
+      guard try rows[0].contains(where: { try $0.bool(TicketRecord.columnCount) }) else { return rows }
     }
     throw ServiceError(.conflict)
   }
@@ -149,11 +171,17 @@ extension TicketLedger {
     """
   }
 
+  /// Whether a row `t` that is locked is another than the statement saw before it had the lock: a query in a statement
+  /// sees what the statement saw.
+  private static let hasChanged: Query = """
+    t.event_count <> (SELECT o.event_count FROM ticket AS o WHERE o.service_id = t.service_id AND o.id = t.id)
+    """
+
   /// Locks one ticket, and says whether others are tied to it.
   private static func lockingAlone(_ id: TicketID, _ service: ServiceID) -> Query {
     """
-    SELECT \(fragment: TicketRecord.columns), t.source_ticket_id IS NOT NULL OR t.target_ticket_id IS NOT NULL
-      OR t.previous_ticket_id IS NOT NULL
+    SELECT \(fragment: TicketRecord.columns), \(fragment: hasChanged),
+      t.source_ticket_id IS NOT NULL OR t.target_ticket_id IS NOT NULL OR t.previous_ticket_id IS NOT NULL
       OR EXISTS (SELECT FROM ticket AS o WHERE o.source_service_id = t.service_id AND o.source_ticket_id = t.id)
       OR EXISTS (SELECT FROM ticket AS o WHERE o.service_id = t.service_id AND o.previous_ticket_id = t.id)
     FROM ticket AS t WHERE t.service_id = \(service) AND t.id = \(id) FOR NO KEY UPDATE OF t
@@ -164,7 +192,7 @@ extension TicketLedger {
   private static func locking(_ id: TicketID, _ service: ServiceID) -> Query {
     """
     WITH RECURSIVE \(fragment: family(of: id, service))
-    SELECT \(fragment: TicketRecord.columns) FROM ticket AS t
+    SELECT \(fragment: TicketRecord.columns), \(fragment: hasChanged) FROM ticket AS t
     WHERE (t.service_id, t.id) IN (SELECT service_id, id FROM family)
     ORDER BY t.service_id, t.id FOR NO KEY UPDATE OF t
     """

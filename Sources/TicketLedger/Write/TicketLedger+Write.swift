@@ -88,7 +88,9 @@ extension TicketLedger {
       if let earlier = reading.earlier, let claim = change.idempotency {
         return try await answer(earlier, to: claim, seen: reading.ticket, run)
       }
-      guard reading.ticket.version == ticket.version else {
+      // Words that were searched for masked ones before a mask was made are to be searched anew, by who brings them.
+      let isOutdated = reading.ticket.maskGeneration != ticket.maskGeneration && !change.isSilent
+      guard reading.ticket.version == ticket.version, !isOutdated else {
         throw try await explained(
           reading.ticket.stale(seen: ticket.version), on: reading.ticket, since: ticket.version, deadline: deadline)
       }

@@ -47,6 +47,8 @@ extension ChangePlan {
     sql.appendInterpolation(before.version)
     sql.appendLiteral(" AND event_count = ")
     sql.appendInterpolation(before.eventCount)
+    sql.appendLiteral(" AND mask_generation = ")
+    sql.appendInterpolation(before.maskGeneration)
     for condition in guards {
       sql.appendLiteral(" AND ")
       sql.appendInterpolation(fragment: condition)
@@ -70,7 +72,7 @@ extension ChangePlan {
       title, submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
       creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone, call_back_time, \
       call_back_active, entry_count, event_count, event_hash, event_seal, \
-      create_time, update_time) VALUES (
+      create_time, update_time, mask_generation) VALUES (
       """)
     sql.appendInterpolation(after.serviceID)
     sql.next(after.id)
@@ -100,6 +102,7 @@ extension ChangePlan {
     sql.next(after.eventSeal)
     sql.next(after.createTime)
     sql.next(after.updateTime)
+    sql.next(after.maskGeneration)
     sql.appendLiteral(") RETURNING service_id, id)")
     appendRows(&sql, claim, resultIDs)
     sql.attach(attachments)
@@ -141,6 +144,7 @@ extension ChangePlan {
     assign("entry_count", before.entryCount, after.entryCount)
     assign("resolve_time", before.resolveTime, after.resolveTime)
     assign("complete_time", before.completeTime, after.completeTime)
+    assign("mask_generation", before.maskGeneration, after.maskGeneration)
   }
 
   /// What stands beside the ticket's own row; every part hangs on the row of `changed`.
