@@ -131,6 +131,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0063_count_masks_around_tickets.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0064_know_user_codes.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

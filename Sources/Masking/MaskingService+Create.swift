@@ -218,6 +218,7 @@ extension TicketRecord {
     customerName = fields["customer.display_name"] ?? customerName
     customerEmail = fields["customer.email"] ?? customerEmail
     customerPhone = fields["customer.phone"] ?? customerPhone
+    customerUserCode = fields["customer.user_code"] ?? customerUserCode
     if let phone = fields["call_back.phone"] { callBack?.phone = phone }
   }
 
@@ -228,6 +229,7 @@ extension TicketRecord {
     case "customer.display_name": customerName
     case "customer.email": customerEmail
     case "customer.phone": customerPhone
+    case "customer.user_code": customerUserCode
     case "call_back.phone": callBack?.phone
     default: nil
     }

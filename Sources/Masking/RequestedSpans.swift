@@ -51,8 +51,8 @@ struct RequestedSpans: Sendable {
   }
 
   private static let names = """
-    title, customer.display_name, customer.email, customer.phone, call_back.phone, call_record.phone, \
-    transcript.{number}, or field.{code} of a field of free text
+    title, customer.display_name, customer.email, customer.phone, customer.user_code, call_back.phone, \
+    call_record.phone, transcript.{number}, or field.{code} of a field of free text
     """
   private static let lines = "transcript."
 

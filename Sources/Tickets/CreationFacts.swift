@@ -56,34 +56,40 @@ extension TicketStore {
     }
   }
 
-  /// A customer is known by number, else by address, else by phone number. Taking a ticket's id does not wait for the
+  /// A customer is known by number, else by code, else by address, else by phone number; who has another code is
+  /// another person. Taking a ticket's id does not wait for the
   /// disk: whoever uses it writes after it, and waits.
   private static func statement(of questions: [CreationQuestion]) -> Query {
     """
     SELECT CASE WHEN q.opens THEN \(fragment: TicketLedger.nextTicketID) ELSE 0 END, clock_timestamp(), y.is_active,
       g.id IS NOT NULL,
       EXISTS (SELECT 1 FROM trigger_rule AS u WHERE u.service_id = q.service_id AND u.is_active),
-      known.id, known.display_name, known.email, known.phone
+      known.id, known.display_name, known.email, known.phone, known.user_code
     FROM unnest(
       \(questions.map(\.opens)), \(questions.map(\.serviceID)), \(questions.map(\.organizationID)),
       \(questions.map(\.submissionTypeID)), \(questions.map(\.groupID)), \(questions.map(\.customer.id)),
-      \(questions.map { given($0.customer.email) }), \(questions.map { given($0.customer.phone) })
+      \(questions.map { given($0.customer.userCode) }), \(questions.map { given($0.customer.email) }),
+      \(questions.map { given($0.customer.phone) })
     ) WITH ORDINALITY AS q (
-      opens, service_id, organization_id, submission_type_id, group_id, customer_id, email, phone, position)
+      opens, service_id, organization_id, submission_type_id, group_id, customer_id, user_code, email, phone, position)
     CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS eased
     LEFT JOIN submission_type AS y ON y.service_id = q.service_id AND y.id = q.submission_type_id
     LEFT JOIN agent_group AS g ON g.service_id = q.service_id AND g.id = q.group_id
     LEFT JOIN LATERAL (
-      SELECT c.id, c.display_name, c.email, c.phone FROM (
-        (SELECT 1 AS rank, n.id, n.display_name, n.email, n.phone FROM customer AS n
+      SELECT c.id, c.display_name, c.email, c.phone, c.user_code FROM (
+        (SELECT 1 AS rank, n.id, n.display_name, n.email, n.phone, n.user_code FROM customer AS n
           WHERE n.organization_id = q.organization_id AND n.id = q.customer_id)
         UNION ALL
-        (SELECT 2, e.id, e.display_name, e.email, e.phone FROM customer AS e
-          WHERE q.customer_id IS NULL AND e.organization_id = q.organization_id AND e.email = q.email)
+        (SELECT 2, u.id, u.display_name, u.email, u.phone, u.user_code FROM customer AS u
+          WHERE q.customer_id IS NULL AND u.organization_id = q.organization_id AND u.user_code = q.user_code)
         UNION ALL
-        (SELECT 3, p.id, p.display_name, p.email, p.phone FROM customer AS p
+        (SELECT 3, e.id, e.display_name, e.email, e.phone, e.user_code FROM customer AS e
+          WHERE q.customer_id IS NULL AND e.organization_id = q.organization_id AND e.email = q.email
+            AND (q.user_code IS NULL OR e.user_code IS NULL))
+        UNION ALL
+        (SELECT 4, p.id, p.display_name, p.email, p.phone, p.user_code FROM customer AS p
           WHERE q.customer_id IS NULL AND p.organization_id = q.organization_id AND p.phone = q.phone
-          ORDER BY p.id LIMIT 1)
+            AND (q.user_code IS NULL OR p.user_code IS NULL) ORDER BY p.id LIMIT 1)
       ) AS c ORDER BY c.rank LIMIT 1
     ) AS known ON true
     ORDER BY q.position

@@ -50,6 +50,7 @@ struct Escalation: Sendable {
       SystemFieldUse(.customerName, "customer.display_name", text: nil, isFilled: !ticket.customerName.isEmpty),
       SystemFieldUse(.customerEmail, "customer.email", text: nil, isFilled: !ticket.customerEmail.isEmpty),
       SystemFieldUse(.customerPhone, "customer.phone", text: nil, isFilled: !ticket.customerPhone.isEmpty),
+      SystemFieldUse(.customerUserCode, "customer.user_code", text: nil, isFilled: !ticket.customerUserCode.isEmpty),
     ]
   }
 
@@ -74,6 +75,7 @@ struct Escalation: Sendable {
     draft.customer.name = ticket.customerName
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
+    draft.customer.userCode = ticket.customerUserCode
     draft.callBack = ticket.callBack
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     return draft

@@ -83,6 +83,7 @@ struct NewTicket: Sendable {
       use(.customerName, "customer.display_name", customer.name, known?.name),
       use(.customerEmail, "customer.email", customer.email, known?.email),
       use(.customerPhone, "customer.phone", customer.phone, known?.phone),
+      use(.customerUserCode, "customer.user_code", customer.userCode, known?.userCode),
       SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
       SystemFieldUse(.priority, "priority", isSet: isPrioritySet, isFilled: true),
     ]
@@ -107,6 +108,7 @@ struct NewTicket: Sendable {
       mayBeBlank: true)
     draft.email = check.email(customer.email, "customer.email")
     draft.phone = check.phone(customer.phone, "customer.phone")
+    draft.userCode = check.userCode(customer.userCode, "customer.user_code")
     return draft
   }
 }

@@ -172,7 +172,7 @@ struct PageStatement {
   /// So few tickets that they are looked at one by one and sorted.
   private var isFew: Bool {
     search.filter.isStarred || search.filter.hasCallBack || search.ticketID != nil || search.customer != nil
-      || search.email != nil || search.phone != nil
+      || search.userCode != nil || search.email != nil || search.phone != nil
   }
 
   /// The runs to merge within one value of the column.

@@ -32,6 +32,15 @@ extension RequestCheck {
     return phone ?? ""
   }
 
+  /// The code by which the organization's own systems know a customer, in its stored form; empty for none, and when it
+  /// is noted as wrong. Asterisks stand for what is masked, so no code has any.
+  mutating func userCode(_ text: String, _ field: String) -> String {
+    let code = line(text, field, charactersMax: FieldLimits.userCodeCharactersMax, mayBeBlank: true)
+    let isReadable = !code.utf8.contains(UInt8(ascii: "*"))
+    require(isReadable, field, "must not hold asterisks")
+    return isReadable ? code : ""
+  }
+
   /// A time that must be there, between the years 2000 and 2100.
   mutating func time(_ time: Timestamp?, _ field: String) -> Instant {
     let seconds = time?.seconds ?? 0

@@ -36,6 +36,8 @@ struct TicketSearch: Sendable {
   var isAnyTime = false
   var ticketID: TicketID?
   var customer: (organization: OrganizationID, id: CustomerID)?
+  /// Whole.
+  var userCode: String?
   var email: Contact?
   var phone: Contact?
   var priorities: [TicketPriority] = []
@@ -59,6 +61,7 @@ struct SearchOrder: Sendable {
 
   private(set) var asked: Set<SearchCondition> = []
   private(set) var words: [TicketSearch.Words] = []
+  private(set) var userCode: String?
   private(set) var email: TicketSearch.Contact?
   private(set) var phone: TicketSearch.Contact?
   private(set) var priorities: [TicketPriority] = []
@@ -83,6 +86,10 @@ struct SearchOrder: Sendable {
       if let phrase = Self.phrase(text, condition.rawValue, &check) {
         words.append(TicketSearch.Words(phrase: phrase, scopes: scopes))
       }
+    }
+    if !request.userCode.isEmpty {
+      asked.insert(.userCode)
+      userCode = check.userCode(request.userCode, SearchCondition.userCode.rawValue)
     }
     email = contact(request.email, .email, &check) {
       ContactData.email($0)

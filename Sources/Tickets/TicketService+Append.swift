@@ -89,6 +89,7 @@ extension TicketService {
     draft.customer.name = ticket.customerName
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
+    draft.customer.userCode = ticket.customerUserCode
     let service = reply.access.service
     let arrived = try await masked(reply, on: id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)

@@ -108,7 +108,7 @@ extension TicketService {
       // Who escalates writes a title of their own.
       "ticket.title": draft.title == ticket.title ? draft.title : "", "ticket.customer_name": draft.customer.name,
       "ticket.customer_email": draft.customer.email, "ticket.customer_phone": draft.customer.phone,
-      "ticket.call_back_phone": draft.callBack?.phone ?? "",
+      "ticket.customer_user_code": draft.customer.userCode, "ticket.call_back_phone": draft.callBack?.phone ?? "",
     ]
     guard ticket.hasMasks, draft.service.hasSecurity, texts.values.contains(where: { $0.contains("*") }) else { return }
     guard let masking else { throw ServiceError(.backendUnavailable) }

@@ -103,7 +103,10 @@ extension TicketService {
     draft.submissionTypeID = wanted.submissionType?.id
     draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
     draft.customer = try await customer(wanted.customer, facts, service, call.deadline)
-    if facts.customer == nil, TicketStore.isMadeWithTicket(wanted.customer) {
+    if let found = facts.customer, found.takesUserCode(of: wanted.customer) {
+      let code = wanted.customer.userCode
+      draft.attachments.append(TicketStore.setUserCode(code, of: found.id, in: service.organizationID))
+    } else if facts.customer == nil, TicketStore.isMadeWithTicket(wanted.customer) {
       draft.attachments.append(TicketStore.makeCustomer(draft.customer, of: service.organizationID))
     }
     // Who writes a customer's inquiry down has not written it.
@@ -219,8 +222,8 @@ extension TicketService {
   }
 
   /// Who the ticket is from: what the caller says, completed from the record of a customer who was named by number. Who
-  /// was found by an address or a phone number is known by that alone, so that nobody learns another's data, or has
-  /// answers sent to them, by typing a number.
+  /// was found by a code, an address or a phone number is known by that alone, so that nobody learns another's data, or
+  /// has answers sent to them, by typing a number.
   private func customer(
     _ wanted: TicketCustomerDraft, _ facts: CreationFacts, _ service: ServiceRecord, _ deadline: Deadline
   ) async throws -> TicketCustomerDraft {
@@ -231,13 +234,15 @@ extension TicketService {
       if customer.name.isEmpty { customer.name = found.name }
       if customer.email.isEmpty { customer.email = found.email }
       if customer.phone.isEmpty { customer.phone = found.phone }
+      if customer.userCode.isEmpty { customer.userCode = found.userCode }
       return customer
     }
     if TicketStore.isMadeWithTicket(wanted) {
       customer.id = try await store.newCustomerID(deadline: deadline)
       return customer
     }
-    guard !customer.name.isEmpty || !customer.email.isEmpty || !customer.phone.isEmpty else { return customer }
+    let known = [customer.name, customer.userCode, customer.email, customer.phone]
+    guard known.contains(where: { !$0.isEmpty }) else { return customer }
     customer.id = try await store.makeCustomer(wanted, of: service.organizationID, deadline: deadline)
     return customer
   }

@@ -72,7 +72,7 @@ extension TicketService {
     if request.customerNumber != 0 {
       search.customer = (service.organizationID, CustomerID(request.customerNumber))
     }
-    (search.email, search.phone) = (order.email, order.phone)
+    (search.userCode, search.email, search.phone) = (order.userCode, order.email, order.phone)
     (search.priorities, search.states, search.channels) = (order.priorities, order.states, order.channels)
     search.languages = request.languages
     (search.groups, search.agents) = (order.groups.map(\.id), order.agents.map(\.id))

@@ -9,6 +9,8 @@ struct CustomerRecord: Sendable {
   let name: String
   let email: String
   let phone: String
+  /// By which the organization's own systems know them.
+  let userCode: String
 
   init?(_ row: Row, at column: Int) throws(PostgresError) {
     guard let id: CustomerID = try row.value(column) else { return nil }
@@ -16,6 +18,13 @@ struct CustomerRecord: Sendable {
     name = try row.value(column + 1, as: String?.self) ?? ""
     email = try row.value(column + 2, as: String?.self) ?? ""
     phone = try row.value(column + 3, as: String?.self) ?? ""
+    userCode = try row.value(column + 4, as: String?.self) ?? ""
+  }
+
+  /// Whether the customer is to be known by a ticket's code from now on: they had none, and were found by their own
+  /// number or address. A phone number is not enough, since several people share one.
+  func takesUserCode(of wanted: TicketCustomerDraft) -> Bool {
+    !wanted.userCode.isEmpty && userCode.isEmpty && (wanted.id != nil || !email.isEmpty && email == wanted.email)
   }
 }
 
@@ -23,7 +32,7 @@ extension TicketStore {
   /// Whether a customer can be made by the statement that writes their first ticket: who is known by an address alone,
   /// which is unique in the database.
   static func isMadeWithTicket(_ wanted: TicketCustomerDraft) -> Bool {
-    wanted.id == nil && wanted.phone.isEmpty && !wanted.email.isEmpty
+    wanted.id == nil && wanted.phone.isEmpty && wanted.userCode.isEmpty && !wanted.email.isEmpty
   }
 
   /// The part of a ticket's statement that makes its customer. It fails when there is one of that address by then
@@ -35,60 +44,88 @@ extension TicketStore {
     """
   }
 
-  /// Whether a ticket was not written because its customer came to be meanwhile.
-  static func isCustomerTaken(_ error: any Error) -> Bool {
-    ((error as? ServiceError)?.cause as? PostgresError)?.violates("customer_email_key") == true
+  /// The part of a ticket's statement by which its customer is known by a code from now on, unless somebody else is. It
+  /// fails when somebody else came to be at the same moment (``isCustomerTaken(_:)``).
+  static func setUserCode(_ code: String, of customer: CustomerID, in organization: OrganizationID) -> Query {
+    """
+    UPDATE customer AS c SET user_code = \(code)
+    WHERE c.organization_id = \(organization) AND c.id = \(customer) AND c.user_code IS NULL
+      AND NOT EXISTS (SELECT FROM customer AS o WHERE o.organization_id = \(organization) AND o.user_code = \(code))
+    """
   }
 
-  /// Makes a customer, unless one of the same address or number came to be meanwhile: of several calls at once one
-  /// makes the customer, and all get the same.
+  /// Whether a ticket was not written because its customer came to be meanwhile.
+  static func isCustomerTaken(_ error: any Error) -> Bool {
+    let cause = (error as? ServiceError)?.cause as? PostgresError
+    return cause.map { $0.violates("customer_email_key") || $0.violates("customer_user_code_key") } ?? false
+  }
+
+  /// Finds a customer, or makes them: of several calls at once one makes the customer, and all get the same.
   ///
-  /// The calls queue on locks named after the address and the phone number. An address is unique in the database too; a
-  /// phone number cannot be, because several people share one.
+  /// The calls queue on locks named after the code, the address and the phone number. Code and address are unique in
+  /// the database too; a phone number cannot be, because several people share one. Who is made beside another customer
+  /// of the same address goes without it.
   func makeCustomer(
     _ wanted: TicketCustomerDraft, of organization: OrganizationID, deadline: Deadline
   ) async throws -> CustomerID {
-    var keys: [String] = []
-    if !wanted.email.isEmpty { keys.append("customer/\(organization)/email/\(wanted.email)") }
-    if !wanted.phone.isEmpty { keys.append("customer/\(organization)/phone/\(wanted.phone)") }
+    let keys = [("code", wanted.userCode), ("email", wanted.email), ("phone", wanted.phone)]
+      .filter { !$0.1.isEmpty }.map { "customer/\(organization)/\($0.0)/\($0.1)" }
     let known = Self.customers(wanted, of: organization)
+    let (code, email) = (Self.given(wanted.userCode), Self.given(wanted.email))
     return try await ServiceError.translating {
       let statements: [Query] = [
         "SELECT pg_advisory_xact_lock(hashtextextended(k.key, 0)) FROM unnest(\(keys)) AS k (key)",
         """
         WITH known AS (\(fragment: known)), made AS (
-          INSERT INTO customer (organization_id, display_name, email, phone)
-          SELECT \(organization), \(wanted.name), \(Self.given(wanted.email)), \(Self.given(wanted.phone))
+          INSERT INTO customer (organization_id, display_name, email, phone, user_code)
+          SELECT \(organization), \(wanted.name), CASE WHEN NOT EXISTS (SELECT FROM customer AS o
+            WHERE o.organization_id = \(organization) AND o.email = \(email)) THEN \(email) END,
+            \(Self.given(wanted.phone)), \(code)
           WHERE NOT EXISTS (SELECT 1 FROM known)
-          ON CONFLICT DO NOTHING RETURNING id
+          ON CONFLICT DO NOTHING RETURNING id, display_name, email, phone, user_code
         )
-        SELECT id FROM known UNION ALL SELECT id FROM made
+        SELECT * FROM known UNION ALL SELECT * FROM made
         """,
       ]
       // A ticket may have made the customer at the same moment without the lock; then the second look finds them.
       for _ in 1...2 {
         let rows = try await pool.transactionBatch(statements, deadline: deadline)
-        if let row = rows[1].first { return try row.value(0) }
+        guard let row = rows[1].first, let customer = try CustomerRecord(row, at: 0) else { continue }
+        guard customer.takesUserCode(of: wanted) else { return customer.id }
+        let setting = Self.setUserCode(wanted.userCode, of: customer.id, in: organization)
+        do {
+          _ = try await pool.query(setting, deadline: deadline)
+          return customer.id
+        } catch let error as PostgresError where error.violates("customer_user_code_key") {
+          continue
+        }
       }
       throw ServiceError(.conflict)
     }
   }
 
-  /// The customer whom a ticket's data name: by number, else by address, else by phone number; at most one row.
+  /// The customer whom a ticket's data name: by number, else by code, else by address, else by phone number; at most
+  /// one row. Who has another code is another person, whatever the address and the phone number.
   private static func customers(_ wanted: TicketCustomerDraft, of organization: OrganizationID) -> Query {
     if let id = wanted.id {
       return """
-        SELECT c.id, c.display_name, c.email, c.phone FROM customer AS c
+        SELECT c.id, c.display_name, c.email, c.phone, c.user_code FROM customer AS c
         WHERE c.organization_id = \(organization) AND c.id = \(id)
         """
     }
+    let code = given(wanted.userCode)
     return """
-      SELECT c.id, c.display_name, c.email, c.phone FROM (
-        (SELECT 1 AS rank, e.id, e.display_name, e.email, e.phone FROM customer AS e
-          WHERE e.organization_id = \(organization) AND e.email = \(given(wanted.email)))
+      SELECT c.id, c.display_name, c.email, c.phone, c.user_code FROM (
+        (SELECT 1 AS rank, u.id, u.display_name, u.email, u.phone, u.user_code FROM customer AS u
+          WHERE u.organization_id = \(organization) AND u.user_code = \(code))
         UNION ALL
-        (SELECT 2, p.id, p.display_name, p.email, p.phone FROM customer AS p
-          WHERE p.organization_id = \(organization) AND p.phone = \(given(wanted.phone)) ORDER BY p.id LIMIT 1)
+        (SELECT 2, e.id, e.display_name, e.email, e.phone, e.user_code FROM customer AS e
+          WHERE e.organization_id = \(organization) AND e.email = \(given(wanted.email))
+            AND (\(code)::text IS NULL OR e.user_code IS NULL))
+        UNION ALL
+        (SELECT 3, p.id, p.display_name, p.email, p.phone, p.user_code FROM customer AS p
+          WHERE p.organization_id = \(organization) AND p.phone = \(given(wanted.phone))
+            AND (\(code)::text IS NULL OR p.user_code IS NULL) ORDER BY p.id LIMIT 1)
       ) AS c ORDER BY c.rank LIMIT 1
       """
   }

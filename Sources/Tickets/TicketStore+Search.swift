@@ -147,6 +147,9 @@ extension TicketStore {
     all(" AND t.language = ANY(", search.languages)
     all(" AND t.submission_type_id = ANY(", search.submissionTypes)
     all(" AND t.processing_type_id = ANY(", search.processingTypes)
+    if let code = search.userCode {
+      sql.appendContact("customer_user_code", TicketSearch.Contact(text: code, isBeginning: false))
+    }
     if let email = search.email { sql.appendContact("customer_email", email) }
     if let phone = search.phone { sql.appendContact("customer_phone", phone) }
     for field in search.fields { sql.appendField(field, of: search.filter.service) }
@@ -163,7 +166,8 @@ extension TicketStore {
 }
 
 extension Query.Interpolation {
-  /// Worded as the partial indexes of the two columns are; a beginning is a range of texts in the order of their bytes.
+  /// Worded as the partial indexes of the three columns are; a beginning is a range of texts in the order of their
+  /// bytes.
   fileprivate mutating func appendContact(_ column: StaticString, _ contact: TicketSearch.Contact) {
     for (comparison, text) in contact.isBeginning
       ? [(" >= ", contact.text), (" < ", contact.text + "\u{10FFFF}")] : [(" = ", contact.text)]

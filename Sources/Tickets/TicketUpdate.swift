@@ -9,7 +9,7 @@ struct TicketUpdate: Sendable {
   /// The paths that can be changed; a test holds the API's description against them.
   static let paths: [String] = [
     "title", "priority", "language", "submission_type", "processing_type", "customer.display_name", "customer.email",
-    "customer.phone", "call_back", "field_values",
+    "customer.phone", "customer.user_code", "call_back", "field_values",
   ]
 
   let name: TicketName
@@ -69,7 +69,8 @@ struct TicketUpdate: Sendable {
       set.customerName = check.line(
         customer.displayName, field, charactersMax: FieldLimits.customerNameCharactersMax, mayBeBlank: true)
     case "customer.email": set.customerEmail = check.email(customer.email, field)
-    default: set.customerPhone = check.phone(customer.phone, field)
+    case "customer.phone": set.customerPhone = check.phone(customer.phone, field)
+    default: set.customerUserCode = check.userCode(customer.userCode, field)
     }
   }
 
@@ -88,16 +89,16 @@ struct TicketUpdate: Sendable {
   }
 
   /// By what the customer of a ticket can be found who was not known when it was created; nil when the update says
-  /// neither an address nor a number. What is masked finds nobody.
+  /// neither a code nor an address nor a number. What is masked finds nobody.
   func customer(of ticket: TicketRecord) -> TicketCustomerDraft? {
-    guard ticket.customerID == nil, !(set.customerEmail ?? "").isEmpty || !(set.customerPhone ?? "").isEmpty else {
-      return nil
-    }
+    let keys = [set.customerUserCode, set.customerEmail, set.customerPhone]
+    guard ticket.customerID == nil, keys.contains(where: { !($0 ?? "").isEmpty }) else { return nil }
     func readable(_ text: String) -> String { text.utf8.contains(UInt8(ascii: "*")) ? "" : text }
     var customer = TicketCustomerDraft()
     customer.name = readable(set.customerName ?? ticket.customerName)
     customer.email = readable(set.customerEmail ?? ticket.customerEmail)
     customer.phone = readable(set.customerPhone ?? ticket.customerPhone)
+    customer.userCode = readable(set.customerUserCode ?? ticket.customerUserCode)
     return customer
   }
 
@@ -111,6 +112,7 @@ struct TicketUpdate: Sendable {
       text(.customerName, "customer.display_name", set.customerName, ticket.customerName),
       text(.customerEmail, "customer.email", set.customerEmail, ticket.customerEmail),
       text(.customerPhone, "customer.phone", set.customerPhone, ticket.customerPhone),
+      text(.customerUserCode, "customer.user_code", set.customerUserCode, ticket.customerUserCode),
       SystemFieldUse(
         .processingType, "ticket.processing_type", isSet: set.processingTypeID != nil,
         isFilled: set.processingTypeID.map { $0 != nil } ?? (ticket.processingTypeID != nil)),
@@ -132,6 +134,7 @@ struct TicketUpdate: Sendable {
       ("title", ticket.title, set.title), ("customer.display_name", ticket.customerName, set.customerName),
       ("customer.email", ticket.customerEmail, set.customerEmail),
       ("customer.phone", ticket.customerPhone, set.customerPhone),
+      ("customer.user_code", ticket.customerUserCode, set.customerUserCode),
       ("call_back.phone", ticket.callBack?.phone ?? "", set.callBack.map { $0?.phone ?? "" }),
     ]
     return texts.filter { text in

@@ -115,7 +115,9 @@ struct CopyTests {
     let message = try await desk.ledger.message(for: record, deadline: desk.deadline)
     #expect(message.titleMasks.map(\.name) == [masks[0].name])
     #expect(
-      Set(message.customerMasks.map(\.field)) == ["customer.display_name", "customer.email", "customer.phone"])
+      Set(message.customerMasks.map(\.field)) == [
+        "customer.display_name", "customer.email", "customer.phone", "customer.user_code",
+      ])
     let entries = try await desk.ledger.entries(of: record, limit: 10, deadline: desk.deadline)
     let shown = try await desk.ledger.messages(for: entries, of: record, deadline: desk.deadline)
     #expect(shown[0].text == "메일은 *********************** 이고 *********************** 도 같아요.")
@@ -185,6 +187,16 @@ struct CopyTests {
     try await world.unmask(masks[0])
     let count = try await desk.number("SELECT count(*) FROM customer WHERE email = \(MarkedTicket.marker)")
     #expect(count == 1)
+  }
+
+  @Test("a customer's code that another customer has taken since is not taken back")
+  func takenCode() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    let masks = try await world.mask([ticket.spans[4]], on: ticket.name)
+    #expect(try await desk.number("SELECT count(*) FROM customer WHERE user_code IS NULL") == 1)
+    try await world.run("INSERT INTO customer (organization_id, user_code) VALUES (1, \(MarkedTicket.marker))")
+    try await world.unmask(masks[0])
+    #expect(try await desk.number("SELECT count(*) FROM customer WHERE user_code = \(MarkedTicket.marker)") == 1)
   }
 
   @Test("masking's database role can read and change every column of the registry, and no other role reads the vault")

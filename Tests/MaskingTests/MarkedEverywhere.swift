@@ -60,8 +60,9 @@ extension MarkedTicket {
       """,
       """
       INSERT INTO callback (service_id, ticket_id, event_sequence, url, body, title, customer_name, customer_email,
-        customer_phone)
-      VALUES (1, \(ticket), 1, 'https://hooks.example.org', '', \("\(marker) 문의"), \(marker), \(marker), \(marker))
+        customer_phone, customer_user_code)
+      VALUES (1, \(ticket), 1, 'https://hooks.example.org', '', \("\(marker) 문의"), \(marker), \(marker), \(marker),
+        \(marker))
       """,
       """
       WITH organization AS (

@@ -77,6 +77,7 @@ struct MarkedTicket {
       TextSpan(start: 0, length: length, field: "customer.display_name"),
       TextSpan(start: 0, length: length, field: "customer.email"),
       TextSpan(start: 0, length: length, field: "customer.phone"),
+      TextSpan(start: 0, length: length, field: "customer.user_code"),
     ]
   }
 
@@ -85,8 +86,8 @@ struct MarkedTicket {
     let marker = marker
     try await world.run(
       """
-      INSERT INTO customer (organization_id, id, display_name, email, phone)
-      VALUES (1, 77, \(marker), \(marker), \(marker)) ON CONFLICT DO NOTHING
+      INSERT INTO customer (organization_id, id, display_name, email, phone, user_code)
+      VALUES (1, 77, \(marker), \(marker), \(marker), \(marker)) ON CONFLICT DO NOTHING
       """)
     let care = try await desk.ledger.directory.service(code: "care", deadline: desk.deadline)
     let tech = try await desk.ledger.directory.service(code: "tech", deadline: desk.deadline)
@@ -140,6 +141,7 @@ extension TicketCustomerDraft {
     customer.name = MarkedTicket.marker
     customer.email = MarkedTicket.marker
     customer.phone = MarkedTicket.marker
+    customer.userCode = MarkedTicket.marker
     return customer
   }
 }

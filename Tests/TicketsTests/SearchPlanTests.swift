@@ -12,10 +12,10 @@ import TicketLedger
     try await world.run(
       """
       INSERT INTO ticket (service_id, id, state, agent_id, group_id, channel, language, title, organization_id,
-        customer_email, customer_phone, submission_type_id, processing_type_id, event_hash, event_seal, create_time,
-        update_time, resolve_time, complete_time)
+        customer_email, customer_phone, customer_user_code, submission_type_id, processing_type_id, event_hash,
+        event_seal, create_time, update_time, resolve_time, complete_time)
       SELECT 1, 100000 + n, s.state, CASE WHEN s.state = 'UNASSIGNED' THEN NULL ELSE 1 + n % 3 END, 1 + n % 2, 'EMAIL',
-        'ko', 'T', 1, 'a' || n || '@example.com', '0100000' || n, 1 + n % 3, 1 + n % 2, '\\x00', '\\x00',
+        'ko', 'T', 1, 'a' || n || '@example.com', '0100000' || n, 'u' || n, 1 + n % 3, 1 + n % 2, '\\x00', '\\x00',
         now() - (8000 - n) * interval '32 minutes', now(),
         CASE WHEN s.state IN ('RESOLVED', 'COMPLETED') THEN now() END, CASE WHEN s.state = 'COMPLETED' THEN now() END
       FROM generate_series(1, 8000) AS n CROSS JOIN LATERAL (SELECT
@@ -58,6 +58,7 @@ import TicketLedger
     return [
       make("id") { $0.ticketID = TicketID(100_100) },
       make("customer") { $0.customer = (OrganizationID(1), CustomerID(5)) },
+      make("user code") { $0.userCode = "u77" },
       make("email") { $0.email = .init(text: "a77@example.com", isBeginning: false) },
       make("beginning of the email") { $0.email = .init(text: "a77", isBeginning: true) },
       make("phone") { $0.phone = .init(text: "010000077", isBeginning: false) },

@@ -102,7 +102,8 @@ import TicketLedger
     let world = try await TicketWorld()
     var wrong = Ticket(name: "tickets/1", title: "a\u{7}", priority: .init(rawValue: 9), language: "Korean")
     wrong.submissionType = "x"
-    wrong.customer = TicketCustomer(displayName: String(repeating: "가", count: 101), email: "x", phone: "y")
+    wrong.customer = TicketCustomer(
+      displayName: String(repeating: "가", count: 101), email: "x", phone: "y", userCode: "*")
     wrong.callBack = CallBack(phone: "1")
     let error = await refusal {
       try await update(world, wrong, TicketUpdate.paths + ["state", "agent"], version: -1)
@@ -111,7 +112,7 @@ import TicketLedger
       error?.violations.map(\.field) == [
         "ticket.name", "update_mask", "update_mask", "version", "ticket.title", "ticket.priority", "ticket.language",
         "ticket.submission_type", "ticket.customer.display_name", "ticket.customer.email", "ticket.customer.phone",
-        "ticket.call_back.phone", "ticket.call_back.time",
+        "ticket.customer.user_code", "ticket.call_back.phone", "ticket.call_back.time",
       ])
     let empty = await refusal {
       try await world.client.updateTicket(UpdateTicketRequest(), world.by(TicketWorld.kim))

@@ -38,9 +38,9 @@ struct CallbackOrder: Sendable {
   func insertion(sequence: Int32) throws -> Query {
     """
     INSERT INTO callback (service_id, ticket_id, event_sequence, url, body, title, customer_name, customer_email,
-      customer_phone)
+      customer_phone, customer_user_code)
     SELECT c.service_id, c.id, \(sequence), \(url.text), \(try body.serialized()), \(title), \(customer.displayName),
-      \(customer.email), \(customer.phone)
+      \(customer.email), \(customer.phone), \(customer.userCode)
     FROM changed AS c
     """
   }

@@ -137,10 +137,10 @@ struct CallbackStore: Sendable {
       \(fragment: condition)
       """, deadline
     ).map { row in
-      let reason: String? = try row.value(13)
+      let reason: String? = try row.value(14)
       return Standing(
-        record: try Record(row), ticket: try row.value(8), attemptCount: try row.value(9),
-        createTime: try row.value(10), dueTime: try row.value(11), deadTime: try row.value(12),
+        record: try Record(row), ticket: try row.value(9), attemptCount: try row.value(10),
+        createTime: try row.value(11), dueTime: try row.value(12), deadTime: try row.value(13),
         deadReason: reason ?? "")
     }
   }
@@ -149,8 +149,10 @@ struct CallbackStore: Sendable {
     try await ServiceError.translating { try await pool.query(query, deadline: deadline) }
   }
 
-  private static let columns: Query =
-    "c.id, c.url, c.body, c.event_sequence, c.title, c.customer_name, c.customer_email, c.customer_phone"
+  private static let columns: Query = """
+    c.id, c.url, c.body, c.event_sequence, c.title, c.customer_name, c.customer_email, c.customer_phone, \
+    c.customer_user_code
+    """
 }
 
 extension CallbackStore.Record {
@@ -163,6 +165,7 @@ extension CallbackStore.Record {
     body.ticket?.customer?.displayName = try row.value(5)
     body.ticket?.customer?.email = try row.value(6)
     body.ticket?.customer?.phone = try row.value(7)
+    body.ticket?.customer?.userCode = try row.value(8)
     self.body = body
   }
 }

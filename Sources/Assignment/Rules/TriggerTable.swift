@@ -17,6 +17,7 @@ package enum TriggerTarget: String, CaseIterable, Sendable {
   case sourceService
   case createTime
   case field
+  case customerUserCode
 }
 
 /// What a line of conditions looks at: a target, and of the target ``TriggerTarget/field``, which one.
@@ -125,6 +126,7 @@ package struct TriggerTargetRule: Sendable {
     .init(target: .sourceService, valueKind: .resource("services"), operators: optional, isForIssuesOnly: true),
     .init(target: .createTime, valueKind: .time, operators: [.before, .after]),
     .init(target: .field, valueKind: .text, operators: texts),
+    .init(target: .customerUserCode, valueKind: .text, operators: texts),
   ]
 
   /// The rule of a target; nil where a service of this kind has no such target.

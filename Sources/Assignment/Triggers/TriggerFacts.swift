@@ -25,6 +25,7 @@ struct TriggerFacts {
     facts[.customerName] = [ticket.customerName]
     facts[.customerEmail] = [ticket.customerEmail]
     facts[.customerPhone] = [ticket.customerPhone]
+    facts[.customerUserCode] = [ticket.customerUserCode]
     let source = ticket.source.flatMap { set.services[$0.serviceID] }
     facts[.sourceService] = source.map { [ServiceName(code: $0).description] } ?? []
     for (field, values) in fields { facts[TriggerSubject(.field, field: field)] = values }

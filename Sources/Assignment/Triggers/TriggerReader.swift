@@ -291,7 +291,7 @@ extension TriggerTarget {
     case .priority: TicketPriority.allCases.map(\.rawValue)
     case .channel: TicketChannel.allCases.map(\.rawValue)
     case .language, .submissionType, .group, .agent, .title, .content, .customerName, .customerEmail,
-      .customerPhone, .processingType, .sourceService, .createTime, .field:
+      .customerPhone, .customerUserCode, .processingType, .sourceService, .createTime, .field:
       []
     }
   }

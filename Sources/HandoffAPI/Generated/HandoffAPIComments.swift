@@ -137,7 +137,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TextMask.name Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
     handoff.tickets.v1.TextMask.start First masked scalar, from 0.
     handoff.tickets.v1.TextMask.length Number of asterisks.
-    handoff.tickets.v1.TextMask.field The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email`, `customer.phone`, `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
+    handoff.tickets.v1.TextMask.field The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email`, `customer.phone`, `customer.user_code`, `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
     handoff.tickets.v1.Field A field that a service adds to its tickets.
     handoff.tickets.v1.Field.name Resource name: `services/{service}/fields/{id}`.
     handoff.tickets.v1.Field.code What programs call it: 1 to 40 lower-case letters, digits and `_`, beginning with a letter. Never changes, and is never used again in the service, not even after the field is deleted.
@@ -332,6 +332,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketCustomer.display_name At most 100 characters.
     handoff.tickets.v1.TicketCustomer.email Where answers go. Without one, an answer is recorded and no mail is sent.
     handoff.tickets.v1.TicketCustomer.phone Digits, with a leading + when international.
+    handoff.tickets.v1.TicketCustomer.user_code By which the organization's own systems know the customer, case and all: at most 100 characters of one line, without asterisks. One customer's alone in the organization.
     handoff.tickets.v1.Entry One piece of a ticket's history, as people read it.
     handoff.tickets.v1.Entry.name Resource name: `services/{service}/tickets/{ticket}/entries/{id}`.
     handoff.tickets.v1.Entry.kind What kind of text it is.
@@ -419,6 +420,7 @@ package enum HandoffAPIComments {
     handoff.assignment.v1.TriggerCondition.Target.SOURCE_SERVICE For tickets of an issue service: the consultation service that escalated it.
     handoff.assignment.v1.TriggerCondition.Target.CREATE_TIME When the ticket was received.
     handoff.assignment.v1.TriggerCondition.Target.FIELD A field that the service adds to its tickets; `field` names it.
+    handoff.assignment.v1.TriggerCondition.Target.CUSTOMER_USER_CODE By which the organization's own systems know the customer.
     handoff.assignment.v1.TriggerCondition.Operator How it is compared.
     handoff.assignment.v1.TriggerCondition.Operator.OPERATOR_UNSPECIFIED Refused.
     handoff.assignment.v1.TriggerCondition.Operator.IN Equals one of the values.
@@ -1029,7 +1031,7 @@ package enum HandoffAPIComments {
     handoff.masking.v1.TextSpan.entry `services/{service}/tickets/{ticket}/entries/{id}`; empty when the span is in the title or in another field.
     handoff.masking.v1.TextSpan.start First scalar, from 0.
     handoff.masking.v1.TextSpan.length Number of scalars, at least 1.
-    handoff.masking.v1.TextSpan.field The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`, `customer.phone`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first of which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
+    handoff.masking.v1.TextSpan.field The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`, `customer.phone`, `customer.user_code`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first of which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
     handoff.masking.v1.Mask A masked span.
     handoff.masking.v1.Mask.name Resource name: `services/{service}/tickets/{ticket}/masks/{id}`.
     handoff.masking.v1.Mask.span Where its asterisks stand.
@@ -1806,6 +1808,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.SearchTicketsRequest.fields Conditions on the fields that the service adds to its tickets.
     handoff.tickets.v1.SearchTicketsRequest.page_size 1 to 200; 0 = 50; more is taken as 200. A page that is not full may have others behind it.
     handoff.tickets.v1.SearchTicketsRequest.page_token From the page before.
+    handoff.tickets.v1.SearchTicketsRequest.user_code By which the organization's own systems know the customer: the whole of it, in its case.
     handoff.tickets.v1.SearchTicketsResponse The tickets that were found.
     handoff.tickets.v1.SearchTicketsResponse.tickets The newest first.
     handoff.tickets.v1.SearchTicketsResponse.next_page_token Empty on the last page.
@@ -1832,7 +1835,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.CompleteTicketRequest.request_id Makes the call safe to repeat.
     handoff.tickets.v1.UpdateTicketRequest Asks to change a ticket.
     handoff.tickets.v1.UpdateTicketRequest.ticket The ticket with its new values; `name` says which.
-    handoff.tickets.v1.UpdateTicketRequest.update_mask What to change: `title`, `priority`, `language`, `submission_type`, `processing_type`, `customer.display_name`, `customer.email`, `customer.phone`, `call_back`, `field_values`. An absent `call_back` is taken off; an empty `processing_type`, too.
+    handoff.tickets.v1.UpdateTicketRequest.update_mask What to change: `title`, `priority`, `language`, `submission_type`, `processing_type`, `customer.display_name`, `customer.email`, `customer.phone`, `customer.user_code`, `call_back`, `field_values`. An absent `call_back` is taken off; an empty `processing_type`, too.
     handoff.tickets.v1.UpdateTicketRequest.version The version that the caller saw; 0 = whatever it is now.
     handoff.tickets.v1.UpdateTicketRequest.request_id Makes the call safe to repeat.
     handoff.tickets.v1.RestoreTicketRequest Asks to bring a ticket back from the spam box.

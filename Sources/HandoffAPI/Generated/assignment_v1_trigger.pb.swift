@@ -266,6 +266,8 @@ package struct TriggerCondition: Message {
     package static let createTime = Target(rawValue: 16)
     /// A field that the service adds to its tickets; `field` names it.
     package static let field = Target(rawValue: 17)
+    /// By which the organization's own systems know the customer.
+    package static let customerUserCode = Target(rawValue: 18)
 
     /// The number on the wire.
     package let rawValue: Int32
@@ -295,6 +297,7 @@ package struct TriggerCondition: Message {
       .sourceService,
       .createTime,
       .field,
+      .customerUserCode,
     ]
 
     /// The name in the proto file, or nil for a number that is not declared.
@@ -318,6 +321,7 @@ package struct TriggerCondition: Message {
       case 15: "SOURCE_SERVICE"
       case 16: "CREATE_TIME"
       case 17: "FIELD"
+      case 18: "CUSTOMER_USER_CODE"
       default: nil
       }
     }

@@ -13,9 +13,9 @@ package struct TextSpan: Message {
   /// Number of scalars, at least 1.
   package var length: Int32 = 0
   /// The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`,
-  /// `customer.phone`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first
-  /// of
-  /// which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
+  /// `customer.phone`, `customer.user_code`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of
+  /// the
+  /// chat, the first of which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
   package var field: String = ""
 
   /// Leaves every field at its default.

@@ -12,7 +12,7 @@ package struct TextMask: Message {
   /// Number of asterisks.
   package var length: Int32 = 0
   /// The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email`, `customer.phone`,
-  /// `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
+  /// `customer.user_code`, `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
   package var field: String = ""
 
   /// Leaves every field at its default.

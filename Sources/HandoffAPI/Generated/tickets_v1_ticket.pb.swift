@@ -573,16 +573,27 @@ package struct TicketCustomer: Message {
   package var email: String = ""
   /// Digits, with a leading + when international.
   package var phone: String = ""
+  /// By which the organization's own systems know the customer, case and all: at most 100 characters of one line,
+  /// without
+  /// asterisks. One customer's alone in the organization.
+  package var userCode: String = ""
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(number: Int64 = 0, displayName: String = "", email: String = "", phone: String = "") {
+  package init(
+    number: Int64 = 0,
+    displayName: String = "",
+    email: String = "",
+    phone: String = "",
+    userCode: String = ""
+  ) {
     self.number = number
     self.displayName = displayName
     self.email = email
     self.phone = phone
+    self.userCode = userCode
   }
 
   /// The type `handoff.tickets.v1.TicketCustomer`.
@@ -599,6 +610,7 @@ package struct TicketCustomer: Message {
     displayName = CFields.string(c.pointee.display_name)
     email = CFields.string(c.pointee.email)
     phone = CFields.string(c.pointee.phone)
+    userCode = CFields.string(c.pointee.user_code)
   }
 
   /// Writes a `Handoff__Tickets__V1__TicketCustomer` into the arena.
@@ -614,6 +626,9 @@ package struct TicketCustomer: Message {
     }
     if !phone.isEmpty {
       c.pointee.phone = try arena.string(phone, "handoff.tickets.v1.TicketCustomer.phone")
+    }
+    if !userCode.isEmpty {
+      c.pointee.user_code = try arena.string(userCode, "handoff.tickets.v1.TicketCustomer.user_code")
     }
     return UnsafeMutableRawPointer(c)
   }

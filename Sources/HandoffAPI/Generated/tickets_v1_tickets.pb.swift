@@ -483,6 +483,8 @@ package struct SearchTicketsRequest: Message {
   package var pageSize: Int32 = 0
   /// From the page before.
   package var pageToken: String = ""
+  /// By which the organization's own systems know the customer: the whole of it, in its case.
+  package var userCode: String = ""
 
   /// Leaves every field at its default.
   package init() {}
@@ -513,7 +515,8 @@ package struct SearchTicketsRequest: Message {
     languages: [String] = [],
     fields: [FieldCondition] = [],
     pageSize: Int32 = 0,
-    pageToken: String = ""
+    pageToken: String = "",
+    userCode: String = ""
   ) {
     self.parent = parent
     self.menu = menu
@@ -540,6 +543,7 @@ package struct SearchTicketsRequest: Message {
     self.fields = fields
     self.pageSize = pageSize
     self.pageToken = pageToken
+    self.userCode = userCode
   }
 
   /// The type `handoff.tickets.v1.SearchTicketsRequest`.
@@ -577,6 +581,7 @@ package struct SearchTicketsRequest: Message {
     fields = CFields.messages(c.pointee.fields, c.pointee.n_fields)
     pageSize = c.pointee.page_size
     pageToken = CFields.string(c.pointee.page_token)
+    userCode = CFields.string(c.pointee.user_code)
   }
 
   /// Writes a `Handoff__Tickets__V1__SearchTicketsRequest` into the arena.
@@ -660,6 +665,9 @@ package struct SearchTicketsRequest: Message {
     c.pointee.page_size = pageSize
     if !pageToken.isEmpty {
       c.pointee.page_token = try arena.string(pageToken, "handoff.tickets.v1.SearchTicketsRequest.page_token")
+    }
+    if !userCode.isEmpty {
+      c.pointee.user_code = try arena.string(userCode, "handoff.tickets.v1.SearchTicketsRequest.user_code")
     }
     return UnsafeMutableRawPointer(c)
   }
@@ -911,8 +919,9 @@ package struct UpdateTicketRequest: Message {
   /// The ticket with its new values; `name` says which.
   package var ticket: Ticket?
   /// What to change: `title`, `priority`, `language`, `submission_type`, `processing_type`, `customer.display_name`,
-  /// `customer.email`, `customer.phone`, `call_back`, `field_values`. An absent `call_back` is taken off; an empty
-  /// `processing_type`, too.
+  /// `customer.email`, `customer.phone`, `customer.user_code`, `call_back`, `field_values`. An absent `call_back` is
+  /// taken
+  /// off; an empty `processing_type`, too.
   package var updateMask: FieldMask?
   /// The version that the caller saw; 0 = whatever it is now.
   package var version: Int64 = 0

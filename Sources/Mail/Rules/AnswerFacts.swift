@@ -11,6 +11,7 @@ struct AnswerFacts: Sendable {
   var customerName = ""
   var customerEmail = ""
   var customerPhone = ""
+  var customerUserCode = ""
   var submissionType = ""
   var processingType = ""
   var groupName = ""
@@ -67,6 +68,7 @@ extension AnswerFacts {
       .customerID: customerNumber == 0 ? "" : String(customerNumber),
       .email: customerEmail,
       .phone: customerPhone,
+      .userCode: customerUserCode,
       .submissionType: submissionType,
       .processingType: processingType,
       .groupName: groupName,

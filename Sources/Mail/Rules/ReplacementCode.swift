@@ -15,6 +15,8 @@ package enum ReplacementCode: String, CaseIterable, Sendable {
   case email
   /// The customer's phone number.
   case phone
+  /// By which the organization's own systems know the customer.
+  case userCode
   case submissionType
   case processingType
   /// Who answers.

@@ -79,7 +79,8 @@ extension MailStore {
       to_char(t.create_time AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
       s.mail_sender_name, s.mail_sender_address, e.body, coalesce(a.display_name, ''),
       to_char(coalesce(e.create_time, now()) AT TIME ZONE s.time_zone, 'YYYY-MM-DD HH24:MI'),
-      floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version, t.state
+      floor(extract(epoch FROM coalesce(e.create_time, now())))::bigint, t.version, t.state,
+      t.customer_user_code
     FROM ticket t
     JOIN service s ON s.id = t.service_id
     LEFT JOIN agent_group g ON g.service_id = t.service_id AND g.id = t.group_id
@@ -112,6 +113,7 @@ extension MailStore {
     facts.senderName = try row.string(13)
     facts.senderAddress = try row.string(14)
     facts.state = try row.string(20)
+    facts.customerUserCode = try row.string(21)
     return Facts(
       facts: facts, answerText: try row.optionalString(15), agentName: try row.string(16),
       answeredAt: try row.string(17), answerSeconds: try row.int64(18), ticketVersion: try row.int64(19))

@@ -103,9 +103,10 @@ extension Client {
       type = types.first?.name ?? ""
     }
     let (name, email, phone) = (arguments[.customer], arguments[.customerEmail], arguments[.customerPhone])
+    let code = arguments[.customerCode]
     let customer =
-      name == nil && email == nil && phone == nil
-      ? nil : TicketCustomer(displayName: name ?? "", email: email ?? "", phone: phone ?? "")
+      name == nil && email == nil && phone == nil && code == nil
+      ? nil : TicketCustomer(displayName: name ?? "", email: email ?? "", phone: phone ?? "", userCode: code ?? "")
     let request = CreateTicketRequest(
       parent: service, title: title, text: text, customer: customer, channel: try value(.channel) ?? .unspecified,
       priority: try value(.priority) ?? .unspecified, submissionType: type,
@@ -186,6 +187,7 @@ extension Client {
       ("name", ticket.name), ("title", Self.plain(ticket.title)), ("state", ticket.state.description.lowercased()),
       ("priority", ticket.priority.description.lowercased()), ("held by", ticket.agent), ("group", ticket.group),
       ("customer", Self.plain(ticket.customer?.displayName ?? "")), ("email", ticket.customer?.email ?? ""),
+      ("user code", Self.plain(ticket.customer?.userCode ?? "")),
       ("received", Self.time(ticket.createTime)), ("changed", Self.time(ticket.updateTime)),
       ("version", String(ticket.version)),
     ])

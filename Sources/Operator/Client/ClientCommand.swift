@@ -55,7 +55,8 @@ enum ClientCommand: String, CaseIterable, Sendable {
     case .get: [.service, .json]
     case .create:
       [
-        .service, .title, .text, .type, .priority, .channel, .customer, .customerEmail, .customerPhone, .agent, .json,
+        .service, .title, .text, .type, .priority, .channel, .customer, .customerEmail, .customerPhone, .customerCode,
+        .agent, .json,
       ]
     case .keep: [.service, .group, .json]
     case .forward: [.service, .group, .agent, .version, .json]
@@ -130,6 +131,7 @@ enum ClientOption: String, CaseIterable, Sendable {
   case customer = "--customer"
   case customerEmail = "--customer-email"
   case customerPhone = "--customer-phone"
+  case customerCode = "--customer-code"
   case agent = "--agent"
   case group = "--group"
   case act = "--act"
@@ -143,7 +145,7 @@ enum ClientOption: String, CaseIterable, Sendable {
     case .url: "URL"
     case .ca, .passwordFile, .session: "FILE"
     case .email, .customerEmail: "ADDRESS"
-    case .service: "CODE"
+    case .service, .customerCode: "CODE"
     case .menu, .state, .priority, .channel, .act, .reason, .customer: "NAME"
     case .limit, .version, .group, .agent, .type: "N"
     case .title, .text: "TEXT"
@@ -172,6 +174,7 @@ enum ClientOption: String, CaseIterable, Sendable {
     case .customer: "the customer's name"
     case .customerEmail: "where the answer goes"
     case .customerPhone: "the customer's phone"
+    case .customerCode: "by which your own systems know the customer"
     case .agent: "the number of the agent who is to hold it (left out when creating: triggers decide)"
     case .group: "the number of the group in charge"
     case .act: "resolve, hold, comment or resolve_internally"

@@ -74,7 +74,8 @@ struct ImportRows: Sendable {
     """
     INSERT INTO ticket (service_id, id, state, version, group_id, agent_id, priority, channel, language, title,
       submission_type_id, processing_type_id, internal_reason, is_spam, state_before_spam, organization_id, customer_id,
-      customer_name, customer_email, customer_phone, call_back_phone, call_back_time, call_back_active,
+      customer_name, customer_email, customer_phone, customer_user_code, call_back_phone, call_back_time,
+      call_back_active,
       creator_agent_id, entry_count, event_count, event_hash, event_seal,
       create_time, update_time, resolve_time, complete_time, target_service_id, target_ticket_id, escalated_to)
     SELECT * FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)),
@@ -83,7 +84,7 @@ struct ImportRows: Sendable {
       \(tickets.map(\.submissionTypeID)), \(tickets.map(\.processingTypeID)), \(tickets.map(\.internalReason)),
       \(tickets.map(\.isSpam)), \(tickets.map(\.stateBeforeSpam)), \(tickets.map(\.organizationID)),
       \(tickets.map(\.customerID)), \(tickets.map(\.customerName)), \(tickets.map(\.customerEmail)),
-      \(tickets.map(\.customerPhone)), \(tickets.map { $0.callBack?.phone ?? "" }),
+      \(tickets.map(\.customerPhone)), \(tickets.map(\.customerUserCode)), \(tickets.map { $0.callBack?.phone ?? "" }),
       \(tickets.map { $0.callBack?.time }), \(tickets.map { $0.callBack?.isActive ?? false }),
       \(tickets.map(\.creatorAgentID)), \(tickets.map(\.entryCount)),
       \(tickets.map(\.eventCount)), \(tickets.map(\.eventHash)), \(tickets.map(\.eventSeal)),

@@ -83,7 +83,8 @@ extension TicketLedger {
     func mayBeMasked(_ text: String) -> Bool { text.utf8.contains(UInt8(ascii: "*")) }
     let suspects = tickets.filter { ticket in
       mayBeMasked(ticket.title) || mayBeMasked(ticket.customerName) || mayBeMasked(ticket.customerEmail)
-        || mayBeMasked(ticket.customerPhone) || ticket.callBack.map { mayBeMasked($0.phone) } ?? false
+        || mayBeMasked(ticket.customerPhone) || mayBeMasked(ticket.customerUserCode)
+        || ticket.callBack.map { mayBeMasked($0.phone) } ?? false
     }
     guard !suspects.isEmpty else { return [:] }
     let masks = try await storedMasks(on: suspects.map(\.link), in: Self.fieldColumns, deadline: deadline)
@@ -113,7 +114,7 @@ extension Ticket {
       ticket.processingTypeID.map { ProcessingTypeName(service: service.code, id: $0).description } ?? ""
     customer = TicketCustomer(
       number: ticket.customerID?.rawValue ?? 0, displayName: ticket.customerName, email: ticket.customerEmail,
-      phone: ticket.customerPhone)
+      phone: ticket.customerPhone, userCode: ticket.customerUserCode)
     creator = ticket.creatorAgentID.map { AgentName(id: $0).description } ?? ""
     internalReason = Ticket.InternalReason(rawValue: ticket.internalReason?.number ?? 0)
     spam = ticket.isSpam

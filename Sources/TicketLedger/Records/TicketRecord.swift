@@ -43,6 +43,8 @@ package struct TicketRecord: Sendable, Equatable {
   package var customerEmail: String
   /// The customer's phone number.
   package var customerPhone: String
+  /// By which the organization's own systems know the customer.
+  package var customerUserCode: String
   /// The agent who wrote it down, if one did.
   package var creatorAgentID: AgentID?
   /// The consultation ticket that it answers.
@@ -124,7 +126,7 @@ extension TicketRecord {
     t.source_service_id, t.source_ticket_id, t.target_service_id, t.target_ticket_id, t.entry_count, \
     t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
     clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time, \
-    t.escalated_to, t.mask_generation
+    t.escalated_to, t.mask_generation, t.customer_user_code
     """
   /// What ``hasMasks`` tells of a row `t`.
   static let hasMasks: Query = """
@@ -138,7 +140,7 @@ extension TicketRecord {
       WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.previous_ticket_id AND k.is_on)
     """
   /// The number of columns; the caller's own columns follow from here.
-  package static let columnCount = 41
+  package static let columnCount = 42
 
   /// Reads a row that begins with ``columns``.
   ///
@@ -182,6 +184,7 @@ extension TicketRecord {
     deleteTime = try row.optionalInstant(38)
     escalatedTo = try row.isNull(39) ? nil : row.code(39)
     maskGeneration = try row.int32(40)
+    customerUserCode = try row.string(41)
   }
 }
 

@@ -13,6 +13,8 @@ package enum TemplateCode: String, CaseIterable, Sendable {
   case email
   /// The customer's phone number.
   case phone
+  /// By which the organization's own systems know the customer.
+  case userCode
   case submissionType
   case processingType
   /// Who inserts the template; in a message of a trigger's, who holds the ticket.

@@ -29,9 +29,9 @@ package enum TemplateValues {
     [
       .ticketID: ticket.id.description, .subject: ticket.title, .inquiry: try row.string(0),
       .customerName: ticket.customerName, .customerID: ticket.customerID?.description ?? "",
-      .email: ticket.customerEmail, .phone: ticket.customerPhone, .submissionType: try row.string(1),
-      .processingType: try row.string(2), .groupName: try row.string(3), .serviceName: try row.string(4),
-      .createdAt: try row.string(5), .agentName: try row.string(6),
+      .email: ticket.customerEmail, .phone: ticket.customerPhone, .userCode: ticket.customerUserCode,
+      .submissionType: try row.string(1), .processingType: try row.string(2), .groupName: try row.string(3),
+      .serviceName: try row.string(4), .createdAt: try row.string(5), .agentName: try row.string(6),
     ]
   }
 }

@@ -72,7 +72,7 @@ package enum TextCopies {
   /// Columns with a customer's words. A new text column is entered here or among ``wordless``.
   ///
   /// What is masked in an entry or the title is masked in every text of people's, but does not change where answers go:
-  /// the customer's name, address and number on the ticket are reached by masks of their own only. Those reach
+  /// the customer's name, address, number and code on the ticket are reached by masks of their own only. Those reach
   /// everything.
   package static let all: [TextCopy] =
     [
@@ -88,6 +88,9 @@ package enum TextCopies {
       TextCopy(
         table: "ticket", column: "customer_phone", relation: .original, keys: ["service_id", "id"],
         field: "customer.phone", places: ["customer.phone"]),
+      TextCopy(
+        table: "ticket", column: "customer_user_code", relation: .original, keys: ["service_id", "id"],
+        field: "customer.user_code", places: ["customer.user_code"]),
       TextCopy(
         table: "ticket", column: "call_back_phone", relation: .original, keys: ["service_id", "id"],
         field: "call_back.phone", places: ["call_back.phone", "customer.phone"]),
@@ -137,8 +140,9 @@ package enum TextCopies {
   }
 
   // A callback is gone once it is delivered. An attempt that failed may have told the receiver all the same.
-  private static let callback: [TextCopy] = ["title", "customer_name", "customer_email", "customer_phone"].map {
-    column in
+  private static let callback: [TextCopy] = [
+    "title", "customer_name", "customer_email", "customer_phone", "customer_user_code",
+  ].map { column in
     TextCopy(
       table: "callback", column: column, relation: .quotation, rows: ["id"],
       places: column == "title" ? everywhere : customerFields,
@@ -159,14 +163,16 @@ package enum TextCopies {
         leftWhen: "x.dooray_id IS NOT NULL OR x.try_time IS NOT NULL")
     ]
 
-  private static let customer: [TextCopy] = ["display_name", "email", "phone"].map { column in
+  private static let customer: [TextCopy] = ["display_name", "email", "phone", "user_code"].map { column in
     TextCopy(
       table: "customer", column: column, relation: .record, keys: ["organization_id", "id"], rows: ["id"],
       field: "customer.\(column)", places: ["customer.\(column)"],
-      taken: (column == "display_name" ? "''" : "NULL", column == "email"))
+      taken: (column == "display_name" ? "''" : "NULL", ["email", "user_code"].contains(column)))
   }
 
-  private static let customerFields = ["customer.display_name", "customer.email", "customer.phone"]
+  private static let customerFields = [
+    "customer.display_name", "customer.email", "customer.phone", "customer.user_code",
+  ]
   private static let everywhere =
     customerFields + ["call_back.phone", "call_record.phone", "entry", "field", "title", "transcript"]
 

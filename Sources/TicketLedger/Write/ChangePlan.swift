@@ -200,6 +200,7 @@ struct ChangePlan {
     compare("customer.display_name", after.customerName, set.customerName)
     compare("customer.email", after.customerEmail, set.customerEmail)
     compare("customer.phone", after.customerPhone, set.customerPhone)
+    compare("customer.user_code", after.customerUserCode, set.customerUserCode)
     compare("title", after.title, set.title)
     return changes
   }
@@ -252,6 +253,7 @@ extension TicketRecord {
     if let customerName = set.customerName { self.customerName = customerName }
     if let customerEmail = set.customerEmail { self.customerEmail = customerEmail }
     if let customerPhone = set.customerPhone { self.customerPhone = customerPhone }
+    if let customerUserCode = set.customerUserCode { self.customerUserCode = customerUserCode }
     if let target = set.target {
       self.target = target
       if target != nil { escalatedTo = .adding(.issue, to: escalatedTo) }

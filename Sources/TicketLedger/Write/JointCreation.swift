@@ -57,15 +57,16 @@ struct JointCreation {
     return """
       INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, title,
         submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone,
-        creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone, call_back_time,
-        call_back_active, entry_count, event_count, event_hash, event_seal, create_time, update_time)
+        customer_user_code, creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone,
+        call_back_time, call_back_active, entry_count, event_count, event_hash, event_seal, create_time, update_time)
       SELECT v.* FROM unnest(
         \(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)), \(tickets.map(\.groupID)),
         \(tickets.map(\.agentID)), \(tickets.map(\.priority)), \(tickets.map(\.channel)), \(tickets.map(\.language)),
         \(tickets.map(\.title)), \(tickets.map(\.submissionTypeID)), \(tickets.map(\.organizationID)),
         \(tickets.map(\.customerID)), \(tickets.map(\.customerName)), \(tickets.map(\.customerEmail)),
-        \(tickets.map(\.customerPhone)), \(tickets.map(\.creatorAgentID)), \(tickets.map(\.source?.serviceID)),
-        \(tickets.map(\.source?.ticketID)), \(tickets.map(\.previousID)), \(tickets.map { $0.callBack?.phone ?? "" }),
+        \(tickets.map(\.customerPhone)), \(tickets.map(\.customerUserCode)), \(tickets.map(\.creatorAgentID)),
+        \(tickets.map(\.source?.serviceID)), \(tickets.map(\.source?.ticketID)), \(tickets.map(\.previousID)),
+        \(tickets.map { $0.callBack?.phone ?? "" }),
         \(tickets.map(\.callBack?.time)), \(tickets.map { $0.callBack?.isActive ?? false }),
         \(tickets.map(\.entryCount)), \(tickets.map(\.eventCount)), \(tickets.map(\.eventHash)),
         \(tickets.map(\.eventSeal)), \(tickets.map(\.createTime)), \(tickets.map(\.updateTime))

@@ -68,6 +68,8 @@ package struct TicketCustomerDraft: Sendable {
   package var email = ""
   /// Phone number; may be empty.
   package var phone = ""
+  /// By which the organization's own systems know the customer, at most 100 characters; may be empty.
+  package var userCode = ""
   /// Nothing is known.
   package init() {}
 }

@@ -30,6 +30,8 @@ package struct TicketFields: Sendable, Equatable {
   package var customerEmail: String?
   /// The customer's phone number.
   package var customerPhone: String?
+  /// By which the organization's own systems know the customer.
+  package var customerUserCode: String?
   /// The issue ticket that it is escalated to.
   package var target: TicketLink??
   /// ISO 639-1 code of its language.

@@ -139,6 +139,7 @@ extension TicketRecord {
     customerName = draft.customer.name
     customerEmail = draft.customer.email
     customerPhone = draft.customer.phone
+    customerUserCode = draft.customer.userCode
     creatorAgentID = draft.event.actor.agentID
     source = draft.source
     target = nil

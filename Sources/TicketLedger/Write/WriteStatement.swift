@@ -70,8 +70,8 @@ extension ChangePlan {
       """
       WITH changed AS (INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, \
       title, submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
-      creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone, call_back_time, \
-      call_back_active, entry_count, event_count, event_hash, event_seal, \
+      customer_user_code, creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone, \
+      call_back_time, call_back_active, entry_count, event_count, event_hash, event_seal, \
       create_time, update_time, mask_generation) VALUES (
       """)
     sql.appendInterpolation(after.serviceID)
@@ -89,6 +89,7 @@ extension ChangePlan {
     sql.next(after.customerName)
     sql.next(after.customerEmail)
     sql.next(after.customerPhone)
+    sql.next(after.customerUserCode)
     sql.next(after.creatorAgentID)
     sql.next(after.source?.serviceID)
     sql.next(after.source?.ticketID)
@@ -133,6 +134,7 @@ extension ChangePlan {
     assign("customer_name", before.customerName, after.customerName)
     assign("customer_email", before.customerEmail, after.customerEmail)
     assign("customer_phone", before.customerPhone, after.customerPhone)
+    assign("customer_user_code", before.customerUserCode, after.customerUserCode)
     assign("target_service_id", before.target?.serviceID, after.target?.serviceID)
     assign("target_ticket_id", before.target?.ticketID, after.target?.ticketID)
     assign("escalated_to", before.escalatedTo, after.escalatedTo)

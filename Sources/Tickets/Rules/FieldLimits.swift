@@ -12,4 +12,6 @@ enum FieldLimits {
   static let replyCharactersMax = 50_000
   /// A customer's name.
   static let customerNameCharactersMax = 100
+  /// The code by which the organization's own systems know a customer.
+  static let userCodeCharactersMax = 100
 }

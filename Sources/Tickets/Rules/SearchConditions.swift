@@ -13,6 +13,7 @@ enum SearchCondition: String, CaseIterable, Sendable {
   case processingType = "processing_types"
   case customerNumber = "customer_number"
   case customerName = "customer_name"
+  case userCode = "user_code"
   case email
   case phone
   case language = "languages"

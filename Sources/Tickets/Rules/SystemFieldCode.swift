@@ -6,6 +6,7 @@ enum SystemFieldCode: String, CaseIterable, Sendable {
   case customerName = "customer_name"
   case customerEmail = "customer_email"
   case customerPhone = "customer_phone"
+  case customerUserCode = "customer_user_code"
   case attachments
   case processingType = "processing_type"
   case priority
@@ -26,6 +27,8 @@ enum SystemFieldCode: String, CaseIterable, Sendable {
       .init(.text, .customer, "이름", "Name", .optional, charactersMax: FieldLimits.customerNameCharactersMax)
     case .customerEmail: .init(.text, .customer, "이메일", "E-mail", .optional)
     case .customerPhone: .init(.text, .customer, "전화번호", "Phone", .optional)
+    case .customerUserCode:
+      .init(.text, .customer, "아이디", "User code", .optional, charactersMax: FieldLimits.userCodeCharactersMax)
     case .attachments: .init(.file, .customer, "첨부 파일", "Attachments", .optional)
     case .processingType:
       .init(.dropdown, .agent, "처리유형", "Processing type", .optional, canBeAdministratorsOnly: true)

@@ -440,7 +440,8 @@ class EveryRPC:
         self.admin.DeleteTemplate({"name": made.name})
 
     def conversations(self):
-        customer = {"displayName": "김하늘", "email": f"{unique('haneul')}@example.com"}
+        code = unique("U")
+        customer = {"displayName": "김하늘", "email": f"{unique('haneul')}@example.com", "userCode": code}
         common = {"parent": CARE, "title": "상담", "submissionType": self.types[0].name, "text": "문의",
                   "customer": customer}
         chat = self.agent.CreateTicket(dict(common, channel="CHAT", transcript=[
@@ -451,6 +452,8 @@ class EveryRPC:
         equal(self.agent.GetCallRecord({"ticket": call.name}).phone, "01000001234")
         others = self.agent.ListCustomerTickets({"parent": call.name}).tickets
         equal([ticket.name for ticket in others], [chat.name])
+        found = self.agent.SearchTickets({"parent": CARE, "userCode": code}).tickets
+        equal([(ticket.name, ticket.customer.user_code) for ticket in found], [(call.name, code), (chat.name, code)])
 
     def files(self):
         content = b"%PDF-1.4\n" + os.urandom(1_500_000)

@@ -1697,7 +1697,7 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__requir
   handoff__assignment__v1__trigger_condition__requirement__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__target__enum_values_by_number[18] =
+static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__target__enum_values_by_number[19] =
 {
   { "TARGET_UNSPECIFIED", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__TARGET_UNSPECIFIED", 0 },
   { "CAUSE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CAUSE", 1 },
@@ -1717,11 +1717,12 @@ static const ProtobufCEnumValue handoff__assignment__v1__trigger_condition__targ
   { "SOURCE_SERVICE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__SOURCE_SERVICE", 15 },
   { "CREATE_TIME", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CREATE_TIME", 16 },
   { "FIELD", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__FIELD", 17 },
+  { "CUSTOMER_USER_CODE", "HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CUSTOMER_USER_CODE", 18 },
 };
 static const ProtobufCIntRange handoff__assignment__v1__trigger_condition__target__value_ranges[] = {
-{0, 0},{0, 18}
+{0, 0},{0, 19}
 };
-static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__target__enum_values_by_name[18] =
+static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition__target__enum_values_by_name[19] =
 {
   { "AGENT", 8 },
   { "CAUSE", 1 },
@@ -1731,6 +1732,7 @@ static const ProtobufCEnumValueIndex handoff__assignment__v1__trigger_condition_
   { "CUSTOMER_EMAIL", 12 },
   { "CUSTOMER_NAME", 11 },
   { "CUSTOMER_PHONE", 13 },
+  { "CUSTOMER_USER_CODE", 18 },
   { "FIELD", 17 },
   { "GROUP", 7 },
   { "LANGUAGE", 5 },
@@ -1749,9 +1751,9 @@ const ProtobufCEnumDescriptor handoff__assignment__v1__trigger_condition__target
   "Target",
   "Handoff__Assignment__V1__TriggerCondition__Target",
   "handoff.assignment.v1",
-  18,
+  19,
   handoff__assignment__v1__trigger_condition__target__enum_values_by_number,
-  18,
+  19,
   handoff__assignment__v1__trigger_condition__target__enum_values_by_name,
   1,
   handoff__assignment__v1__trigger_condition__target__value_ranges,

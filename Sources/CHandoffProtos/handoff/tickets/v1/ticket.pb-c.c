@@ -949,7 +949,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__call_back__descriptor =
   (ProtobufCMessageInit) handoff__tickets__v1__call_back__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket_customer__field_descriptors[4] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket_customer__field_descriptors[5] =
 {
   {
     "number",
@@ -999,17 +999,30 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket_customer__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "user_code",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__TicketCustomer, user_code),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__ticket_customer__field_indices_by_name[] = {
   1,   /* field[1] = display_name */
   2,   /* field[2] = email */
   0,   /* field[0] = number */
   3,   /* field[3] = phone */
+  4,   /* field[4] = user_code */
 };
 static const ProtobufCIntRange handoff__tickets__v1__ticket_customer__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__ticket_customer__descriptor =
 {
@@ -1019,7 +1032,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket_customer__descript
   "Handoff__Tickets__V1__TicketCustomer",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__TicketCustomer),
-  4,
+  5,
   handoff__tickets__v1__ticket_customer__field_descriptors,
   handoff__tickets__v1__ticket_customer__field_indices_by_name,
   1,  handoff__tickets__v1__ticket_customer__number_ranges,

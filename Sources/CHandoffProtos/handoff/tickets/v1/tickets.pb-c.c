@@ -1635,7 +1635,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__list_tickets_response__de
   (ProtobufCMessageInit) handoff__tickets__v1__list_tickets_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_request__field_descriptors[25] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_request__field_descriptors[26] =
 {
   {
     "parent",
@@ -1937,6 +1937,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__search_tickets_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "user_code",
+    26,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__SearchTicketsRequest, user_code),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__search_tickets_request__field_indices_by_name[] = {
   15,   /* field[15] = agents */
@@ -1963,12 +1975,13 @@ static const unsigned handoff__tickets__v1__search_tickets_request__field_indice
   9,   /* field[9] = text */
   6,   /* field[6] = ticket_id */
   7,   /* field[7] = title */
+  25,   /* field[25] = user_code */
   10,   /* field[10] = words */
 };
 static const ProtobufCIntRange handoff__tickets__v1__search_tickets_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 25 }
+  { 0, 26 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_request__descriptor =
 {
@@ -1978,7 +1991,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__search_tickets_request__d
   "Handoff__Tickets__V1__SearchTicketsRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__SearchTicketsRequest),
-  25,
+  26,
   handoff__tickets__v1__search_tickets_request__field_descriptors,
   handoff__tickets__v1__search_tickets_request__field_indices_by_name,
   1,  handoff__tickets__v1__search_tickets_request__number_ranges,

@@ -182,7 +182,11 @@ typedef enum _Handoff__Assignment__V1__TriggerCondition__Target {
   /*
    * A field that the service adds to its tickets; `field` names it.
    */
-  HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__FIELD = 17
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__FIELD = 17,
+  /*
+   * By which the organization's own systems know the customer.
+   */
+  HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET__CUSTOMER_USER_CODE = 18
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HANDOFF__ASSIGNMENT__V1__TRIGGER_CONDITION__TARGET)
 } Handoff__Assignment__V1__TriggerCondition__Target;
 /*

@@ -200,8 +200,8 @@ struct  Handoff__Masking__V1__TextSpan
   int32_t length;
   /*
    * The text that the span is in, when it is in no entry: `title`, `customer.display_name`, `customer.email`,
-   * `customer.phone`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the chat, the first of
-   * which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
+   * `customer.phone`, `customer.user_code`, `call_back.phone`, `call_record.phone`; `transcript.{number}`, a line of the
+   * chat, the first of which is 1; `field.{code}`, the value of a field of kind TEXT or TEXTAREA. Empty: the title.
    */
   char *field;
 };

@@ -43,7 +43,7 @@ struct  Handoff__Tickets__V1__TextMask
   int32_t length;
   /*
    * The text in which they stand: `entry`, `title`, `customer.display_name`, `customer.email`, `customer.phone`,
-   * `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
+   * `customer.user_code`, `call_back.phone`, `call_record.phone`, `transcript.{number}` or `field.{code}`.
    */
   char *field;
 };

@@ -455,10 +455,15 @@ struct  Handoff__Tickets__V1__TicketCustomer
    * Digits, with a leading + when international.
    */
   char *phone;
+  /*
+   * By which the organization's own systems know the customer, case and all: at most 100 characters of one line, without
+   * asterisks. One customer's alone in the organization.
+   */
+  char *user_code;
 };
 #define HANDOFF__TICKETS__V1__TICKET_CUSTOMER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__ticket_customer__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*

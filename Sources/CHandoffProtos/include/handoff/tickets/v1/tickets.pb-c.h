@@ -493,10 +493,14 @@ struct  Handoff__Tickets__V1__SearchTicketsRequest
    * From the page before.
    */
   char *page_token;
+  /*
+   * By which the organization's own systems know the customer: the whole of it, in its case.
+   */
+  char *user_code;
 };
 #define HANDOFF__TICKETS__V1__SEARCH_TICKETS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__search_tickets_request__descriptor) \
-    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED, 0, NULL, NULL, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__LIST_TICKETS_REQUEST__MENU__MENU_UNSPECIFIED, 0, NULL, NULL, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -611,8 +615,8 @@ struct  Handoff__Tickets__V1__UpdateTicketRequest
   Handoff__Tickets__V1__Ticket *ticket;
   /*
    * What to change: `title`, `priority`, `language`, `submission_type`, `processing_type`, `customer.display_name`,
-   * `customer.email`, `customer.phone`, `call_back`, `field_values`. An absent `call_back` is taken off; an empty
-   * `processing_type`, too.
+   * `customer.email`, `customer.phone`, `customer.user_code`, `call_back`, `field_values`. An absent `call_back` is taken
+   * off; an empty `processing_type`, too.
    */
   Google__Protobuf__FieldMask *update_mask;
   /*
