@@ -15,6 +15,12 @@ enum LifecyclePage {
       resolved ticket where the service's reply policy says so. Tickets in the spam box (resolved internally as spam)
       must be restored before anything else.
 
+      A consultation ticket waits for one issue ticket at a time: while it is `ESCALATING`, a second escalation is
+      refused (`TRANSITION_NOT_ALLOWED`, refusal `ESCALATION_OPEN`), and no ticket is made. Any answer ends the wait, an
+      interim one too; then the ticket can be escalated anew, to the same issue service or to another. An issue ticket
+      that was held stays open in its service beside the new one: what it answers later is added to the history and
+      changes no state, and the customer's further words go to the newest issue ticket alone.
+
       ```mermaid
       stateDiagram-v2
         [*] --> UNASSIGNED: create
