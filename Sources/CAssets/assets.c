@@ -133,6 +133,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0064_know_user_codes.sql"
 #include "embed_asset.h"
+#define ASSET "../Mail/Migrations/0065_key_prints_of_mails.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

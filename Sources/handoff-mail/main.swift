@@ -38,8 +38,10 @@ await runService(description) { process in
         "inbound.deferred", ["mail": .integer(mail), "cause": .string(String(describing: error.cause ?? error))])
     })
   inbound.start(in: process)
-  InboundUpkeep(store: store, retention: process.config[MailKeys.rawRetention], metrics: process.metrics)
-    .start(in: process)
+  InboundUpkeep(
+    store: store, retention: process.config[MailKeys.rawRetention], prints: MailPrintKey(ledger.key),
+    metrics: process.metrics
+  ).start(in: process)
 
   let passwords = AccountPasswords(masking: masking)
   SealUpkeep(store: store, vault: vault, masking: masking, metrics: process.metrics).start(in: process)

@@ -36,7 +36,9 @@ struct InboundAccountsTests {
     let world = try await InboundWorld()
     let unreachable = try await InboundWorld(isTicketsReachable: false, sharing: world)
     let metrics = Metrics()
-    let upkeep = InboundUpkeep(store: world.mail.store, retention: .seconds(86_400), metrics: metrics)
+    let upkeep = InboundUpkeep(
+      store: world.mail.store, retention: .seconds(86_400), prints: MailPrintKey(world.mail.ledger.key),
+      metrics: metrics)
     let agent = world.mail.asAgent
     var random = SeededGenerator(seed: TestScale.seed)
     var letters: [InboundWorld.Letter] = []
@@ -100,7 +102,9 @@ struct InboundAccountsTests {
   @Test("bytes go when their time is over; what became of the mail stays known, and nobody can let it in any more")
   func retention() async throws {
     let world = try await InboundWorld()
-    let upkeep = InboundUpkeep(store: world.mail.store, retention: .seconds(86_400), metrics: Metrics())
+    let upkeep = InboundUpkeep(
+      store: world.mail.store, retention: .seconds(86_400), prints: MailPrintKey(world.mail.ledger.key),
+      metrics: Metrics())
     let made = InboundWorld.Letter()
     let ticket = try await world.take(made)
     let held = try await world.take(.init(from: "nobody"))

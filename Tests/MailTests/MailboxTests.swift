@@ -35,7 +35,9 @@ struct MailboxTests {
     #expect(account.state == .ready && account.readTime != nil)
     #expect(account.counts == MailAccount.Counts(received: 8, tickets: 7, suppressed: 1))
     #expect(try world.server.count(of: "care") == 11)
-    let upkeep = InboundUpkeep(store: world.world.mail.store, retention: .seconds(86_400), metrics: world.metrics)
+    let upkeep = InboundUpkeep(
+      store: world.world.mail.store, retention: .seconds(86_400), prints: MailPrintKey(world.world.mail.ledger.key),
+      metrics: world.metrics)
     try await upkeep.look(deadline: TestDatabase.deadline)
     let lines = Set(world.metrics.exposition().split(separator: "\n"))
     #expect(lines.contains("handoff_mail_account_received_total{account=\"\(account.name)\"} 8"))

@@ -78,7 +78,7 @@ extension InboundMailProcessor {
       marks.inAddresses.map { (.replyAddress, $0) } + marks.inMessageIDs.map { (.signedMessageID, $0) }
     if found.isEmpty {
       let known = try await store.references(
-        Array((mail.references.suffix(20) + mail.inReplyTo).prefix(25)), of: record, deadline: deadline)
+        Array((mail.references.suffix(20) + mail.inReplyTo).prefix(25)), of: record, prints, deadline: deadline)
       found += mail.references.reversed().compactMap { id in known.tickets[id].map { (.references, $0) } }
       found += mail.inReplyTo.compactMap { id in known.tickets[id].map { (.inReplyTo, $0) } }
       // What it follows is going to be a ticket, or not; it must not be judged before.

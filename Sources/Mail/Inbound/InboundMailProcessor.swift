@@ -31,6 +31,7 @@ package struct InboundMailProcessor: Sendable {
   let budget = MemoryBudget(bytesMax: 160 << 20)
   private let failed: @Sendable (Int64, ServiceError) -> Void
   let hashes: AddressHashes
+  let prints: MailPrintKey
 
   /// Works with the ledger's tables and other daemons.
   ///
@@ -53,6 +54,7 @@ package struct InboundMailProcessor: Sendable {
     self.limits = limits
     self.failed = failed
     hashes = AddressHashes(ledger.key)
+    prints = MailPrintKey(ledger.key)
   }
 
   /// Stores a mail and decides it; one that is there already is told as it is.
@@ -67,7 +69,8 @@ package struct InboundMailProcessor: Sendable {
     _ message: [UInt8], wholeBytes: Int64? = nil, for service: ServiceRecord,
     account: Int64 = MailAccountName.representativeID, _ options: CallOptions
   ) async throws -> InboundRecord {
-    let prints = try await onPool(if: message.count) { MessageIdentity.Prints(of: message) }
+    let key = prints
+    let prints = try await onPool(if: message.count) { MessageIdentity.Prints(of: message, key) }
     let arrival = MailStore.Arrival(
       service: service.id, account: account, prints: prints, sizeBytes: wholeBytes ?? Int64(message.count))
     let pieces = try await vault.seal(message, named: Self.sealName(service.id, prints.contentHash), options)
@@ -85,7 +88,7 @@ package struct InboundMailProcessor: Sendable {
     let hash = SHA256.hash(place)
     let arrival = MailStore.Arrival(
       service: service.id, account: account,
-      prints: MessageIdentity.Prints(identity: hash, bodyHash: hash, contentHash: hash), sizeBytes: sizeBytes)
+      prints: MessageIdentity.Prints(identity: hash, bodyHash: hash, content: hash, prints), sizeBytes: sizeBytes)
     _ = try await store.storeInbound(arrival, pieces: [], deadline: options.deadline)
   }
 

@@ -2,7 +2,8 @@ package import EventLoop
 package import ServiceKit
 import Synchronization
 
-/// Keeps account of the mails that came in, for operators, and removes their bytes when their time is over.
+/// Keeps account of the mails that came in, for operators, removes their bytes when their time is over, and keys the
+/// hashes by which mails are known that came in before there was a key for that.
 ///
 /// Every process shows the same numbers, those of the whole cluster, as the last look found them. Any number of
 /// processes may do it; the bytes of a mail are removed once. May be used from any thread.
@@ -13,6 +14,7 @@ package final class InboundUpkeep: Sendable {
 
   private let store: MailStore
   private let retention: Duration
+  private let prints: MailPrintKey
   private let removed: Counter
   private let latest = Mutex(InboundAccounts())
   private let standings = Mutex<[MailStore.MailAccountStanding]>([])
@@ -20,8 +22,9 @@ package final class InboundUpkeep: Sendable {
   /// Declares the metrics, which show zero until the first look.
   ///
   /// - Parameter retention: how long the bytes of a mail are kept after it was decided.
-  package init(store: MailStore, retention: Duration, metrics: Metrics) {
+  package init(store: MailStore, retention: Duration, prints: MailPrintKey, metrics: Metrics) {
     self.store = store
+    self.prints = prints
     self.retention = retention
     removed = metrics.counter(
       "handoff_mail_raw_removed_total", "Mails whose bytes were removed because their time was over."
@@ -105,7 +108,20 @@ package final class InboundUpkeep: Sendable {
     }
   }
 
-  /// Does both for as long as the daemon runs.
+  /// Keys the hashes of mails that came in before there was a key, those that are decided.
+  ///
+  /// - Returns: of how many mails.
+  /// - Throws: the database's errors as `ServiceError`; the rest is keyed the next time.
+  package func keyPrints(deadline: Deadline) async throws -> Int {
+    var count = 0
+    while true {
+      let batch = try await store.keyPrints(prints, deadline: deadline)
+      count += batch
+      if batch < MailStore.unkeyedMax { return count }
+    }
+  }
+
+  /// Does all of it for as long as the daemon runs.
   package func start(in process: ServiceProcess) {
     let loop = process.group.next()
     let log = process.log
@@ -116,6 +132,7 @@ package final class InboundUpkeep: Sendable {
           try await self.look(deadline: .after(Self.lookInterval))
           if round.isMultiple(of: Self.removalEvery) {
             _ = try await self.removeRawMails(deadline: .after(.seconds(50)))
+            _ = try await self.keyPrints(deadline: .after(.seconds(50)))
           }
         } catch {
           if Task.isCancelled { return }

@@ -6,13 +6,15 @@ import Crypto
 /// The Message-ID is looked for by hand: a mail is stored before anything parses it, and by then it must be known
 /// whether it is there already.
 enum MessageIdentity {
-  /// All by which a mail is known.
+  /// All by which a mail is known; keyed hashes.
   struct Prints: Sendable {
     let identity: [UInt8]
     let bodyHash: [UInt8]
-    /// SHA-256 of the whole mail.
+    /// Of the whole mail.
     let contentHash: [UInt8]
-
+    /// What a mail from before there was a key is known by.
+    var formerIdentity: [UInt8] = []
+    var formerBodyHash: [UInt8] = []
   }
 
   /// SHA-256 of the Message-ID in a mail's header, or of the whole mail when it has none.
@@ -91,9 +93,16 @@ enum MessageIdentity {
 
 extension MessageIdentity.Prints {
   /// Takes time in the length of the mail and belongs on a pool when that is large.
-  init(of message: [UInt8]) {
+  init(of message: [UInt8], _ key: MailPrintKey) {
     self.init(
       identity: MessageIdentity.identity(of: message), bodyHash: MessageIdentity.bodyHash(of: message),
-      contentHash: SHA256.hash(message))
+      content: SHA256.hash(message), key)
+  }
+
+  /// Keys the hashes of a mail, each a SHA-256.
+  init(identity: [UInt8], bodyHash: [UInt8], content: [UInt8], _ key: MailPrintKey) {
+    self.init(
+      identity: key.keyed(identity), bodyHash: key.keyed(bodyHash), contentHash: key.keyed(content),
+      formerIdentity: identity, formerBodyHash: bodyHash)
   }
 }

@@ -76,19 +76,21 @@ struct InboundWrites: Sendable {
       WITH arrived AS (
         SELECT * FROM unnest(\(items.indices.map { Int32($0) }), \(arrivals.map(\.service)), \(arrivals.map(\.account)),
           \(arrivals.map(\.prints.identity)), \(arrivals.map(\.prints.bodyHash)),
+          \(arrivals.map(\.prints.formerIdentity)), \(arrivals.map(\.prints.formerBodyHash)),
           \(arrivals.map(\.prints.contentHash)), \(arrivals.map(\.sizeBytes)), \(states), \(reasons))
-          AS a (place, service_id, account_id, identity, body_hash, content_hash, size_bytes, state, reason)
+          AS a (place, service_id, account_id, identity, body_hash, former_identity, former_body_hash, content_hash,
+            size_bytes, state, reason)
       ), made AS (
         INSERT INTO inbound_mail (service_id, account_id, identity, body_hash, content_hash, size_bytes, state, reason,
-          has_raw, due_time, decide_time)
+          has_keyed_prints, has_raw, due_time, decide_time)
         SELECT a.service_id, a.account_id, a.identity, a.body_hash, a.content_hash, a.size_bytes, a.state, a.reason,
-          a.state = 'WAITING', clock_timestamp() + \(MailStore.inboundLeaseSeconds) * interval '1 second',
+          true, a.state = 'WAITING', clock_timestamp() + \(MailStore.inboundLeaseSeconds) * interval '1 second',
           CASE WHEN a.state <> 'WAITING' THEN clock_timestamp() END
         FROM arrived AS a
         WHERE NOT EXISTS (
           SELECT 1 FROM inbound_mail AS k
-          WHERE k.service_id = a.service_id AND k.identity = a.identity AND k.account_id = a.account_id
-            AND k.body_hash IN (a.body_hash, '\\x'))
+          WHERE k.service_id = a.service_id AND k.identity = ANY (ARRAY[a.identity, a.former_identity])
+            AND k.account_id = a.account_id AND k.body_hash = ANY (ARRAY[a.body_hash, a.former_body_hash, '\\x']))
         ORDER BY a.service_id, a.identity, a.account_id
         ON CONFLICT ON CONSTRAINT inbound_mail_identity_key DO NOTHING RETURNING *
       ), kept AS (

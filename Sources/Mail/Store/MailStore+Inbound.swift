@@ -137,17 +137,18 @@ extension MailStore {
     if let made { return (made, true) }
     // A mail from before bodies were kept is known by its Message-ID alone. Writing it anew puts it on the disk: who
     // stored it may not have come so far.
+    let identities = [arrival.prints.identity, arrival.prints.formerIdentity]
+    let bodies = [arrival.prints.bodyHash, arrival.prints.formerBodyHash, []]
     let known = try await query(
       """
       WITH known AS (
         UPDATE inbound_mail AS k SET account_id = k.account_id
-        WHERE k.service_id = \(arrival.service) AND k.identity = \(arrival.prints.identity)
-          AND k.account_id = \(arrival.account) AND k.body_hash IN (\(arrival.prints.bodyHash), '\\x')
-          AND k.state = 'WAITING'
+        WHERE k.service_id = \(arrival.service) AND k.identity = ANY (\(identities))
+          AND k.account_id = \(arrival.account) AND k.body_hash = ANY (\(bodies)) AND k.state = 'WAITING'
       )
       SELECT \(fragment: InboundRecord.columns) FROM inbound_mail AS i
-      WHERE i.service_id = \(arrival.service) AND i.identity = \(arrival.prints.identity)
-        AND i.account_id = \(arrival.account) AND i.body_hash IN (\(arrival.prints.bodyHash), '\\x')
+      WHERE i.service_id = \(arrival.service) AND i.identity = ANY (\(identities))
+        AND i.account_id = \(arrival.account) AND i.body_hash = ANY (\(bodies))
       """, deadline: deadline)
     guard let row = known.first else { throw ServiceError(.conflict) }
     return (try InboundRecord(row), false)

@@ -80,7 +80,7 @@ extension MailStore {
       ), gone AS (
         DELETE FROM inbound_mail_piece AS p USING old WHERE p.service_id = old.service_id AND p.mail_id = old.id
       )
-      UPDATE inbound_mail AS i SET has_raw = false, sealed_summary = NULL,
+      UPDATE inbound_mail AS i SET has_raw = false, sealed_summary = NULL, content_hash = '\\x',
         state = CASE WHEN i.state = 'QUARANTINED' THEN 'SUPPRESSED' ELSE i.state END,
         reason = CASE WHEN i.state = 'QUARANTINED' THEN \(SuppressionReason.expired.rawValue) ELSE i.reason END
       FROM old WHERE i.service_id = old.service_id AND i.id = old.id

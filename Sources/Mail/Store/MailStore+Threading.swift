@@ -14,10 +14,10 @@ extension MailStore {
 
   /// What is known of Message-IDs that a mail refers to.
   func references(
-    _ ids: [String], of mail: InboundRecord, deadline: Deadline
+    _ ids: [String], of mail: InboundRecord, _ key: MailPrintKey, deadline: Deadline
   ) async throws -> References {
     guard !ids.isEmpty else { return References() }
-    let identities = ids.map { MessageIdentity.identity(ofMessageID: $0) }
+    let former = ids.map { MessageIdentity.identity(ofMessageID: $0) }
     let rows = try await query(
       """
       SELECT m.message_id, m.ticket_id, NULL::bigint FROM mail_message AS m
@@ -25,8 +25,9 @@ extension MailStore {
       UNION ALL
       SELECT asked.message_id, CASE WHEN e.state <> 'WAITING' THEN e.ticket_id END,
         CASE WHEN e.state = 'WAITING' THEN e.id END
-      FROM unnest(\(ids), \(identities)) AS asked (message_id, identity)
-      JOIN inbound_mail AS e ON e.service_id = \(mail.serviceID) AND e.identity = asked.identity
+      FROM unnest(\(ids), \(former.map(key.keyed)), \(former)) AS asked (message_id, identity, former)
+      JOIN inbound_mail AS e ON e.service_id = \(mail.serviceID)
+        AND e.identity = ANY (ARRAY[asked.identity, asked.former])
       JOIN inbound_mail AS i ON i.service_id = e.service_id AND i.id = \(mail.id)
       WHERE e.state IN ('TICKET', 'REPLY') OR (e.state = 'WAITING' AND e.id < i.id AND \(fragment: Self.isPatient))
       """, deadline: deadline)

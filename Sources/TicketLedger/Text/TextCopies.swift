@@ -184,7 +184,7 @@ package enum TextCopies {
   /// The column with a name (``TextCopy/name``).
   package static func named(_ name: String) -> TextCopy? { all.first { $0.name == name } }
 
-  /// Columns of bytes, by table: hashes, which are keyed save those by which a mail is known that comes in again; what
+  /// Columns of bytes, by table: hashes, which are keyed save that of a file, which stands beside the file; what
   /// masking sealed; messages of ours with codes, ids and what administrators wrote; and the bytes of files, in which
   /// nothing can be masked.
   package static let wordlessBytes: [String: [String]] = [
