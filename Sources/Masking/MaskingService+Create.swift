@@ -15,7 +15,8 @@ extension MaskingService {
   /// All spans are masked, with one event, or none. With a request id the call is safe to repeat.
   ///
   /// - Throws: PERMISSION_DENIED without the right to the ticket or for a caller that is no agent,
-  ///   SECURITY_SERVICE_OFF, TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION.
+  ///   SECURITY_SERVICE_OFF, TICKET_NOT_FOUND, ENTRY_NOT_FOUND, MASK_OVERLAP, REQUEST_INVALID, STALE_VERSION,
+  ///   LIMIT_REACHED when there is more text to be searched than ``textBytesMax``.
   package func createMasks(_ request: CreateMasksRequest, _ call: CallContext) async throws -> CreateMasksResponse {
     let name = try TicketName(request.parent, field: "parent")
     let access = try await ledger.access(call, ticket: name)
@@ -38,14 +39,20 @@ extension MaskingService {
       reading: [search.query(link), MaskStore.activePlaces(on: link)], deadline: call.deadline
     ) { tickets, rows, transaction in
       var texts = try rows[0].flatMap { try search.texts($0, of: link) }
+      var room = try room(for: texts, in: textBytesMax)
       var places = Array(rows[1])
       let requested = try await read(spans, tickets.own, texts, transaction)
       // Few tickets are tied to others by an escalation; who they are is known now that all are locked.
       let others = tickets.others.map(\.link)
-      if !others.isEmpty {
-        let found = try await transaction.batch(others.map(search.query) + [MaskStore.activePlaces(on: others)])
-        for (other, rows) in zip(others, found) { texts += try rows.flatMap { try search.texts($0, of: other) } }
-        places += found[others.count]
+      for start in stride(from: 0, to: others.count, by: Self.othersMax) {
+        let some = Array(others[start...].prefix(Self.othersMax))
+        let found = try await transaction.batch(some.map(search.query) + [MaskStore.activePlaces(on: some)])
+        for (other, rows) in zip(some, found) {
+          let more = try rows.flatMap { try search.texts($0, of: other) }
+          room = try self.room(for: more, in: room)
+          texts += more
+        }
+        places += found[some.count]
       }
       let plan = try plan(requested, texts: texts, places: places)
       masked = masks(of: plan, ids, name, fieldNames, by: agent, at: tickets.own.readTime)
@@ -56,6 +63,23 @@ extension MaskingService {
     var ticket = written.ticket
     ticket.replace(titleAndCustomer)
     return CreateMasksResponse(masks: masked, ticket: try await ledger.message(for: ticket, deadline: call.deadline))
+  }
+
+  /// Most tickets whose texts are read at a time.
+  private static let othersMax = 16
+
+  /// What is left of a number of bytes behind texts.
+  ///
+  /// - Throws: LIMIT_REACHED when nothing is.
+  private func room(for texts: [StoredText], in bytes: Int) throws(ServiceError) -> Int {
+    let rest = texts.reduce(bytes) { $0 - $1.text.utf8.count }
+    guard rest >= 0 else {
+      throw ServiceError(
+        .limitReached,
+        "the ticket and those that belong to it hold more than \(textBytesMax >> 20) MB of text, which is too much to"
+          + " search for the words; nothing was masked. Delete what of it is spam, or tell who runs Handoff")
+    }
+    return rest
   }
 
   /// Reads the words of the spans from what was found: a text in which a span lies holds its words.

@@ -17,11 +17,17 @@ package struct MaskingService: MaskingServiceProvider {
   let keys: VaultKeys
   /// Ids of masks to be, which their seals must know.
   let maskIDs: IDSource
+  /// Most bytes of texts that are searched for the words of a request.
+  let textBytesMax: Int
 
   /// Creates the service.
-  package init(ledger: TicketLedger, keys: VaultKeys) {
+  ///
+  /// - Parameter textBytesMax: most bytes of texts, on a ticket and on those that belong to it, that are searched for
+  ///   the words of a request.
+  package init(ledger: TicketLedger, keys: VaultKeys, textBytesMax: Int = 64 << 20) {
     self.ledger = ledger
     self.keys = keys
+    self.textBytesMax = textBytesMax
     store = MaskStore(pool: ledger.pool)
     maskIDs = IDSource(
       pool: ledger.pool, nextBlocks: "SELECT nextval('mask_id_seq') FROM generate_series(1, 64)", blockLength: 1)

@@ -15,6 +15,30 @@ struct CopyTests {
 
   init() async throws { world = try await MaskingDesk.open() }
 
+  @Test("more text than is searched at once is refused with what to do; nothing is masked", arguments: [true, false])
+  func bound(isOwn: Bool) async throws {
+    let world = try await MaskingDesk.open()
+    let ticket = try await MarkedTicket.make(on: world)
+    let large = isOwn ? ticket.own : ticket.issue
+    try await world.run(
+      """
+      UPDATE ticket_entry SET body = body || repeat('가', 20000)
+      WHERE service_id = \(large.serviceID) AND ticket_id = \(large.ticketID)
+      """)
+    let bounded = MaskingService(
+      ledger: try world.desk.ledger(as: "handoff_masking"), keys: world.keys, textBytesMax: 50_000)
+    let request = CreateMasksRequest(parent: ticket.name.description, spans: [ticket.spans[0]])
+    let refusal = await #expect(throws: ServiceError.self) {
+      try await bounded.createMasks(request, world.call("CreateMasks"))
+    }
+    #expect(refusal?.reason == .limitReached && refusal?.message.contains("nothing was masked") == true)
+    let written = try await world.desk.database.pool.query(
+      "SELECT (SELECT count(*) FROM mask_place) + (SELECT count(*) FROM ticket_entry WHERE body LIKE '%*%')",
+      deadline: world.desk.deadline)
+    #expect(try written[0].int64(0) == 0)
+    #expect(try await world.masking.createMasks(request, world.call("CreateMasks")).masks.count == 1)
+  }
+
   @Test("words that stand everywhere a ticket can carry text are nowhere once masked, and all back once unmasked")
   func leakScan() async throws {
     let ticket = try await MarkedTicket.make(on: world)
