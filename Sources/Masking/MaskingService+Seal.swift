@@ -13,7 +13,8 @@ extension MaskingService {
 
   /// Seals what tickets found in a customer's words, before the words are stored; for tickets alone.
   ///
-  /// Nothing is written: tickets stores the masks together with the masked words.
+  /// Nothing is written: tickets stores the masks together with the masked words. A snapshot, as an event holds it, is
+  /// sealed as the first copy of the original before it.
   ///
   /// - Throws: SECURITY_SERVICE_OFF, SERVICE_NOT_FOUND, REQUEST_INVALID.
   package func sealMasks(_ request: SealMasksRequest, _ call: CallContext) async throws -> SealMasksResponse {
@@ -26,13 +27,18 @@ extension MaskingService {
     let ids = try await newMaskIDs(request.originals.count, deadline: call.deadline)
     let owner = TicketLink(serviceID: service.id, ticketID: name.id)
     var masks: [SealedMask] = []
-    for (index, (original, id)) in zip(request.originals, ids).enumerated() {
-      guard let copy = TextCopies.named(original.textColumn), copy.relation == .original, original.length > 0 else {
+    var hasCopy = true
+    for (index, original) in request.originals.enumerated() {
+      guard let copy = TextCopies.named(original.textColumn), original.length > 0,
+        copy.relation == .original || copy.relation == .snapshot && !hasCopy
+      else {
         throw ServiceError.invalid("originals[\(index)]", "names no text that can be masked")
       }
+      hasCopy = copy.relation == .snapshot
+      let id = ids[hasCopy ? index - 1 : index]
       let place = VaultPlace(
-        owner: owner, mask: id, number: 0, address: TextAddress(copy: copy, ticket: owner, row: original.rowKey),
-        asteriskCount: Int(original.length))
+        owner: owner, mask: id, number: hasCopy ? 1 : 0,
+        address: TextAddress(copy: copy, ticket: owner, row: original.rowKey), asteriskCount: Int(original.length))
       let sealed = try keys.seal(original.original, for: place)
       masks.append(SealedMask(id: id.rawValue, sealedOriginal: sealed.bytes, keyId: sealed.keyID))
     }

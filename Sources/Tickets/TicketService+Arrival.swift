@@ -13,6 +13,8 @@ struct ArrivingText: Sendable {
   /// Their row among the ticket's rows.
   let row: String
   let text: String
+  /// The value of the event that is to hold them, too; nil: none.
+  var eventValue: String?
 }
 
 /// What of somebody's words is masked before they are stored.
@@ -85,8 +87,10 @@ extension TicketService {
     // Where nobody could bring a copy back, its asterisks are all that is kept of it.
     guard service.hasSecurity else { return (texts, nil) }
     let (ticket, entry) = try await ids()
-    let places = [("ticket.title", ""), ("ticket_entry.body", entry.description)] + others.map { ($0.column, $0.row) }
-    let pieces = zip(places, masked).map { MaskedArrival(column: $0.0, row: $0.1, masked: $1) }
+    let places =
+      [("ticket.title", "", nil), ("ticket_entry.body", entry.description, nil)]
+      + others.map { ($0.column, $0.row, $0.eventValue) }
+    let pieces = zip(places, masked).map { MaskedArrival(column: $0.0, row: $0.1, eventValue: $0.2, masked: $1) }
     let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), options)
     texts.originalBody = masked[1].pieces.isEmpty ? nil : body
     texts.maskStatements = ArrivalMask.insert(
@@ -152,16 +156,17 @@ extension TicketService {
     _ texts: [MaskedArrival], _ ticket: TicketName, _ options: CallOptions
   ) async throws -> [ArrivalMask] {
     guard let masking else { throw ServiceError(.backendUnavailable) }
-    let originals = texts.flatMap { text in
-      text.masked.pieces.map { piece in
-        ArrivingOriginal(
-          textColumn: text.column, rowKey: text.row, length: Int32(piece.asterisks.length), original: piece.original)
-      }
+    let pieces = texts.flatMap { text in text.masked.pieces.flatMap { piece in text.places.map { ($0, text, piece) } } }
+    let originals = pieces.map { place, _, piece in
+      ArrivingOriginal(
+        textColumn: place.column, rowKey: place.row, length: Int32(piece.asterisks.length), original: piece.original)
     }
     var seals: [SealedMask] = []
     while seals.count < originals.count {
-      // A list of numbers, which a mail may well be, holds more than one call takes.
-      let portion = Array(originals[seals.count...].prefix(Self.originalsMax))
+      // A list of numbers, which a mail may well be, holds more than one call takes. A copy goes with its original.
+      let rest = pieces[seals.count...]
+      let cut = rest.dropFirst(Self.originalsMax).first.map { $0.0.number > 0 } ?? false
+      let portion = Array(originals[seals.count...].prefix(cut ? Self.originalsMax - 1 : Self.originalsMax))
       let answer: SealMasksResponse
       do {
         answer = try await masking.sealMasks(
@@ -172,11 +177,14 @@ extension TicketService {
       guard answer.masks.count == portion.count else { throw ServiceError(.backendUnavailable) }
       seals += answer.masks
     }
-    let spans = texts.flatMap { text in text.masked.pieces.map { (text, $0.asterisks) } }
-    return zip(spans, seals).map { span, mask in
-      ArrivalMask(
-        id: MaskID(mask.id), column: span.0.column, row: span.0.row, text: span.0.masked.text, span: span.1,
-        sealedOriginal: mask.sealedOriginal, keyID: mask.keyId)
+    return zip(pieces, seals).map { piece, seal in
+      let (place, text) = (piece.0, piece.1)
+      var mask = ArrivalMask(
+        id: MaskID(seal.id), column: place.column, row: place.row, text: text.masked.text, span: piece.2.asterisks,
+        sealedOriginal: seal.sealedOriginal, keyID: seal.keyId)
+      mask.number = place.number
+      mask.placeCount = Int32(text.places.count)
+      return mask
     }
   }
 }
@@ -185,5 +193,12 @@ extension TicketService {
 private struct MaskedArrival: Sendable {
   let column: String
   let row: String
+  /// The value of the event that is to hold it, too; nil: none.
+  let eventValue: String?
   let masked: MaskedText.Masked
+
+  /// Where it is to stand.
+  var places: [(column: String, row: String, number: Int32)] {
+    [(column, row, 0)] + (eventValue.map { [("ticket_event_value.after_text", $0, 1)] } ?? [])
+  }
 }

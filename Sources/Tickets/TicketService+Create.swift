@@ -156,7 +156,7 @@ extension TicketService {
   }
 
   /// Masks personal data in a ticket to be, where its service wants that: in its title and inquiry, in the chat that it
-  /// comes from, and in its fields of free text. What the events tell of a field's first value stays asterisks.
+  /// comes from, and in its fields of free text, whose first values the first event holds, too.
   private func maskOnArrival(
     _ draft: inout TicketDraft, _ conversation: inout Conversation, _ id: TicketID, at time: Instant,
     _ call: CallContext
@@ -175,7 +175,9 @@ extension TicketService {
         ArrivingText(column: "transcript_line.body", row: String($0 + 1), text: $1.body)
       }
       + values.map {
-        ArrivingText(column: "ticket_field_value.value", row: $0.fieldID.description, text: $0.after ?? "")
+        ArrivingText(
+          column: "ticket_field_value.value", row: $0.fieldID.description, text: $0.after ?? "",
+          eventValue: "1/field.\($0.code)")
       }
     let (texts, ids) = try await masked(
       title: draft.title, body: draft.event.entries[0].body, others: others, of: draft.service,
@@ -189,6 +191,7 @@ extension TicketService {
     for ((index, value), text) in zip(zip(fields, values), texts.others.suffix(values.count)) {
       draft.event.fieldValues[index] = FieldValueChange(
         value.fieldID, code: value.code, before: value.before, after: value.after == nil ? nil : text)
+      draft.event.fieldValues[index].original = value.after
     }
     draft.event.entries[0].id = entry
     draft.event.entries[0].body = texts.body

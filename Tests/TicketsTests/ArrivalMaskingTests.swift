@@ -111,7 +111,7 @@ struct ArrivalMaskingTests {
     let request = CreateTicketRequest(
       parent: "services/care", title: "채팅", text: "채팅 상담", channel: .chat,
       submissionType: "services/care/submissionTypes/1",
-      fieldValues: [FieldValue(code: "memo", values: ["카드 4000-0000-0000-0002"])],
+      fieldValues: [FieldValue(code: "memo", values: ["카드 4000-0000-0000-0002, 전화 010-0000-1234"])],
       transcript: said.map { TranscriptLine(speaker: .customer, text: $0, time: Timestamp(seconds: 1_800_000_000)) })
     let ticket = try await world.client.createTicket(request, world.world.by(TicketWorld.kim))
     let clear = try await world.world.count(
@@ -123,7 +123,12 @@ struct ArrivalMaskingTests {
     #expect(clear == 0)
     let kim = world.world.by(TicketWorld.kim)
     let masks = try await world.masking.listMasks(ListMasksRequest(parent: ticket.name), kim).masks
-    #expect(masks.map { $0.span?.field } == ["transcript.2", "field.memo"])
+    #expect(masks.map { $0.span?.field } == ["transcript.2", "field.memo", "field.memo"])
+    #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
+    func first() async throws -> String {
+      try await world.world.rows("SELECT after_text FROM ticket_event_value WHERE field = 'field.memo'")[0].string(0)
+    }
+    #expect(try await first() == "카드 *******************, 전화 *************")
     func lines() async throws -> [TranscriptLine] {
       try await world.client.listTranscriptLines(ListTranscriptLinesRequest(parent: ticket.name), kim).lines
     }
@@ -131,7 +136,7 @@ struct ArrivalMaskingTests {
       try await world.client.getTicketForm(GetTicketFormRequest(ticket: ticket.name), kim).customerFields.first
     }
     #expect(try await lines().map(\.masks) == [[], [Self.shown(masks[0])]])
-    #expect(try await memo()?.masks == [Self.shown(masks[1])])
+    #expect(try await memo()?.masks == masks.dropFirst().map(Self.shown))
     let other = [FieldValue(code: "memo", values: ["없음"])]
     let refused = [
       await refusal {
@@ -147,12 +152,13 @@ struct ArrivalMaskingTests {
     #expect(refused.map { $0?.reason } == [.maskOverlap, .maskOverlap])
     for mask in masks {
       _ = try await world.masking.unmaskText(UnmaskTextRequest(name: mask.name, reason: "통화"), kim)
+      #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
     }
+    #expect(try await first() == "카드 4000-0000-0000-0002, 전화 010-0000-1234")
     #expect(try await lines().map(\.text) == said)
     #expect(try await lines().allSatisfy { $0.masks.isEmpty })
-    #expect(try await memo()?.values == ["카드 4000-0000-0000-0002"])
+    #expect(try await memo()?.values == ["카드 4000-0000-0000-0002, 전화 010-0000-1234"])
     #expect(try await memo()?.masks == [])
-    #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
   }
 
   @Test("the number of a call is returned with its mask")

@@ -1139,7 +1139,7 @@ package enum HandoffAPIComments {
     handoff.masking.v1.SealMasksRequest.parent The ticket that is to hold them: `services/{service}/tickets/{id}`; it need not exist yet.
     handoff.masking.v1.SealMasksRequest.originals 1 to 2,000 originals.
     handoff.masking.v1.ArrivingOriginal An original that is to be sealed before its text is stored.
-    handoff.masking.v1.ArrivingOriginal.text_column The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`, `transcript_line.body`, `ticket_field_value.value`.
+    handoff.masking.v1.ArrivingOriginal.text_column The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`, `transcript_line.body`, `ticket_field_value.value`. Behind a value: `ticket_event_value.after_text`, its copy in an event, under the same mask.
     handoff.masking.v1.ArrivingOriginal.row_key The text's row: an entry's id, or empty.
     handoff.masking.v1.ArrivingOriginal.length Number of asterisks that stand for it.
     handoff.masking.v1.ArrivingOriginal.original What stood there.

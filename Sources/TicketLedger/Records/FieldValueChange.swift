@@ -8,6 +8,8 @@ package struct FieldValueChange: Sendable, Equatable {
   package let before: String?
   /// The stored value after, in canonical form; nil: none.
   package let after: String?
+  /// The value before parts of it were masked on arrival: not stored, but what the chain covers. Nil: ``after``.
+  package var original: String?
 
   /// Describes a change.
   package init(_ fieldID: FieldID, code: String, before: String?, after: String?) {

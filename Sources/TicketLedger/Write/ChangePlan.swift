@@ -100,14 +100,16 @@ struct ChangePlan {
       changes.allSatisfy { CodeChange.isCode($0.field) && CodeChange.isCode($0.before) && CodeChange.isCode($0.after) },
       "an event holds codes and ids only")
     // The chain covers values in the order of their names.
-    let all = texts + draft.fieldValues.map { ("field.\($0.code)", $0.before, $0.after) }
+    let all =
+      texts.map { ($0.0, $0.1, $0.2, $0.2) }
+      + draft.fieldValues.map { ("field.\($0.code)", $0.before, $0.after, $0.original ?? $0.after) }
     let sorted = all.sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }
-    let changedValues = sorted.map { field, before, after in
+    let changedValues = sorted.map { field, before, after, original in
       let salt = SecureRandom.bytes(EventChain.saltByteCount)
       return EventValueRecord(
         sequence: sequence, field: field, before: before, after: after, salt: salt,
         beforeHash: before.map { key.hash(of: $0, salt: salt) },
-        afterHash: after.map { key.hash(of: $0, salt: salt) })
+        afterHash: original.map { key.hash(of: $0, salt: salt) })
     }
     var event = EventRecord(
       sequence: sequence, code: draft.code.rawValue, actor: draft.actor, causeSequence: cause,
