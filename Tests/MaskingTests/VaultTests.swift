@@ -73,6 +73,27 @@ struct VaultTests {
     try cleanUp()
   }
 
+  @Test("while masks are made and taken off, everything is sealed anew but what was damaged, which stays counted")
+  func rotationWhileServing() async throws {
+    let (damaged, off) = (try await mask(0), try await mask(1))
+    let id = try #require(Int64(damaged.name.split(separator: "/").last ?? ""))
+    let changed = "set_byte(sealed_original, 14, get_byte(sealed_original, 14) # 1)"
+    try await world.run(
+      "UPDATE mask_place SET sealed_original = \(unescaped: changed) WHERE mask_id = \(id) AND number = 0")
+    try addKey("0002")
+    async let resealed = rotation.run(deadline: world.desk.deadline)
+    async let unmasked = masking.unmaskText(
+      UnmaskTextRequest(name: off.name, reason: "test"), world.call("UnmaskText"))
+    async let made = mask(2)
+    _ = try await (resealed, unmasked, made)
+    _ = try await rotation.run(deadline: world.desk.deadline)
+    #expect(try await world.desk.number("SELECT count(*) FROM mask_place WHERE is_on AND key_id <> '0002'") == 1)
+    #expect(metrics.exposition().contains("handoff_masking_seals_of_old_keys 1"))
+    #expect(try await reveal(try await made) == MarkedTicket.marker)
+    await #expect(throws: ServiceError.self) { try await reveal(damaged) }
+    try cleanUp()
+  }
+
   @Test("seals are counted before any is made anew, also when no time is left for that")
   func countedFirst() async throws {
     _ = try await mask(0)

@@ -109,4 +109,26 @@ struct PersonalDataScannerTests {
     #expect(found.allSatisfy { $0.start >= 0 && $0.end <= text.unicodeScalars.count })
     #expect(zip(found, found.dropFirst()).allSatisfy { $0.end <= $1.start })
   }
+
+  @Test(
+    "a text eight times as long takes some eight times as long, whatever it is made of",
+    arguments: [
+      "0", "0-", "010-", "1.1.", "a.", "@", "@a.", "a@a.", "::", "f:", "계좌 1-", "(02) ", "M1", "4000-", "900101-",
+      "서울-11-", "+", "주문 1 ", "\u{200B}", "０", "\u{200B}0",
+    ])
+  func linear(piece: String) {
+    // The shortest of some runs is the one that nobody disturbed.
+    func nanoseconds(_ text: String) -> Double {
+      (0..<4).map { _ in
+        let time = ContinuousClock().measure { _ = PersonalDataScanner.findings(in: text) }
+        return Double(time.components.attoseconds) / 1e9 + Double(time.components.seconds) * 1e9
+      }.min() ?? 0
+    }
+    let short = String(repeating: piece, count: 1_000)
+    let long = String(repeating: piece, count: 8_000)
+    let ratio = nanoseconds(long) / max(nanoseconds(short), 1)
+    print("detection of 8 × \(piece.debugDescription): \(Int(ratio * 10)) tenths of the time")
+    // Of work that grows with the square it would be 64.
+    #expect(ratio < 32)
+  }
 }

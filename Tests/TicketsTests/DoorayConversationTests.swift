@@ -267,9 +267,13 @@ struct DoorayConversationTests {
     try await world.send()
     let logs = try await logs(world)
     #expect(logs.last?.body.content.hasPrefix("\(stars) 다시 걸어 주세요.") == true)
+    // What is written there afterwards stands there as it was written, and here without the number.
+    try await world.base.fake.comment("\(number)로 걸었습니다.", on: task)
     try await world.passInterval()
     try await world.poll()
-    #expect(try await world.conversation(ticket).count == 2)
+    let conversation = try await world.conversation(ticket)
+    #expect(conversation.count == 3 && conversation.contains { $0.text == "\(stars)로 걸었습니다." })
+    #expect(try await world.base.world.count("SELECT count(*) FROM dooray_comment WHERE body LIKE '%1234%'") == 0)
   }
 
   @Test("files follow the task over the address that Dooray! sends them to, and stand on the escalation's entry")

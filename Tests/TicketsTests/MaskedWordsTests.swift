@@ -115,10 +115,10 @@ struct MaskedWordsTests {
     #expect(try await last(other).text == "이순례")
   }
 
-  @Test("a reply to a completed ticket opens one that does not tell them either")
+  @Test("a reply to a completed ticket opens one that does not tell them either; its title comes back by itself")
   func followUp() async throws {
     let inner = world.world
-    let old = try await inner.ticket(TicketWorld.Shape(state: .completed, text: Self.text))
+    let old = try await inner.ticket(TicketWorld.Shape(state: .completed, title: "이순례 문의", text: Self.text))
     let entry = try #require(try await world.entries(inner.name(old)).first)
     _ = try await world.masking.createMasks(
       CreateMasksRequest(parent: inner.name(old), spans: [TextSpan(entry: entry.name, start: 6, length: 3)]), kim)
@@ -126,5 +126,17 @@ struct MaskedWordsTests {
       AppendInquiryRequest(parent: inner.name(old), text: "이순례입니다"), inner.by("mail"))
     #expect(reply.text == "***입니다" && !reply.name.hasPrefix(inner.name(old) + "/"))
     #expect(reply.masks.count == 1)
+    // The title was taken over with its asterisks, and with a mask of its own.
+    let name = reply.name.split(separator: "/").prefix(4).joined(separator: "/")
+    let next = try await inner.client.getTicket(GetTicketRequest(name: name), kim)
+    #expect(next.title == "*** 문의" && next.titleMasks.count == 1)
+    let own = try #require(next.titleMasks.first)
+    #expect(own.name.hasPrefix(name + "/"))
+    let whole = try await world.masking.unmaskText(UnmaskTextRequest(name: own.name, reason: "배송"), kim)
+    #expect(whole.title == "이순례 문의" && whole.titleMasks.isEmpty)
+    #expect(try await inner.client.getTicket(GetTicketRequest(name: inner.name(old)), kim).title == "*** 문의")
+    for ticket in [name, inner.name(old)] {
+      #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket), kim).intact)
+    }
   }
 }
