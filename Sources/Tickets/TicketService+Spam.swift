@@ -13,6 +13,7 @@ extension TicketService {
   package func restoreTicket(_ request: RestoreTicketRequest, _ call: CallContext) async throws -> Ticket {
     let name = try Self.checked(request.name, request.version, request.requestId)
     let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
     let claim = try claim(of: request, request.requestId, call, access)
     let written = try await ledger.perform(
       on: name, access: access, version: request.version, idempotency: claim, deadline: call.deadline
@@ -36,6 +37,7 @@ extension TicketService {
   package func deleteTicket(_ request: DeleteTicketRequest, _ call: CallContext) async throws -> Empty {
     let name = try Self.checked(request.name, request.version, request.requestId)
     let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
     let claim = try claim(of: request, request.requestId, call, access)
     do {
       _ = try await ledger.perform(

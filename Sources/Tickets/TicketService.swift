@@ -75,6 +75,7 @@ package struct TicketService: TicketServiceProvider {
     try check.done()
     let name = try TicketName(request.name, field: "name")
     let access = try await ledger.access(call, ticket: name)
+    try access.require(.ticket)
     let claim = try claim(of: request, request.requestId, call, access)
     let written = try await ledger.perform(
       on: name, access: access, version: request.version, idempotency: claim, deadline: call.deadline
