@@ -8,7 +8,8 @@ from lib.processes import Failed, Run
 
 SERVICE = "handoff.gateway.v1.HandoffService"
 MENUS = {"all": 1, "unassigned": 2, "my processing": 3, "my pending": 4, "my resolved": 5, "my completed": 6,
-         "my groups": 7, "escalated": 8, "spam": 9, "my call-backs": 10}
+         "my groups": 7, "escalated": 8, "spam": 9, "my call-backs": 10, "escalated to issue": 11,
+         "escalated to dooray": 12, "my escalated": 13}
 
 
 def _varint(value):

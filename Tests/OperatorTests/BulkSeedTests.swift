@@ -75,6 +75,24 @@ import TicketLedger
     let states = try await database.pool.query(
       "SELECT count(DISTINCT state) FROM ticket", deadline: TestDatabase.deadline)[0].int64(0)
     #expect(states >= 5)
+    try await expectEscalations(database)
+  }
+
+  /// Every escalated ticket has the issue ticket that answers it, and waits as long as that one is not done.
+  private func expectEscalations(_ database: TestDatabase) async throws {
+    let row = try await database.pool.query(
+      """
+      SELECT count(*) FILTER (WHERE t.escalated_to = 'ISSUE'), count(i.id), count(DISTINCT i.id),
+        count(*) FILTER (WHERE t.state = 'ESCALATING' AND i.state IN ('RESOLVED', 'COMPLETED')),
+        count(*) FILTER (WHERE t.state = 'ESCALATION_ANSWERED' AND i.state NOT IN ('RESOLVED', 'COMPLETED')),
+        (SELECT count(*) FROM ticket AS x WHERE x.source_ticket_id IS NOT NULL)
+      FROM ticket AS t LEFT JOIN ticket AS i ON i.service_id = t.target_service_id AND i.id = t.target_ticket_id
+        AND i.source_service_id = t.service_id AND i.source_ticket_id = t.id AND i.customer_id = t.customer_id
+        AND i.create_time > t.create_time AND i.service_id <> t.service_id
+      """, deadline: TestDatabase.deadline)[0]
+    let counts = try (0...5).map { try row.int64($0) }
+    #expect(counts[0] > 5, "\(counts)")
+    #expect(counts == [counts[0], counts[0], counts[0], 0, 0, counts[0]])
   }
 
   @Test("none of them is left to complete at once, so that a measurement finds the daemons idle")
@@ -82,9 +100,14 @@ import TicketLedger
     var generator = DemoGenerator(seed: 5, ticketsBy: ())
     let day = 86_400
     for number in 1...5_000 {
-      let ticket = generator.next(age: number * 30 * day / 5_000)
-      guard let last = ticket.steps.last, last.act.leavesResolved else { continue }
-      #expect(ticket.age - last.time < 14 * day, "\(ticket)")
+      let ticket = generator.next(age: number * 30 * day / 5_000, escalates: true)
+      let issues = ticket.steps.compactMap { step in
+        if case .escalate(_, _, let issue) = step.act { issue } else { nil }
+      }
+      for ticket in [ticket] + issues {
+        guard let last = ticket.steps.last, last.act.leavesResolved else { continue }
+        #expect(ticket.age - last.time < 14 * day, "\(ticket)")
+      }
     }
   }
 

@@ -3,7 +3,8 @@ import ServiceKit
 import TicketLedger
 
 /// Makes the rows of many tickets, the oldest first, evenly over the days asked for; the same for the same seed, times
-/// and salts aside.
+/// and salts aside. An issue ticket is one of them, and has the id behind that of the ticket that was escalated to it,
+/// whenever that was.
 struct BulkGenerator: Sendable {
   private let order: BulkOrder
   private let events: DemoEvents
@@ -33,36 +34,41 @@ struct BulkGenerator: Sendable {
 
   /// The statements of the next tickets; none when all are made.
   mutating func statements(_ count: Int) throws -> [Query] {
-    for _ in 0..<min(count, order.count - made) { try add(next()) }
+    let end = min(made + count, order.count)
+    while made < end { try add(next()) }
     return rows.statements()
   }
 
   /// The next ticket.
   mutating func next() -> DemoTicket {
     let age = max(300, (order.count - made) * (order.days * 86_400 / order.count))
-    var ticket = generator.next(age: age)
+    var ticket = generator.next(age: age, escalates: order.count - made > 1)
     let isOld = made * 2 < order.count
     ticket.inquiry += BulkWords.sentence(isOld: isOld, &random)
     if random.chance(20) { ticket.title += " (\(BulkWords.product(&random)))" }
     for word in BulkWords.inShare(isOld: isOld, &random) { ticket.title += " \(word)" }
     if random.chance(10) { ticket.callBackAfter = 3_600 * random.number(1...72) }
-    made += 1
+    made += 1 + ticket.steps.count { $0.act.isToIssueService }
     return ticket
   }
 
-  private mutating func add(_ plan: DemoTicket) throws {
+  @discardableResult
+  private mutating func add(_ plan: DemoTicket, from source: TicketRecord? = nil) throws -> TicketLink {
     let received = now.advanced(by: .seconds(-plan.age))
-    let draft = try events.draft(of: plan, at: received)
+    let draft = try events.draft(of: plan, at: received, from: source)
     var ticket = rows.create(
       draft, id: TicketID(nextTicket), at: received, entryIDs: entryIDs(draft.event.entries.count))
     nextTicket += 1
     for step in plan.steps {
-      let event = try events.event(of: step.act, on: ticket, in: plan.service)
+      var target: TicketLink?
+      if case .escalate(_, _, let issue) = step.act { target = try add(issue, from: ticket) }
+      let event = try events.event(of: step.act, on: ticket, in: plan.service, target: target)
       var change = TicketChange(event)
       change.time = received.advanced(by: .seconds(step.time))
       ticket = rows.change(change, on: ticket, entryIDs: entryIDs(event.entries.count))
     }
     rows.add(ticket)
+    return ticket.link
   }
 
   private mutating func entryIDs(_ count: Int) -> [EntryID] {

@@ -9,6 +9,16 @@ struct DemoGenerator {
     case doorayEscalated, doorayInProgress, doorayAnswered
     case resolved, resolvedInternally, spam
     case completed, completedAfterEscalation
+
+    /// The same for a ticket that no issue service is asked about.
+    var unescalated: Fate {
+      switch self {
+      case .escalating: .processing
+      case .escalationAnswered: .pending
+      case .completedAfterEscalation: .completed
+      default: self
+      }
+    }
   }
 
   private static let carePlan: [(Fate, Int)] = [
@@ -48,18 +58,27 @@ struct DemoGenerator {
     makeCustomers()
   }
 
-  /// The next ticket of many, received so many seconds ago; nine of ten of the consultation service, none escalated to
-  /// the other one.
-  mutating func next(age: Int) -> DemoTicket {
+  /// The next ticket of many, received so many seconds ago; nine of ten of the consultation service, some of which were
+  /// escalated to the other one.
+  ///
+  /// - Parameter escalates: whether there may be an issue ticket with it.
+  mutating func next(age: Int, escalates: Bool) -> DemoTicket {
     let isTech = random.chance(10)
-    let fate = Self.fate(age, random.number(0...999))
+    var fate = Self.fate(age, random.number(0...999))
+    if isTech || !escalates { fate = fate.unescalated }
     var ticket = isTech ? makeTech(fate, age: age) : makeCare(fate, age: age)
     Self.completeDue(&ticket)
     return ticket
   }
 
-  /// Completes a resolved ticket whose two weeks have passed: the daemons would do so as soon as they see it.
+  /// Completes a resolved ticket whose two weeks have passed: the daemons would do so as soon as they see it. So is the
+  /// issue ticket that it was escalated to.
   private static func completeDue(_ ticket: inout DemoTicket) {
+    for (index, step) in ticket.steps.enumerated() {
+      guard case .escalate(let agent, let text, var issue) = step.act else { continue }
+      completeDue(&issue)
+      ticket.steps[index] = DemoStep(time: step.time, act: .escalate(agent, text: text, issue: issue))
+    }
     guard let last = ticket.steps.last, last.act.leavesResolved, ticket.age - last.time >= 14 * day else { return }
     ticket.steps.append(DemoStep(time: last.time + 14 * day, act: .autoComplete))
   }
@@ -69,7 +88,10 @@ struct DemoGenerator {
   private static func fate(_ age: Int, _ draw: Int) -> Fate {
     if age > 12 * day {
       switch draw {
-      case 0..<940: return .completed
+      case 0..<880: return .completed
+      case 880..<930: return .completedAfterEscalation
+      case 930..<935: return .escalationAnswered
+      case 935..<940: return .escalating
       case 940..<970: return .resolvedInternally
       case 970..<985: return .spam
       case 985..<990: return .pending
@@ -80,7 +102,9 @@ struct DemoGenerator {
       }
     }
     switch draw {
-    case 0..<500: return .resolved
+    case 0..<450: return .resolved
+    case 450..<475: return .escalating
+    case 475..<500: return .escalationAnswered
     case 500..<560: return .resolvedInternally
     case 560..<590: return .spam
     case 590..<720: return .pending

@@ -62,6 +62,11 @@ struct DemoStep: Sendable, Equatable {
       default: false
       }
     }
+
+    /// Whether it makes an issue ticket.
+    var isToIssueService: Bool {
+      if case .escalate = self { true } else { false }
+    }
   }
 
   /// Seconds from the ticket's creation.

@@ -77,7 +77,8 @@ struct ImportRows: Sendable {
       customer_name, customer_email, customer_phone, customer_user_code, call_back_phone, call_back_time,
       call_back_active,
       creator_agent_id, entry_count, event_count, event_hash, event_seal,
-      create_time, update_time, resolve_time, complete_time, target_service_id, target_ticket_id, escalated_to)
+      create_time, update_time, resolve_time, complete_time, source_service_id, source_ticket_id, target_service_id,
+      target_ticket_id, escalated_to)
     SELECT * FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)),
       \(tickets.map(\.version)), \(tickets.map(\.groupID)), \(tickets.map(\.agentID)), \(tickets.map(\.priority)),
       \(tickets.map(\.channel)), \(tickets.map(\.language)), \(tickets.map(\.title)),
@@ -89,7 +90,8 @@ struct ImportRows: Sendable {
       \(tickets.map(\.creatorAgentID)), \(tickets.map(\.entryCount)),
       \(tickets.map(\.eventCount)), \(tickets.map(\.eventHash)), \(tickets.map(\.eventSeal)),
       \(tickets.map(\.createTime)), \(tickets.map(\.updateTime)), \(tickets.map(\.resolveTime)),
-      \(tickets.map(\.completeTime)), \(tickets.map(\.target?.serviceID)), \(tickets.map(\.target?.ticketID)),
+      \(tickets.map(\.completeTime)), \(tickets.map(\.source?.serviceID)), \(tickets.map(\.source?.ticketID)),
+      \(tickets.map(\.target?.serviceID)), \(tickets.map(\.target?.ticketID)),
       \(tickets.map(\.escalatedTo)))
     """
   }
