@@ -63,7 +63,7 @@ struct NewTicket: Sendable {
     group = check.optionalName(request.group, "group")
     let agent: AgentName? = check.optionalName(request.agent, "agent")
     self.agent = agent?.id
-    customer = Self.customer(request.customer ?? TicketCustomer(), &check)
+    customer = Self.customer(request.customer ?? TicketCustomer(), at: "customer", &check)
     fieldValues = FieldValues(request.fieldValues, &check)
     conversation = Conversation(request, channel, &check)
     attachments = AttachmentList(request.attachments, &check)
@@ -99,16 +99,19 @@ struct NewTicket: Sendable {
     return channel ?? .manual
   }
 
-  private static func customer(_ customer: TicketCustomer, _ check: inout RequestCheck) -> TicketCustomerDraft {
+  /// Who a ticket is from, as a request says it; what is noted as wrong stands here as something harmless.
+  static func customer(
+    _ customer: TicketCustomer, at path: String, _ check: inout RequestCheck
+  ) -> TicketCustomerDraft {
     var draft = TicketCustomerDraft()
-    check.require(customer.number >= 0, "customer.number", "must not be negative")
+    check.require(customer.number >= 0, "\(path).number", "must not be negative")
     if customer.number > 0 { draft.id = CustomerID(customer.number) }
     draft.name = check.line(
-      customer.displayName, "customer.display_name", charactersMax: FieldLimits.customerNameCharactersMax,
+      customer.displayName, "\(path).display_name", charactersMax: FieldLimits.customerNameCharactersMax,
       mayBeBlank: true)
-    draft.email = check.email(customer.email, "customer.email")
-    draft.phone = check.phone(customer.phone, "customer.phone")
-    draft.userCode = check.userCode(customer.userCode, "customer.user_code")
+    draft.email = check.email(customer.email, "\(path).email")
+    draft.phone = check.phone(customer.phone, "\(path).phone")
+    draft.userCode = check.userCode(customer.userCode, "\(path).user_code")
     return draft
   }
 }

@@ -233,11 +233,7 @@ extension TicketService {
     var customer = wanted
     if let found = facts.customer {
       customer.id = found.id
-      guard wanted.id != nil else { return customer }
-      if customer.name.isEmpty { customer.name = found.name }
-      if customer.email.isEmpty { customer.email = found.email }
-      if customer.phone.isEmpty { customer.phone = found.phone }
-      if customer.userCode.isEmpty { customer.userCode = found.userCode }
+      if wanted.id != nil { customer.complete(from: found) }
       return customer
     }
     if TicketStore.isMadeWithTicket(wanted) {

@@ -94,25 +94,58 @@ extension TicketService {
     return Empty()
   }
 
-  /// Fills a template for a ticket and counts the use.
+  /// Fills a template for a ticket, or for one that is being made, and counts the use.
   ///
   /// - Throws: TEMPLATE_NOT_FOUND also for a template that is not shared with the ticket's service, TICKET_NOT_FOUND,
-  ///   PERMISSION_DENIED, REQUEST_INVALID.
+  ///   SERVICE_NOT_FOUND, TYPE_NOT_FOUND, GROUP_NOT_FOUND, CUSTOMER_NOT_FOUND, PERMISSION_DENIED, REQUEST_INVALID.
   package func insertTemplate(
     _ request: InsertTemplateRequest, _ call: CallContext
   ) async throws -> InsertTemplateResponse {
     var check = RequestCheck()
     check.name(request.name, "name", TemplateName.self)
+    guard request.service.isEmpty else { return try await insertTemplate(request, &check, call) }
     check.name(request.ticket, "ticket", TicketName.self)
+    check.require(request.draft == nil, "draft", "goes with service alone")
     try check.done()
     let name = try TemplateName(request.name, field: "name")
     let (access, ticket) = try await reading(try TicketName(request.ticket, field: "ticket"), call)
     let template = try await usable(name, for: access.service, call.deadline)
     let values = try await store.use(template, on: ticket, deadline: call.deadline)
-    let catalog = try await fields.catalog(of: ticket.serviceID, deadline: call.deadline)
     let stored =
       template.content.contains("#{\(TemplateText.fieldPrefix)")
       ? try await store.fieldValues(of: ticket, deadline: call.deadline) : [:]
+    return try await filled(template, values, access, call.deadline) { field in
+      FieldRules.values(stored[field.id] ?? "", of: field.kind)
+    }
+  }
+
+  /// Fills a template for a ticket that is being made.
+  private func insertTemplate(
+    _ request: InsertTemplateRequest, _ check: inout RequestCheck, _ call: CallContext
+  ) async throws -> InsertTemplateResponse {
+    check.require(request.ticket.isEmpty, "ticket", "and service exclude each other; leave one out")
+    let wanted = TicketToBe(request, &check)
+    try check.done()
+    let name = try TemplateName(request.name, field: "name")
+    let service = try ServiceName(request.service, field: "service")
+    let access = try await ledger.access(call, serviceCode: service.code)
+    try access.require(.ticket)
+    try wanted.requireNames(of: access.service)
+    let template = try await usable(name, for: access.service, call.deadline)
+    let values = try await store.use(template, for: wanted, in: access.service, deadline: call.deadline)
+    return try await filled(template, values, access, call.deadline) { field in
+      wanted.fieldValues.values.first { $0.code == field.rule.code }?.values ?? []
+    }
+  }
+
+  /// A template with what its codes stand for.
+  ///
+  /// - Parameter fieldValues: what a ticket has in a field.
+  private func filled(
+    _ template: TemplateRecord, _ values: [TemplateCode: String], _ access: Access, _ deadline: Deadline,
+    _ fieldValues: (FieldRecord) -> [String]
+  ) async throws -> InsertTemplateResponse {
+    let catalog = try await fields.catalog(of: access.service.id, deadline: deadline)
     let filled = TemplateText(template.content) { code in
       if let known = TemplateCode(rawValue: code) {
         return known == .agentName ? access.member?.displayName ?? "" : values[known] ?? ""
@@ -121,7 +154,7 @@ extension TicketService {
         let field = catalog.field(code: String(code.dropFirst(TemplateText.fieldPrefix.count))),
         !field.isAdministratorsOnly || access.member?.role == .administrator
       else { return nil }
-      return FieldRules.values(stored[field.id] ?? "", of: field.kind).joined(separator: ", ")
+      return fieldValues(field).joined(separator: ", ")
     }
     return InsertTemplateResponse(text: filled.text, unknownCodes: filled.unknownCodes)
   }

@@ -28,6 +28,16 @@ struct CustomerRecord: Sendable {
   }
 }
 
+extension TicketCustomerDraft {
+  /// Takes over from a customer's record what a request did not say.
+  mutating func complete(from found: CustomerRecord) {
+    if name.isEmpty { name = found.name }
+    if email.isEmpty { email = found.email }
+    if phone.isEmpty { phone = found.phone }
+    if userCode.isEmpty { userCode = found.userCode }
+  }
+}
+
 extension TicketStore {
   /// Whether a customer can be made by the statement that writes their first ticket: who is known by an address alone,
   /// which is unique in the database.

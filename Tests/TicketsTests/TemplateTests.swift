@@ -53,6 +53,89 @@ import TicketLedger
     #expect(try await world.eventCodes(world.name(ticket)) == ["CREATED"])
   }
 
+  @Test("for a ticket that is being made, a template is filled from what is known by then, and the use counts once")
+  func insertBeforehand() async throws {
+    let world = try await TicketWorld()
+    try await world.run(
+      """
+      INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name)
+      VALUES (1, 50, 'order_number', 'TEXT', 'CUSTOMER', '주문')
+      """)
+    try await world.run(
+      """
+      INSERT INTO customer (organization_id, id, display_name, email, user_code)
+      VALUES (1, 70, '홍길동', 'hong@example.com', 'U-1')
+      """)
+    let template = try await create(
+      world,
+      Template(
+        title: "접수",
+        content: "#{customerName}(#{customerId}, #{userCode}, #{email}, #{phone})님 [#{subject}] #{submissionType} "
+          + "#{groupName} #{serviceName} #{agentName} #{field.order_number} #{nothing}"
+          + "|#{ticketId}#{createdAt}#{inquiry}#{processingType}|"))
+    var request = InsertTemplateRequest(name: template.name, service: "services/care")
+    request.draft = Ticket(
+      title: "배송 문의", group: "services/care/groups/1", submissionType: "services/care/submissionTypes/2",
+      customer: TicketCustomer(number: 70, phone: "010-1234-5678"),
+      fieldValues: [FieldValue(code: "order_number", values: ["A-1"])])
+    let filled = try await world.client.insertTemplate(request, world.by(TicketWorld.kim))
+    #expect(
+      filled.text == "홍길동(70, U-1, hong@example.com, 01012345678)님 [배송 문의] 배송 지연 배송 고객센터 김상담 A-1 "
+        + "#{nothing}||")
+    #expect(filled.unknownCodes == ["nothing"])
+    let made = try await world.client.createTicket(
+      CreateTicketRequest(
+        parent: "services/care", title: "배송 문의", text: filled.text, customer: TicketCustomer(number: 70),
+        submissionType: "services/care/submissionTypes/2"), world.by(TicketWorld.kim))
+    #expect(made.customer?.userCode == "U-1")
+    request.draft = nil
+    let bare = try await world.client.insertTemplate(request, world.by(TicketWorld.kim))
+    #expect(bare.text == "(, , , )님 []   고객센터 김상담  #{nothing}||")
+    let used = try await world.client.getTemplate(GetTemplateRequest(name: template.name), world.by(TicketWorld.kim))
+    #expect(used.useCount == 2)
+  }
+
+  @Test("what is wrong with a ticket that is being made is refused, and no use is counted")
+  func insertBeforehandRefused() async throws {
+    let world = try await TicketWorld()
+    let template = try await create(world, Template(title: "접수", content: "#{subject}"))
+    func insert(by agent: AgentID = TicketWorld.kim, _ change: (inout InsertTemplateRequest) -> Void) async
+      -> ServiceError?
+    {
+      var request = InsertTemplateRequest(name: template.name, service: "services/care", draft: Ticket())
+      change(&request)
+      return await refusal { [request] in try await world.client.insertTemplate(request, world.by(agent)) }
+    }
+    let rows: [(Reason, (inout InsertTemplateRequest) -> Void)] = [
+      (.typeNotFound, { $0.draft?.submissionType = "services/care/submissionTypes/99" }),
+      (.typeNotFound, { $0.draft?.submissionType = "services/bugs/submissionTypes/20" }),
+      (.groupNotFound, { $0.draft?.group = "services/care/groups/99" }),
+      (.groupNotFound, { $0.draft?.group = "services/other/groups/3" }),
+      (.customerNotFound, { $0.draft?.customer = TicketCustomer(number: 999) }),
+      (.serviceNotFound, { $0.service = "services/none" }),
+      (.templateNotFound, { $0.service = "services/bugs" }),
+    ]
+    for (reason, change) in rows { #expect(await insert(change)?.reason == reason) }
+    #expect(await insert(by: TicketWorld.guest) { _ in }?.reason == .permissionDenied)
+    #expect(await insert(by: TicketWorld.stranger) { _ in }?.reason == .serviceNotFound)
+    let wrong = await insert {
+      $0.ticket = "services/care/tickets/1"
+      $0.draft?.title = "a\u{7}"
+      $0.draft?.customer = TicketCustomer(email: "x", userCode: "*")
+      $0.draft?.fieldValues = [FieldValue(code: "?", values: [])]
+    }
+    #expect(
+      wrong?.violations.map(\.field) == [
+        "ticket", "draft.title", "draft.customer.email", "draft.customer.user_code", "draft.field_values[0].code",
+      ])
+    let both = await insert { ($0.service, $0.ticket) = ("", "services/care/tickets/1") }
+    #expect(both?.violations.map(\.field) == ["draft"])
+    let neither = await insert { ($0.service, $0.draft) = ("", nil) }
+    #expect(neither?.violations.map(\.field) == ["ticket"])
+    let used = try await world.client.getTemplate(GetTemplateRequest(name: template.name), world.by(TicketWorld.kim))
+    #expect(used.useCount == 0)
+  }
+
   @Test("a template's codes are those of mail's layouts, less what only an answer has")
   func codes() {
     let known = Set(ReplacementCode.allCases.map(\.rawValue))

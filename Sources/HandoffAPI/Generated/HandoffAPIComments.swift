@@ -1612,9 +1612,11 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.UpdateTemplateRequest.version The version that the caller saw; 0 = whatever it is now.
     handoff.tickets.v1.DeleteTemplateRequest Asks to delete a template.
     handoff.tickets.v1.DeleteTemplateRequest.name `services/{service}/templates/{id}`.
-    handoff.tickets.v1.InsertTemplateRequest Asks for a template's text for a ticket.
+    handoff.tickets.v1.InsertTemplateRequest Asks for a template's text for a ticket, or for one that is being made: either `ticket` or `service`.
     handoff.tickets.v1.InsertTemplateRequest.name `services/{service}/templates/{id}`.
     handoff.tickets.v1.InsertTemplateRequest.ticket The ticket whose answer is being written: `services/{service}/tickets/{id}`.
+    handoff.tickets.v1.InsertTemplateRequest.service The service in which a ticket is being made: `services/{service}`.
+    handoff.tickets.v1.InsertTemplateRequest.draft With `service`, what is known of the ticket by now: `title`, `customer`, `submission_type`, `group` and `field_values`, each as CreateTicket takes it; a customer who is named by number brings the rest along. Nothing else of it is looked at. Codes of what the ticket is still to get are filled with nothing: `ticketId`, `createdAt`, `inquiry` and `processingType`.
     handoff.tickets.v1.InsertTemplateResponse A template's text, filled.
     handoff.tickets.v1.InsertTemplateResponse.text The text with its codes filled; masked text stays masked.
     handoff.tickets.v1.InsertTemplateResponse.unknown_codes Codes that Handoff does not know, without `#{}`; they stand in the text as they are.
@@ -1710,7 +1712,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.CreateTemplate Adds a template. Administrators only. \ Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, ALREADY_EXISTS (the search code), LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.UpdateTemplate Changes a template. Administrators only. \ Errors: TEMPLATE_NOT_FOUND, TYPE_NOT_FOUND, ALREADY_EXISTS, STALE_VERSION, PERMISSION_DENIED, REQUEST_INVALID.
     handoff.tickets.v1.TicketService.DeleteTemplate Deletes a template. Administrators only. Errors: TEMPLATE_NOT_FOUND, PERMISSION_DENIED.
-    handoff.tickets.v1.TicketService.InsertTemplate Returns a template's text with its codes filled from a ticket, and counts the use. Nothing is written to the ticket. \ Errors: TEMPLATE_NOT_FOUND, TICKET_NOT_FOUND.
+    handoff.tickets.v1.TicketService.InsertTemplate Returns a template's text with its codes filled from a ticket, or from what is known of one that is being made, and counts the use. Nothing is written to the ticket. \ Errors: TEMPLATE_NOT_FOUND, TICKET_NOT_FOUND; for a ticket that is being made SERVICE_NOT_FOUND, TYPE_NOT_FOUND, GROUP_NOT_FOUND, CUSTOMER_NOT_FOUND.
     handoff.tickets.v1.TicketService.ListCustomerTickets Lists the other tickets of a ticket's customer, newest first. \ Those of its service; for an issue ticket also the consultation tickets behind such tickets, of services that the caller belongs to. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.ListTranscriptLines Lists the chat that a ticket came from, in order; nothing for other tickets. \ Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.GetCallRecord Returns the call that a ticket came from. Errors: TICKET_NOT_FOUND, RESOURCE_NOT_FOUND (it came from none).

@@ -390,20 +390,30 @@ package struct DeleteTemplateRequest: Message {
   }
 }
 
-/// Asks for a template's text for a ticket.
+/// Asks for a template's text for a ticket, or for one that is being made: either `ticket` or `service`.
 package struct InsertTemplateRequest: Message {
   /// `services/{service}/templates/{id}`.
   package var name: String = ""
   /// The ticket whose answer is being written: `services/{service}/tickets/{id}`.
   package var ticket: String = ""
+  /// The service in which a ticket is being made: `services/{service}`.
+  package var service: String = ""
+  /// With `service`, what is known of the ticket by now: `title`, `customer`, `submission_type`, `group` and
+  /// `field_values`, each as CreateTicket takes it; a customer who is named by number brings the rest along. Nothing
+  /// else of it is looked at. Codes of what the ticket is still to get are filled with nothing: `ticketId`,
+  /// `createdAt`,
+  /// `inquiry` and `processingType`.
+  package var draft: Ticket?
 
   /// Leaves every field at its default.
   package init() {}
 
   /// Takes the fields that are given and leaves the others at their defaults.
-  package init(name: String = "", ticket: String = "") {
+  package init(name: String = "", ticket: String = "", service: String = "", draft: Ticket? = nil) {
     self.name = name
     self.ticket = ticket
+    self.service = service
+    self.draft = draft
   }
 
   /// The type `handoff.tickets.v1.InsertTemplateRequest`.
@@ -418,6 +428,8 @@ package struct InsertTemplateRequest: Message {
     let c = cMessage.assumingMemoryBound(to: Handoff__Tickets__V1__InsertTemplateRequest.self)
     name = CFields.string(c.pointee.name)
     ticket = CFields.string(c.pointee.ticket)
+    service = CFields.string(c.pointee.service)
+    draft = CFields.message(c.pointee.draft)
   }
 
   /// Writes a `Handoff__Tickets__V1__InsertTemplateRequest` into the arena.
@@ -429,6 +441,12 @@ package struct InsertTemplateRequest: Message {
     }
     if !ticket.isEmpty {
       c.pointee.ticket = try arena.string(ticket, "handoff.tickets.v1.InsertTemplateRequest.ticket")
+    }
+    if !service.isEmpty {
+      c.pointee.service = try arena.string(service, "handoff.tickets.v1.InsertTemplateRequest.service")
+    }
+    if let draft {
+      c.pointee.draft = try draft.makeCMessage(arena).assumingMemoryBound(to: Handoff__Tickets__V1__Ticket.self)
     }
     return UnsafeMutableRawPointer(c)
   }

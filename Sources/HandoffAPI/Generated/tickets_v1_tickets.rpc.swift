@@ -307,10 +307,12 @@ package protocol TicketServiceProvider: Sendable {
   /// Deletes a template. Administrators only. Errors: TEMPLATE_NOT_FOUND, PERMISSION_DENIED.
   func deleteTemplate(_ request: DeleteTemplateRequest, _ call: CallContext) async throws -> Empty
 
-  /// Returns a template's text with its codes filled from a ticket, and counts the use. Nothing is written to the
-  /// ticket.
+  /// Returns a template's text with its codes filled from a ticket, or from what is known of one that is being made,
+  /// and
+  /// counts the use. Nothing is written to the ticket.
   ///
-  /// Errors: TEMPLATE_NOT_FOUND, TICKET_NOT_FOUND.
+  /// Errors: TEMPLATE_NOT_FOUND, TICKET_NOT_FOUND; for a ticket that is being made SERVICE_NOT_FOUND, TYPE_NOT_FOUND,
+  /// GROUP_NOT_FOUND, CUSTOMER_NOT_FOUND.
   func insertTemplate(_ request: InsertTemplateRequest, _ call: CallContext) async throws -> InsertTemplateResponse
 
   /// Lists the other tickets of a ticket's customer, newest first.
@@ -1224,10 +1226,12 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/DeleteTemplate", request, options)
   }
 
-  /// Returns a template's text with its codes filled from a ticket, and counts the use. Nothing is written to the
-  /// ticket.
+  /// Returns a template's text with its codes filled from a ticket, or from what is known of one that is being made,
+  /// and
+  /// counts the use. Nothing is written to the ticket.
   ///
-  /// Errors: TEMPLATE_NOT_FOUND, TICKET_NOT_FOUND.
+  /// Errors: TEMPLATE_NOT_FOUND, TICKET_NOT_FOUND; for a ticket that is being made SERVICE_NOT_FOUND, TYPE_NOT_FOUND,
+  /// GROUP_NOT_FOUND, CUSTOMER_NOT_FOUND.
   package func insertTemplate(
     _ request: InsertTemplateRequest,
     _ options: CallOptions

@@ -435,6 +435,9 @@ class EveryRPC:
         equal(self.agent.GetTemplate({"name": made.name}), made)
         listed = self.agent.ListTemplates({"parent": CARE, "title": made.title}).templates
         equal(list(listed), [made])
+        early = self.agent.InsertTemplate({
+            "name": made.name, "service": CARE, "draft": {"customer": {"displayName": "김하늘"}}})
+        assert early.text, "a template for a ticket that is being made"
         inserted = self.agent.InsertTemplate({"name": made.name, "ticket": self.ticket.name})
         equal(inserted.text, "김하늘님, 안녕하세요.")
         self.admin.DeleteTemplate({"name": made.name})

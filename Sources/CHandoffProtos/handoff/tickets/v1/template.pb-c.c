@@ -1156,7 +1156,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__delete_template_request__
   (ProtobufCMessageInit) handoff__tickets__v1__delete_template_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__insert_template_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__insert_template_request__field_descriptors[4] =
 {
   {
     "name",
@@ -1182,15 +1182,41 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__insert_template_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "service",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__InsertTemplateRequest, service),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "draft",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__InsertTemplateRequest, draft),
+    &handoff__tickets__v1__ticket__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__insert_template_request__field_indices_by_name[] = {
+  3,   /* field[3] = draft */
   0,   /* field[0] = name */
+  2,   /* field[2] = service */
   1,   /* field[1] = ticket */
 };
 static const ProtobufCIntRange handoff__tickets__v1__insert_template_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__insert_template_request__descriptor =
 {
@@ -1200,7 +1226,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__insert_template_request__
   "Handoff__Tickets__V1__InsertTemplateRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__InsertTemplateRequest),
-  2,
+  4,
   handoff__tickets__v1__insert_template_request__field_descriptors,
   handoff__tickets__v1__insert_template_request__field_indices_by_name,
   1,  handoff__tickets__v1__insert_template_request__number_ranges,

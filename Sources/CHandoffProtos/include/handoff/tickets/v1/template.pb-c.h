@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "handoff/tickets/v1/text_mask.pb-c.h"
+#include "handoff/tickets/v1/ticket.pb-c.h"
 
 typedef struct Handoff__Tickets__V1__Template Handoff__Tickets__V1__Template;
 typedef struct Handoff__Tickets__V1__GetTemplateRequest Handoff__Tickets__V1__GetTemplateRequest;
@@ -261,7 +262,7 @@ struct  Handoff__Tickets__V1__DeleteTemplateRequest
 
 
 /*
- * Asks for a template's text for a ticket.
+ * Asks for a template's text for a ticket, or for one that is being made: either `ticket` or `service`.
  */
 struct  Handoff__Tickets__V1__InsertTemplateRequest
 {
@@ -274,10 +275,21 @@ struct  Handoff__Tickets__V1__InsertTemplateRequest
    * The ticket whose answer is being written: `services/{service}/tickets/{id}`.
    */
   char *ticket;
+  /*
+   * The service in which a ticket is being made: `services/{service}`.
+   */
+  char *service;
+  /*
+   * With `service`, what is known of the ticket by now: `title`, `customer`, `submission_type`, `group` and
+   * `field_values`, each as CreateTicket takes it; a customer who is named by number brings the rest along. Nothing
+   * else of it is looked at. Codes of what the ticket is still to get are filled with nothing: `ticketId`, `createdAt`,
+   * `inquiry` and `processingType`.
+   */
+  Handoff__Tickets__V1__Ticket *draft;
 };
 #define HANDOFF__TICKETS__V1__INSERT_TEMPLATE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__insert_template_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
 
 
 /*
