@@ -12,7 +12,8 @@ enum StatusDetails {
   static func encode(_ error: RPCError) -> [UInt8]? {
     guard !error.details.isEmpty else { return nil }
     let status = RPCStatusMessage(
-      code: error.code.rawValue, message: StatusMessage.cut(error.message), details: error.details)
+      code: error.code.rawValue, message: error.message.beginning(bytesMax: StatusMessage.bytesMax),
+      details: error.details)
     guard let bytes = try? status.serialized(), bytes.count <= bytesMax else { return nil }
     var text: [UInt8] = []
     BinaryValue.encode(bytes, into: &text)

@@ -5,19 +5,8 @@ enum StatusMessage {
   static let bytesMax = 700
   private static let digits = Array("0123456789ABCDEF".utf8)
 
-  /// A text as it is sent: whole, or its beginning.
-  static func cut(_ text: String, to bytesMax: Int = bytesMax) -> String {
-    guard text.utf8.count > bytesMax else { return text }
-    var beginning = ""
-    for scalar in text.unicodeScalars {
-      guard beginning.utf8.count + UTF8.width(scalar) <= bytesMax - 3 else { break }
-      beginning.unicodeScalars.append(scalar)
-    }
-    return beginning + "…"
-  }
-
   static func encode(_ text: String) -> [UInt8] {
-    let text = cut(text)
+    let text = text.beginning(bytesMax: bytesMax)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.utf8.count)
     for byte in text.utf8 {
@@ -58,5 +47,19 @@ enum StatusMessage {
     case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
     default: nil
     }
+  }
+}
+
+extension String {
+  /// The text whole, or its beginning of whole scalars with `…` behind it, in at most `bytesMax` bytes of UTF-8.
+  package func beginning(bytesMax: Int) -> String {
+    guard utf8.count > bytesMax else { return self }
+    let mark = "…"
+    var text = ""
+    for scalar in unicodeScalars {
+      guard text.utf8.count + UTF8.width(scalar) + mark.utf8.count <= bytesMax else { break }
+      text.unicodeScalars.append(scalar)
+    }
+    return text + mark
   }
 }

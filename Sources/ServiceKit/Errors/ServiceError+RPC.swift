@@ -37,7 +37,8 @@ extension ServiceError {
     var bytes = 0
     for violation in violations {
       let cut = FieldViolation(
-        violation.field.beginning(WireBudget.textBytesMax), violation.description.beginning(WireBudget.textBytesMax))
+        violation.field.beginning(bytesMax: WireBudget.textBytesMax),
+        violation.description.beginning(bytesMax: WireBudget.textBytesMax))
       bytes += cut.field.utf8.count + cut.description.utf8.count + 8
       guard bytes <= WireBudget.violationsBytesMax else {
         let rest = violations.count - shown.count
@@ -52,7 +53,7 @@ extension ServiceError {
     let whole = metadata.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
     let valueMax = whole <= WireBudget.metadataBytesMax ? Int.max : WireBudget.metadataBytesMax / metadata.count - 40
     return metadata.sorted { $0.key < $1.key }.map {
-      ErrorInfo.MetadataEntry(key: wireText($0.key), value: wireText($0.value.beginning(valueMax)))
+      ErrorInfo.MetadataEntry(key: wireText($0.key), value: wireText($0.value.beginning(bytesMax: valueMax)))
     }
   }
 
@@ -132,17 +133,4 @@ extension RPCError {
 /// Text without NUL, which a protobuf string of ours cannot hold.
 private func wireText(_ text: String) -> String {
   text.utf8.contains(0) ? text.replacing("\0", with: "\u{fffd}") : text
-}
-
-extension String {
-  /// At most so many bytes of it, whole scalars.
-  fileprivate func beginning(_ bytesMax: Int) -> String {
-    guard utf8.count > bytesMax else { return self }
-    var text = ""
-    for scalar in unicodeScalars {
-      guard text.utf8.count + UTF8.width(scalar) <= bytesMax - 3 else { break }
-      text.unicodeScalars.append(scalar)
-    }
-    return text + "…"
-  }
 }
