@@ -1250,8 +1250,8 @@ package struct SealMasksRequest: Message {
 /// An original that is to be sealed before its text is stored.
 package struct ArrivingOriginal: Message {
   /// The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`,
-  /// `transcript_line.body`, `ticket_field_value.value`. Behind a value: `ticket_event_value.after_text`, its copy in an
-  /// event, under the same mask.
+  /// `transcript_line.body`, `ticket_field_value.value`. Behind a value: `ticket_event_value.after_text`, its copy in
+  /// an event, under the same mask.
   package var textColumn: String = ""
   /// The text's row: an entry's id, or empty.
   package var rowKey: String = ""

@@ -693,8 +693,8 @@ struct  Handoff__Masking__V1__ArrivingOriginal
   ProtobufCMessage base;
   /*
    * The column of the text, as the registry of copies names it: `ticket.title`, `ticket_entry.body`,
-   * `transcript_line.body`, `ticket_field_value.value`. Behind a value: `ticket_event_value.after_text`, its copy in an
-   * event, under the same mask.
+   * `transcript_line.body`, `ticket_field_value.value`. Behind a value: `ticket_event_value.after_text`, its copy in
+   * an event, under the same mask.
    */
   char *text_column;
   /*
