@@ -77,7 +77,7 @@ extension MaskingService {
       throw ServiceError(
         .limitReached,
         "the ticket and those that belong to it hold more than \(textBytesMax >> 20) MB of text, which is too much to"
-          + " search for the words; nothing was masked. Delete what of it is spam, or tell who runs Handoff")
+          + " search for the words; nothing was masked. Tell who runs Handoff")
     }
     return rest
   }

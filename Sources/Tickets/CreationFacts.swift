@@ -57,8 +57,7 @@ extension TicketStore {
   }
 
   /// A customer is known by number, else by code, else by address, else by phone number; who has another code is
-  /// another person. Taking a ticket's id does not wait for the
-  /// disk: whoever uses it writes after it, and waits.
+  /// another person. Taking a ticket's id does not wait for the disk: whoever uses it writes after it, and waits.
   private static func statement(of questions: [CreationQuestion]) -> Query {
     """
     SELECT CASE WHEN q.opens THEN \(fragment: TicketLedger.nextTicketID) ELSE 0 END, clock_timestamp(), y.is_active,

@@ -90,6 +90,9 @@ struct SearchOrder: Sendable {
     if !request.userCode.isEmpty {
       asked.insert(.userCode)
       userCode = check.userCode(request.userCode, SearchCondition.userCode.rawValue)
+      check.require(
+        !CanonicalText.isBlank(request.userCode), SearchCondition.userCode.rawValue,
+        "must not be empty when it is asked for")
     }
     email = contact(request.email, .email, &check) {
       ContactData.email($0)

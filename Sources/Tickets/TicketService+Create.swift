@@ -102,8 +102,8 @@ extension TicketService {
     draft.language = wanted.language ?? service.language
     draft.submissionTypeID = wanted.submissionType?.id
     draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
-    draft.customer = try await customer(wanted.customer, facts, service, call.deadline)
-    if let found = facts.customer, found.takesUserCode(of: wanted.customer) {
+    draft.customer = try await customer(wanted.customer, facts, access, call.deadline)
+    if let found = facts.customer, found.takesUserCode(of: wanted.customer, saidByAgent: access.isByAgent) {
       let code = wanted.customer.userCode
       draft.attachments.append(TicketStore.setUserCode(code, of: found.id, in: service.organizationID))
     } else if facts.customer == nil, TicketStore.isMadeWithTicket(wanted.customer) {
@@ -228,7 +228,7 @@ extension TicketService {
   /// was found by a code, an address or a phone number is known by that alone, so that nobody learns another's data, or
   /// has answers sent to them, by typing a number.
   private func customer(
-    _ wanted: TicketCustomerDraft, _ facts: CreationFacts, _ service: ServiceRecord, _ deadline: Deadline
+    _ wanted: TicketCustomerDraft, _ facts: CreationFacts, _ access: Access, _ deadline: Deadline
   ) async throws -> TicketCustomerDraft {
     var customer = wanted
     if let found = facts.customer {
@@ -242,7 +242,8 @@ extension TicketService {
     }
     let known = [customer.name, customer.userCode, customer.email, customer.phone]
     guard known.contains(where: { !$0.isEmpty }) else { return customer }
-    customer.id = try await store.makeCustomer(wanted, of: service.organizationID, deadline: deadline)
+    customer.id = try await store.makeCustomer(
+      wanted, saidByAgent: access.isByAgent, of: access.service.organizationID, deadline: deadline)
     return customer
   }
 

@@ -42,7 +42,8 @@ extension TicketService {
     // Of whichever channel a ticket is, its customer is known as soon as it says how to reach them. Who was made stays
     // when the ticket is not written: the next one finds them.
     if let customer = update.customer(of: ticket) {
-      let id = try await store.makeCustomer(customer, of: access.service.organizationID, deadline: deadline)
+      let id = try await store.makeCustomer(
+        customer, saidByAgent: access.isByAgent, of: access.service.organizationID, deadline: deadline)
       event.set.customerID = .some(id)
     }
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.changed)] }

@@ -22,9 +22,11 @@ struct CustomerRecord: Sendable {
   }
 
   /// Whether the customer is to be known by a ticket's code from now on: they had none, and were found by their own
-  /// number or address. A phone number is not enough, since several people share one.
-  func takesUserCode(of wanted: TicketCustomerDraft) -> Bool {
-    !wanted.userCode.isEmpty && userCode.isEmpty && (wanted.id != nil || !email.isEmpty && email == wanted.email)
+  /// number, or by an address that an agent says is theirs. A program's customers type any address, and several people
+  /// share a phone number.
+  func takesUserCode(of wanted: TicketCustomerDraft, saidByAgent: Bool) -> Bool {
+    guard !wanted.userCode.isEmpty, userCode.isEmpty else { return false }
+    return wanted.id != nil || saidByAgent && !email.isEmpty && email == wanted.email
   }
 }
 
@@ -76,7 +78,7 @@ extension TicketStore {
   /// the database too; a phone number cannot be, because several people share one. Who is made beside another customer
   /// of the same address goes without it.
   func makeCustomer(
-    _ wanted: TicketCustomerDraft, of organization: OrganizationID, deadline: Deadline
+    _ wanted: TicketCustomerDraft, saidByAgent: Bool, of organization: OrganizationID, deadline: Deadline
   ) async throws -> CustomerID {
     let keys = [("code", wanted.userCode), ("email", wanted.email), ("phone", wanted.phone)]
       .filter { !$0.1.isEmpty }.map { "customer/\(organization)/\($0.0)/\($0.1)" }
@@ -101,7 +103,7 @@ extension TicketStore {
       for _ in 1...2 {
         let rows = try await pool.transactionBatch(statements, deadline: deadline)
         guard let row = rows[1].first, let customer = try CustomerRecord(row, at: 0) else { continue }
-        guard customer.takesUserCode(of: wanted) else { return customer.id }
+        guard customer.takesUserCode(of: wanted, saidByAgent: saidByAgent) else { return customer.id }
         let setting = Self.setUserCode(wanted.userCode, of: customer.id, in: organization)
         do {
           _ = try await pool.query(setting, deadline: deadline)

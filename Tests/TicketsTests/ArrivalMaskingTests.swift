@@ -62,6 +62,22 @@ struct ArrivalWorld {
 
 @Suite("Masking on arrival")
 struct ArrivalMaskingTests {
+  @Test("what was masked in a ticket that a reply opened is kept out of the one before it, too")
+  func before() async throws {
+    let world = try await ArrivalWorld(isMaskingReachable: true)
+    try await world.world.run("UPDATE service SET reply_policy = 'NEW_TICKET'")
+    let old = try await world.create("언제 오나요?")
+    try await world.world.run("UPDATE ticket SET state = 'RESOLVED', resolve_time = now()")
+    let reply = try await world.client.appendInquiry(
+      AppendInquiryRequest(parent: old.name, text: "제 번호는 010-0000-1234입니다."), world.world.by("mail"))
+    #expect(!reply.name.hasPrefix("\(old.name)/") && reply.text == "제 번호는 *************입니다.")
+    _ = try await world.client.processTicket(
+      ProcessTicketRequest(name: old.name, act: .comment, text: "010-0000-1234로 전화함"),
+      world.world.by(TicketWorld.kim))
+    #expect(try await world.entries(old.name).last?.text == "*************로 전화함")
+    #expect(try await world.world.count("SELECT count(*) FROM ticket_entry WHERE body LIKE '%0000-1234%'") == 0)
+  }
+
   @Test("what a customer writes is masked before it is stored, can be brought back, and leaves the history intact")
   func create() async throws {
     let world = try await ArrivalWorld(isMaskingReachable: true)

@@ -146,7 +146,10 @@ import TicketLedger
     for service in HandoffAPI.services where service.fullName.hasPrefix("handoff.gateway.") {
       for method in service.methods where !(reads + ends).contains(where: method.name.hasPrefix) {
         let schema = method.input.schema
-        let resource = schema.fields.first { $0.kind == .message && $0.message?.schema.field(named: "version") != nil }
+        // A draft is nothing that somebody else could have changed.
+        let resource = schema.fields.first {
+          $0.kind == .message && $0.name != "draft" && $0.message?.schema.field(named: "version") != nil
+        }
         if schema.field(named: "version") == nil, resource == nil { unversioned.insert(method.name) }
       }
     }

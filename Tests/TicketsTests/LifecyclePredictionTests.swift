@@ -223,6 +223,8 @@ import TicketLedger
       var reason: Reason?
       do {
         let made = try await run.perform(act, by: person, on: tickets[index], version: version, "말 \(round)")
+        let opensAnother = act == .escalate || act == .reply && tickets[index].state == .completed
+        #expect((made != nil) == opensAnother, "\(place)")
         if predicted == nil { Self.take(act, on: index, made: made, &tickets) }
       } catch {
         reason = ServiceError(caught: error).reason

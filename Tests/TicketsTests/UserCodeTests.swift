@@ -80,6 +80,21 @@ import TicketLedger
     #expect(try await number(world, TicketCustomer(email: "new@example.com")) != byPhone)
   }
 
+  @Test("a program's word does not give an address a code, so nobody takes a customer over by typing it")
+  func programs() async throws {
+    let world = try await TicketWorld()
+    let victim = try await number(world, TicketCustomer(email: "hong@example.com"))
+    let said = try await world.client.createTicket(
+      CreateTicketRequest(
+        parent: "services/care", title: "언제 오나요?", text: "지난주에 주문했어요.",
+        customer: TicketCustomer(email: "hong@example.com", userCode: "X"),
+        submissionType: "services/care/submissionTypes/1"), world.forCustomer(through: TicketWorld.boss))
+    #expect(said.customer?.number == victim)
+    #expect(try await customers(world) == ["- hong@example.com -"])
+    #expect(try await number(world, TicketCustomer(email: "hong@example.com", userCode: "H")) == victim)
+    #expect(try await customers(world) == ["H hong@example.com -"])
+  }
+
   @Test("one code at many places at once is one customer's")
   func race() async throws {
     let world = try await TicketWorld()
@@ -118,6 +133,8 @@ import TicketLedger
       let searched = await refusal { try await search(world, code) }
       #expect(searched?.violations == [FieldViolation("user_code", rule)])
     }
+    let blank = await refusal { try await search(world, "  ") }
+    #expect(blank?.violations == [FieldViolation("user_code", "must not be empty when it is asked for")])
     #expect(try await world.count("SELECT count(*) FROM ticket WHERE customer_user_code <> ''") == 0)
     let longest = String(repeating: "가", count: 100)
     #expect(try await create(world, TicketCustomer(userCode: longest)).customer?.userCode == longest)

@@ -7,7 +7,8 @@ extension MailStore {
   static let unkeyedMax = 1_000
 
   /// Keys the hashes by which mails from before there was a key are known, up to ``unkeyedMax`` of them. One that is
-  /// not decided yet is left for later: its attempts name themselves by its hash.
+  /// not decided yet is left for later, so that nothing changes under whoever decides it. The hash that names sealed
+  /// bytes goes where the bytes are gone.
   ///
   /// - Returns: how many mails it were.
   func keyPrints(_ key: MailPrintKey, deadline: Deadline) async throws -> Int {
@@ -25,6 +26,7 @@ extension MailStore {
     _ = try await query(
       """
       UPDATE inbound_mail AS i SET has_keyed_prints = true, identity = v.identity,
+        content_hash = CASE WHEN i.has_raw THEN i.content_hash ELSE '\\x' END,
         body_hash = CASE WHEN i.body_hash = '\\x' THEN i.body_hash WHEN EXISTS (
           SELECT 1 FROM inbound_mail AS k
           WHERE k.service_id = i.service_id AND k.identity = v.identity AND k.account_id = i.account_id

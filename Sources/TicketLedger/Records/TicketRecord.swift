@@ -137,7 +137,10 @@ extension TicketRecord {
     OR t.target_ticket_id IS NOT NULL AND EXISTS (SELECT FROM mask_place AS k
       WHERE k.ticket_service_id = t.target_service_id AND k.ticket_id = t.target_ticket_id AND k.is_on) \
     OR t.previous_ticket_id IS NOT NULL AND EXISTS (SELECT FROM mask_place AS k
-      WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.previous_ticket_id AND k.is_on)
+      WHERE k.ticket_service_id = t.service_id AND k.ticket_id = t.previous_ticket_id AND k.is_on) \
+    OR EXISTS (SELECT FROM ticket AS n JOIN mask_place AS k
+        ON k.ticket_service_id = n.service_id AND k.ticket_id = n.id AND k.is_on
+      WHERE n.service_id = t.service_id AND n.previous_ticket_id = t.id)
     """
   /// The number of columns; the caller's own columns follow from here.
   package static let columnCount = 42
