@@ -11,6 +11,8 @@ package struct FoldedText: Sendable {
   let positions: [Int32]
   /// The digits among the units, each by its unit.
   let digits: [Int32]
+  /// Those digits themselves.
+  let digitUnits: [UInt32]
   /// Of each digit, how many digits before it do not go on in the digit behind them: a number has none inside.
   let breaks: [Int32]
 
@@ -40,6 +42,7 @@ package struct FoldedText: Sendable {
       positions.append(Int32(index))
     }
     (digits, breaks) = Self.numbers(units)
+    digitUnits = digits.map { units[Int($0)] }
     self.units = units
     self.positions = positions
   }
@@ -106,7 +109,7 @@ package struct FoldedText: Sendable {
   func endings() -> Set<UInt64> {
     var endings: Set<UInt64> = []
     endings.reserveCapacity(units.count * 3)
-    for units in [units, digits.map { self.units[Int($0)] }] {
+    for units in [units, digitUnits] {
       for end in units.indices.dropFirst() {
         for count in 2...Self.endingMax where count <= end + 1 {
           endings.insert(Self.ending(units[(end + 1 - count)...end]))

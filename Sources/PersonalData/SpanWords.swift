@@ -64,9 +64,8 @@ package struct SpanWords: Sendable {
       return true
     }
     if numbers.isEmpty || text.digits.count < Self.numberDigitsMin { return found }
-    let digits = text.digits.map { text.units[Int($0)] }
     for number in numbers {
-      number.search(digits) { start, end in
+      number.search(text.digitUnits) { start, end in
         var (first, last) = (Int(text.digits[start]), Int(text.digits[end - 1]))
         guard text.breaks[start] == text.breaks[end - 1], first == 0 || !FoldedText.isDigit(text.units[first - 1]),
           last + 1 == text.units.count || !FoldedText.isDigit(text.units[last + 1])
@@ -150,11 +149,14 @@ private struct Pattern: Sendable {
   /// Calls `take` with the bounds of each place; when it takes one, the search goes on behind it.
   func search(_ text: [UInt32], take: (Int, Int) -> Bool) {
     var matched = 0
-    for (index, unit) in text.enumerated() {
+    var index = 0
+    while index < text.count {
+      let unit = text[index]
+      index += 1
       while matched > 0, units[matched] != unit { matched = borders[matched - 1] }
       if units[matched] == unit { matched += 1 }
       guard matched == units.count else { continue }
-      matched = take(index + 1 - units.count, index + 1) ? 0 : borders[matched - 1]
+      matched = take(index - units.count, index) ? 0 : borders[matched - 1]
     }
   }
 }
