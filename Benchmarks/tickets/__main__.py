@@ -1,7 +1,8 @@
 """scripts/bench tickets: lists, counters and search of few tickets and of many.
 
 Each number of tickets is loaded into a PostgreSQL of its own by `handoff seed --tickets`, and a cluster on it answers
-calls at its gateway, one after the other; the tables show milliseconds, and how flat they are.
+calls at its gateway, one after the other; the tables show milliseconds, and how flat they are. The clusters are called
+in turns, a few calls each, so that a machine that is faster now and slower then is so for all of them alike.
 
 load      what the seed says of its own speed, and the bytes that the index of texts takes
 lists     first page, page 100 and a deep page of every menu
@@ -15,6 +16,7 @@ writes    what creations pay for the index of texts and for the counters; at the
 """
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -32,6 +34,9 @@ WORDS = [("absent", "뷁뛝"), ("rare, 1 in 20,000", "쿼카"), ("medium, 1 in 5
          ("frequent, 3 in 10", "적립"), ("3 in 10 of the older half only", "폴더"),
          ("one syllable, frequent", "적"), ("one syllable, absent", "뷁"), ("initial consonants, frequent", "ㅈㄹ"),
          ("initial consonants, absent", "ㅋㅋㅇㅎ"), ("three syllables", "적립금")]
+
+# In how many turns the calls of a kind are made.
+TURNS = 10
 
 FOUND = [label for label, _ in WORDS if "absent" not in label]
 
@@ -62,10 +67,13 @@ def build():
 
 
 class Reading:
-    """What one number of tickets came to."""
+    """What one number of tickets came to, and the cluster that has them."""
 
-    def __init__(self, count):
-        self.count, self.loaded = count, []
+    def __init__(self, made):
+        self.count, self.loaded = made.count, made.loaded
+        self.place, self.postgres, self.cluster = made.place, made.postgres, made.cluster
+        # An agent of two groups who holds tickets and has promised calls: all menus show something.
+        self.session = made.cluster.sign_in("junho")
         self.lists, self.orders, self.counters, self.search = {}, {}, None, {}
         self.recount = self.acted = self.memory = self.acts = self.writes = None
 
@@ -92,90 +100,120 @@ def name_of(menu):
     return menu.upper().replace(" ", "_").replace("-", "_")
 
 
-def read_lists(cluster, session, reading, options):
+def in_turns(messages, method, count):
+    """Milliseconds of `count` calls of each reading in turns, ascending; `messages` has a message for a reading."""
+    taken = {reading: [] for reading in messages}
+    turns = min(TURNS, count)
+    for turn in range(turns):
+        for reading, message in messages.items():
+            calls_now = count * (turn + 1) // turns - count * turn // turns
+            taken[reading] += calls.latencies(reading.cluster, reading.session, method, message, calls_now)
+    return {reading: sorted(times) for reading, times in taken.items()}
+
+
+def pages(readings, menu, number, order=""):
+    """The message of a page of 50 for each reading that has so many."""
+    tokens = {reading: token_of_page(reading.cluster, reading.session, name_of(menu), number, order)
+              for reading in readings}
+    return {reading: calls.list_tickets(menu, token, order) for reading, token in tokens.items() if token is not None}
+
+
+def read_lists(readings, options):
     for label in calls.MENUS:
+        for reading in readings:
+            if not shown(reading.cluster, reading.session, label):
+                raise Failed(f"the menu {label} is empty: what it takes would say nothing")
         for wanted, number in (("first", 1), ("100", 100), ("1,000", 1_000), ("10,000", 10_000)):
             # A deep page is read where it matters: in the menu that has every ticket.
             if number == 10_000 and label != "all":
                 continue
-            token = token_of_page(cluster, session, name_of(label), number)
-            if token is None:
-                continue
-            if number == 1 and not shown(cluster, session, label):
-                raise Failed(f"the menu {label} is empty: what it takes would say nothing")
-            taken = calls.latencies(cluster, session, "ListTickets", calls.list_tickets(label, token), options.calls)
-            reading.lists[label, wanted] = taken
-        told = ", ".join(f"page {page}: {calls.at(taken, 50):.2f} and {calls.at(taken, 99):.2f} ms"
-                         for (menu, page), taken in reading.lists.items() if menu == label)
-        print(f"  {reading.count:,}: list {label}: {told}", flush=True)
+            for reading, taken in in_turns(pages(readings, label, number), "ListTickets", options.calls).items():
+                reading.lists[label, wanted] = taken
+                print(f"  {reading.count:,}: list {label}, page {wanted}: {told(taken)}", flush=True)
 
 
-def read_orders(cluster, session, reading, options):
+def read_orders(readings, options):
     for label in ("all", "unassigned", "my resolved", "my groups", "escalated", "spam"):
         for column in COLUMNS:
             for wanted, number in (("first", 1), ("100", 100)):
-                token = token_of_page(cluster, session, name_of(label), number, column)
-                if token is not None:
-                    reading.orders[label, column, wanted] = calls.latencies(
-                        cluster, session, "ListTickets", calls.list_tickets(label, token, column),
-                        options.calls)
-        print(f"  {reading.count:,}: orders of {label}", flush=True)
+                messages = pages(readings, label, number, column)
+                for reading, taken in in_turns(messages, "ListTickets", options.calls).items():
+                    reading.orders[label, column, wanted] = taken
+        print(f"  orders of {label}", flush=True)
 
 
-def read_counters(cluster, postgres, session, reading, options):
-    reading.counters = calls.latencies(cluster, session, "GetCounters", calls.get_counters(), options.calls)
-    answer = cluster.get("/v1/services/care/counters", session)
-    counted = {row["state"]: int(row["count"]) for row in answer.get("stateCounts", [])}
-    recount = dict(line.split("|") for line in postgres.sql(
-        "SELECT state, count(*) FROM handoff.ticket WHERE service_id = 1 AND NOT is_spam GROUP BY state").split())
-    reading.recount = {state: int(count) for state, count in recount.items()} == counted
-    if reading.count == max(options.tickets):
-        good, refused = acts.Actor(cluster, postgres).at_random(options.acts, seed=reading.count)
-        print(f"  {reading.count:,}: {good:,} random acts, {refused:,} refused", flush=True)
-        reading.acted = (good, refused, *acts.recount(postgres))
+def read_counters(readings, options):
+    messages = {reading: calls.get_counters() for reading in readings}
+    for reading, taken in in_turns(messages, "GetCounters", options.calls).items():
+        reading.counters = taken
+        print(f"  {reading.count:,}: counters: {told(taken)}", flush=True)
+        answer = reading.cluster.get("/v1/services/care/counters", reading.session)
+        counted = {row["state"]: int(row["count"]) for row in answer.get("stateCounts", [])}
+        recount = dict(line.split("|") for line in reading.postgres.sql(
+            "SELECT state, count(*) FROM handoff.ticket WHERE service_id = 1 AND NOT is_spam GROUP BY state").split())
+        reading.recount = {state: int(count) for state, count in recount.items()} == counted
+    large = readings[-1]
+    good, refused = acts.Actor(large.cluster, large.postgres).at_random(options.acts, seed=large.count)
+    print(f"  {large.count:,}: {good:,} random acts, {refused:,} refused", flush=True)
+    large.acted = (good, refused, *acts.recount(large.postgres))
 
 
-def read_search(cluster, session, reading, options):
+def read_search(readings, options):
     for label, words in WORDS:
         for condition in ("title", "text"):
-            # Nothing of what it reads may be in memory yet, and then it may take longer than a JSON call waits.
             message = calls.search(condition, words)
-            first, = calls.latencies(cluster, session, "SearchTickets", message, 1)
-            found = cluster.json(
-                "/v1/services/care/tickets:search", {condition: words, "anyTime": True, "pageSize": 50}, session)
-            if not found.get("tickets") and label in FOUND and reading.count >= 1_000_000:
-                raise Failed(f"no {condition} has {words}: what a search takes would say nothing")
-            taken = calls.latencies(cluster, session, "SearchTickets", message, max(20, options.calls // 3))
-            reading.search[label, condition] = (len(found.get("tickets", [])), first, taken)
-            print(f"  {reading.count:,}: search {label} in {condition}: first {first:.1f} ms, then "
-                  f"{calls.at(taken, 50):.2f} and {calls.at(taken, 99):.2f} ms", flush=True)
+            # Nothing of what it reads may be in memory yet, and then it may take longer than a JSON call waits.
+            first = {reading: calls.latencies(reading.cluster, reading.session, "SearchTickets", message, 1)[0]
+                     for reading in readings}
+            times = in_turns(dict.fromkeys(readings, message), "SearchTickets", max(20, options.calls // 3))
+            for reading, taken in times.items():
+                found = reading.cluster.json(
+                    "/v1/services/care/tickets:search", {condition: words, "anyTime": True, "pageSize": 50},
+                    reading.session).get("tickets", [])
+                if not found and label in FOUND and reading.count >= 1_000_000:
+                    raise Failed(f"no {condition} has {words}: what a search takes would say nothing")
+                reading.search[label, condition] = (len(found), first[reading], taken)
+                print(f"  {reading.count:,}: search {label} in {condition}: first {first[reading]:.1f} ms, then "
+                      f"{told(taken)}", flush=True)
 
 
-def measure(programs, count, options, parts):
-    reading = Reading(count)
-    with place.Place(programs, count) as made:
-        reading.loaded = made.loaded
-        # An agent of two groups who holds tickets and has promised calls: all menus show something.
-        cluster, session = made.cluster, made.cluster.sign_in("junho")
-        if "lists" in parts:
-            read_lists(cluster, session, reading, options)
-        if "orders" in parts:
-            read_orders(cluster, session, reading, options)
-        if "search" in parts:
-            read_search(cluster, session, reading, options)
-        if "memory" in parts:
-            newest = made.postgres.sql("SELECT max(id) FROM handoff.ticket WHERE service_id = 1").strip()
-            reading.memory = (cluster.pss_mb(), streams.memory(cluster, session, f"services/care/tickets/{newest}"))
-        if "counters" in parts:
-            read_counters(cluster, made.postgres, session, reading, options)
-        if count == min(options.tickets):
-            if "acts" in parts:
-                actor = acts.Actor(cluster, made.postgres)
-                reading.acts = peer.compare(
-                    made.place, cluster, made.postgres, actor, options.rounds, options.tickets_per_turn // 32 * 32)
-            if "writes" in parts:
-                reading.writes = writes.compare(made.postgres, count, options.rounds)
-    return reading
+def read_memory(readings, _):
+    for reading in readings:
+        newest = reading.postgres.sql("SELECT max(id) FROM handoff.ticket WHERE service_id = 1").strip()
+        idle = reading.cluster.pss_mb()
+        reading.memory = (
+            idle, streams.memory(reading.cluster, reading.session, f"services/care/tickets/{newest}"))
+
+
+def read_acts(readings, options):
+    small = readings[0]
+    small.acts = peer.compare(
+        small.place, small.cluster, small.postgres, acts.Actor(small.cluster, small.postgres), options.rounds,
+        options.tickets_per_turn // 32 * 32)
+
+
+def read_writes(readings, options):
+    readings[0].writes = writes.compare(readings[0].postgres, readings[0].count, 2 * options.rounds)
+
+
+READERS = (("lists", read_lists), ("orders", read_orders), ("search", read_search), ("memory", read_memory),
+           ("counters", read_counters), ("acts", read_acts), ("writes", read_writes))
+
+
+def measure(programs, options, parts):
+    with contextlib.ExitStack() as places:
+        readings = []
+        for count in options.tickets:
+            readings.append(Reading(places.enter_context(place.Place(programs, count))))
+            print(f"  {count:,}: loaded", flush=True)
+        for part, read in READERS:
+            if part in parts:
+                read(readings, options)
+    return readings
+
+
+def told(taken):
+    return f"{calls.at(taken, 50):.2f} and {calls.at(taken, 99):.2f} ms"
 
 
 def report(readings):
@@ -237,7 +275,7 @@ def main():
     machine = Machine(ROOT)
     programs = os.path.abspath(options.programs) if options.programs else build()
     print("Measuring:", flush=True)
-    readings = [measure(programs, count, options, parts) for count in options.tickets]
+    readings = measure(programs, options, parts)
     print()
     versions = [("PostgreSQL", package("postgresql-15")), ("h2load", package("nghttp2-client"))]
     print("\n\n".join([machine.describe(versions), *report(readings)]))

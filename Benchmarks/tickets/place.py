@@ -32,7 +32,7 @@ class Place:
     """Both, for a `with` block."""
 
     def __init__(self, programs, count):
-        self._programs, self._count = programs, count
+        self._programs, self.count = programs, count
         self.place = tempfile.mkdtemp(prefix="handoff-bench-", dir="/tmp")
         os.chmod(self.place, 0o755)
         self.postgres = self.cluster = None
@@ -40,7 +40,7 @@ class Place:
     def __enter__(self):
         try:
             self.postgres = Postgres(self.place)
-            self.cluster = Seeded(self._programs, self.postgres, self.place, self._count)
+            self.cluster = Seeded(self._programs, self.postgres, self.place, self.count)
             self.postgres.settle()
         except BaseException:
             self.__exit__()
@@ -58,7 +58,7 @@ class Place:
                             ("their key", "pg_relation_size('handoff.ticket_search_pkey')"),
                             ("the whole database", "pg_database_size('handoff')")):
             size = int(self.postgres.sql(f"SELECT {what}"))
-            found.append((label, f"{size / self._count:,.0f} bytes a ticket"))
+            found.append((label, f"{size / self.count:,.0f} bytes a ticket"))
         return found
 
     def __exit__(self, *_):
