@@ -1,7 +1,8 @@
 """scripts/bench masking: detection per core, masks against a plain guarded update, and what masking costs a creation.
 
 Everything runs in one program on a PostgreSQL of its own; what is compared takes turns, so that a busy machine disturbs
-all of it alike. Detection is measured in CPU time, the rest in the time that a caller waits; the tables show medians.
+all of it alike. Detection is measured in CPU time, the rest in the time that a caller waits; the tables show medians,
+of the ratios too.
 """
 
 import argparse
@@ -40,12 +41,12 @@ def readings(output):
 def report(values):
     detection = [[name.removeprefix("detect "), median(numbers)]
                  for name, numbers in values.items() if name.startswith("detect ")]
-    update = median(values["update"])
-    acts = [[name, median(values[name]), median(values[name]) / update]
-            for name in ("update", "mask", "unmask", "mask with 5 copies", "reveal")]
     # A pair of readings stands for the same moment, so the median of their ratios is steadier than that of medians.
-    creations = [[name, median(values[name]),
-                  median(one / off for one, off in zip(values[name], values["create, detection off"]))]
+    def beside(name, other):
+        return [name, median(values[name]), median(one / two for one, two in zip(values[name], values[other]))]
+
+    acts = [beside(name, "update") for name in ("update", "mask", "unmask", "mask with 5 copies", "reveal")]
+    creations = [beside(name, "create, detection off")
                  for name in ("create, detection off", "create, nothing found", "create, two spans")]
     return "\n\n".join([
         table(["detection in", "MB/s per core"], detection),
@@ -56,7 +57,7 @@ def report(values):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench masking", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=300, help="readings of each act (default 300)")
+    parser.add_argument("--rounds", type=int, default=600, help="readings of each act (default 600)")
     options = parser.parse_args()
     machine = Machine(ROOT)
     run = Run([build(), str(options.rounds)], timeout=900)

@@ -46,9 +46,7 @@ package struct AssignmentService: AssignmentServiceProvider {
   func claim(
     of request: some Message, _ requestID: String, _ call: CallContext, _ access: Access
   ) throws -> IdempotencyClaim? {
-    guard !requestID.isEmpty else { return nil }
-    return try IdempotencyClaim.claim(
-      call, access, requestID: requestID, request: try request.serialized(), key: ledger.key)
+    try IdempotencyClaim.claim(call, access, requestID: requestID, request: request, key: ledger.key)
   }
 }
 

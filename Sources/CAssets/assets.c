@@ -135,6 +135,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Mail/Migrations/0065_key_prints_of_mails.sql"
 #include "embed_asset.h"
+#define ASSET "../Masking/Migrations/0066_keep_masks_with_their_places.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

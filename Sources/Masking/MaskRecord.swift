@@ -10,7 +10,7 @@ struct MaskRecord: Sendable {
   let unmaskTime: Instant?
 
   static let columns: Query = """
-    \(fragment: MaskPlace.columns), m.unmasked_by, m.unmask_time
+    \(fragment: MaskPlace.columns), p.unmasked_by, p.unmask_time
     """
 
   /// Reads a row that begins with ``columns``; nil when the registry has lost the text's column.

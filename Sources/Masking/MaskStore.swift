@@ -13,9 +13,9 @@ struct MaskStore: Sendable {
     try await ServiceError.translating {
       try await pool.query(
         """
-        SELECT \(fragment: MaskRecord.columns) FROM mask AS m
-        JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id AND p.number = 0
-        WHERE m.service_id = \(ticket.serviceID) AND m.ticket_id = \(ticket.ticketID) AND m.id = \(id)
+        SELECT \(fragment: MaskRecord.columns) FROM mask_place AS p
+        WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.mask_id = \(id)
+          AND p.number = 0
         """, deadline: deadline
       ).first.flatMap(MaskRecord.init)
     }
@@ -28,10 +28,10 @@ struct MaskStore: Sendable {
     try await ServiceError.translating {
       try await pool.query(
         """
-        SELECT \(fragment: MaskRecord.columns) FROM mask AS m
-        JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id AND p.number = 0
-        WHERE m.service_id = \(ticket.serviceID) AND m.ticket_id = \(ticket.ticketID) AND m.id > \(id)
-        ORDER BY m.id LIMIT \(limit)
+        SELECT \(fragment: MaskRecord.columns) FROM mask_place AS p
+        WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.mask_id > \(id)
+          AND p.number = 0
+        ORDER BY p.mask_id LIMIT \(limit)
         """, deadline: deadline
       ).compactMap(MaskRecord.init)
     }
@@ -80,7 +80,6 @@ struct MaskStore: Sendable {
     SELECT \(fragment: MaskPlace.columns)
     FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS t (service_id, id)
     JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
-    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
     """
   }
 
@@ -88,39 +87,27 @@ struct MaskStore: Sendable {
   static func activePlaces(on ticket: TicketLink) -> Query {
     """
     SELECT \(fragment: MaskPlace.columns) FROM mask_place AS p
-    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
     WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.is_on
     """
   }
 
-  /// The places of all masks that lie on a ticket's texts, and those of one of its masks wherever they lie; none of it
-  /// when it was taken off. Behind the place: the text of the entry in which a place of that mask stands, as most do.
-  static func places(of mask: MaskID, on ticket: TicketLink) -> Query {
+  /// The places of all masks that lie on a ticket's texts, as ``activePlaces(on:)-(TicketLink)``. Behind the place: the
+  /// text of the entry in which a place of one of the masks stands, as most do.
+  static func activePlaces(on ticket: TicketLink, withEntriesOf mask: MaskID) -> Query {
     """
-    SELECT \(fragment: MaskPlace.columns), e.body
-    FROM (
-      SELECT * FROM mask_place
-      WHERE ticket_service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID) AND is_on
-      UNION ALL
-      SELECT * FROM mask_place
-      WHERE service_id = \(ticket.serviceID) AND mask_id = \(mask) AND is_on
-        AND (ticket_service_id <> \(ticket.serviceID) OR ticket_id <> \(ticket.ticketID))
-    ) AS p
-    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
-    LEFT JOIN ticket_entry AS e ON e.service_id = \(ticket.serviceID) AND e.ticket_id = p.ticket_id
+    SELECT \(fragment: MaskPlace.columns), e.body FROM mask_place AS p
+    LEFT JOIN ticket_entry AS e ON e.service_id = \(ticket.serviceID) AND e.ticket_id = \(ticket.ticketID)
       AND e.id = CASE WHEN p.service_id = \(ticket.serviceID) AND p.mask_id = \(mask)
-        AND p.ticket_service_id = \(ticket.serviceID) AND p.text_column = 'ticket_entry.body'
-        THEN p.row_key::bigint END
-    ORDER BY p.number
+        AND p.text_column = 'ticket_entry.body' THEN p.row_key::bigint END
+    WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.is_on
     """
   }
 
   /// All places of one mask, the span that was masked first; of a mask that was taken off, that one.
   static func places(of mask: MaskID, of service: ServiceID) -> Query {
     """
-    SELECT \(fragment: MaskPlace.columns) FROM mask AS m
-    JOIN mask_place AS p ON p.service_id = m.service_id AND p.mask_id = m.id
-    WHERE m.service_id = \(service) AND m.id = \(mask) ORDER BY p.number
+    SELECT \(fragment: MaskPlace.columns) FROM mask_place AS p
+    WHERE p.service_id = \(service) AND p.mask_id = \(mask) ORDER BY p.number
     """
   }
 
@@ -144,22 +131,24 @@ struct MaskStore: Sendable {
         WITH RECURSIVE \(fragment: TicketLedger.family(of: ticket.ticketID, ticket.serviceID))
         SELECT \(fragment: MaskPlace.columns) FROM family AS f
         JOIN mask_place AS p ON p.ticket_service_id = f.service_id AND p.ticket_id = f.id AND p.is_on AND p.number = 0
-        JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
-        ORDER BY p.mask_id DESC LIMIT \(Self.knownMax)
+            ORDER BY p.mask_id DESC LIMIT \(Self.knownMax)
         """, deadline: deadline
       ).compactMap(MaskPlace.init)
     }
   }
 
-  /// Whether something is left of a mask that has no places, or of places that have no mask.
-  func isTorn(_ mask: MaskID, of ticket: TicketLink, deadline: Deadline) async throws -> Bool {
-    try await ServiceError.translating {
+  /// Whether a ticket's events tell that a mask was made and none that it was taken off. Of many masks that were made
+  /// at once an event names the first ones.
+  func isNoted(_ mask: MaskID, on ticket: TicketLink, deadline: Deadline) async throws -> Bool {
+    func like(_ before: String, _ after: String) -> String {
+      "%" + CodeChange.encode([CodeChange("mask", before, after)]).dropFirst().dropLast() + "%"
+    }
+    return try await ServiceError.translating {
       try await pool.query(
         """
-        SELECT EXISTS (SELECT FROM mask WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID)
-            AND id = \(mask) AND unmask_time IS NULL)
-          OR EXISTS (SELECT FROM mask_place WHERE service_id = \(ticket.serviceID) AND mask_id = \(mask)
-            AND ticket_id = \(ticket.ticketID) AND is_on)
+        SELECT coalesce(bool_or(changes LIKE \(like("", mask.description))), false)
+          AND NOT coalesce(bool_or(changes LIKE \(like(mask.description, ""))), false)
+        FROM ticket_event WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID)
         """, deadline: deadline)[0].bool(0)
     }
   }
@@ -167,6 +156,8 @@ struct MaskStore: Sendable {
   /// A place to be, with its sealed original.
   struct Sealed: Sendable {
     let place: VaultPlace
+    /// In how many places its mask stands.
+    let placeCount: Int32
     let start: Int
     let original: [UInt8]
     let keyID: String
@@ -174,28 +165,33 @@ struct MaskStore: Sendable {
     let seal: [UInt8]
   }
 
-  /// Adds masks of a ticket and their places: attachments of the ticket's change.
-  ///
-  /// - Parameter counts: in how many places each mask stands.
-  static func insert(
-    _ ids: [MaskID], _ counts: [Int32], _ places: [Sealed], at time: Instant, by agent: AgentID?
-  ) -> [Query] {
-    [
-      """
-      INSERT INTO mask (service_id, id, ticket_id, masked_by, mask_time, place_count)
-      SELECT c.service_id, m.id, c.id, \(agent), \(time), m.count
-      FROM changed AS c, unnest(\(ids), \(counts)) AS m (id, count)
-      """,
-      """
-      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
-        span_start, span_length, sealed_original, key_id, seal)
-      SELECT c.service_id, v.* FROM changed AS c, unnest(\(places.map(\.place.mask)), \(places.map(\.place.number)),
+  /// Adds masks of a ticket: an attachment of the ticket's change.
+  static func insert(_ places: [Sealed], at time: Instant, by agent: AgentID?) -> Query {
+    """
+    INSERT INTO mask_place (service_id, owner_ticket_id, masked_by, mask_time, mask_id, number, place_count,
+      ticket_service_id, ticket_id, text_column, row_key, span_start, span_length, sealed_original, key_id, seal)
+    SELECT c.service_id, c.id, \(agent), \(time), v.*
+    FROM changed AS c, \(fragment: rows(places)) AS v
+    """
+  }
+
+  /// As arrays, or, what takes PostgreSQL less time, a single one by itself: most masks have one place.
+  private static func rows(_ places: [Sealed]) -> Query {
+    if places.count == 1 {
+      let (sealed, place) = (places[0], places[0].place)
+      return """
+        (VALUES (\(place.mask), \(place.number), \(sealed.placeCount), \(place.address.ticket.serviceID),
+          \(place.address.ticket.ticketID), \(place.address.copy.name), \(place.address.row), \(Int32(sealed.start)),
+          \(Int32(place.asteriskCount)), \(sealed.original), \(sealed.keyID), \(sealed.seal)))
+        """
+    }
+    return """
+      unnest(\(places.map(\.place.mask)), \(places.map(\.place.number)), \(places.map(\.placeCount)),
         \(places.map(\.place.address.ticket.serviceID)), \(places.map(\.place.address.ticket.ticketID)),
         \(places.map(\.place.address.copy.name)), \(places.map(\.place.address.row)),
         \(places.map { Int32($0.start) }), \(places.map { Int32($0.place.asteriskCount) }),
-        \(places.map(\.original)), \(places.map(\.keyID)), \(places.map(\.seal))) AS v
-      """,
-    ]
+        \(places.map(\.original)), \(places.map(\.keyID)), \(places.map(\.seal)))
+      """
   }
 
   /// Moves places along with their texts.
@@ -224,13 +220,10 @@ struct MaskStore: Sendable {
     ]
     return (hasCopies ? copies : []) + [
       """
-      UPDATE mask AS m SET unmasked_by = \(agent), unmask_time = now() FROM changed AS c
-      WHERE m.service_id = c.service_id AND m.id = \(id)
-      """,
-      """
-      UPDATE mask_place AS p SET is_on = false, sealed_original = NULL FROM changed AS c
+      UPDATE mask_place AS p
+      SET is_on = false, sealed_original = NULL, unmasked_by = \(agent), unmask_time = now() FROM changed AS c
       WHERE p.service_id = c.service_id AND p.mask_id = \(id) AND p.number = 0
-      """,
+      """
     ]
   }
 }

@@ -28,7 +28,7 @@ extension MaskingService {
       in: access.service.id, deadline: call.deadline)
     let spans = try RequestedSpans(request.spans, of: name, fieldNames)
     let claim = try IdempotencyClaim.claim(
-      call, access, requestID: request.requestId, request: try request.serialized(), key: ledger.key)
+      call, access, requestID: request.requestId, request: request, key: ledger.key)
     let link = TicketLink(serviceID: access.service.id, ticketID: name.id)
     var masked: [Mask] = []
     var titleAndCustomer: [String: String] = [:]
@@ -36,25 +36,23 @@ extension MaskingService {
     let search = CopySearch(spans.fields)
     let written = try await ledger.performLinked(
       on: name, access: access, version: request.version, idempotency: claim,
-      reading: [search.query(link), MaskStore.activePlaces(on: link)], deadline: call.deadline
+      reading: [search.query(link)], deadline: call.deadline
     ) { tickets, rows, transaction in
       var texts = try rows[0].flatMap { try search.texts($0, of: link) }
       var room = try room(for: texts, in: textBytesMax)
-      var places = Array(rows[1])
       let requested = try await read(spans, tickets.own, texts, transaction)
       // Few tickets are tied to others by an escalation; who they are is known now that all are locked.
       let others = tickets.others.map(\.link)
       for start in stride(from: 0, to: others.count, by: Self.othersMax) {
         let some = Array(others[start...].prefix(Self.othersMax))
-        let found = try await transaction.batch(some.map(search.query) + [MaskStore.activePlaces(on: some)])
+        let found = try await transaction.batch(some.map(search.query))
         for (other, rows) in zip(some, found) {
           let more = try rows.flatMap { try search.texts($0, of: other) }
           room = try self.room(for: more, in: room)
           texts += more
         }
-        places += found[some.count]
       }
-      let plan = try plan(requested, texts: texts, places: places)
+      let plan = try plan(requested, texts: texts, places: try await places(in: texts, transaction))
       masked = masks(of: plan, ids, name, fieldNames, by: agent, at: tickets.own.readTime)
       titleAndCustomer = plan.ownFields(of: tickets.own)
       return try change(plan, ids, on: tickets, name, access, by: agent)
@@ -67,6 +65,14 @@ extension MaskingService {
 
   /// Most tickets whose texts are read at a time.
   private static let othersMax = 16
+
+  /// The places of the masks that lie on texts. Where there is no asterisk, there is none, as in most tickets that are
+  /// masked.
+  private func places(in texts: [StoredText], _ transaction: PostgresTransaction) async throws -> [MaskPlace] {
+    let tickets = Set(texts.filter { $0.text.utf8.contains(UInt8(ascii: "*")) }.map(\.address.ticket))
+    guard !tickets.isEmpty else { return [] }
+    return try await transaction.query(MaskStore.activePlaces(on: Array(tickets))).compactMap(MaskPlace.init)
+  }
 
   /// What is left of a number of bytes behind texts.
   ///
@@ -103,8 +109,8 @@ extension MaskingService {
   }
 
   /// Works out what becomes of every copy of the spans' words, from the texts that hold them and the places of masks.
-  private func plan(_ requested: [RequestedSpan], texts: [StoredText], places: [Row]) throws -> MaskingPlan {
-    let earlier = Dictionary(grouping: try places.compactMap(MaskPlace.init), by: \.address)
+  private func plan(_ requested: [RequestedSpan], texts: [StoredText], places: [MaskPlace]) throws -> MaskingPlan {
+    let earlier = Dictionary(grouping: places, by: \.address)
     var plan = MaskingPlan(requested)
     var records: Set<String> = []
     for stored in texts {
@@ -148,16 +154,17 @@ extension MaskingService {
         copy: place.address.copy, row: place.address.row, span: new.asterisks)
       sealed.append(
         MaskStore.Sealed(
-          place: place, start: new.asterisks.start, original: seal.bytes, keyID: seal.keyID,
-          seal: ledger.maskSeals.seal(masked, in: texts[place.address] ?? "")))
+          place: place, placeCount: masked.placeCount, start: new.asterisks.start, original: seal.bytes,
+          keyID: seal.keyID, seal: ledger.maskSeals.seal(masked, in: texts[place.address] ?? "")))
     }
     var change = TicketChange(event)
     change.companions =
       plan.changes.map { CopyStore.set($0.before, to: $0.after) } + CopyStore.index(plan.changes, of: tickets)
       + MaskStore.move(plan.moved, ledger.maskSeals)
-    change.attachments =
-      MaskStore.insert(ids, ids.map { counts[$0] ?? 0 }, sealed, at: tickets.own.readTime, by: agent)
-      + [MaskActStore.insert(.mask, of: ids, by: agent, reason: nil)]
+    change.attachments = [
+      MaskStore.insert(sealed, at: tickets.own.readTime, by: agent),
+      MaskActStore.insert(.mask, of: ids, by: agent, reason: nil),
+    ]
     change.resultIDs = ids.map(\.rawValue)
     change.isMasking = true
     var linked = LinkedChange(change)

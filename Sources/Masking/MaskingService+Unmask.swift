@@ -24,14 +24,17 @@ extension MaskingService {
     let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
     let agent = try access.agent().agentID
     let claim = try IdempotencyClaim.claim(
-      call, access, requestID: request.requestId, request: try request.serialized(), key: ledger.key)
+      call, access, requestID: request.requestId, request: request, key: ledger.key)
     var ownFields: [String: String] = [:]
     let link = TicketLink(serviceID: access.service.id, ticketID: name.ticket.id)
     let written = try await ledger.performLinked(
       on: name.ticket, access: access, version: request.version, idempotency: claim,
-      reading: [MaskStore.places(of: name.id, on: link)], deadline: call.deadline
+      reading: [MaskStore.activePlaces(on: link, withEntriesOf: name.id)], deadline: call.deadline
     ) { tickets, rows, transaction in
       var found = try PlaceSearch(of: name.id, on: tickets.own, rows[0])
+      if found.mayLackPlaces {
+        try found.addPlaces(await transaction.query(MaskStore.places(of: name.id, of: link.serviceID)))
+      }
       guard MaskPlace.areWhole(found.places, on: link) else {
         throw try await refusal(of: name.id, on: link, call.deadline)
       }
@@ -41,7 +44,7 @@ extension MaskingService {
       for place in found.places { try requireSealed(place, in: found.text(at: place.address)) }
       let plan = UnmaskingPlan(opened, texts: found.texts, earlier: found.earlier)
       ownFields = plan.ownFields(of: tickets.own)
-      return try change(plan, name, on: tickets, access, by: agent, reason, hasCopies: rows[0].count > 1)
+      return try change(plan, name, on: tickets, access, by: agent, reason, hasCopies: found.places.count > 1)
     }
     var ticket = written.ticket
     ticket.replace(ownFields)
@@ -95,13 +98,13 @@ extension MaskingService {
         .compactMap(MaskPlace.init)
     }
     guard let first = places.first else {
-      guard try await store.isTorn(mask, of: ticket, deadline: deadline) else { return ServiceError(.maskNotFound) }
-      return keys.damaged(Array("\(ticket)/\(mask)".utf8), "mask \(mask) has no places, or its places no mask")
+      guard try await store.isNoted(mask, on: ticket, deadline: deadline) else { return ServiceError(.maskNotFound) }
+      return keys.damaged(Array("\(ticket)/\(mask)".utf8), "mask \(mask) is gone, and nobody took it off")
     }
     let isElsewhere = first.owner != ticket && first.address.ticket != ticket
     let isOff = first.number == 0 && first.owner == first.address.ticket && first.isTakenOff && !first.isOn
     if isElsewhere || isOff { return ServiceError(.maskNotFound) }
-    return keys.damaged(first.sealedOriginal, "the places of mask \(mask) contradict its row")
+    return keys.damaged(first.sealedOriginal, "the places of mask \(mask) contradict one another")
   }
 
   /// Refuses a place that is not where the mask was put, and a text that is not as the mask left it.
@@ -159,25 +162,27 @@ extension MaskingService {
 
 /// The places of a mask, the texts in which they lie, and all masks that lie on those texts.
 ///
-/// Most masks lie in an entry or on the ticket itself: those texts come with the locking. Others are asked for.
+/// Most masks lie in an entry or on the ticket itself, and all their copies on that ticket: those places and texts come
+/// with the locking. Others are asked for.
 private struct PlaceSearch: Sendable {
-  let places: [MaskPlace]
+  private(set) var places: [MaskPlace] = []
   private(set) var texts: [StoredText] = []
   private(set) var earlier: [MaskPlace] = []
   private let own: TicketLink
+  private let mask: MaskID
 
   /// Reads what came with the locking.
   ///
-  /// - Parameter rows: the answer to ``MaskStore/places(of:on:)``.
+  /// - Parameter rows: the answer to ``MaskStore/activePlaces(on:withEntriesOf:)``.
   init(of mask: MaskID, on ticket: TicketRecord, _ rows: Rows) throws {
     own = ticket.link
-    var places: [MaskPlace] = []
+    self.mask = mask
     for row in rows {
       guard let place = try MaskPlace(row) else { continue }
-      if place.address.ticket == own { earlier.append(place) }
-      guard place.owner == own, place.mask == mask else { continue }
+      earlier.append(place)
+      guard isWanted(place) else { continue }
       places.append(place)
-      let isOwn = place.address.ticket == own && place.address.copy.relation == .original
+      let isOwn = place.address.copy.relation == .original
       let text =
         isOwn
         ? try row.optionalString(MaskPlace.columnCount) ?? place.address.field.flatMap(ticket.text(of:)) : nil
@@ -185,8 +190,20 @@ private struct PlaceSearch: Sendable {
         texts.append(StoredText(address: place.address, text: text, hasLeft: false))
       }
     }
-    self.places = places
+    places.sort { $0.number < $1.number }
   }
+
+  /// Whether the mask has other places than those that came with the locking, or is not on.
+  var mayLackPlaces: Bool { places.count != Int(places.first?.placeCount ?? 0) || places.isEmpty }
+
+  /// Takes the places of the mask on whichever ticket they lie.
+  ///
+  /// - Parameter rows: the answer to ``MaskStore/places(of:of:)``.
+  mutating func addPlaces(_ rows: Rows) throws {
+    places = try rows.compactMap(MaskPlace.init).filter(isWanted)
+  }
+
+  private func isWanted(_ place: MaskPlace) -> Bool { place.owner == own && place.mask == mask }
 
   /// The statements for what is not known yet: the masks on other tickets, then the texts; none when all is.
   var queries: [Query] {

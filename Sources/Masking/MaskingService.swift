@@ -30,7 +30,8 @@ package struct MaskingService: MaskingServiceProvider {
     self.textBytesMax = textBytesMax
     store = MaskStore(pool: ledger.pool)
     maskIDs = IDSource(
-      pool: ledger.pool, nextBlocks: "SELECT nextval('mask_id_seq') FROM generate_series(1, 64)", blockLength: 1)
+      pool: ledger.pool, nextBlocks: "SELECT nextval('mask_place_mask_id_seq') FROM generate_series(1, 64)",
+      blockLength: 1)
   }
 
   /// Who may call what, beside the public methods of the gateway.

@@ -78,7 +78,7 @@ struct RequestedSpans: Sendable {
   }
 
   /// The fields that have spans.
-  var fields: [String] { Array(Set(spans.map(\.field))) }
+  var fields: Set<String> { Set(spans.map(\.field)) }
 
   /// Reads the words of the spans from their texts.
   ///

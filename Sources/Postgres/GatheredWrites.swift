@@ -99,7 +99,7 @@ package final class GatheredWrites<Item: Sendable, Outcome: Sendable>: Sendable 
     }
     guard !waiters.isEmpty else { return }
     do {
-      let outcomes = try await outcomes(of: waiters.map(\.item), until: waiters.map(\.deadline).max() ?? .never)
+      let outcomes = try await outcomes(of: waiters.map { $0.item }, until: waiters.map { $0.deadline }.max() ?? .never)
       for (waiter, outcome) in zip(waiters, outcomes) { waiter.continuation.resume(returning: outcome) }
     } catch {
       let mayBeDone = (error as? PostgresError)?.kind == .outcomeUnknown

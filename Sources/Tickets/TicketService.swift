@@ -118,9 +118,7 @@ package struct TicketService: TicketServiceProvider {
   func claim(
     of request: some Message, _ requestID: String, _ call: CallContext, _ access: Access
   ) throws -> IdempotencyClaim? {
-    guard !requestID.isEmpty else { return nil }
-    return try IdempotencyClaim.claim(
-      call, access, requestID: requestID, request: try request.serialized(), key: ledger.key)
+    try IdempotencyClaim.claim(call, access, requestID: requestID, request: request, key: ledger.key)
   }
 }
 

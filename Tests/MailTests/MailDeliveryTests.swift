@@ -167,11 +167,11 @@ struct MailDeliveryTests {
       let queries: [Query] = [
         "UPDATE ticket SET customer_email = \(stars), version = version + 1 WHERE id = \(ticket.id)",
         "UPDATE mail_message SET recipient = \(stars) WHERE ticket_id = \(ticket.id)",
-        "INSERT INTO mask (service_id, id, ticket_id, place_count) VALUES (1, 70, \(ticket.id), 2)",
         """
-        INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
-          span_start, span_length, sealed_original, key_id)
-        SELECT 1, 70, v.number, 1, \(ticket.id), v.text_column, v.row_key, 0, \(Int32(stars.count)), '\\x00', 'k'
+        INSERT INTO mask_place (service_id, mask_id, number, place_count, owner_ticket_id, ticket_service_id,
+          ticket_id, text_column, row_key, span_start, span_length, sealed_original, key_id)
+        SELECT 1, 70, v.number, 2, \(ticket.id), 1, \(ticket.id), v.text_column, v.row_key, 0,
+          \(Int32(stars.count)), '\\x00', 'k'
         FROM (SELECT 0, 'ticket.customer_email', '' UNION ALL
           SELECT 1, 'mail_message.recipient', m.id::text FROM mail_message AS m WHERE m.ticket_id = \(ticket.id))
           AS v (number, text_column, row_key)

@@ -106,7 +106,7 @@ struct MaskingServiceTests {
     let first = try await mask(5, 13, requestID: "mask-1")
     let again = try await mask(5, 13, requestID: "mask-1")
     #expect(again.masks == first.masks)
-    #expect(try await desk.number("SELECT count(*) FROM mask") == 1)
+    #expect(try await desk.number("SELECT count(*) FROM mask_place WHERE number = 0") == 1)
     await #expect(throws: ServiceError.self) { try await mask(24, 16, requestID: "mask-1") }
   }
 
@@ -226,7 +226,7 @@ struct MaskingServiceTests {
       return error.reason == row.reason && (row.field == nil || error.violations.map(\.field) == [row.field])
     }
     #expect(try await body() == before)
-    #expect(try await desk.number("SELECT count(*) FROM mask") == 0)
+    #expect(try await desk.number("SELECT count(*) FROM mask_place WHERE number = 0") == 0)
   }
 
   @Test("a service without the security service masks nothing")
@@ -243,7 +243,7 @@ struct MaskingServiceTests {
     _ = try await desk.database.pool.query(
       """
       UPDATE mask_place SET sealed_original = (SELECT sealed_original FROM mask_place ORDER BY mask_id LIMIT 1)
-      WHERE mask_id = (SELECT max(id) FROM mask)
+      WHERE mask_id = (SELECT max(mask_id) FROM mask_place)
       """, deadline: desk.deadline)
     let request = RevealMaskRequest(name: second.masks[0].name, reason: "x")
     await #expect { try await masking.revealMask(request, call("RevealMask")) } throws: {

@@ -194,7 +194,7 @@ import Testing
       "UPDATE mask_place SET span_start = span_start + 1 WHERE text_column = 'ticket_entry.body'",
       "UPDATE mask_place SET span_start = span_start - 1 WHERE text_column = 'ticket_entry.body'"
     ),
-    ("UPDATE mask SET masked_by = 2", "UPDATE mask SET masked_by = NULL"),
+    ("UPDATE mask_place SET masked_by = 2", "UPDATE mask_place SET masked_by = NULL"),
   ]
 
   /// Gives the places of a ticket's masks their seals, as masking does.
@@ -225,19 +225,16 @@ import Testing
     var change = TicketChange(EventDraft(.masked, by: .agent(Fixture.kim)))
     change.companions = [
       """
-      INSERT INTO mask (service_id, id, ticket_id) VALUES (1, 1, \(ticket.id)), (1, 2, \(ticket.id))
+      INSERT INTO mask_place (service_id, mask_id, number, owner_ticket_id, ticket_service_id, ticket_id, text_column,
+        row_key, span_start, span_length, sealed_original, key_id)
+      VALUES (1, 1, 0, \(ticket.id), 1, \(ticket.id), 'ticket_entry.body', \(entry.id.description), 0, 5, '', 'k1'),
+        (1, 2, 0, \(ticket.id), 1, \(ticket.id), 'ticket.title', '', 4, 6, '', 'k1')
       """,
       """
-      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
-        span_start, span_length, sealed_original, key_id)
-      VALUES (1, 1, 0, 1, \(ticket.id), 'ticket_entry.body', \(entry.id.description), 0, 5, '', 'k1'),
-        (1, 2, 0, 1, \(ticket.id), 'ticket.title', '', 4, 6, '', 'k1')
-      """,
-      """
-      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, row_key,
-        span_start, span_length, sealed_original, key_id)
-      SELECT service_id, 2, (row_number() OVER ())::integer, service_id, ticket_id, 'ticket_event_value.' || c,
-        sequence || '/' || field, 4, 6, '', 'k1'
+      INSERT INTO mask_place (service_id, mask_id, number, owner_ticket_id, ticket_service_id, ticket_id, text_column,
+        row_key, span_start, span_length, sealed_original, key_id)
+      SELECT service_id, 2, (row_number() OVER ())::integer, ticket_id, service_id, ticket_id,
+        'ticket_event_value.' || c, sequence || '/' || field, 4, 6, '', 'k1'
       FROM ticket_event_value, unnest(ARRAY['before_text', 'after_text']) AS c WHERE field = 'title'
       """,
       "UPDATE ticket_entry SET body = '*****' || substr(body, 6) WHERE id = \(entry.id)",

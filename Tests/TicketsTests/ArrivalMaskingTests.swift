@@ -110,7 +110,7 @@ struct ArrivalMaskingTests {
     #expect(first.text == "메일은 **************** 입니다" && first.masks.count == 1)
     let again = try await world.client.appendInquiry(request, world.world.by("mail"))
     #expect(again.name == first.name)
-    #expect(try await world.world.count("SELECT count(*) FROM mask") == 1)
+    #expect(try await world.world.count("SELECT count(*) FROM mask_place WHERE number = 0") == 1)
   }
 
   @Test("the chat and the form that a ticket comes with are masked before they are stored, and come back")

@@ -156,15 +156,14 @@ import TicketLedger
     let name = world.name(ticket)
     try await world.run(
       """
-      WITH made AS (INSERT INTO mask (service_id, ticket_id) VALUES (1, \(ticket.id)) RETURNING id)
-      INSERT INTO mask_place (service_id, mask_id, number, ticket_service_id, ticket_id, text_column, span_start,
-        span_length, sealed_original, key_id)
-      SELECT 1, made.id, 0, 1, \(ticket.id), 'ticket.title', 0, 3, '\\x00', 'k' FROM made
+      INSERT INTO mask_place (service_id, number, owner_ticket_id, ticket_service_id, ticket_id, text_column,
+        span_start, span_length, sealed_original, key_id)
+      VALUES (1, 0, \(ticket.id), 1, \(ticket.id), 'ticket.title', 0, 3, '\\x00', 'k')
       """)
     let error = await refusal { try await update(world, Ticket(name: name, title: "y"), ["title"]) }
     #expect(error?.reason == .maskOverlap)
     #expect(try await update(world, Ticket(name: name, title: "y", priority: .low), ["priority"]).priority == .low)
-    try await world.run("UPDATE mask_place SET is_on = false, sealed_original = NULL")
+    try await world.run("UPDATE mask_place SET is_on = false, sealed_original = NULL, unmask_time = now()")
     #expect(try await update(world, Ticket(name: name, title: "y"), ["title"]).title == "y")
   }
 

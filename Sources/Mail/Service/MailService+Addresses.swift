@@ -30,7 +30,7 @@ extension MailService {
     try access.require(.ticket)
     let service = access.service
     let claim = try IdempotencyClaim.claim(
-      call, access, requestID: request.requestId, request: try request.serialized(), key: ledger.key)
+      call, access, requestID: request.requestId, request: request, key: ledger.key)
     let ticket = try await ledger.ticket(name.ticket, access: access, deadline: call.deadline)
     let before = try await address(name, of: ticket, service, call)
     guard before.block != nil else { return before }

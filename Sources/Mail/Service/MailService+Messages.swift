@@ -15,7 +15,7 @@ extension MailService {
     let access = try await access(call, toMessageOf: name.service)
     let service = access.service
     let claim = try IdempotencyClaim.claim(
-      call, access, requestID: request.requestId, request: try request.serialized(), key: ledger.key)
+      call, access, requestID: request.requestId, request: request, key: ledger.key)
     guard let old = try await store.message(name.id, in: service.id, deadline: call.deadline) else {
       throw ServiceError(.messageNotFound)
     }

@@ -14,7 +14,7 @@ struct CopySearch: Sendable {
   /// Prepares a search.
   ///
   /// - Parameter fields: those in which the spans lie.
-  init(_ fields: [String]) { statement = Statement.known(for: fields) }
+  init(_ fields: Set<String>) { statement = Statement.known(for: fields) }
 
   /// The rows of a ticket, as ``texts(_:of:)`` reads them.
   func query(_ ticket: TicketLink) -> Query {
@@ -42,18 +42,15 @@ private struct Statement: Sendable {
   let parts: [[TextCopy]]
   let template: QueryTemplate
 
-  // By the columns that are read, as their places in the registry: no more than combinations of its fields.
-  private static let known = Mutex<[[Int]: Statement]>([:])
+  // By the fields, which are the registry's: no more than their combinations.
+  private static let known = Mutex<[Set<String>: Statement]>([:])
 
-  static func known(for fields: [String]) -> Statement {
-    let copies = TextCopies.all.indices.filter { index in
-      let copy = TextCopies.all[index]
-      return copy.relation == .snapshot || copy.places.contains(where: fields.contains)
-    }
-    return known.withLock { known in
-      if let statement = known[copies] { return statement }
-      let statement = Statement(copies.map { TextCopies.all[$0] })
-      known[copies] = statement
+  static func known(for fields: Set<String>) -> Statement {
+    known.withLock { known in
+      if let statement = known[fields] { return statement }
+      let statement = Statement(
+        TextCopies.all.filter { $0.relation == .snapshot || !fields.isDisjoint(with: $0.places) })
+      known[fields] = statement
       return statement
     }
   }

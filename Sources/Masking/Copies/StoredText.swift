@@ -68,13 +68,13 @@ struct MaskPlace: Sendable {
   let maskedBy: AgentID?
   let maskTime: Instant
   let placeCount: Int32
-  /// Whether the mask's row says that it was taken off.
+  /// Whether the mask has a time at which it was taken off.
   let isTakenOff: Bool
 
   static let columns: Query = """
-    p.service_id, m.ticket_id, p.mask_id, p.number, p.text_column, p.ticket_service_id, p.ticket_id, p.row_key, \
+    p.service_id, p.owner_ticket_id, p.mask_id, p.number, p.text_column, p.ticket_service_id, p.ticket_id, p.row_key, \
     p.span_start, p.span_length, p.is_on, coalesce(p.sealed_original, ''), p.key_id, coalesce(p.seal, ''), \
-    m.masked_by, m.mask_time, m.place_count, m.unmask_time IS NOT NULL
+    p.masked_by, p.mask_time, p.place_count, p.unmask_time IS NOT NULL
     """
   static let columnCount = 18
 

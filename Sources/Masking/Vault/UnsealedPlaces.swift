@@ -40,7 +40,6 @@ struct UnsealedPlaces: Sendable {
   private static func query(after position: VaultTable.Position, limit: Int) -> Query {
     """
     SELECT \(fragment: MaskPlace.columns) FROM mask_place AS p
-    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
     WHERE p.is_on AND p.seal IS NULL
       AND (p.service_id, p.mask_id, p.number) > (\(position.service), \(position.id), \(position.number))
     ORDER BY p.service_id, p.mask_id, p.number LIMIT \(Int64(limit)) FOR UPDATE OF p SKIP LOCKED

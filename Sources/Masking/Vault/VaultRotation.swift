@@ -141,7 +141,6 @@ enum VaultTable {
     case .places:
       """
       SELECT \(fragment: MaskPlace.columns) FROM mask_place AS p
-      JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
       WHERE p.is_on AND p.key_id <> \(key)
         AND (p.service_id, p.mask_id, p.number) > (\(position.service), \(position.id), \(position.number))
       ORDER BY p.service_id, p.mask_id, p.number LIMIT \(Int64(limit)) FOR UPDATE OF p SKIP LOCKED

@@ -1,4 +1,5 @@
 package import EventLoop
+package import Protobuf
 package import RPC
 package import ServiceKit
 
@@ -125,11 +126,12 @@ extension TicketLedger {
 extension IdempotencyClaim {
   /// Claims a request of a call; nil when it has no request id.
   ///
-  /// - Parameter request: the request's serialized bytes.
   /// - Throws: REQUEST_INVALID for a request id that is none.
   package static func claim(
-    _ call: CallContext, _ access: Access, requestID: String, request: [UInt8], key: LedgerKey
-  ) throws(ServiceError) -> IdempotencyClaim? {
-    try claim(caller: access.claimant, method: call.method, requestID: requestID, request: request, key: key)
+    _ call: CallContext, _ access: Access, requestID: String, request: some Message, key: LedgerKey
+  ) throws -> IdempotencyClaim? {
+    guard !requestID.isEmpty else { return nil }
+    return try claim(
+      caller: access.claimant, method: call.method, requestID: requestID, request: try request.serialized(), key: key)
   }
 }

@@ -181,7 +181,7 @@ package enum Lifecycle {
     of act: LifecycleAct, on standing: Standing, by role: LifecycleRole
   ) -> Result<LifecycleOutcome, LifecycleRefusal> {
     var refusal = LifecycleRefusal.notOfThisKind
-    for rule in rules where rule.act == act && rule.kinds.contains(standing.kind) {
+    for rule in rulesByAct[act] ?? [] where rule.kinds.contains(standing.kind) {
       guard let reason = self.refusal(of: rule, standing, role) else {
         return .success(LifecycleOutcome(rule: rule, state: state(after: rule.target, standing)))
       }
@@ -190,6 +190,8 @@ package enum Lifecycle {
     }
     return .failure(refusal)
   }
+
+  private static let rulesByAct = Dictionary(grouping: rules, by: \.act)
 
   private static func refusal(
     of rule: LifecycleRule, _ standing: Standing, _ role: LifecycleRole

@@ -82,11 +82,10 @@ extension TicketLedger {
 
   static func storedMasks(_ tickets: [TicketLink], _ columns: [String]) -> Query {
     """
-    SELECT p.mask_id, p.service_id, m.ticket_id, p.ticket_service_id, p.ticket_id, p.text_column, p.row_key,
-      p.span_start, p.span_length, m.masked_by, m.mask_time, m.place_count, p.number, p.seal
+    SELECT p.mask_id, p.service_id, p.owner_ticket_id, p.ticket_service_id, p.ticket_id, p.text_column, p.row_key,
+      p.span_start, p.span_length, p.masked_by, p.mask_time, p.place_count, p.number, p.seal
     FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.ticketID))) AS t (service_id, id)
     JOIN mask_place AS p ON p.ticket_service_id = t.service_id AND p.ticket_id = t.id AND p.is_on
-    JOIN mask AS m ON m.service_id = p.service_id AND m.id = p.mask_id
     WHERE p.text_column = ANY(\(columns)) ORDER BY p.text_column, p.row_key, p.span_start
     """
   }

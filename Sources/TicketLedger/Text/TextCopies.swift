@@ -14,6 +14,8 @@ package struct TextCopy: Sendable {
     case record
   }
 
+  /// `table.column`, by which the vault names it; no two rows have the same.
+  package let name: String
   /// The table.
   package let table: String
   /// The column.
@@ -42,6 +44,7 @@ package struct TextCopy: Sendable {
     rows: [String] = [], field: String? = nil, places: [String] = [], leftWhen: String? = nil,
     taken: (value: String, isUnique: Bool)? = nil
   ) {
+    name = "\(table).\(column)"
     self.table = table
     self.column = column
     self.relation = relation
@@ -55,9 +58,6 @@ package struct TextCopy: Sendable {
 
   /// Whether nothing but masks changes a text while masks lie on it.
   package var isFixed: Bool { relation == .original || relation == .snapshot }
-
-  /// `table.column`, by which the vault names it; no two rows have the same.
-  package var name: String { "\(table).\(column)" }
 }
 
 extension TextCopy: Hashable {
@@ -182,7 +182,9 @@ package enum TextCopies {
   }
 
   /// The column with a name (``TextCopy/name``).
-  package static func named(_ name: String) -> TextCopy? { all.first { $0.name == name } }
+  package static func named(_ name: String) -> TextCopy? { byName[name] }
+
+  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
   /// Columns of bytes, by table: hashes, which are keyed save that of a file, which stands beside the file; what
   /// masking sealed; messages of ours with codes, ids and what administrators wrote; and the bytes of files, in which

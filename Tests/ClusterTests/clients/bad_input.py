@@ -14,7 +14,7 @@ CARE, TECH = "services/care", "services/tech"
 UNKNOWN = "999999999999"
 COUNTS = "SELECT " + ", ".join(
     f"(SELECT count(*) FROM {table})" for table in (
-        "ticket", "ticket_entry", "ticket_event", "outbox", "mask", "mail_message", "trigger_rule", "customer")
+        "ticket", "ticket_entry", "ticket_event", "outbox", "mask_place", "mail_message", "trigger_rule", "customer")
 ) + ", (SELECT sum(version) FROM ticket), (SELECT sum(version) FROM trigger_rule)"
 
 

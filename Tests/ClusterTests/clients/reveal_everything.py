@@ -5,8 +5,8 @@ import sys
 from cluster import API, Cluster, Protos
 
 MASKS = """
-  SELECT 'services/' || s.code || '/tickets/' || m.ticket_id || '/masks/' || m.id
-  FROM mask m JOIN service s ON s.id = m.service_id WHERE m.unmask_time IS NULL ORDER BY m.id
+  SELECT 'services/' || s.code || '/tickets/' || m.owner_ticket_id || '/masks/' || m.mask_id
+  FROM mask_place m JOIN service s ON s.id = m.service_id WHERE m.number = 0 AND m.is_on ORDER BY m.mask_id
 """
 # Deleted spam is not found any more.
 TICKETS = """

@@ -27,8 +27,8 @@ SERVICES = {
     "mail": ("handoff.mail.v1.MailService", "gateway"), "masking": ("handoff.masking.v1.MaskingService", "gateway")}
 # Rows of these would be there only if an attack had done something.
 TABLES = (
-    "ticket", "ticket_entry", "ticket_event", "ticket_event_value", "outbox", "idempotency_key", "mail_message", "mask",
-    "customer", "trigger_rule", "session")
+    "ticket", "ticket_entry", "ticket_event", "ticket_event_value", "outbox", "idempotency_key", "mail_message",
+    "mask_place", "customer", "trigger_rule", "session")
 
 
 def enter(address, connection, random_):
