@@ -137,6 +137,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../Masking/Migrations/0066_keep_masks_with_their_places.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0067_record_privacy_consent.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

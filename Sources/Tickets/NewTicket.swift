@@ -36,6 +36,11 @@ struct NewTicket: Sendable {
   let fieldValues: FieldValues
   let conversation: Conversation
   let attachments: AttachmentList
+  /// The customer agreed that their personal data is collected and used.
+  let hasPrivacyConsent: Bool
+  /// The customer filled in a program's form, on which they are asked for their consent. Agents write down what came to
+  /// them otherwise, and other channels have no form.
+  private let isOnForm: Bool
   /// It comes by mail: its title and text were written into no form.
   private let isMailed: Bool
   private let isPrioritySet: Bool
@@ -67,6 +72,8 @@ struct NewTicket: Sendable {
     fieldValues = FieldValues(request.fieldValues, &check)
     conversation = Conversation(request, channel, &check)
     attachments = AttachmentList(request.attachments, &check)
+    hasPrivacyConsent = request.privacyConsent
+    isOnForm = writer == .program && [.helpCenter, .helpCenterMobile].contains(channel)
   }
 
   /// What the ticket will have in the fields of every ticket.
@@ -85,6 +92,7 @@ struct NewTicket: Sendable {
       use(.customerPhone, "customer.phone", customer.phone, known?.phone),
       use(.customerUserCode, "customer.user_code", customer.userCode, known?.userCode),
       SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
+      SystemFieldUse(.privacyConsent, "privacy_consent", isSet: isOnForm, isFilled: hasPrivacyConsent || !isOnForm),
       SystemFieldUse(.priority, "priority", isSet: isPrioritySet, isFilled: true),
     ]
   }

@@ -101,6 +101,7 @@ extension TicketService {
     draft.priority = wanted.priority
     draft.language = wanted.language ?? service.language
     draft.submissionTypeID = wanted.submissionType?.id
+    draft.hasPrivacyConsent = wanted.hasPrivacyConsent
     draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
     draft.customer = try await customer(wanted.customer, facts, access, call.deadline)
     if let found = facts.customer, found.takesUserCode(of: wanted.customer, saidByAgent: access.isByAgent) {

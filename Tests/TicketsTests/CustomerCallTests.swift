@@ -29,9 +29,43 @@ struct CustomerCallTests {
     let entry = try await world.client.listEntries(ListEntriesRequest(parent: ticket.name), kim).entries[0]
     #expect(entry.kind == .inquiry && entry.author?.kind == .customer)
     #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
-    var chat = Self.inquiry()
-    chat.channel = .helpCenter
-    #expect(try await world.client.createTicket(chat, program).channel == .helpCenter)
+  }
+
+  @Test(
+    "what comes through a help center's form needs the customer's consent, which stands in the ticket and its history",
+    arguments: [Ticket.Channel.helpCenter, .helpCenterMobile])
+  func consent(_ channel: Ticket.Channel) async throws {
+    let world = try await TicketWorld()
+    let program = world.forCustomer(through: TicketWorld.boss)
+    var inquiry = Self.inquiry()
+    inquiry.channel = channel
+    let error = await refusal { try await world.client.createTicket(inquiry, program) }
+    #expect(error?.violations.map(\.field) == ["privacy_consent"])
+    #expect(error?.violations.first?.description == "required: fill in 개인정보 수집·이용 동의")
+    #expect(try await world.count("SELECT count(*) FROM ticket") == 0)
+    inquiry.privacyConsent = true
+    let ticket = try await world.client.createTicket(inquiry, program)
+    #expect(ticket.channel == channel && ticket.privacyConsent)
+    let kim = world.by(TicketWorld.kim)
+    #expect(try await world.client.getTicket(GetTicketRequest(name: ticket.name), kim).privacyConsent)
+    let created = try await world.client.listEvents(ListEventsRequest(parent: ticket.name), kim).events[0]
+    #expect(created.changes.contains { $0.field == "privacy_consent" && $0.after == "true" })
+    #expect(try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
+    try await world.run("UPDATE ticket SET privacy_consent = false")
+    #expect(try await !world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), kim).intact)
+  }
+
+  @Test("where a customer fills in no form, consent is not asked for, but can be noted")
+  func consentElsewhere() async throws {
+    let world = try await TicketWorld()
+    var inquiry = Self.inquiry()
+    let api = try await world.client.createTicket(inquiry, world.forCustomer(through: TicketWorld.boss))
+    #expect(api.channel == .api && !api.privacyConsent)
+    inquiry.channel = .helpCenter
+    let written = try await world.client.createTicket(inquiry, world.by(TicketWorld.kim))
+    #expect(written.channel == .helpCenter && !written.privacyConsent)
+    (inquiry.channel, inquiry.privacyConsent) = (.phone, true)
+    #expect(try await world.client.createTicket(inquiry, world.by(TicketWorld.kim)).privacyConsent)
   }
 
   @Test("what only agents may say is refused")

@@ -65,6 +65,7 @@ import TicketLedger
         "customer_phone TEXT CUSTOMER 전화번호 en:Phone 0 - required",
         "customer_user_code TEXT CUSTOMER 아이디 en:User code 100 - required,max_length",
         "attachments FILE CUSTOMER 첨부 파일 en:Attachments 0 - required",
+        "privacy_consent AGREE CUSTOMER 개인정보 수집·이용 동의 en:Consent to the use of personal data 0 required ",
         "processing_type DROPDOWN AGENT 처리유형 en:Processing type 0 - required,administrators_only",
         "priority DROPDOWN AGENT 우선순위 en:Priority 0 - administrators_only",
         "call_time DATETIME AGENT 상담 일시 en:Time of the call 0 - ",
@@ -94,7 +95,7 @@ import TicketLedger
     #expect(changed.displayName == "무엇이 궁금하세요?" && changed.description == "한 줄로" && changed.maxLength == 50)
     #expect(changed.localized.map(\.displayName) == ["件名"] && changed.changed && changed.version == 2)
     let form = try await world.client.getForm(GetFormRequest(submissionType: Self.type), world.by(TicketWorld.kim))
-    #expect(form.systemFields.contains(changed) && form.systemFields.count == 15)
+    #expect(form.systemFields.contains(changed) && form.systemFields.count == 16)
     #expect(try await world.count("SELECT count(*) FROM setting_change WHERE subject = 'system_field/title'") == 1)
     let back = try await world.client.resetSystemField(
       ResetSystemFieldRequest(name: changed.name, version: 2), world.by(TicketWorld.boss))
@@ -312,7 +313,7 @@ import TicketLedger
       ])
     // Agents are not asked for what they cannot fill, and see no such field.
     let form = try await world.client.getForm(GetFormRequest(submissionType: Self.type), world.by(TicketWorld.kim))
-    #expect(form.systemFields.count == 13 && !form.systemFields.contains { $0.code == "priority" })
+    #expect(form.systemFields.count == 14 && !form.systemFields.contains { $0.code == "priority" })
     _ = try await create(world, by: world.by(TicketWorld.kim))
     _ = try await create(world, by: world.by("mail")) { $0.priority = .high }
     let resolved = try await world.client.processTicket(

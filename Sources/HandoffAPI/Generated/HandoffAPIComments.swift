@@ -284,6 +284,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Ticket.field_values Values to save in the service's fields with UpdateTicket; fields that are not named stay. Never returned: GetTicketForm tells what a ticket has, so that lists do not carry it.
     handoff.tickets.v1.Ticket.customer_masks Masked spans of the customer's data on this ticket; `field` says of which.
     handoff.tickets.v1.Ticket.escalated_to_dooray Whether it was ever escalated to Dooray!, whatever became of it since.
+    handoff.tickets.v1.Ticket.privacy_consent Whether the customer agreed, with the inquiry, that their personal data is collected and used.
     handoff.tickets.v1.Ticket.State Where a ticket stands in its life. Changed only by acts, never by an update.
     handoff.tickets.v1.Ticket.State.STATE_UNSPECIFIED Never sent.
     handoff.tickets.v1.Ticket.State.UNASSIGNED Created; nobody holds it.
@@ -1754,6 +1755,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.CreateTicketRequest.transcript The chat that it comes from, with the channel CHAT: at most 1,000 lines.
     handoff.tickets.v1.CreateTicketRequest.call_record The call that it comes from, with the channel PHONE.
     handoff.tickets.v1.CreateTicketRequest.attachments Files on the inquiry, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
+    handoff.tickets.v1.CreateTicketRequest.privacy_consent Whether the customer agreed that their personal data is collected and used. A program must have asked them on its form: with the channels HELP_CENTER and HELP_CENTER_MOBILE, nothing is created without it.
     handoff.tickets.v1.GetTicketRequest Asks for one ticket.
     handoff.tickets.v1.GetTicketRequest.name `services/{service}/tickets/{id}`.
     handoff.tickets.v1.ListTicketsRequest Asks for tickets.

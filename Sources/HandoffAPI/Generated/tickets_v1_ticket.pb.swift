@@ -297,6 +297,8 @@ package struct Ticket: Message {
   package var customerMasks: [TextMask] = []
   /// Whether it was ever escalated to Dooray!, whatever became of it since.
   package var escalatedToDooray: Bool = false
+  /// Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+  package var privacyConsent: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -334,7 +336,8 @@ package struct Ticket: Message {
     starred: Bool = false,
     fieldValues: [FieldValue] = [],
     customerMasks: [TextMask] = [],
-    escalatedToDooray: Bool = false
+    escalatedToDooray: Bool = false,
+    privacyConsent: Bool = false
   ) {
     self.name = name
     self.title = title
@@ -368,6 +371,7 @@ package struct Ticket: Message {
     self.fieldValues = fieldValues
     self.customerMasks = customerMasks
     self.escalatedToDooray = escalatedToDooray
+    self.privacyConsent = privacyConsent
   }
 
   /// The type `handoff.tickets.v1.Ticket`.
@@ -412,6 +416,7 @@ package struct Ticket: Message {
     fieldValues = CFields.messages(c.pointee.field_values, c.pointee.n_field_values)
     customerMasks = CFields.messages(c.pointee.customer_masks, c.pointee.n_customer_masks)
     escalatedToDooray = c.pointee.escalated_to_dooray != 0
+    privacyConsent = c.pointee.privacy_consent != 0
   }
 
   /// Writes a `Handoff__Tickets__V1__Ticket` into the arena.
@@ -510,6 +515,7 @@ package struct Ticket: Message {
         to: UnsafeMutablePointer<Handoff__Tickets__V1__TextMask>?.self)
     }
     c.pointee.escalated_to_dooray = escalatedToDooray ? 1 : 0
+    c.pointee.privacy_consent = privacyConsent ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }

@@ -36,6 +36,10 @@ package struct CreateTicketRequest: Message {
   package var callRecord: CallRecord?
   /// Files on the inquiry, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
   package var attachments: [String] = []
+  /// Whether the customer agreed that their personal data is collected and used. A program must have asked them on
+  /// its
+  /// form: with the channels HELP_CENTER and HELP_CENTER_MOBILE, nothing is created without it.
+  package var privacyConsent: Bool = false
 
   /// Leaves every field at its default.
   package init() {}
@@ -56,7 +60,8 @@ package struct CreateTicketRequest: Message {
     fieldValues: [FieldValue] = [],
     transcript: [TranscriptLine] = [],
     callRecord: CallRecord? = nil,
-    attachments: [String] = []
+    attachments: [String] = [],
+    privacyConsent: Bool = false
   ) {
     self.parent = parent
     self.title = title
@@ -73,6 +78,7 @@ package struct CreateTicketRequest: Message {
     self.transcript = transcript
     self.callRecord = callRecord
     self.attachments = attachments
+    self.privacyConsent = privacyConsent
   }
 
   /// The type `handoff.tickets.v1.CreateTicketRequest`.
@@ -100,6 +106,7 @@ package struct CreateTicketRequest: Message {
     transcript = CFields.messages(c.pointee.transcript, c.pointee.n_transcript)
     callRecord = CFields.message(c.pointee.call_record)
     attachments = CFields.strings(c.pointee.attachments, c.pointee.n_attachments)
+    privacyConsent = c.pointee.privacy_consent != 0
   }
 
   /// Writes a `Handoff__Tickets__V1__CreateTicketRequest` into the arena.
@@ -155,6 +162,7 @@ package struct CreateTicketRequest: Message {
       c.pointee.n_attachments = attachments.count
       c.pointee.attachments = try arena.strings(attachments, "handoff.tickets.v1.CreateTicketRequest.attachments")
     }
+    c.pointee.privacy_consent = privacyConsent ? 1 : 0
     return UnsafeMutableRawPointer(c)
   }
 }

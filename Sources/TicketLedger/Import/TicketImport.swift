@@ -78,7 +78,7 @@ struct ImportRows: Sendable {
       call_back_active,
       creator_agent_id, entry_count, event_count, event_hash, event_seal,
       create_time, update_time, resolve_time, complete_time, source_service_id, source_ticket_id, target_service_id,
-      target_ticket_id, escalated_to)
+      target_ticket_id, escalated_to, privacy_consent)
     SELECT * FROM unnest(\(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)),
       \(tickets.map(\.version)), \(tickets.map(\.groupID)), \(tickets.map(\.agentID)), \(tickets.map(\.priority)),
       \(tickets.map(\.channel)), \(tickets.map(\.language)), \(tickets.map(\.title)),
@@ -92,7 +92,7 @@ struct ImportRows: Sendable {
       \(tickets.map(\.createTime)), \(tickets.map(\.updateTime)), \(tickets.map(\.resolveTime)),
       \(tickets.map(\.completeTime)), \(tickets.map(\.source?.serviceID)), \(tickets.map(\.source?.ticketID)),
       \(tickets.map(\.target?.serviceID)), \(tickets.map(\.target?.ticketID)),
-      \(tickets.map(\.escalatedTo)))
+      \(tickets.map(\.escalatedTo)), \(tickets.map(\.hasPrivacyConsent)))
     """
   }
 

@@ -127,6 +127,7 @@ extension Ticket {
     callBack = ticket.callBack.map { CallBack(phone: $0.phone, time: Timestamp($0.time), active: $0.isActive) }
     starred = ticket.isStarred
     escalatedToDooray = ticket.escalatedTo == .dooray || ticket.escalatedTo == .both
+    privacyConsent = ticket.hasPrivacyConsent
   }
 }
 

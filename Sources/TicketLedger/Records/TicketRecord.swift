@@ -45,6 +45,8 @@ package struct TicketRecord: Sendable, Equatable {
   package var customerPhone: String
   /// By which the organization's own systems know the customer.
   package var customerUserCode: String
+  /// Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+  package var hasPrivacyConsent: Bool
   /// The agent who wrote it down, if one did.
   package var creatorAgentID: AgentID?
   /// The consultation ticket that it answers.
@@ -126,7 +128,7 @@ extension TicketRecord {
     t.source_service_id, t.source_ticket_id, t.target_service_id, t.target_ticket_id, t.entry_count, \
     t.event_count, t.event_hash, t.event_seal, t.create_time, t.update_time, t.resolve_time, t.complete_time, \
     clock_timestamp(), t.previous_ticket_id, t.call_back_phone, t.call_back_time, t.call_back_active, t.delete_time, \
-    t.escalated_to, t.mask_generation, t.customer_user_code
+    t.escalated_to, t.mask_generation, t.customer_user_code, t.privacy_consent
     """
   /// What ``hasMasks`` tells of a row `t`.
   static let hasMasks: Query = """
@@ -143,7 +145,7 @@ extension TicketRecord {
       WHERE n.service_id = t.service_id AND n.previous_ticket_id = t.id)
     """
   /// The number of columns; the caller's own columns follow from here.
-  package static let columnCount = 42
+  package static let columnCount = 43
 
   /// Reads a row that begins with ``columns``.
   ///
@@ -188,6 +190,7 @@ extension TicketRecord {
     escalatedTo = try row.isNull(39) ? nil : row.code(39)
     maskGeneration = try row.int32(40)
     customerUserCode = try row.string(41)
+    hasPrivacyConsent = try row.bool(42)
   }
 }
 

@@ -231,6 +231,7 @@ extension TicketRecord {
       ("call_back.time", callBack?.time.text ?? ""),
       ("call_back.active", callBack?.isActive == true ? "true" : ""),
       ("deleted", deleteTime == nil ? "" : "true"),
+      ("privacy_consent", hasPrivacyConsent ? "true" : ""),
     ]
   }
 

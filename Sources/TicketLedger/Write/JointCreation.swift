@@ -58,7 +58,8 @@ struct JointCreation {
       INSERT INTO ticket (service_id, id, state, group_id, agent_id, priority, channel, language, title,
         submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone,
         customer_user_code, creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone,
-        call_back_time, call_back_active, entry_count, event_count, event_hash, event_seal, create_time, update_time)
+        call_back_time, call_back_active, entry_count, event_count, event_hash, event_seal, create_time, update_time,
+        privacy_consent)
       SELECT v.* FROM unnest(
         \(tickets.map(\.serviceID)), \(tickets.map(\.id)), \(tickets.map(\.state)), \(tickets.map(\.groupID)),
         \(tickets.map(\.agentID)), \(tickets.map(\.priority)), \(tickets.map(\.channel)), \(tickets.map(\.language)),
@@ -69,7 +70,8 @@ struct JointCreation {
         \(tickets.map { $0.callBack?.phone ?? "" }),
         \(tickets.map(\.callBack?.time)), \(tickets.map { $0.callBack?.isActive ?? false }),
         \(tickets.map(\.entryCount)), \(tickets.map(\.eventCount)), \(tickets.map(\.eventHash)),
-        \(tickets.map(\.eventSeal)), \(tickets.map(\.createTime)), \(tickets.map(\.updateTime))
+        \(tickets.map(\.eventSeal)), \(tickets.map(\.createTime)), \(tickets.map(\.updateTime)),
+        \(tickets.map(\.hasPrivacyConsent))
       ) AS v
       """
   }

@@ -23,6 +23,8 @@ package struct TicketDraft: Sendable {
   package var submissionTypeID: SubmissionTypeID?
   /// Who it is from.
   package var customer = TicketCustomerDraft()
+  /// Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+  package var hasPrivacyConsent = false
   /// The consultation ticket that it answers.
   package var source: TicketLink?
   /// The ticket of the same service that the customer's reply came to.

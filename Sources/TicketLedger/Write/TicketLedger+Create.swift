@@ -140,6 +140,7 @@ extension TicketRecord {
     customerEmail = draft.customer.email
     customerPhone = draft.customer.phone
     customerUserCode = draft.customer.userCode
+    hasPrivacyConsent = draft.hasPrivacyConsent
     creatorAgentID = draft.event.actor.agentID
     source = draft.source
     target = nil

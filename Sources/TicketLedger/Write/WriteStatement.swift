@@ -72,7 +72,7 @@ extension ChangePlan {
       title, submission_type_id, organization_id, customer_id, customer_name, customer_email, customer_phone, \
       customer_user_code, creator_agent_id, source_service_id, source_ticket_id, previous_ticket_id, call_back_phone, \
       call_back_time, call_back_active, entry_count, event_count, event_hash, event_seal, \
-      create_time, update_time, mask_generation) VALUES (
+      create_time, update_time, mask_generation, privacy_consent) VALUES (
       """)
     sql.appendInterpolation(after.serviceID)
     sql.next(after.id)
@@ -104,6 +104,7 @@ extension ChangePlan {
     sql.next(after.createTime)
     sql.next(after.updateTime)
     sql.next(after.maskGeneration)
+    sql.next(after.hasPrivacyConsent)
     sql.appendLiteral(") RETURNING service_id, id)")
     appendRows(&sql, claim, resultIDs)
     sql.attach(attachments)

@@ -8,6 +8,7 @@ enum SystemFieldCode: String, CaseIterable, Sendable {
   case customerPhone = "customer_phone"
   case customerUserCode = "customer_user_code"
   case attachments
+  case privacyConsent = "privacy_consent"
   case processingType = "processing_type"
   case priority
   case callTime = "call_time"
@@ -30,6 +31,7 @@ enum SystemFieldCode: String, CaseIterable, Sendable {
     case .customerUserCode:
       .init(.text, .customer, "아이디", "User code", .optional, charactersMax: FieldLimits.userCodeCharactersMax)
     case .attachments: .init(.file, .customer, "첨부 파일", "Attachments", .optional)
+    case .privacyConsent: .init(.agree, .customer, "개인정보 수집·이용 동의", "Consent to the use of personal data", .always)
     case .processingType:
       .init(.dropdown, .agent, "처리유형", "Processing type", .optional, canBeAdministratorsOnly: true)
     case .priority: .init(.dropdown, .agent, "우선순위", "Priority", .never, canBeAdministratorsOnly: true)

@@ -443,7 +443,7 @@ const ProtobufCEnumDescriptor handoff__tickets__v1__ticket__internal_reason__des
   handoff__tickets__v1__ticket__internal_reason__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[32] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descriptors[33] =
 {
   {
     "name",
@@ -829,6 +829,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__ticket__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "privacy_consent",
+    42,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__Ticket, privacy_consent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   5,   /* field[5] = agent */
@@ -849,6 +861,7 @@ static const unsigned handoff__tickets__v1__ticket__field_indices_by_name[] = {
   0,   /* field[0] = name */
   26,   /* field[26] = previous_ticket */
   7,   /* field[7] = priority */
+  32,   /* field[32] = privacy_consent */
   11,   /* field[11] = processing_type */
   22,   /* field[22] = resolve_time */
   24,   /* field[24] = source_service_display_name */
@@ -868,7 +881,7 @@ static const ProtobufCIntRange handoff__tickets__v1__ticket__number_ranges[2 + 1
 {
   { 1, 0 },
   { 40, 30 },
-  { 0, 32 }
+  { 0, 33 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
 {
@@ -878,7 +891,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__ticket__descriptor =
   "Handoff__Tickets__V1__Ticket",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__Ticket),
-  32,
+  33,
   handoff__tickets__v1__ticket__field_descriptors,
   handoff__tickets__v1__ticket__field_indices_by_name,
   2,  handoff__tickets__v1__ticket__number_ranges,

@@ -1132,7 +1132,7 @@ void   handoff__tickets__v1__get_counters_request__free_unpacked
   assert(message->base.descriptor == &handoff__tickets__v1__get_counters_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[15] =
+static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_request__field_descriptors[16] =
 {
   {
     "parent",
@@ -1314,6 +1314,18 @@ static const ProtobufCFieldDescriptor handoff__tickets__v1__create_ticket_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "privacy_consent",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Handoff__Tickets__V1__CreateTicketRequest, privacy_consent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned handoff__tickets__v1__create_ticket_request__field_indices_by_name[] = {
   9,   /* field[9] = agent */
@@ -1326,6 +1338,7 @@ static const unsigned handoff__tickets__v1__create_ticket_request__field_indices
   6,   /* field[6] = language */
   0,   /* field[0] = parent */
   5,   /* field[5] = priority */
+  15,   /* field[15] = privacy_consent */
   10,   /* field[10] = request_id */
   7,   /* field[7] = submission_type */
   2,   /* field[2] = text */
@@ -1335,7 +1348,7 @@ static const unsigned handoff__tickets__v1__create_ticket_request__field_indices
 static const ProtobufCIntRange handoff__tickets__v1__create_ticket_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 16 }
 };
 const ProtobufCMessageDescriptor handoff__tickets__v1__create_ticket_request__descriptor =
 {
@@ -1345,7 +1358,7 @@ const ProtobufCMessageDescriptor handoff__tickets__v1__create_ticket_request__de
   "Handoff__Tickets__V1__CreateTicketRequest",
   "handoff.tickets.v1",
   sizeof(Handoff__Tickets__V1__CreateTicketRequest),
-  15,
+  16,
   handoff__tickets__v1__create_ticket_request__field_descriptors,
   handoff__tickets__v1__create_ticket_request__field_indices_by_name,
   1,  handoff__tickets__v1__create_ticket_request__number_ranges,

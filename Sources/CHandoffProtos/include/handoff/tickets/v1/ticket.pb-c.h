@@ -403,10 +403,14 @@ struct  Handoff__Tickets__V1__Ticket
    * Whether it was ever escalated to Dooray!, whatever became of it since.
    */
   protobuf_c_boolean escalated_to_dooray;
+  /*
+   * Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+   */
+  protobuf_c_boolean privacy_consent;
 };
 #define HANDOFF__TICKETS__V1__TICKET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__ticket__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0,NULL, 0,NULL, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__STATE__STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, HANDOFF__TICKETS__V1__TICKET__INTERNAL_REASON__INTERNAL_REASON_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0,NULL, 0,NULL, 0, 0 }
 
 
 /*

@@ -279,10 +279,15 @@ struct  Handoff__Tickets__V1__CreateTicketRequest
    */
   size_t n_attachments;
   char **attachments;
+  /*
+   * Whether the customer agreed that their personal data is collected and used. A program must have asked them on its
+   * form: with the channels HELP_CENTER and HELP_CENTER_MOBILE, nothing is created without it.
+   */
+  protobuf_c_boolean privacy_consent;
 };
 #define HANDOFF__TICKETS__V1__CREATE_TICKET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&handoff__tickets__v1__create_ticket_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, HANDOFF__TICKETS__V1__TICKET__CHANNEL__CHANNEL_UNSPECIFIED, HANDOFF__TICKETS__V1__TICKET__PRIORITY__PRIORITY_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, NULL, 0,NULL, 0 }
 
 
 /*
