@@ -86,10 +86,12 @@ struct MaskingPlan: Sendable {
     }.sorted { ($0.words.length, $1.index) > ($1.words.length, $0.index) }
   }
 
+  /// The personal data among the words; none when it is all that they are.
   private static func personalData(in words: String) -> [String] {
     PersonalDataScanner.findings(in: words).filter { finding in
       finding.confidencePercent >= PersonalDataScanner.confidentPercent
     }.map { String(String.UnicodeScalarView(words.unicodeScalars.dropFirst($0.start).prefix($0.length))) }
+      .filter { $0 != words }
   }
 
   /// Adds a text.
