@@ -107,7 +107,7 @@ def in_turns(messages, method, count):
     for turn in range(turns):
         for reading, message in messages.items():
             calls_now = count * (turn + 1) // turns - count * turn // turns
-            taken[reading] += calls.latencies(reading.cluster, reading.session, method, message, calls_now)
+            taken[reading] += calls.latencies(reading.cluster, reading.session, method, message, calls_now, 1)
     return {reading: sorted(times) for reading, times in taken.items()}
 
 
@@ -152,6 +152,9 @@ def read_counters(readings, options):
         recount = dict(line.split("|") for line in reading.postgres.sql(
             "SELECT state, count(*) FROM handoff.ticket WHERE service_id = 1 AND NOT is_spam GROUP BY state").split())
         reading.recount = {state: int(count) for state, count in recount.items()} == counted
+
+
+def act_at_random(readings, options):
     large = readings[-1]
     good, refused = acts.Actor(large.cluster, large.postgres).at_random(options.acts, seed=large.count)
     print(f"  {large.count:,}: {good:,} random acts, {refused:,} refused", flush=True)
@@ -177,12 +180,11 @@ def read_search(readings, options):
                       f"{told(taken)}", flush=True)
 
 
-def read_memory(readings, _):
-    for reading in readings:
-        newest = reading.postgres.sql("SELECT max(id) FROM handoff.ticket WHERE service_id = 1").strip()
-        idle = reading.cluster.pss_mb()
-        reading.memory = (
-            idle, streams.memory(reading.cluster, reading.session, f"services/care/tickets/{newest}"))
+def read_memory(reading):
+    """With no other cluster beside it, which would share the pages of its programs and so their count."""
+    newest = reading.postgres.sql("SELECT max(id) FROM handoff.ticket WHERE service_id = 1").strip()
+    idle = reading.cluster.pss_mb()
+    reading.memory = (idle, streams.memory(reading.cluster, reading.session, f"services/care/tickets/{newest}"))
 
 
 def read_acts(readings, options):
@@ -196,19 +198,26 @@ def read_writes(readings, options):
     readings[0].writes = writes.compare(readings[0].postgres, readings[0].count, 2 * options.rounds)
 
 
-READERS = (("lists", read_lists), ("orders", read_orders), ("search", read_search), ("memory", read_memory),
-           ("counters", read_counters), ("acts", read_acts), ("writes", read_writes))
+# In this order: what writes comes behind what reads, and the many random acts behind what is measured beside pgbench.
+READERS = (("lists", read_lists), ("orders", read_orders), ("search", read_search), ("counters", read_counters),
+           ("acts", read_acts), ("writes", read_writes), ("counters", act_at_random))
 
 
 def measure(programs, options, parts):
-    with contextlib.ExitStack() as places:
+    with contextlib.ExitStack() as last, contextlib.ExitStack() as others:
         readings = []
         for count in options.tickets:
+            places = last if count == max(options.tickets) else others
             readings.append(Reading(places.enter_context(place.Place(programs, count))))
             print(f"  {count:,}: loaded", flush=True)
+            if "memory" in parts and len(readings) == 1 < len(options.tickets):
+                read_memory(readings[0])
         for part, read in READERS:
             if part in parts:
                 read(readings, options)
+        others.close()
+        if "memory" in parts:
+            read_memory(readings[-1])
     return readings
 
 
@@ -256,11 +265,12 @@ def report(readings):
         sections.append("Search: the first page of 50, over all times, in ms.\n\n" + table(["words", "in", *head], rows))
     sections += [section for reading in readings for section in (reading.acts, reading.writes) if section]
     if large.memory:
-        rows = [[name, *(memory[name] for reading in readings for memory in reading.memory)]
+        read = [reading for reading in readings if reading.memory]
+        rows = [[name, *(memory[name] for reading in read for memory in reading.memory)]
                 for name in sorted(large.memory[1])]
         title = f"Memory in MB (PSS), before and with {streams.SUBSCRIBERS:,} streams and {streams.UNDER_WAY} calls."
         sections.append(title + "\n\n" + table(
-            ["process", *(f"{when} at {reading.count:,}" for reading in readings for when in ("before", "with"))], rows))
+            ["process", *(f"{when} at {reading.count:,}" for reading in read for when in ("before", "with"))], rows))
     return sections
 
 
