@@ -1,5 +1,5 @@
 /// Words near a number that tell what it is.
-enum ContextWords: CaseIterable, Sendable {
+enum ContextWords: Int, CaseIterable, Sendable {
   case bank, passport, licence, business, phone, resident, card
   /// Words of numbers that belong to a thing and not to a person.
   case thing
@@ -56,8 +56,10 @@ enum ContextWords: CaseIterable, Sendable {
     return range.lowerBound
   }
 
+  private static let wordsByCase = allCases.map(\.words)
+
   private func stand(in range: Range<Int>, _ text: ScannedText) -> Bool {
-    words.contains { word in
+    Self.wordsByCase[rawValue].contains { word in
       let count = word.utf8CodeUnitCount
       guard range.count >= count else { return false }
       let start = word.utf8Start

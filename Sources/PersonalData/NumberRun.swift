@@ -47,6 +47,8 @@ struct NumberRun {
     before = previous?.unit ?? ScannedText.invisible
     beforeStart = previous?.start ?? start
     end = start
+    digits.reserveCapacity(16)
+    groups.reserveCapacity(4)
     var position = start
     var separator = Separator.none
     while groups.count < Self.groupsMax {

@@ -11,6 +11,7 @@ struct NumberScan {
 
   /// The findings by bytes of the text.
   func findings() -> [ByteFinding] {
+    guard run.digits.count >= NumberShape.digitsMin else { return [] }
     var found: [ByteFinding] = []
     var index = 0
     while index < run.groups.count {
@@ -34,7 +35,7 @@ struct NumberScan {
   }
 
   private func match(at index: Int, international: Bool) -> (ByteFinding, Int)? {
-    for shape in NumberShape.all where shape.isInternational == international {
+    for shape in NumberShape.rows(beginningWith: run.groups[index].count, international: international) {
       let range = index..<(index + shape.groups.count)
       guard range.upperBound <= run.groups.count, fits(shape, range) else { continue }
       if let finding = finding(shape, range, international) { return (finding, range.count) }
@@ -44,12 +45,17 @@ struct NumberScan {
 
   private func fits(_ shape: NumberShape, _ range: Range<Int>) -> Bool {
     for (groups, index) in zip(shape.groups, range) where !groups.contains(run.groups[index].count) { return false }
-    let separators = run.groups[range].dropFirst().map(\.separator)
-    if shape.kind != .phone, separators.contains(where: { $0 == .mark || $0 == .comma }) { return false }
-    switch shape.separators {
-    case .any: break
-    case .alike: if Set(separators.map(code)).count > 1 { return false }
-    case .dots: if separators.contains(where: { code($0) != code(.dot) }) { return false }
+    var first: Int?
+    for index in range.dropFirst() {
+      let separator = run.groups[index].separator
+      if shape.kind != .phone, separator == .mark || separator == .comma { return false }
+      let code = code(separator)
+      switch shape.separators {
+      case .any: break
+      case .alike: if code != first ?? code { return false }
+      case .dots: if separator != .dot { return false }
+      }
+      first = code
     }
     // Nor does a number end where a dash or a dot goes on.
     if range.upperBound < run.groups.count, !isLoose(range.upperBound) { return false }

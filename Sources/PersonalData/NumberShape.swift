@@ -36,6 +36,23 @@ struct NumberShape: Sendable {
       .init(.ipAddress, [1...3, 1...3, 1...3, 1...3], .dots, check: Checks.ipAddress)
     ] + businesses + phones + accounts
 
+  /// The fewest digits that fit a row.
+  static let digitsMin = all.map { $0.groups.reduce(0) { $0 + $1.lowerBound } }.min() ?? 0
+
+  /// The rows of which the first group may have so many digits, in their order: few of all are to be tried.
+  static func rows(beginningWith count: Int, international: Bool) -> [NumberShape] {
+    let rows = international ? internationalRows : nationalRows
+    return count < rows.count ? rows[count] : []
+  }
+
+  private static let nationalRows = rowsByCount(all.filter { !$0.isInternational })
+  private static let internationalRows = rowsByCount(all.filter(\.isInternational))
+
+  private static func rowsByCount(_ rows: [NumberShape]) -> [[NumberShape]] {
+    let countMax = rows.compactMap { $0.groups.first?.upperBound }.max() ?? 0
+    return (0...countMax).map { count in rows.filter { $0.groups.first?.contains(count) ?? false } }
+  }
+
   private static let residents: [NumberShape] = [
     (PersonalDataKind.residentRegistrationNumber, Checks.resident),
     (.foreignerRegistrationNumber, Checks.foreigner),

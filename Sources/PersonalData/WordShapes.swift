@@ -59,9 +59,19 @@ enum WordShapes {
     }
   }
 
+  /// What the numbers of Korean passports begin with.
+  private static func isPassportLetter(_ letter: UInt8) -> Bool {
+    switch letter {
+    case UInt8(ascii: "M"), UInt8(ascii: "S"), UInt8(ascii: "R"), UInt8(ascii: "G"), UInt8(ascii: "D"),
+      UInt8(ascii: "O"):
+      true
+    default: false
+    }
+  }
+
   /// A Korean passport whose first digit stands at a position: `M12345678`, since 2021 `M123A4567`.
   static func passport(_ text: ScannedText, at position: Int) -> ByteFinding? {
-    guard let (letter, start) = text.visible(before: position), "MSRGDO".utf8.contains(letter & 0xDF),
+    guard let (letter, start) = text.visible(before: position), isPassportLetter(letter & 0xDF),
       !isWord(text.visible(before: start)?.unit ?? ScannedText.invisible)
     else { return nil }
     var end = position
