@@ -131,7 +131,7 @@ struct MaskStore: Sendable {
         WITH RECURSIVE \(fragment: TicketLedger.family(of: ticket.ticketID, ticket.serviceID))
         SELECT \(fragment: MaskPlace.columns) FROM family AS f
         JOIN mask_place AS p ON p.ticket_service_id = f.service_id AND p.ticket_id = f.id AND p.is_on AND p.number = 0
-            ORDER BY p.mask_id DESC LIMIT \(Self.knownMax)
+        ORDER BY p.mask_id DESC LIMIT \(Self.knownMax)
         """, deadline: deadline
       ).compactMap(MaskPlace.init)
     }

@@ -66,12 +66,16 @@ extension MaskingService {
   /// Most tickets whose texts are read at a time.
   private static let othersMax = 16
 
-  /// The places of the masks that lie on texts. Where there is no asterisk, there is none, as in most tickets that are
-  /// masked.
+  /// The places of masks whose asterisks stand in texts. Texts without one, as those of most tickets that are masked,
+  /// are not asked about; and of a text that was written anew since, as a mail server's words are, nothing is left.
   private func places(in texts: [StoredText], _ transaction: PostgresTransaction) async throws -> [MaskPlace] {
-    let tickets = Set(texts.filter { $0.text.utf8.contains(UInt8(ascii: "*")) }.map(\.address.ticket))
-    guard !tickets.isEmpty else { return [] }
-    return try await transaction.query(MaskStore.activePlaces(on: Array(tickets))).compactMap(MaskPlace.init)
+    let starred = texts.filter { $0.text.utf8.contains(UInt8(ascii: "*")) }
+    guard !starred.isEmpty else { return [] }
+    let known = Dictionary(starred.map { ($0.address, $0.text) }, uniquingKeysWith: { first, _ in first })
+    let tickets = Array(Set(starred.map(\.address.ticket)))
+    return try await transaction.query(MaskStore.activePlaces(on: tickets)).compactMap(MaskPlace.init).filter { place in
+      known[place.address].map { MaskedText.stands(place.span, in: $0) } ?? false
+    }
   }
 
   /// What is left of a number of bytes behind texts.

@@ -91,19 +91,21 @@ extension MaskingService {
   /// Why a mask whose places are not whole cannot be taken off or shown.
   ///
   /// - Returns: MASK_NOT_FOUND, also for one that was taken off; MASK_DAMAGED when the vault's rows contradict each
-  ///   other.
+  ///   other, or are gone or off though no event tells that the mask was taken off.
   private func refusal(of mask: MaskID, on ticket: TicketLink, _ deadline: Deadline) async throws -> ServiceError {
     let places = try await ServiceError.translating {
       try await store.pool.query(MaskStore.places(of: mask, of: ticket.serviceID), deadline: deadline)
         .compactMap(MaskPlace.init)
     }
-    guard let first = places.first else {
+    let isElsewhere = places.first.map { $0.owner != ticket && $0.address.ticket != ticket } ?? false
+    if isElsewhere { return ServiceError(.maskNotFound) }
+    let isOff = places.first.map {
+      $0.number == 0 && $0.owner == $0.address.ticket && $0.isTakenOff && !$0.isOn && places.count == 1
+    }
+    guard let first = places.first, isOff == false else {
       guard try await store.isNoted(mask, on: ticket, deadline: deadline) else { return ServiceError(.maskNotFound) }
       return keys.damaged(Array("\(ticket)/\(mask)".utf8), "mask \(mask) is gone, and nobody took it off")
     }
-    let isElsewhere = first.owner != ticket && first.address.ticket != ticket
-    let isOff = first.number == 0 && first.owner == first.address.ticket && first.isTakenOff && !first.isOn
-    if isElsewhere || isOff { return ServiceError(.maskNotFound) }
     return keys.damaged(first.sealedOriginal, "the places of mask \(mask) contradict one another")
   }
 

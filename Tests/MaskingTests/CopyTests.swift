@@ -39,6 +39,25 @@ struct CopyTests {
     #expect(try await world.masking.createMasks(request, world.call("CreateMasks")).masks.count == 1)
   }
 
+  @Test("a mail server's words that were written anew, and shorter, while a mask lay on them are masked once more")
+  func writtenAnew() async throws {
+    let ticket = try await MarkedTicket.make(on: world)
+    let first = try await world.mask([ticket.spans[0]], on: ticket.name)
+    try await world.run("UPDATE mail_message SET server_reply = '* 메일은' WHERE ticket_id = \(ticket.own.ticketID)")
+    var span = ticket.spans[0]
+    (span.start, span.length) = (0, 3)
+    let second = try await world.mask([span], on: ticket.name)
+    func replies() async throws -> [String] {
+      let texts = try await scan.texts()["mail_message.server_reply"] ?? []
+      return texts.map { String($0.split(separator: " ").last ?? "") }
+    }
+    #expect(try await replies() == ["***", "***", "***"])
+    try await world.unmask(second[0])
+    try await world.unmask(first[0])
+    #expect(try await replies() == ["메일은", "메일은", "메일은"])
+    #expect(try await world.isIntact(ticket.own))
+  }
+
   @Test("words that stand everywhere a ticket can carry text are nowhere once masked, and all back once unmasked")
   func leakScan() async throws {
     let ticket = try await MarkedTicket.make(on: world)

@@ -240,6 +240,15 @@ struct VaultTests {
     try cleanUp()
   }
 
+  @Test("a mask that was taken off by hand, in the vault's rows alone, is told as damage")
+  func takenOffByHand() async throws {
+    let mask = try await mask(0)
+    try await world.run("DELETE FROM mask_place WHERE number > 0")
+    try await world.run("UPDATE mask_place SET is_on = false, sealed_original = NULL, unmask_time = now()")
+    try await refused(mask)
+    try cleanUp()
+  }
+
   @Test("every column of the vault has its row in the table of flips")
   func flippedColumns() async throws {
     let rows = try await world.desk.database.pool.query(

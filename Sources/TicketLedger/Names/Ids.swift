@@ -115,9 +115,9 @@ package struct CustomerID: LedgerID {
 
 /// A mask over a span of a ticket's texts.
 package struct MaskID: LedgerID {
-  /// The key in table `mask`.
+  /// The key in table `mask_place`, with the number of the place.
   package let rawValue: Int64
-  /// Takes any number; whether table `mask` has it is for the database to say.
+  /// Takes any number; whether table `mask_place` has it is for the database to say.
   package init(rawValue: Int64) { self.rawValue = rawValue }
 }
 
