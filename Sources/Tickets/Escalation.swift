@@ -76,6 +76,7 @@ struct Escalation: Sendable {
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
     draft.customer.userCode = ticket.customerUserCode
+    draft.hasPrivacyConsent = ticket.hasPrivacyConsent
     draft.callBack = ticket.callBack
     if outcome.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
     return draft

@@ -90,6 +90,7 @@ extension TicketService {
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
     draft.customer.userCode = ticket.customerUserCode
+    draft.hasPrivacyConsent = ticket.hasPrivacyConsent
     let service = reply.access.service
     let arrived = try await masked(reply, on: id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)

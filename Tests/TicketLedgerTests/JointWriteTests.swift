@@ -22,6 +22,7 @@ import Testing
         if number % 2 == 0 {
           (draft.state, draft.agentID, draft.groupID) = (.processing, Fixture.kim, Fixture.frontGroup)
         }
+        draft.hasPrivacyConsent = number % 3 == 0
         if number == 7 { draft.event.outbox = [] }
         if number == 9 {
           draft.callBack = CallBackRecord(phone: "+821012345678", time: first.createTime, isActive: true)

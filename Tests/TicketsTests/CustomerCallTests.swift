@@ -41,7 +41,7 @@ struct CustomerCallTests {
     inquiry.channel = channel
     let error = await refusal { try await world.client.createTicket(inquiry, program) }
     #expect(error?.violations.map(\.field) == ["privacy_consent"])
-    #expect(error?.violations.first?.description == "required: fill in 개인정보 수집·이용 동의")
+    #expect(error?.violations.first?.description == "required: must be true: 개인정보 수집·이용 동의")
     #expect(try await world.count("SELECT count(*) FROM ticket") == 0)
     inquiry.privacyConsent = true
     let ticket = try await world.client.createTicket(inquiry, program)

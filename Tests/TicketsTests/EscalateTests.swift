@@ -49,7 +49,7 @@ import TicketLedger
     #expect(issue.sourceTicket == waiting.name && issue.sourceServiceDisplayName == "고객센터")
     #expect(issue.channel == .escalation && issue.priority == .high && issue.title == "결제 오류 확인 요청")
     #expect(issue.submissionType == "services/bugs/submissionTypes/20" && issue.creator == "agents/1")
-    #expect(issue.customer?.email == "hong@example.com" && issue.language == "ko")
+    #expect(issue.customer?.email == "hong@example.com" && issue.language == "ko" && issue.privacyConsent)
     #expect(issue.callBack == waiting.callBack && issue.callBack?.active == true)
     let there = try await world.client.listEntries(
       ListEntriesRequest(parent: issue.name), world.by(TicketWorld.boss)

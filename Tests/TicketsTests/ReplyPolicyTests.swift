@@ -34,7 +34,7 @@ import TicketLedger
     let new = try await get(world, ticket(of: entry))
     #expect(new.name != world.name(old) && new.previousTicket == world.name(old))
     #expect(new.state == .unassigned && new.channel == .email && new.title == old.title)
-    #expect(new.customer?.email == "hong@example.com" && new.group == "services/care/groups/1")
+    #expect(new.customer?.email == "hong@example.com" && new.group == "services/care/groups/1" && new.privacyConsent)
     let after = try await get(world, world.name(old))
     #expect(after.state == .completed && after.version == old.version && after.entryCount == old.entryCount)
     let events = try await world.client.listEvents(

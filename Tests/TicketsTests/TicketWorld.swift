@@ -143,6 +143,7 @@ final class TicketWorld: Sendable {
     draft.groupID = shape.service == "care" ? shape.group : nil
     draft.customer.name = "홍길동"
     draft.customer.email = shape.email
+    draft.hasPrivacyConsent = true
     draft.source = shape.source
     draft.previousID = shape.previous
     draft.event.entries = [EntryDraft(.inquiry, .create, body: shape.text, actor: .customer)]

@@ -183,7 +183,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.SystemField.display_name The name people know, 1 to 100 characters. Built in: a name in the service's language.
     handoff.tickets.v1.SystemField.description What people are told about it, at most 1,000 characters. Built in: nothing.
     handoff.tickets.v1.SystemField.localized Name and description in other languages than the service's; none stands for what is built in.
-    handoff.tickets.v1.SystemField.required Customer fields: needed when a ticket is created of a submission type, or moved to one; `attachments` only when it is created. Agent fields: needed when a ticket is resolved. What is needed can never be emptied.
+    handoff.tickets.v1.SystemField.required Customer fields: needed when a ticket is created of a submission type, or moved to one; `attachments` only when it is created, and `privacy_consent` only when a program creates it from a help center's form. Agent fields: needed when a ticket is resolved. What is needed can never be emptied.
     handoff.tickets.v1.SystemField.max_length Longest value in characters; 0 for a field whose values have a form of their own. Mails were written into no form: for what comes by mail, the longest that is built in holds.
     handoff.tickets.v1.SystemField.administrators_only Agent fields: only administrators fill it.
     handoff.tickets.v1.SystemField.changeable What of it can be changed: paths of an update mask.
@@ -284,7 +284,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Ticket.field_values Values to save in the service's fields with UpdateTicket; fields that are not named stay. Never returned: GetTicketForm tells what a ticket has, so that lists do not carry it.
     handoff.tickets.v1.Ticket.customer_masks Masked spans of the customer's data on this ticket; `field` says of which.
     handoff.tickets.v1.Ticket.escalated_to_dooray Whether it was ever escalated to Dooray!, whatever became of it since.
-    handoff.tickets.v1.Ticket.privacy_consent Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+    handoff.tickets.v1.Ticket.privacy_consent Whether the customer agreed, with the inquiry, that their personal data is collected and used. Tickets that are made from this one, by escalating it or for a reply, take it over with the customer's data.
     handoff.tickets.v1.Ticket.State Where a ticket stands in its life. Changed only by acts, never by an update.
     handoff.tickets.v1.Ticket.State.STATE_UNSPECIFIED Never sent.
     handoff.tickets.v1.Ticket.State.UNASSIGNED Created; nobody holds it.
@@ -1755,7 +1755,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.CreateTicketRequest.transcript The chat that it comes from, with the channel CHAT: at most 1,000 lines.
     handoff.tickets.v1.CreateTicketRequest.call_record The call that it comes from, with the channel PHONE.
     handoff.tickets.v1.CreateTicketRequest.attachments Files on the inquiry, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
-    handoff.tickets.v1.CreateTicketRequest.privacy_consent Whether the customer agreed that their personal data is collected and used. A program must have asked them on its form: with the channels HELP_CENTER and HELP_CENTER_MOBILE, nothing is created without it.
+    handoff.tickets.v1.CreateTicketRequest.privacy_consent Whether the customer agreed that their personal data is collected and used. A program that creates a ticket in a customer's name with the channel HELP_CENTER or HELP_CENTER_MOBILE must have asked them on its form: it is refused without this. Others may say it.
     handoff.tickets.v1.GetTicketRequest Asks for one ticket.
     handoff.tickets.v1.GetTicketRequest.name `services/{service}/tickets/{id}`.
     handoff.tickets.v1.ListTicketsRequest Asks for tickets.

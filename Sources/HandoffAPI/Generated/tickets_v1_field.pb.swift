@@ -311,7 +311,8 @@ package struct SystemField: Message {
   package var localized: [LocalizedField] = []
   /// Customer fields: needed when a ticket is created of a submission type, or moved to one; `attachments` only when
   /// it
-  /// is created. Agent fields: needed when a ticket is resolved. What is needed can never be emptied.
+  /// is created, and `privacy_consent` only when a program creates it from a help center's form. Agent fields: needed
+  /// when a ticket is resolved. What is needed can never be emptied.
   package var required: Bool = false
   /// Longest value in characters; 0 for a field whose values have a form of their own. Mails were written into no
   /// form:

@@ -297,7 +297,8 @@ package struct Ticket: Message {
   package var customerMasks: [TextMask] = []
   /// Whether it was ever escalated to Dooray!, whatever became of it since.
   package var escalatedToDooray: Bool = false
-  /// Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+  /// Whether the customer agreed, with the inquiry, that their personal data is collected and used. Tickets that are
+  /// made from this one, by escalating it or for a reply, take it over with the customer's data.
   package var privacyConsent: Bool = false
 
   /// Leaves every field at its default.

@@ -36,9 +36,10 @@ package struct CreateTicketRequest: Message {
   package var callRecord: CallRecord?
   /// Files on the inquiry, uploaded before by the same caller: `services/{service}/attachments/{id}`, at most 5.
   package var attachments: [String] = []
-  /// Whether the customer agreed that their personal data is collected and used. A program must have asked them on
-  /// its
-  /// form: with the channels HELP_CENTER and HELP_CENTER_MOBILE, nothing is created without it.
+  /// Whether the customer agreed that their personal data is collected and used. A program that creates a ticket in a
+  /// customer's name with the channel HELP_CENTER or HELP_CENTER_MOBILE must have asked them on its form: it is
+  /// refused
+  /// without this. Others may say it.
   package var privacyConsent: Bool = false
 
   /// Leaves every field at its default.

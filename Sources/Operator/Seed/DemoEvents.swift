@@ -31,6 +31,8 @@ struct DemoEvents: Sendable {
     draft.customer.name = source?.customerName ?? customer.displayName
     draft.customer.email = source?.customerEmail ?? customer.email
     draft.customer.phone = source?.customerPhone ?? customer.phone
+    let isOnForm = writer == .customer && [.helpCenter, .helpCenterMobile].contains(plan.channel)
+    draft.hasPrivacyConsent = source?.hasPrivacyConsent ?? isOnForm
     draft.source = source?.link
     draft.callBack = plan.callBackAfter.map {
       CallBackRecord(phone: draft.customer.phone, time: received.advanced(by: .seconds($0)), isActive: true)

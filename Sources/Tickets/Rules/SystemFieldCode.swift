@@ -137,7 +137,10 @@ struct SystemFieldUse: Sendable {
       return isSet ? FieldProblem(code: path, rule: .invalid, text: "is for administrators to fill") : nil
     }
     if rule.isRequired, !isFilled, isAsked || isSet {
-      return FieldProblem(code: path, rule: .required, text: "fill in \(rule.displayName)")
+      let isAgreement = field.traits.kind == .agree
+      return FieldProblem(
+        code: path, rule: .required,
+        text: isAgreement ? "must be true: \(rule.displayName)" : "fill in \(rule.displayName)")
     }
     let isBuiltIn = rule.lengthMax == field.traits.charactersMax
     let lengthMax = isBuiltIn ? charactersMax ?? rule.lengthMax : rule.lengthMax

@@ -251,7 +251,8 @@ struct  Handoff__Tickets__V1__SystemField
   Handoff__Tickets__V1__LocalizedField **localized;
   /*
    * Customer fields: needed when a ticket is created of a submission type, or moved to one; `attachments` only when it
-   * is created. Agent fields: needed when a ticket is resolved. What is needed can never be emptied.
+   * is created, and `privacy_consent` only when a program creates it from a help center's form. Agent fields: needed
+   * when a ticket is resolved. What is needed can never be emptied.
    */
   protobuf_c_boolean required;
   /*

@@ -404,7 +404,8 @@ struct  Handoff__Tickets__V1__Ticket
    */
   protobuf_c_boolean escalated_to_dooray;
   /*
-   * Whether the customer agreed, with the inquiry, that their personal data is collected and used.
+   * Whether the customer agreed, with the inquiry, that their personal data is collected and used. Tickets that are
+   * made from this one, by escalating it or for a reply, take it over with the customer's data.
    */
   protobuf_c_boolean privacy_consent;
 };

@@ -280,8 +280,9 @@ struct  Handoff__Tickets__V1__CreateTicketRequest
   size_t n_attachments;
   char **attachments;
   /*
-   * Whether the customer agreed that their personal data is collected and used. A program must have asked them on its
-   * form: with the channels HELP_CENTER and HELP_CENTER_MOBILE, nothing is created without it.
+   * Whether the customer agreed that their personal data is collected and used. A program that creates a ticket in a
+   * customer's name with the channel HELP_CENTER or HELP_CENTER_MOBILE must have asked them on its form: it is refused
+   * without this. Others may say it.
    */
   protobuf_c_boolean privacy_consent;
 };
