@@ -49,7 +49,15 @@ class EveryRPC:
         program = self.agent.CreateApiKey({"apiKey": {"displayName": "help center", "scopes": ["inquiry.write"]}})
         desk = self.door.signed_in(program.token)
         kind = desk.ListSubmissionTypes({"parent": CARE}).submission_types[0].name
-        inquiry = desk.CreateTicket({"parent": CARE, "title": "문의", "text": "언제 오나요?", "submissionType": kind})
+        form = {"parent": CARE, "title": "문의", "text": "언제 오나요?", "submissionType": kind, "channel": "HELP_CENTER"}
+        try:
+            desk.CreateTicket(form)
+            raise AssertionError("a form without the customer's consent was taken")
+        except Failure as failure:
+            equal(failure.reason, "REQUEST_INVALID")
+            assert "privacy" in str(failure.fields).lower(), failure
+        inquiry = desk.CreateTicket(dict(form, privacyConsent=True))
+        assert self.agent.GetTicket({"name": inquiry.name}).privacy_consent
         assert desk.AppendInquiry({"parent": inquiry.name, "text": "아직도 안 왔어요."}).name.startswith(inquiry.name)
         self.agent.RevokeApiKey({"name": program.api_key.name})
 
