@@ -4,7 +4,7 @@
 #   dovecot.sh DIRECTORY IMAP IMAPS KIND CERTIFICATE KEY [CAPABILITIES]
 # IMAP and IMAPS are ports; KIND is `starttls` (the first port demands it) or `plain` (it does not offer it).
 # DIRECTORY/users holds `name:{PLAIN}password` lines; DIRECTORY/mail/NAME is the Maildir of each.
-# Says `ready` once it can be called, or nothing.
+# Says `ready` once it can be called, or `failed`; never nothing, since `setsid` holds the output open as well.
 trap '' INT TERM HUP
 dir=$1 imap=$2 imaps=$3 kind=$4 certificate=$5 key=$6 capabilities=${7:-}
 # Dovecot gives the files of its mailboxes to whom it runs as, which should be an ordinary user.
@@ -80,7 +80,12 @@ $as dovecot -F -c "$dir/dovecot.conf" </dev/null >"$dir/output" 2>&1 &
 server=$!
 # Written once all ports are open.
 until [ -s "$dir/run/master.pid" ] || ! kill -0 "$server" 2>/dev/null; do sleep 0.05; done
-[ ! -s "$dir/run/master.pid" ] || echo ready
+if [ ! -s "$dir/run/master.pid" ]; then
+  # What it printed stays for whoever asks why.
+  echo failed
+  exit 1
+fi
+echo ready
 exec >/dev/null
 cat >/dev/null
 kill "$server" 2>/dev/null
