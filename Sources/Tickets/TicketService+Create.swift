@@ -76,8 +76,8 @@ extension TicketService {
 
   /// The ticket to be; its customer is made when the organization does not know them.
   ///
-  /// Who is known by an address alone is made with the ticket. Others are made before it and stay when creating the
-  /// ticket fails: the next inquiry finds them.
+  /// Who is known by an address alone is made with the ticket. Others are made, or get their code, before it, and that
+  /// stays when creating the ticket fails: the next inquiry finds them.
   private func draft(
     _ wanted: NewTicket, _ id: TicketID, _ facts: CreationFacts, _ access: Access, _ call: CallContext
   ) async throws -> TicketDraft {
@@ -104,10 +104,7 @@ extension TicketService {
     draft.hasPrivacyConsent = wanted.hasPrivacyConsent
     draft.event.fieldValues = try await fieldValues(of: wanted, facts.customer, access, call.deadline)
     draft.customer = try await customer(wanted.customer, facts, access, call.deadline)
-    if let found = facts.customer, found.takesUserCode(of: wanted.customer, saidByAgent: access.isByAgent) {
-      let code = wanted.customer.userCode
-      draft.attachments.append(TicketStore.setUserCode(code, of: found.id, in: service.organizationID))
-    } else if facts.customer == nil, TicketStore.isMadeWithTicket(wanted.customer) {
+    if facts.customer == nil, TicketStore.isMadeWithTicket(wanted.customer) {
       draft.attachments.append(TicketStore.makeCustomer(draft.customer, of: service.organizationID))
     }
     // Who writes a customer's inquiry down has not written it.
@@ -235,9 +232,8 @@ extension TicketService {
     if let found = facts.customer {
       customer.id = found.id
       if wanted.id != nil { customer.complete(from: found) }
-      return customer
-    }
-    if TicketStore.isMadeWithTicket(wanted) {
+      guard found.takesUserCode(of: wanted, saidByAgent: access.isByAgent) else { return customer }
+    } else if TicketStore.isMadeWithTicket(wanted) {
       customer.id = try await store.newCustomerID(deadline: deadline)
       return customer
     }

@@ -56,23 +56,27 @@ extension TicketStore {
     """
   }
 
-  /// The part of a ticket's statement by which its customer is known by a code from now on, unless somebody else is. It
-  /// fails when somebody else came to be at the same moment (``isCustomerTaken(_:)``).
-  static func setUserCode(_ code: String, of customer: CustomerID, in organization: OrganizationID) -> Query {
+  /// By which a customer is known by a code from now on, unless they or somebody else came to be known by one; a row
+  /// when they are. It fails when somebody else came to be at the same moment.
+  private static func setUserCode(
+    _ code: String, of customer: CustomerID, in organization: OrganizationID
+  ) -> Query {
     """
     UPDATE customer AS c SET user_code = \(code)
     WHERE c.organization_id = \(organization) AND c.id = \(customer) AND c.user_code IS NULL
       AND NOT EXISTS (SELECT FROM customer AS o WHERE o.organization_id = \(organization) AND o.user_code = \(code))
+    RETURNING c.id
     """
   }
 
   /// Whether a ticket was not written because its customer came to be meanwhile.
   static func isCustomerTaken(_ error: any Error) -> Bool {
     let cause = (error as? ServiceError)?.cause as? PostgresError
-    return cause.map { $0.violates("customer_email_key") || $0.violates("customer_user_code_key") } ?? false
+    return cause?.violates("customer_email_key") ?? false
   }
 
-  /// Finds a customer, or makes them: of several calls at once one makes the customer, and all get the same.
+  /// Finds a customer, or makes them: of several calls at once one makes the customer, and all get the same. Whoever is
+  /// found and takes the code (``CustomerRecord/takesUserCode(of:saidByAgent:)``) is known by it from then on.
   ///
   /// The calls queue on locks named after the code, the address and the phone number. Code and address are unique in
   /// the database too; a phone number cannot be, because several people share one. Who is made beside another customer
@@ -99,15 +103,16 @@ extension TicketStore {
         SELECT * FROM known UNION ALL SELECT * FROM made
         """,
       ]
-      // A ticket may have made the customer at the same moment without the lock; then the second look finds them.
-      for _ in 1...2 {
+      // A ticket may have made the customer at the same moment without the lock, or somebody may have said another code
+      // of theirs; then the next look finds who is meant, or that they are still to be made.
+      for _ in 1...3 {
         let rows = try await pool.transactionBatch(statements, deadline: deadline)
         guard let row = rows[1].first, let customer = try CustomerRecord(row, at: 0) else { continue }
         guard customer.takesUserCode(of: wanted, saidByAgent: saidByAgent) else { return customer.id }
         let setting = Self.setUserCode(wanted.userCode, of: customer.id, in: organization)
         do {
-          _ = try await pool.query(setting, deadline: deadline)
-          return customer.id
+          let isKnown = try await !pool.query(setting, deadline: deadline).isEmpty
+          if isKnown || wanted.id != nil { return customer.id }
         } catch let error as PostgresError where error.violates("customer_user_code_key") {
           continue
         }

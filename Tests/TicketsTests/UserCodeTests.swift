@@ -116,6 +116,23 @@ import TicketLedger
     #expect(try await number(world, TicketCustomer(email: "0@example.com")) == known)
   }
 
+  @Test("of two codes that are said of one address at the same moment, each is one customer's, and one has the address")
+  func twoCodes() async throws {
+    let world = try await TicketWorld()
+    for round in 1...8 {
+      let email = "\(round)@example.com"
+      let known = try await number(world, TicketCustomer(email: email))
+      async let one = number(world, TicketCustomer(email: email, userCode: "A\(round)"))
+      async let two = number(world, TicketCustomer(email: email, userCode: "B\(round)"))
+      let numbers = try await [one, two]
+      #expect(numbers[0] != numbers[1] && numbers.contains(known), "round \(round)")
+      #expect(try await number(world, TicketCustomer(userCode: "A\(round)")) == numbers[0])
+      #expect(try await number(world, TicketCustomer(userCode: "B\(round)")) == numbers[1])
+    }
+    #expect(try await world.count("SELECT count(*) FROM customer") == 16)
+    #expect(try await world.count("SELECT count(*) FROM customer WHERE user_code IS NULL") == 0)
+  }
+
   @Test("a code that cannot be is refused with its field and rule, wherever it is told")
   func violations() async throws {
     let world = try await TicketWorld()
