@@ -9,7 +9,9 @@ import Testing
 
 @Suite("The fake Dooray!", .timeLimit(.minutes(5)))
 struct FakeDoorayTests {
-  private let pool = BlockingPool(name: "fake-dooray-tests", threads: 8, queueMax: 64)
+  /// How many changes come at once.
+  private static let changes = TestScale.count(usual: 60, all: 600)
+  private let pool = BlockingPool(name: "fake-dooray-tests", threads: 8, queueMax: changes)
 
   private func ask(_ method: String, _ url: String, _ headers: [String] = [], _ body: String = "{}") async throws -> Int
   {
@@ -65,15 +67,14 @@ struct FakeDoorayTests {
         members: [.init(id: "12", email: "kim@example.com", token: "kims-key")],
         projects: [.init(id: "501", members: ["12"])]))
     let url = "\(fake.url)/_control/fill"
-    let count = TestScale.count(usual: 60, all: 600)
     let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
-      for number in 0..<count {
+      for number in 0..<Self.changes {
         let body = #"{"project": "501", "member": "12", "count": \#(1 + number % 3)}"#
         group.addTask { try await ask("POST", url, [], body) }
       }
       return try await group.reduce(into: []) { $0.append($1) }
     }
-    #expect(statuses == Array(repeating: 200, count: count))
+    #expect(statuses == Array(repeating: 200, count: Self.changes))
     let there = try await fake.postIDs()
     // It is written after the answer.
     let (loop, deadline) = (TestLoops.group.next(), Deadline.after(.seconds(60)))
