@@ -256,7 +256,8 @@ def report(readings):
                 for reading in readings if reading.acted]
         sections.append(
             "Random acts, 64 under way, and then a recount of every holder's states and of every minute.\n\n" + table(
-                ["tickets", "acts", "refused", "states that differ", "minutes that differ"], rows))
+                ["tickets", "acts", "refused", "states that differ", "minutes that differ",
+                 "hours that differ"], rows))
     if small.search:
         rows = [[label, condition, *(number for reading in readings for number in (
             *reading.search[label, condition][:2], *_pair(reading.search[label, condition][2])))]

@@ -119,4 +119,12 @@ def recount(postgres):
           FROM handoff.ticket WHERE NOT is_spam GROUP BY 1, 2) AS there USING (service_id, minute)
         WHERE (counted.received, counted.unassigned, counted.resolved)
           IS DISTINCT FROM (there.received, there.unassigned, there.resolved)"""
-    return int(postgres.sql(holders)), int(postgres.sql(minutes))
+    hours = """
+        SELECT count(*) FROM (
+          SELECT service_id, date_trunc('hour', minute, 'UTC') AS hour, sum(received) AS received,
+            sum(unassigned) AS unassigned, sum(resolved) AS resolved
+          FROM handoff.ticket_minute_count GROUP BY 1, 2) AS there
+        FULL JOIN handoff.ticket_hour_count AS counted USING (service_id, hour)
+        WHERE (counted.received, counted.unassigned, counted.resolved)
+          IS DISTINCT FROM (there.received, there.unassigned, there.resolved)"""
+    return int(postgres.sql(holders)), int(postgres.sql(minutes)), int(postgres.sql(hours))

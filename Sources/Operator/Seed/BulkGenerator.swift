@@ -6,6 +6,9 @@ import TicketLedger
 /// and salts aside. An issue ticket is one of them, and has the id behind that of the ticket that was escalated to it,
 /// whenever that was.
 struct BulkGenerator: Sendable {
+  /// Of how many of the newest tickets some have a call promised.
+  private static let callBacksWithin = 10_000
+
   private let order: BulkOrder
   private let events: DemoEvents
   private let now: Instant
@@ -47,7 +50,8 @@ struct BulkGenerator: Sendable {
     ticket.inquiry += BulkWords.sentence(isOld: isOld, &random)
     if random.chance(20) { ticket.title += " (\(BulkWords.product(&random)))" }
     for word in BulkWords.inShare(isOld: isOld, &random) { ticket.title += " \(word)" }
-    if random.chance(10) { ticket.callBackAfter = 3_600 * random.number(1...72) }
+    // What was promised to customers of long ago was done.
+    if random.chance(10), order.count - made <= Self.callBacksWithin { ticket.callBackAfter = 3_600 * random.number(1...72) }
     made += 1 + ticket.steps.count { $0.act.isToIssueService }
     return ticket
   }

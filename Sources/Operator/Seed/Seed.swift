@@ -53,7 +53,7 @@ struct Seed: Sendable {
     _ = try await pool.query(
       """
       TRUNCATE organization, outbox, idempotency_key, ticket_count_change, ticket_holder_count,
-        ticket_minute_count CASCADE
+        ticket_minute_count, ticket_hour_count CASCADE
       """, deadline: Self.deadline)
   }
 

@@ -41,6 +41,14 @@ package struct CounterFolder: Sendable {
           FROM taken GROUP BY service_id, minute
           ON CONFLICT (service_id, minute) DO UPDATE SET received = m.received + excluded.received,
             unassigned = m.unassigned + excluded.unassigned, resolved = m.resolved + excluded.resolved
+        ), hour AS (
+          INSERT INTO ticket_hour_count AS o (service_id, hour, received, unassigned, resolved)
+          SELECT service_id, date_trunc('hour', minute, 'UTC'), sum(change),
+            coalesce(sum(change) FILTER (WHERE agent_id = 0), 0),
+            coalesce(sum(change) FILTER (WHERE state IN ('RESOLVED', 'COMPLETED')), 0)
+          FROM taken GROUP BY 1, 2
+          ON CONFLICT (service_id, hour) DO UPDATE SET received = o.received + excluded.received,
+            unassigned = o.unassigned + excluded.unassigned, resolved = o.resolved + excluded.resolved
         )
         SELECT count(*) FROM taken
         """, deadline: deadline)

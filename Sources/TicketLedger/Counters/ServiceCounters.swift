@@ -75,14 +75,17 @@ extension TicketLedger {
     return (board, own)
   }
 
+  /// Of today and of the last day, the whole hours are read, and the minutes before the first of them.
+  ///
   /// The board is the row without state and agent; then a row for each state, each agent's states, and each agent's
   /// promised calls.
   private static func countersQuery(_ service: ServiceRecord, _ agents: [Int64]) -> Query {
     """
     WITH edge AS (
-      SELECT date_trunc('day', clock_timestamp() AT TIME ZONE \(service.timeZone))
-          AT TIME ZONE \(service.timeZone) AS today,
-        date_trunc('minute', clock_timestamp()) - interval '1440 minutes' AS day_ago
+      SELECT is_today, since, date_trunc('hour', since - interval '1 microsecond', 'UTC') + interval '1 hour' AS whole
+      FROM (VALUES
+        (true, date_trunc('day', clock_timestamp() AT TIME ZONE \(service.timeZone)) AT TIME ZONE \(service.timeZone)),
+        (false, date_trunc('minute', clock_timestamp()) - interval '1440 minutes')) AS e (is_today, since)
     ), recent AS (
       SELECT minute, agent_id, state, change FROM ticket_count_change WHERE service_id = \(service.id)
     ), holder AS (
@@ -92,21 +95,24 @@ extension TicketLedger {
         UNION ALL SELECT agent_id, state, change FROM recent
       ) AS h GROUP BY agent_id, state
     ), board AS (
-      SELECT coalesce(sum(received) FILTER (WHERE minute >= edge.today), 0)::bigint AS received_today,
-        coalesce(sum(unassigned) FILTER (WHERE minute >= edge.today), 0)::bigint AS unassigned_today,
-        coalesce(sum(received) FILTER (WHERE minute >= edge.day_ago), 0)::bigint AS received_day,
-        coalesce(sum(resolved) FILTER (WHERE minute >= edge.day_ago), 0)::bigint AS resolved_day
+      SELECT edge.is_today, c.received, c.unassigned, c.resolved
       FROM edge, LATERAL (
-        SELECT minute, received, unassigned, resolved FROM ticket_minute_count
-        WHERE service_id = \(service.id) AND minute >= least(edge.today, edge.day_ago)
-        UNION ALL SELECT minute, change, CASE WHEN agent_id = 0 THEN change ELSE 0 END,
-          CASE WHEN state IN ('RESOLVED', 'COMPLETED') THEN change ELSE 0 END FROM recent
-      ) AS m
+        SELECT coalesce(sum(m.received), 0)::bigint AS received, coalesce(sum(m.unassigned), 0)::bigint AS unassigned,
+          coalesce(sum(m.resolved), 0)::bigint AS resolved
+        FROM (
+          SELECT received, unassigned, resolved FROM ticket_minute_count
+          WHERE service_id = \(service.id) AND minute >= edge.since AND minute < edge.whole
+          UNION ALL SELECT received, unassigned, resolved FROM ticket_hour_count
+          WHERE service_id = \(service.id) AND hour >= edge.whole
+          UNION ALL SELECT change, CASE WHEN agent_id = 0 THEN change ELSE 0 END,
+            CASE WHEN state IN ('RESOLVED', 'COMPLETED') THEN change ELSE 0 END FROM recent WHERE minute >= edge.since
+        ) AS m
+      ) AS c
     )
-    SELECT NULL AS state, NULL::bigint AS agent, received_today, unassigned_today, received_day, resolved_day,
+    SELECT NULL AS state, NULL::bigint AS agent, today.received, today.unassigned, day.received, day.resolved,
       (SELECT count(*) FROM service_member AS m JOIN agent AS a ON a.id = m.agent_id
         WHERE m.service_id = \(service.id) AND a.is_active AND (m.has_ticket_right OR m.role = 'ADMINISTRATOR'))
-    FROM board
+    FROM board AS today JOIN board AS day ON today.is_today AND NOT day.is_today
     UNION ALL
     SELECT state, NULL, sum(count)::bigint, coalesce(sum(count) FILTER (WHERE agent_id = 0), 0)::bigint, 0, 0, 0
     FROM holder GROUP BY state

@@ -159,6 +159,16 @@ struct ImportRows: Sendable {
       ON CONFLICT (service_id, minute) DO UPDATE SET received = m.received + excluded.received,
         unassigned = m.unassigned + excluded.unassigned, resolved = m.resolved + excluded.resolved
       """,
+      """
+      INSERT INTO ticket_hour_count AS o (service_id, hour, received, unassigned, resolved)
+      SELECT r.service_id, date_trunc('hour', r.time, 'UTC'), count(*), count(*) FILTER (WHERE r.agent_id = 0),
+        count(*) FILTER (WHERE r.state IN ('RESOLVED', 'COMPLETED'))
+      FROM unnest(\(counted.map(\.serviceID)), \(counted.map(\.createTime)), \(holders),
+        \(counted.map(\.state))) AS r (service_id, time, agent_id, state)
+      GROUP BY 1, 2
+      ON CONFLICT (service_id, hour) DO UPDATE SET received = o.received + excluded.received,
+        unassigned = o.unassigned + excluded.unassigned, resolved = o.resolved + excluded.resolved
+      """,
     ]
   }
 }
