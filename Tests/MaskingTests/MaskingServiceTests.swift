@@ -160,7 +160,7 @@ struct MaskingServiceTests {
   /// A refused request and the reason it is refused with.
   enum Refused: String, CaseIterable {
     case outside, empty, overlap, splitting, tooMany, noField, none, otherTicket, staleVersion, stranger, noAgent
-    case noUnmaskRight, noReason, unknownMask, otherService, missingEntry
+    case noUnmaskRight, noReason, longReason, unknownMask, otherService, missingEntry
 
     /// Of what the refusal says that it is wrong; nil where that is for the reason to say.
     var field: String? {
@@ -172,14 +172,14 @@ struct MaskingServiceTests {
       case .noField: "spans[0].field"
       case .none: "spans"
       case .otherTicket, .otherService, .missingEntry: "spans[0].entry"
-      case .noReason: "reason"
+      case .noReason, .longReason: "reason"
       case .staleVersion, .stranger, .noAgent, .noUnmaskRight, .unknownMask: nil
       }
     }
 
     var reason: Reason {
       switch self {
-      case .outside, .empty, .none, .noReason, .splitting, .tooMany, .noField: .requestInvalid
+      case .outside, .empty, .none, .noReason, .longReason, .splitting, .tooMany, .noField: .requestInvalid
       case .overlap: .maskOverlap
       case .otherTicket, .otherService, .missingEntry: .entryNotFound
       case .staleVersion: .staleVersion
@@ -216,6 +216,10 @@ struct MaskingServiceTests {
         _ = try await masking.unmaskText(unmask, call("UnmaskText", by: Desk.away))
       case .noReason:
         _ = try await masking.unmaskText(UnmaskTextRequest(name: "\(ticket)/masks/1"), call("UnmaskText"))
+      case .longReason:
+        let reason = String(repeating: "x", count: 5 << 20)
+        _ = try await masking.unmaskText(
+          UnmaskTextRequest(name: "\(ticket)/masks/1", reason: reason), call("UnmaskText"))
       case .unknownMask:
         _ = try await masking.unmaskText(
           UnmaskTextRequest(name: "\(ticket)/masks/999", reason: "x"), call("UnmaskText"))

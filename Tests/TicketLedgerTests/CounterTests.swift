@@ -106,7 +106,7 @@ import Testing
       let row = try await fixture.pool.query(
         """
         SELECT \(fragment: ServiceRecord.columns)
-        FROM (SELECT t.*, \(zone)::text AS time_zone FROM (SELECT \(unescaped: Self.otherColumns) FROM service) AS t) AS s
+        FROM (SELECT \(unescaped: Self.otherColumns), \(zone)::text AS time_zone FROM service) AS s
         WHERE s.code = 'care'
         """, deadline: fixture.deadline)[0]
       let service = try ServiceRecord(row)

@@ -51,7 +51,10 @@ struct BulkGenerator: Sendable {
     if random.chance(20) { ticket.title += " (\(BulkWords.product(&random)))" }
     for word in BulkWords.inShare(isOld: isOld, &random) { ticket.title += " \(word)" }
     // What was promised to customers of long ago was done.
-    if random.chance(10), order.count - made <= Self.callBacksWithin { ticket.callBackAfter = 3_600 * random.number(1...72) }
+    let isPromised = random.chance(10)
+    if isPromised, order.count - made <= Self.callBacksWithin {
+      ticket.callBackAfter = 3_600 * random.number(1...72)
+    }
     made += 1 + ticket.steps.count { $0.act.isToIssueService }
     return ticket
   }
