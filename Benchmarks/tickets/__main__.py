@@ -255,7 +255,7 @@ def report(readings):
         rows = [[f"{reading.count:,}", *(f"{number:,}" for number in reading.acted)]
                 for reading in readings if reading.acted]
         sections.append(
-            "Random acts, 64 under way, and then a recount of every holder's states and of every minute.\n\n" + table(
+            "Random acts, 64 under way, and then a recount of every holder's states, minute and hour.\n\n" + table(
                 ["tickets", "acts", "refused", "states that differ", "minutes that differ",
                  "hours that differ"], rows))
     if small.search:
