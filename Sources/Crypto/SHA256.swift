@@ -5,13 +5,17 @@ package struct SHA256: ~Copyable {
   /// Bytes of a hash.
   package static let byteCount = 32
 
+  // Asked for by name once: OpenSSL looks the name up anew in each call that is given `EVP_sha256()`.
+  // nonisolated(unsafe): an algorithm is never changed, and counts its references itself.
+  private nonisolated(unsafe) static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
+
   private let context: OpaquePointer
 
   /// A hash of nothing yet.
   package init() {
     guard let context = EVP_MD_CTX_new() else { preconditionFailure("out of memory") }
     self.context = context
-    require(EVP_DigestInit_ex2(context, EVP_sha256(), nil), "EVP_DigestInit_ex2")
+    require(EVP_DigestInit_ex2(context, Self.algorithm, nil), "EVP_DigestInit_ex2")
   }
 
   deinit { EVP_MD_CTX_free(context) }
@@ -37,7 +41,7 @@ package struct SHA256: ~Copyable {
   /// The hash of `bytes`, 32 bytes long.
   package static func hash(_ bytes: [UInt8]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initialized in
-      require(EVP_Digest(bytes, bytes.count, buffer.baseAddress, nil, EVP_sha256(), nil), "EVP_Digest")
+      require(EVP_Digest(bytes, bytes.count, buffer.baseAddress, nil, algorithm, nil), "EVP_Digest")
       initialized = byteCount
     }
   }

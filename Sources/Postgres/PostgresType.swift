@@ -23,6 +23,8 @@ package struct PostgresType: Hashable, Sendable {
   static let varchar = PostgresType(oid: 1043)
   static let timestamptz = PostgresType(oid: 1184)
   static let uuid = PostgresType(oid: 2950)
+  /// `tsvector`: words that a text is found by.
+  package static let tsvector = PostgresType(oid: 3614)
   static let jsonb = PostgresType(oid: 3802)
 
   static let boolArray = PostgresType(oid: 1000)
@@ -35,6 +37,8 @@ package struct PostgresType: Hashable, Sendable {
   static let int8Array = PostgresType(oid: 1016)
   static let float8Array = PostgresType(oid: 1022)
   static let timestamptzArray = PostgresType(oid: 1185)
+  /// `tsvector[]`.
+  package static let tsvectorArray = PostgresType(oid: 3643)
   static let jsonbArray = PostgresType(oid: 3807)
 
   /// Whether the binary form is the text itself: the text types, and enums and the like that a schema defines.

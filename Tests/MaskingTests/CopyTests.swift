@@ -119,8 +119,8 @@ struct CopyTests {
         case "customer_name": .customerName
         default: try row.optionalInt64(5).map { .field(FieldID($0)) } ?? .entry
         }
-      let tokens = SearchTokens.of(try row.string(3), in: scope, of: try row.value(0), receivedAt: try row.instant(1))
-      return (try row.strings(4).sorted(), tokens.sorted())
+      let tokens = SearchTokens(try row.string(3), in: scope, of: try row.value(0), receivedAt: try row.instant(1))
+      return (try row.strings(4).sorted(), tokens.words.sorted())
     }
   }
 

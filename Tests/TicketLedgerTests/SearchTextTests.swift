@@ -76,20 +76,20 @@ import Testing
     let day = Instant(microsecondsSinceEpoch: 1_764_000_000_000_000)
     let next = day.advanced(by: .seconds(86_400))
     let tokens = [
-      SearchTokens.of("가", in: .title, of: ServiceID(1), receivedAt: day),
-      SearchTokens.of("가", in: .title, of: ServiceID(1), receivedAt: next),
-      SearchTokens.of("가", in: .title, of: ServiceID(62), receivedAt: day),
-      SearchTokens.of("가", in: .entry, of: ServiceID(1), receivedAt: day),
-      SearchTokens.of("가", in: .customerName, of: ServiceID(1), receivedAt: day),
-      SearchTokens.of("가", in: .field(FieldID(1)), of: ServiceID(1), receivedAt: day),
-      SearchTokens.of("가", in: .field(FieldID(12)), of: ServiceID(1), receivedAt: day),
+      SearchTokens("가", in: .title, of: ServiceID(1), receivedAt: day),
+      SearchTokens("가", in: .title, of: ServiceID(1), receivedAt: next),
+      SearchTokens("가", in: .title, of: ServiceID(62), receivedAt: day),
+      SearchTokens("가", in: .entry, of: ServiceID(1), receivedAt: day),
+      SearchTokens("가", in: .customerName, of: ServiceID(1), receivedAt: day),
+      SearchTokens("가", in: .field(FieldID(1)), of: ServiceID(1), receivedAt: day),
+      SearchTokens("가", in: .field(FieldID(12)), of: ServiceID(1), receivedAt: day),
     ]
-    #expect(Set(tokens.flatMap { $0 }).count == tokens.reduce(0) { $0 + $1.count })
+    #expect(Set(tokens.flatMap(\.words)).count == tokens.reduce(0) { $0 + $1.words.count })
     let phrase = try #require(SearchPhrase("환불"))
     let number = SearchTokens.day(of: day)
     let query = SearchTokens.query(phrase, in: [.title], of: ServiceID(1), days: number...number)
     let token = try #require(
-      SearchTokens.of("환불", in: .title, of: ServiceID(1), receivedAt: day).first { $0.hasSuffix("환불") })
+      SearchTokens("환불", in: .title, of: ServiceID(1), receivedAt: day).words.first { $0.hasSuffix("환불") })
     #expect(query == "('\(token)')")
   }
 }

@@ -14,8 +14,8 @@ struct DemoInquiry: Sendable {
   /// Makes an inquiry with other numbers every time.
   init() {
     var random = DemoRandom(seed: .random(in: .min ... .max))
-    phone = random.koreanPhone()
-    residentNumber = random.residentNumber()
+    phone = DemoPhone.korean(&random).text
+    residentNumber = DemoResidentNumber(&random).text
   }
 
   /// What the customer writes.

@@ -40,8 +40,8 @@ struct BulkOrder: Sendable, Equatable {
 /// Writes many tickets at once, with everything that the ledger would have written: histories and their chains,
 /// counters and the index of texts.
 ///
-/// All of it is one transaction, in which the secondary indexes are taken away and built again: an interrupted run
-/// leaves nothing. It needs a superuser, because references are not checked row by row.
+/// All of it is one transaction, in which the indexes that no reference needs are taken away and built again: an
+/// interrupted run leaves nothing. It needs a superuser, because references are not checked row by row.
 struct BulkSeed {
   /// Tickets of one round trip.
   private static let chunk = 500
@@ -109,9 +109,9 @@ struct BulkSeed {
       "\(order.count) tickets with \(generator.entryCount) entries in \(Self.tenths(loaded)) s:"
         + " \(Int(Double(order.count) / max(loaded, 0.001))) tickets/s")
     let built = MonotonicTime.current
-    for definition in indexes {
+    for statement in indexes {
       try Task.checkCancellation()
-      _ = try await transaction.query(Query(unescaped: definition))
+      _ = try await transaction.query(Query(unescaped: statement))
     }
     console.progress("\(indexes.count) indexes built in \(Self.tenths(MonotonicTime.current.since(built).inSeconds)) s")
   }
@@ -122,16 +122,21 @@ struct BulkSeed {
     return (statements, generator)
   }
 
-  /// Drops the indexes that belong to no constraint, and returns what builds them again.
+  /// Drops the indexes and keys that no other table refers to, and returns what builds them again.
   private func takeIndexes(_ transaction: PostgresTransaction) async throws -> [String] {
     let rows = try await transaction.query(
       """
-      SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index AS i
+      SELECT CASE WHEN k.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass)
+          ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname) END,
+        CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
+          ELSE format('ALTER TABLE %s ADD CONSTRAINT %I %s', i.indrelid::regclass, k.conname,
+            pg_get_constraintdef(k.oid)) END
+      FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
       WHERE i.indrelid = ANY(\(Self.tables)::regclass[])
-        AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid)
+        AND NOT EXISTS (SELECT FROM pg_constraint AS f WHERE f.conindid = i.indexrelid AND f.contype = 'f')
       ORDER BY 1
       """)
-    for row in rows { _ = try await transaction.query("DROP INDEX \(unescaped: try row.string(0))") }
+    for row in rows { _ = try await transaction.query(Query(unescaped: try row.string(0))) }
     return try rows.map { try $0.string(1) }
   }
 

@@ -35,7 +35,22 @@ struct DemoGenerator {
   private static let hour = 3600
   private static let day = 86_400
 
+  private static let channels: [TicketChannel] = [
+    .helpCenter, .helpCenter, .helpCenter, .helpCenterMobile, .helpCenterMobile, .email, .email, .chat, .phone, .api,
+  ]
+  private static let priorities: [TicketPriority] = [
+    .normal, .normal, .normal, .normal, .normal, .normal, .high, .low,
+  ]
+  /// Titles that say themselves that they are urgent.
+  private static let urgentTitles: Set<String> = {
+    let titles = (DemoTopics.care + DemoIssueTopics.all).flatMap(\.titles)
+    return Set(titles.filter { title in ["긴급", "급해요", "Urgent"].contains { title.contains($0) } })
+  }()
+  private static let agents = DemoOrganization.care.rotation.agents
+
   private(set) var customers: [DemoCustomer] = []
+  /// The customers of a language, by their places.
+  private var people: [String: [Int]] = [:]
   private(set) var tickets: [DemoTicket] = []
   private var random: DemoRandom
 
@@ -123,25 +138,24 @@ struct DemoGenerator {
         customers.append(
           DemoCustomer(
             displayName: name, email: "\(address)@\(random.pick(DemoRandom.domains))",
-            phone: random.koreanPhone().filter { $0 != "-" }, language: "ko"))
+            phone: DemoPhone.korean(&random).text.filter { $0 != "-" }, language: "ko"))
       }
     }
     for (name, mailbox) in DemoNames.english {
       customers.append(
         DemoCustomer(
           displayName: name, email: "\(mailbox)@\(random.pick(DemoRandom.domains))",
-          phone: random.americanPhone().filter { $0 != "-" }, language: "en"))
+          phone: DemoPhone.american(&random).text.filter { $0 != "-" }, language: "en"))
     }
+    people = Dictionary(grouping: customers.indices) { customers[$0].language }
   }
 
   private mutating func makeCare(_ fate: Fate, age: Int? = nil) -> DemoTicket {
     let escalates = [.escalating, .escalationAnswered, .completedAfterEscalation].contains(fate)
     let language = random.chance(78) ? "ko" : "en"
-    let topics = DemoTopics.care.filter { $0.language == language && (!escalates || $0.escalatesAs != nil) }
-    let topic = random.pick(topics)
+    let topic = random.pick(DemoTopics.care(in: language, escalating: escalates))
     var ticket = makeTicket(topic, service: "care", age: age ?? self.age(of: fate))
-    let agents = DemoOrganization.care.rotation.agents
-    let agent = language == "en" && random.chance(60) ? "emily" : random.pick(agents)
+    let agent = language == "en" && random.chance(60) ? "emily" : random.pick(Self.agents)
     let group = agent == "emily" ? "english" : "general"
     var story = Story(age: ticket.age)
     if fate != .unassigned { takeOver(&story, agent, group: group) }
@@ -216,7 +230,7 @@ struct DemoGenerator {
   @discardableResult
   private mutating func handOn(_ agent: String, _ topic: DemoTopic, _ story: inout Story) -> String {
     let isIssue = DemoIssueTopics.all.contains { $0.type == topic.type }
-    let colleagues = isIssue ? issueAgents(topic.type) : DemoOrganization.care.rotation.agents
+    let colleagues = isIssue ? issueAgents(topic.type) : Self.agents
     let colleague = random.pick(colleagues.filter { $0 != agent })
     let service = isIssue ? DemoOrganization.tech : DemoOrganization.care
     let by = service.forwarders.contains(agent) ? agent : DemoOrganization.administrator.key
@@ -294,17 +308,12 @@ struct DemoGenerator {
   }
 
   private mutating func makeTicket(_ topic: DemoTopic, service: String, age: Int) -> DemoTicket {
-    let people = customers.indices.filter { customers[$0].language == topic.language }
-    let title = fill(random.pick(topic.titles), topic)
-    let isUrgent = ["긴급", "급해요", "Urgent"].contains { title.contains($0) }
-    let channels: [TicketChannel] = [
-      .helpCenter, .helpCenter, .helpCenter, .helpCenterMobile, .helpCenterMobile, .email, .email, .chat, .phone, .api,
-    ]
-    let priorities: [TicketPriority] = [.normal, .normal, .normal, .normal, .normal, .normal, .high, .low]
+    let title = random.pick(topic.titles)
     return DemoTicket(
-      service: service, language: topic.language, type: topic.type, title: title,
-      inquiry: fill(random.pick(topic.inquiries), topic), channel: random.pick(channels),
-      priority: isUrgent ? .urgent : random.pick(priorities), customer: random.pick(people), age: age)
+      service: service, language: topic.language, type: topic.type, title: fill(title, topic),
+      inquiry: fill(random.pick(topic.inquiries), topic), channel: random.pick(Self.channels),
+      priority: Self.urgentTitles.contains(title) ? .urgent : random.pick(Self.priorities),
+      customer: random.pick(people[topic.language] ?? []), age: age)
   }
 
   private mutating func followUp(_ topic: DemoTopic) -> String {
@@ -317,21 +326,18 @@ struct DemoGenerator {
 
   /// Puts values into the slots of a text.
   private mutating func fill(_ template: String, _ topic: DemoTopic) -> String {
-    guard template.contains("{") else { return template }
-    let values = [
-      "order": random.orderNumber(), "product": random.pick(DemoTopics.products[topic.language] ?? ["상품"]),
-      "days": "\(random.number(3...9))", "amount": "\(random.number(8...240)),\(random.pick(["000", "500", "900"]))",
-      "phone": topic.language == "ko" ? random.koreanPhone() : random.americanPhone(),
-      "email": "user\(random.number(100...999))@\(random.pick(DemoRandom.domains))",
-      "resident": random.residentNumber(),
-    ]
+    var rest = template.utf8[...]
+    guard rest.contains(UInt8(ascii: "{")) else { return template }
+    let values = DemoSlots(topic.language, &random)
     var text = ""
-    var rest = template[...]
-    while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
-      text += rest[..<open] + (values[String(rest[rest.index(after: open)..<close])] ?? "")
+    while let open = rest.firstIndex(of: UInt8(ascii: "{")),
+      let close = rest[open...].firstIndex(of: UInt8(ascii: "}"))
+    {
+      text += Substring(rest[..<open])
+      text += values[Substring(rest[rest.index(after: open)..<close])]
       rest = rest[rest.index(after: close)...]
     }
-    return text + rest
+    return text + Substring(rest)
   }
 }
 

@@ -24,28 +24,52 @@ struct DemoRandom: RandomNumberGenerator {
   mutating func chance(_ percent: Int) -> Bool { number(1...100) <= percent }
 }
 
-/// Contact data that belongs to nobody.
 extension DemoRandom {
   /// Domains reserved for examples (RFC 2606).
   static let domains = ["example.com", "example.org", "example.net"]
+}
 
+/// A phone number that belongs to nobody.
+enum DemoPhone {
   /// A mobile number with an exchange (0000) that is given to nobody.
-  mutating func koreanPhone() -> String { "010-0000-\(padded(number(0...9999), 4))" }
-
+  case korean(line: Int)
   /// A number of the range reserved for fiction: 555-0100 to 555-0199.
-  mutating func americanPhone() -> String { "+1-202-555-01\(padded(number(0...99), 2))" }
+  case american(line: Int)
 
-  /// A resident registration number whose century digit (9: born 1800 to 1899) no living person has.
-  mutating func residentNumber() -> String {
-    let birth = padded(number(60...99), 2) + padded(number(1...12), 2) + padded(number(1...28), 2)
-    return "\(birth)-9\(padded(number(0...999_999), 6))"
+  static func korean(_ random: inout DemoRandom) -> DemoPhone { .korean(line: random.number(0...9999)) }
+  static func american(_ random: inout DemoRandom) -> DemoPhone { .american(line: random.number(0...99)) }
+
+  var text: String {
+    switch self {
+    case .korean(let line): "010-0000-\(padded(line, 4))"
+    case .american(let line): "+1-202-555-01\(padded(line, 2))"
+    }
+  }
+}
+
+/// A resident registration number whose century digit (9: born 1800 to 1899) no living person has.
+struct DemoResidentNumber {
+  private let birth: (year: Int, month: Int, day: Int)
+  private let rest: Int
+
+  init(_ random: inout DemoRandom) {
+    birth = (random.number(60...99), random.number(1...12), random.number(1...28))
+    rest = random.number(0...999_999)
   }
 
-  /// An order number of the demo's shop.
-  mutating func orderNumber() -> String { "A-\(padded(number(100_000...999_999), 6))" }
+  var text: String { "\(padded(birth.year, 2))\(padded(birth.month, 2))\(padded(birth.day, 2))-9\(padded(rest, 6))" }
+}
 
-  private func padded(_ number: Int, _ digits: Int) -> String {
-    let text = String(number)
-    return String(repeating: "0", count: max(0, digits - text.count)) + text
-  }
+/// An order number of the demo's shop.
+struct DemoOrderNumber {
+  private let number: Int
+
+  init(_ random: inout DemoRandom) { number = random.number(100_000...999_999) }
+
+  var text: String { "A-\(number)" }
+}
+
+private func padded(_ number: Int, _ digits: Int) -> String {
+  let text = String(number)
+  return String(repeating: "0", count: max(0, digits - text.count)) + text
 }

@@ -23,6 +23,13 @@ enum DemoTopics {
   ]
 
   static let care: [DemoTopic] = korean + english
+  private static let escalated = (korean: korean.escalated, english: english.escalated)
+
+  /// The topics in a language; those only that are escalated at times, when it is to be.
+  static func care(in language: String, escalating: Bool) -> [DemoTopic] {
+    if language == "ko" { return escalating ? escalated.korean : korean }
+    return escalating ? escalated.english : english
+  }
 
   private static let korean = [
     DemoTopic(
@@ -158,4 +165,8 @@ enum DemoTopics {
       final: ["At the moment we deliver within Korea only. We hope to change that next year."],
       comments: ["Third question about Japan this month."], processing: "answered.guide"),
   ]
+}
+
+extension [DemoTopic] {
+  fileprivate var escalated: [DemoTopic] { filter { $0.escalatesAs != nil } }
 }

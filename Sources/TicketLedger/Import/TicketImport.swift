@@ -40,19 +40,33 @@ package struct TicketImport: Sendable {
   /// A ticket as it is at last; it is counted.
   package mutating func add(_ ticket: TicketRecord) { rows.tickets.append(ticket) }
 
-  /// The statements that write what was worked out so far, each table's rows in one; they are taken out.
+  /// The statements that write what was worked out so far, each table's rows in one; they are taken out. Between two
+  /// calls lie whole lives of tickets.
   package mutating func statements() -> [Query] {
     defer { rows = ImportRows() }
     return rows.tickets.isEmpty ? [] : rows.statements
   }
 
   private mutating func take(_ plan: ChangePlan) {
-    precondition(plan.outbox.isEmpty, "an import leaves no work")
+    precondition(plan.outbox.isEmpty && plan.fieldValues.isEmpty, "an import leaves no work and fills no fields")
     let ticket = plan.after
     rows.events += plan.events.map { (ticket.serviceID, ticket.id, $0) }
     rows.values += plan.values.map { (ticket.serviceID, ticket.id, $0) }
     rows.entries += plan.entries.map { (ticket.serviceID, $0) }
-    rows.texts += plan.searchRows.map { (ticket.serviceID, ticket.id, ticket.createTime, $0) }
+    for row in plan.searchRows { take(row, of: ticket, isNew: plan.before.eventCount == 0) }
+  }
+
+  private mutating func take(_ row: SearchRow, of ticket: TicketRecord, isNew: Bool) {
+    // An entry is written once; what else a ticket says may be said anew, and is found by its last words.
+    if !isNew, row.place.scope != .entry,
+      let index = rows.texts.lastIndex(where: { text in
+        text.0 == ticket.serviceID && text.1 == ticket.id && text.3.place == row.place
+      })
+    {
+      rows.texts[index].3 = row
+    } else {
+      rows.texts.append((ticket.serviceID, ticket.id, ticket.createTime, row))
+    }
   }
 }
 
@@ -128,13 +142,10 @@ struct ImportRows: Sendable {
   }
 
   private var textStatement: Query {
-    // Tokens have no space in them; an array of arrays would have to be a rectangle.
     """
     INSERT INTO ticket_search (service_id, ticket_id, create_time, place, tokens)
-    SELECT r.service_id, r.ticket_id, r.create_time, r.place, array_to_tsvector(string_to_array(r.tokens, ' '))
-    FROM unnest(\(texts.map(\.0)), \(texts.map(\.1)), \(texts.map(\.2)), \(texts.map(\.3.place.key)),
-      \(texts.map { $0.3.tokens.joined(separator: " ") })) AS r (service_id, ticket_id, create_time, place, tokens)
-    ON CONFLICT ON CONSTRAINT ticket_search_pkey DO UPDATE SET tokens = excluded.tokens
+    SELECT * FROM unnest(\(texts.map(\.0)), \(texts.map(\.1)), \(texts.map(\.2)), \(texts.map(\.3.place.key)),
+      \(texts.map(\.3.tokens)))
     """
   }
 

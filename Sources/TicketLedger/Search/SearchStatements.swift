@@ -12,7 +12,7 @@ package enum SearchStatements {
   {
     let row = SearchRow(place, text, of: ticket.serviceID, receivedAt: time)
     return """
-      UPDATE ticket_search SET tokens = array_to_tsvector(\(row.tokens))
+      UPDATE ticket_search SET tokens = \(row.tokens)
       WHERE service_id = \(ticket.serviceID) AND ticket_id = \(ticket.ticketID) AND place = \(place.key)
       """
   }
@@ -22,7 +22,7 @@ package enum SearchStatements {
     rows.map { row in
       """
       INSERT INTO ticket_search (service_id, ticket_id, place, create_time, tokens)
-      VALUES (\(ticket.serviceID), \(ticket.ticketID), \(row.place.key), \(time), array_to_tsvector(\(row.tokens)))
+      VALUES (\(ticket.serviceID), \(ticket.ticketID), \(row.place.key), \(time), \(row.tokens))
       ON CONFLICT ON CONSTRAINT ticket_search_pkey DO NOTHING
       """
     }

@@ -60,26 +60,40 @@ package enum SearchScope: Hashable, Sendable {
   /// In a field of the service.
   case field(FieldID)
 
-  fileprivate var mark: String {
+  fileprivate func writeMark(into prefix: inout [UInt8]) {
     switch self {
-    case .title: "T"
-    case .customerName: "N"
-    case .entry: "E"
-    case .field(let id): "F\(SearchTokens.digits(id.rawValue)):"
+    case .title: prefix.append(UInt8(ascii: "T"))
+    case .customerName: prefix.append(UInt8(ascii: "N"))
+    case .entry: prefix.append(UInt8(ascii: "E"))
+    case .field(let id):
+      prefix.append(UInt8(ascii: "F"))
+      SearchTokens.write(id.rawValue, into: &prefix)
+      prefix.append(UInt8(ascii: ":"))
     }
   }
 }
 
-/// The words of the index: what stands before a gram says in which kind of text, of which service, and on which day the
-/// ticket was received, so that one search of the index finds one day's texts, and newer rows lie close together.
-package enum SearchTokens {
-  /// The tokens of a text, each once.
-  package static func of(
-    _ text: String, in scope: SearchScope, of service: ServiceID, receivedAt time: Instant
-  ) -> [String] {
-    let prefix = prefix(scope, service, day: day(of: time))
-    return SearchText(text).grams().map { token(prefix, UInt32($0 >> 32), UInt32(truncatingIfNeeded: $0)) }
+/// What a text is found by, bound as a `tsvector`: what stands before a gram says in which kind of text, of which
+/// service, and on which day the ticket was received, so that one search of the index finds one day's texts, and newer
+/// rows lie close together.
+package struct SearchTokens: Sendable, Equatable {
+  /// A `tsvector` has at most 2^20 - 1 bytes of tokens (PostgreSQL manual, 12.11), which 50,000 letters that are all
+  /// different keep within.
+  private static let byteCountMax = (1 << 20) - 1
+  /// Bytes of the longest gram, which is two scalars in UTF-8.
+  private static let gramByteCountMax = 8
+
+  private let prefix: [UInt8]
+  private let grams: ArraySlice<UInt64>
+
+  /// Works out the tokens of a text.
+  package init(_ text: String, in scope: SearchScope, of service: ServiceID, receivedAt time: Instant) {
+    prefix = Self.prefix(scope, service, day: Self.day(of: time))
+    grams = SearchText(text).grams().prefix(Self.byteCountMax / (prefix.count + Self.gramByteCountMax))
   }
+
+  /// The tokens, ascending by their bytes, each once.
+  package var words: [String] { grams.map { Self.word(prefix, UInt32($0 >> 32), UInt32(truncatingIfNeeded: $0)) } }
 
   /// The day that an instant lies in, counted from 1970 in UTC.
   package static func day(of time: Instant) -> Int64 {
@@ -97,36 +111,82 @@ package enum SearchTokens {
       scopes.map { scope in
         let prefix = prefix(scope, service, day: day)
         // Letters and digits alone are in a gram: nothing that would have to be escaped.
-        let terms = grams.map { "'\(token(prefix, $0.first, $0.second))'\($0.second == 0 ? ":*" : "")" }
+        let terms = grams.map { "'\(word(prefix, $0.first, $0.second))'\($0.second == 0 ? ":*" : "")" }
         return "(\(terms.joined(separator: "&")))"
       }
     }.joined(separator: "|")
   }
 
-  private static func prefix(_ scope: SearchScope, _ service: ServiceID, day: Int64) -> String {
-    let (service, day) = (digits(service.rawValue), digits(max(0, day)))
+  private static func prefix(_ scope: SearchScope, _ service: ServiceID, day: Int64) -> [UInt8] {
+    var prefix: [UInt8] = []
+    prefix.reserveCapacity(16)
+    scope.writeMark(into: &prefix)
+    write(service.rawValue, into: &prefix)
+    prefix.append(UInt8(ascii: "."))
     // Three digits reach for 650 years, so that a prefix of one day is no prefix of another.
-    return "\(scope.mark)\(service).\(String(repeating: "0", count: max(0, 3 - day.count)))\(day)"
+    write(max(0, day), atLeast: 3, into: &prefix)
+    return prefix
   }
 
-  private static func token(_ prefix: String, _ first: UInt32, _ second: UInt32) -> String {
-    var token = prefix
-    for scalar in [first, second] where scalar != 0 {
-      if let scalar = Unicode.Scalar(scalar) { token.unicodeScalars.append(scalar) }
-    }
-    return token
+  private static func word(_ prefix: [UInt8], _ first: UInt32, _ second: UInt32) -> String {
+    var word = prefix
+    for scalar in [first, second] where scalar != 0 { write(scalar: scalar, into: &word) }
+    return String(decoding: word, as: UTF8.self)
   }
 
-  private static let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+  private static let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
 
-  /// A number in 62 digits, to be short.
-  fileprivate static func digits(_ number: Int64) -> String {
-    var (rest, digits) = (number, [Character]())
+  /// Writes a number in 62 digits, to be short.
+  fileprivate static func write(_ number: Int64, atLeast digits: Int = 1, into bytes: inout [UInt8]) {
+    let start = bytes.count
+    var rest = number
     repeat {
-      digits.append(alphabet[Int(rest % 62)])
+      bytes.append(alphabet[Int(rest % 62)])
       rest /= 62
-    } while rest > 0
-    return String(digits.reversed())
+    } while rest > 0 || bytes.count - start < digits
+    bytes[start...].reverse()
+  }
+
+  private static func write(scalar: UInt32, into bytes: inout [UInt8]) {
+    switch scalar {
+    case 0..<0x80: bytes.append(UInt8(truncatingIfNeeded: scalar))
+    case 0x80..<0x800:
+      bytes.append(UInt8(truncatingIfNeeded: 0xC0 | scalar >> 6))
+      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar & 0x3F))
+    case 0x800..<0x10000:
+      bytes.append(UInt8(truncatingIfNeeded: 0xE0 | scalar >> 12))
+      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar >> 6 & 0x3F))
+      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar & 0x3F))
+    default:
+      bytes.append(UInt8(truncatingIfNeeded: 0xF0 | scalar >> 18))
+      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar >> 12 & 0x3F))
+      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar >> 6 & 0x3F))
+      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar & 0x3F))
+    }
+  }
+}
+
+extension SearchTokens: PostgresBindable {
+  /// `tsvector`.
+  package static var postgresType: PostgresType { .tsvector }
+  /// `tsvector[]`.
+  package static var postgresArrayType: PostgresType { .tsvectorArray }
+
+  /// Writes how many tokens there are, and each with a zero behind it and no position (`tsvectorrecv` in PostgreSQL's
+  /// `tsvector.c`). UTF-8 keeps the order of scalars, so they come as the server keeps them.
+  package func encode(into parameters: inout ParameterBytes) {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(grams.count * (prefix.count + Self.gramByteCountMax + 3))
+    for gram in grams {
+      bytes.append(contentsOf: prefix)
+      Self.write(scalar: UInt32(truncatingIfNeeded: gram >> 32), into: &bytes)
+      let second = UInt32(truncatingIfNeeded: gram)
+      if second != 0 { Self.write(scalar: second, into: &bytes) }
+      // The end of the token, and a count of positions of two bytes.
+      for _ in 0..<3 { bytes.append(0) }
+    }
+    parameters.write(Int32(truncatingIfNeeded: grams.count))
+    parameters.write(contentsOf: bytes)
   }
 }
 
@@ -135,11 +195,11 @@ package struct SearchRow: Sendable, Equatable {
   /// Which text of the ticket.
   package let place: SearchPlace
   /// What it is found by.
-  package let tokens: [String]
+  package let tokens: SearchTokens
 
   /// Works out the row of a text.
   package init(_ place: SearchPlace, _ text: String, of service: ServiceID, receivedAt time: Instant) {
     self.place = place
-    tokens = SearchTokens.of(text, in: place.scope, of: service, receivedAt: time)
+    tokens = SearchTokens(text, in: place.scope, of: service, receivedAt: time)
   }
 }

@@ -141,18 +141,16 @@ struct JointCreation {
       """
   }
 
-  /// Every text can be found as soon as it can be read. A token is made of letters, digits and a few signs, so that a
-  /// blank can stand between two.
+  /// Every text can be found as soon as it can be read.
   private var searched: Query? {
     let rows = plans.flatMap { plan in plan.searchRows.map { (plan.after, $0) } }
     guard !rows.isEmpty else { return nil }
     return """
       INSERT INTO ticket_search (service_id, ticket_id, create_time, place, tokens)
-      SELECT v.service_id, v.ticket_id, v.create_time, v.place, array_to_tsvector(string_to_array(v.tokens, ' '))
-      FROM unnest(
+      SELECT v.* FROM unnest(
         \(rows.map(\.0.serviceID)), \(rows.map(\.0.id)), \(rows.map(\.0.createTime)), \(rows.map(\.1.place.key)),
-        \(rows.map { $0.1.tokens.joined(separator: " ") })
-      ) AS v (service_id, ticket_id, create_time, place, tokens)
+        \(rows.map(\.1.tokens))
+      ) AS v
       """
   }
 

@@ -285,7 +285,7 @@ extension ChangePlan {
       SELECT c.service_id, c.id, 
       """)
     sql.appendInterpolation(after.createTime)
-    sql.appendLiteral(", v.place, array_to_tsvector(v.tokens) FROM changed AS c, (VALUES ")
+    sql.appendLiteral(", v.place, v.tokens FROM changed AS c, (VALUES ")
     for (index, row) in rows.enumerated() {
       sql.appendLiteral(index == 0 ? "(" : ", (")
       sql.appendInterpolation(row.place.key)
