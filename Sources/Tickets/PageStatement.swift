@@ -152,6 +152,11 @@ struct PageStatement {
     return all.filter { wantedStates?.contains($0) ?? true }
   }
 
+  /// The states as a list. Those of a menu stand in the text; what a search asks for may be any of a thousand lists.
+  private var stateList: Query {
+    search.filter.states.isEmpty && !search.states.isEmpty ? "\(states)" : .list(states)
+  }
+
   private var family: Family {
     if search.filter.isSpam { return .spam }
     if !search.filter.escalatedTo.isEmpty { return .escalated(search.filter.escalatedTo) }
@@ -183,8 +188,8 @@ struct PageStatement {
     switch family {
     case .spam: break
     case .escalated(let places):
-      first.add("unnest(\(places.map(\.rawValue))) AS e (escalated_to)", "t.escalated_to = e.escalated_to")
-    case .groups(let groups): first.add("unnest(\(groups)) AS g (group_id)", "t.group_id = g.group_id")
+      first.add("unnest(\(fragment: .list(places))) AS e (escalated_to)", "t.escalated_to = e.escalated_to")
+    case .groups(let groups): first.add("unnest(\(fragment: .ids(groups))) AS g (group_id)", "t.group_id = g.group_id")
     case .nobody, .agents, .everyone: return holderRuns(segment)
     }
     if segment == false {
@@ -196,10 +201,10 @@ struct PageStatement {
   }
 
   private func holderRuns(_ segment: Bool?) -> [Runs] {
-    let each = states.map(\.rawValue)
+    let each = stateList
     func of(_ agents: [AgentID]?, isNobodys: Bool) -> Runs {
       var runs = Runs()
-      if let agents { runs.add("unnest(\(agents)) AS a (agent_id)", "t.agent_id = a.agent_id") }
+      if let agents { runs.add("unnest(\(fragment: .ids(agents))) AS a (agent_id)", "t.agent_id = a.agent_id") }
       if isNobodys { meetNobody(&runs) }
       if isNobodys, [.title, .priority, .channel].contains(order.column) {
         // Has indexes of its own, without the state: nearly all are UNASSIGNED, so that to look for these is to read in
@@ -207,10 +212,10 @@ struct PageStatement {
         if let wantedStates {
           runs.meet(
             wantedStates.contains(.unassigned)
-              ? "array_position(\(each), t.state) IS NOT NULL" : "t.state = ANY(\(each))")
+              ? "array_position(\(fragment: each), t.state) IS NOT NULL" : "t.state = ANY(\(fragment: each))")
         }
       } else {
-        if order.column != .state { runs.add("unnest(\(each)) AS s (state)", "t.state = s.state") }
+        if order.column != .state { runs.add("unnest(\(fragment: each)) AS s (state)", "t.state = s.state") }
         runs.isNobodys = isNobodys
       }
       addOther(&runs)
@@ -246,7 +251,7 @@ struct PageStatement {
     } else if !search.processingTypes.isEmpty {
       runs.add("unnest(\(search.processingTypes)) AS y (type_id)", "t.processing_type_id = y.type_id")
     } else if wantedStates != nil {
-      runs.add("unnest(\(states.map(\.rawValue))) AS s (state)", "t.state = s.state")
+      runs.add("unnest(\(fragment: stateList)) AS s (state)", "t.state = s.state")
     } else {
       return []
     }
@@ -256,9 +261,9 @@ struct PageStatement {
   /// Priority and channel share an index; either is gone through in order, the other merged.
   private func addOther(_ runs: inout Runs) {
     if order.column == .priority {
-      runs.add("unnest(\(TicketChannel.allCases.map(\.rawValue))) AS c (channel)", "t.channel = c.channel")
+      runs.add("unnest(\(fragment: .list(TicketChannel.allCases))) AS c (channel)", "t.channel = c.channel")
     } else if order.column == .channel {
-      runs.add("unnest(\(TicketPriority.allCases.map(\.rawValue))) AS p (priority)", "t.priority = p.priority")
+      runs.add("unnest(\(fragment: .list(TicketPriority.allCases))) AS p (priority)", "t.priority = p.priority")
     }
   }
 
@@ -270,13 +275,10 @@ struct PageStatement {
       case .state: "t.state = v.value"
       case .received, .title, .agent: nil
       }
-    if let word {
-      let words = words
-      return stepped("unnest(\(words.map(\.value)), \(words.map(\.cut)))", word, runs(nil))
-    }
+    if let word { return stepped(.rows(words), word, runs(nil)) }
     guard order.column == .agent else { return merged(runs(nil), beyond: wholeCut) }
     let agents = agents
-    let held = stepped("unnest(\(agents.map(\.value)), \(agents.map(\.cut)))", "t.agent_id = v.value", runs(true))
+    let held = stepped(.rows(agents), "t.agent_id = v.value", runs(true))
     // Nobody comes last; going down from nobody, all agents are still to come.
     let isBehind = end != nil && end?.agent == nil
     if end?.agent != nil, order.isDescending { return held }

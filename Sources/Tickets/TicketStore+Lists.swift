@@ -73,7 +73,7 @@ extension TicketStore {
     // Lists of values are worded so that no index is read by them: the order of what an index finds so is lost.
     if !filter.escalatedTo.isEmpty {
       sql.appendLiteral(" AND array_position(")
-      sql.appendInterpolation(filter.escalatedTo.map(\.rawValue))
+      sql.appendInterpolation(fragment: .list(filter.escalatedTo))
       sql.appendLiteral(", t.escalated_to) IS NOT NULL")
     }
     if filter.states.count == 1 {
@@ -81,7 +81,7 @@ extension TicketStore {
       sql.appendInterpolation(filter.states[0])
     } else if !filter.states.isEmpty {
       sql.appendLiteral(" AND array_position(")
-      sql.appendInterpolation(filter.states.map(\.rawValue))
+      sql.appendInterpolation(fragment: .list(filter.states))
       sql.appendLiteral(", t.state) IS NOT NULL")
     }
     switch filter.holder {
