@@ -47,23 +47,28 @@ package struct ParameterBytes: Sendable {
   /// Writes an array's header and elements (`array_recv` in PostgreSQL's `arrayfuncs.c`).
   package mutating func write<Element: PostgresBindable>(array elements: [Element]) {
     write(Int32(elements.isEmpty ? 0 : 1))
-    write(Int32(elements.contains { $0.isPostgresNull } ? 1 : 0))
+    let nulls = bytes.count
+    write(Int32(0))
     write(Element.postgresType.oid)
     guard !elements.isEmpty else { return }
     write(Int32(truncatingIfNeeded: elements.count))
     write(Int32(1))
+    var hasNull = false
     for element in elements {
       guard !element.isPostgresNull else {
         write(Int32(-1))
+        hasNull = true
         continue
       }
       let mark = bytes.count
       write(Int32(0))
       element.encode(into: &self)
-      let length = UInt32(truncatingIfNeeded: bytes.count - mark - 4)
-      for (index, shift) in [24, 16, 8, 0].enumerated() {
-        bytes[mark + index] = UInt8(truncatingIfNeeded: length >> UInt32(shift))
-      }
+      overwrite(Int32(truncatingIfNeeded: bytes.count - mark - 4), at: mark)
     }
+    if hasNull { overwrite(Int32(1), at: nulls) }
+  }
+
+  private mutating func overwrite(_ number: Int32, at offset: Int) {
+    bytes.withUnsafeMutableBytes { $0.storeBytes(of: number.bigEndian, toByteOffset: offset, as: Int32.self) }
   }
 }

@@ -6,8 +6,9 @@ import TicketLedger
 /// and salts aside. An issue ticket is one of them, and has the id behind that of the ticket that was escalated to it,
 /// whenever that was.
 struct BulkGenerator: Sendable {
-  /// Of how many of the newest tickets some have a call promised.
-  private static let callBacksWithin = 10_000
+  /// Of how many of the newest tickets half have a call promised: an agent has as many of them open, whatever the
+  /// service has seen.
+  private static let callBacksWithin = 300
 
   private let order: BulkOrder
   private let events: DemoEvents
@@ -51,7 +52,7 @@ struct BulkGenerator: Sendable {
     if random.chance(20) { ticket.title += " (\(BulkWords.product(&random)))" }
     for word in BulkWords.inShare(isOld: isOld, &random) { ticket.title += " \(word)" }
     // What was promised to customers of long ago was done.
-    let isPromised = random.chance(10)
+    let isPromised = random.chance(50)
     if isPromised, order.count - made <= Self.callBacksWithin {
       ticket.callBackAfter = 3_600 * random.number(1...72)
     }

@@ -43,8 +43,8 @@ struct BulkOrder: Sendable, Equatable {
 /// All of it is one transaction, in which the indexes that no reference needs are taken away and built again: an
 /// interrupted run leaves nothing. It needs a superuser, because references are not checked row by row.
 struct BulkSeed {
-  /// Tickets of one round trip.
-  private static let chunk = 500
+  /// Tickets of one round trip: as many as the processor keeps at hand while they go from one side to the other.
+  private static let chunk = 200
   private static let tables = ["ticket", "ticket_entry", "ticket_event", "ticket_event_value", "ticket_search"]
 
   private let events: DemoEvents

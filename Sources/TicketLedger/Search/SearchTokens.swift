@@ -129,9 +129,11 @@ package struct SearchTokens: Sendable, Equatable {
   }
 
   private static func word(_ prefix: [UInt8], _ first: UInt32, _ second: UInt32) -> String {
-    var word = prefix
-    for scalar in [first, second] where scalar != 0 { write(scalar: scalar, into: &word) }
-    return String(decoding: word, as: UTF8.self)
+    String(unsafeUninitializedCapacity: prefix.count + gramByteCountMax) { bytes in
+      var end = bytes.initialize(fromContentsOf: prefix)
+      for scalar in [first, second] where scalar != 0 { put(scalar, bytes, at: &end) }
+      return end
+    }
   }
 
   private static let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
@@ -147,22 +149,25 @@ package struct SearchTokens: Sendable, Equatable {
     bytes[start...].reverse()
   }
 
-  private static func write(scalar: UInt32, into bytes: inout [UInt8]) {
-    switch scalar {
-    case 0..<0x80: bytes.append(UInt8(truncatingIfNeeded: scalar))
-    case 0x80..<0x800:
-      bytes.append(UInt8(truncatingIfNeeded: 0xC0 | scalar >> 6))
-      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar & 0x3F))
-    case 0x800..<0x10000:
-      bytes.append(UInt8(truncatingIfNeeded: 0xE0 | scalar >> 12))
-      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar >> 6 & 0x3F))
-      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar & 0x3F))
-    default:
-      bytes.append(UInt8(truncatingIfNeeded: 0xF0 | scalar >> 18))
-      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar >> 12 & 0x3F))
-      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar >> 6 & 0x3F))
-      bytes.append(UInt8(truncatingIfNeeded: 0x80 | scalar & 0x3F))
+  /// Puts a scalar in UTF-8 at an offset, and moves that behind it. There must be room for four bytes.
+  private static func put(_ scalar: UInt32, _ bytes: UnsafeMutableBufferPointer<UInt8>, at offset: inout Int) {
+    func put(_ bits: UInt32) {
+      bytes[offset] = UInt8(truncatingIfNeeded: bits)
+      offset += 1
     }
+    if scalar < 0x80 { return put(scalar) }
+    if scalar < 0x800 {
+      put(0xC0 | scalar >> 6)
+    } else {
+      if scalar < 0x10000 {
+        put(0xE0 | scalar >> 12)
+      } else {
+        put(0xF0 | scalar >> 18)
+        put(0x80 | scalar >> 12 & 0x3F)
+      }
+      put(0x80 | scalar >> 6 & 0x3F)
+    }
+    put(0x80 | scalar & 0x3F)
   }
 }
 
@@ -175,17 +180,24 @@ extension SearchTokens: PostgresBindable {
   /// Writes how many tokens there are, and each with a zero behind it and no position (`tsvectorrecv` in PostgreSQL's
   /// `tsvector.c`). UTF-8 keeps the order of scalars, so they come as the server keeps them.
   package func encode(into parameters: inout ParameterBytes) {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(grams.count * (prefix.count + Self.gramByteCountMax + 3))
-    for gram in grams {
-      bytes.append(contentsOf: prefix)
-      Self.write(scalar: UInt32(truncatingIfNeeded: gram >> 32), into: &bytes)
-      let second = UInt32(truncatingIfNeeded: gram)
-      if second != 0 { Self.write(scalar: second, into: &bytes) }
-      // The end of the token, and a count of positions of two bytes.
-      for _ in 0..<3 { bytes.append(0) }
-    }
     parameters.write(Int32(truncatingIfNeeded: grams.count))
+    let room = grams.count * (prefix.count + Self.gramByteCountMax + 3)
+    let bytes = [UInt8](unsafeUninitializedCapacity: room) { bytes, end in
+      for gram in grams {
+        for byte in prefix {
+          bytes[end] = byte
+          end += 1
+        }
+        Self.put(UInt32(truncatingIfNeeded: gram >> 32), bytes, at: &end)
+        let second = UInt32(truncatingIfNeeded: gram)
+        if second != 0 { Self.put(second, bytes, at: &end) }
+        // The end of the token, and a count of positions of two bytes.
+        for _ in 0..<3 {
+          bytes[end] = 0
+          end += 1
+        }
+      }
+    }
     parameters.write(contentsOf: bytes)
   }
 }
