@@ -138,7 +138,8 @@ final class LoopPool {
   private func refusal(of request: Request) -> (any Error)? {
     if let abandonment = request.abandonment { return abandonment }
     if isClosing, request.need != .held { return PostgresError.poolClosed }
-    if !request.deadline.isNever, request.deadline.time <= loop.now { return PostgresError.deadlineExceeded }
+    // By the clock: what the loop takes for now may be older than the deadline.
+    if request.deadline.hasPassed { return PostgresError.deadlineExceeded }
     if request.need != .held, waiting >= configuration.waitersMax { return PostgresError.poolExhausted }
     if !request.queries.allSatisfy(Session.canSend) {
       return PostgresError(kind: .limitExceeded, sqlState: "54000", message: "too many or too large parameters")

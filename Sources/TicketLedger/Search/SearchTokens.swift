@@ -86,7 +86,7 @@ package struct SearchTokens: Sendable, Equatable {
   private let prefix: [UInt8]
   private let grams: ArraySlice<UInt64>
 
-  /// Works out the tokens of a text.
+  /// Works out the tokens of a text; as many as a `tsvector` holds.
   package init(_ text: String, in scope: SearchScope, of service: ServiceID, receivedAt time: Instant) {
     prefix = Self.prefix(scope, service, day: Self.day(of: time))
     grams = SearchText(text).grams().prefix(Self.byteCountMax / (prefix.count + Self.gramByteCountMax))
