@@ -100,6 +100,33 @@ import TicketLedger
     #expect(counts == [counts[0], counts[0], counts[0], 0, 0, counts[0]])
   }
 
+  @Test("once they are written, every index and key is what it was, beside tickets that were there and on none")
+  func indexes() async throws {
+    let database = try await TestDatabase.make()
+    let key = try #require(LedgerKey(SecretBytes([UInt8](repeating: 7, count: LedgerKey.byteCount))))
+    let seed = BulkSeed(try await events(database), key, Console())
+    func schema() async throws -> [String] {
+      try await database.pool.query(
+        """
+        SELECT format('%s: %s', i.tablename, i.indexdef) FROM pg_indexes AS i WHERE i.tablename LIKE 'ticket%'
+        UNION ALL SELECT format('%s: %s %s %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid),
+          k.convalidated) FROM pg_constraint AS k WHERE k.conrelid::regclass::text LIKE '%ticket%'
+        ORDER BY 1
+        """, deadline: TestDatabase.deadline
+      ).map { try $0.string(0) }
+    }
+    let before = try await schema()
+    #expect(before.contains { $0.contains("ticket_search_pkey PRIMARY KEY") })
+    for round in 1...2 {
+      try await database.pool.transaction(deadline: TestDatabase.deadline) { transaction in
+        try await seed.fill(BulkOrder(count: 300), transaction)
+      }
+      #expect(try await schema() == before)
+      let count = try await database.pool.query("SELECT count(*) FROM ticket", deadline: TestDatabase.deadline)[0]
+      #expect(try count.int(0) == round * 300)
+    }
+  }
+
   @Test("none of them is left to complete at once, so that a measurement finds the daemons idle")
   func nothingDue() {
     var generator = DemoGenerator(seed: 5, ticketsBy: ())
