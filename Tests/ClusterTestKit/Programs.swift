@@ -150,7 +150,8 @@ package final class RunningProgram: Sendable {
 
   /// Sends a signal that ends the program; returns how it ended, minus the signal when that was what ended it.
   package func end(_ signal: Int32 = SIGTERM) async throws -> Ended {
-    kill(pid, signal)
+    // One that ended by itself has given its id back, and another program may bear it by now.
+    if process.isRunning { kill(pid, signal) }
     return try await onThread { [self] in
       process.waitUntilExit()
       changed.lock()

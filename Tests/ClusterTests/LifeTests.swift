@@ -56,12 +56,12 @@ extension ClusterTests {
       #expect(try await cluster.handoff("demo").output.contains("no cluster runs"))
     }
 
-    /// Kills every daemon, the edge and PostgreSQL, one after the other; each must come back by itself.
+    /// Kills every daemon, the edge and at last PostgreSQL, one after the other; each must come back by itself.
     private static func killed(_ cluster: TestCluster) async throws {
       let program = try cluster.program
       // PostgreSQL's first process is the one whose id it has written down; the others are its children.
       let first = try #require(Int32(try cluster.read("postgres/postmaster.pid").split(separator: "\n")[0]))
-      for (name, pid) in cluster.processes.merging(["postgres": first], uniquingKeysWith: { $1 }) {
+      for (name, pid) in Array(cluster.processes) + [("postgres", first)] {
         let offset = program.output.count
         kill(pid, SIGKILL)
         let short = name == "nghttpx" ? "edge" : name.replacing("handoff-", with: "")

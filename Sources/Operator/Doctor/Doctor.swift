@@ -127,11 +127,11 @@ struct Doctor: Sendable {
         postgres = try PrivatePostgres(directory, path: config.path)
       }
       let pool = try ClusterDatabase(config, postgres, group: group).pool()
-      // One that died a moment ago may still be reading its log.
       let deadline = Deadline.after(.seconds(20))
       var findings: [Diagnosis]
       do {
-        let (budget, version) = try await ConnectionBudget.read(pool, deadline: deadline)
+        let (budget, version) = try await Self.connectionBudget(
+          pool, waitingOn: postgres == nil ? nil : group.next(), deadline)
         findings = [
           .ok("The database answers (PostgreSQL \(version))"), budget.finding(planned: ClusterPlan.connectionsMax()),
           DatabaseLog.finding(try await DatabaseLog.settings(pool, deadline: deadline)),
@@ -146,6 +146,23 @@ struct Doctor: Sendable {
       return findings
     } catch {
       return [.bad(error)]
+    }
+  }
+
+  /// Asks the server; with a loop to wait on, until somebody answers.
+  ///
+  /// The cluster starts its own server again when it dies, and that one first waits for the old one's processes to end
+  /// and reads its log: until then connections are refused, or there is nobody to refuse them.
+  private static func connectionBudget(
+    _ pool: PostgresPool, waitingOn loop: EventLoop?, _ deadline: Deadline
+  ) async throws -> (budget: ConnectionBudget, version: String) {
+    while true {
+      do {
+        return try await ConnectionBudget.read(pool, deadline: deadline)
+      } catch let error as PostgresError where error.isUnavailable && !deadline.hasPassed {
+        guard let loop else { throw error }
+        try await loop.sleep(for: .milliseconds(250))
+      }
     }
   }
 }
