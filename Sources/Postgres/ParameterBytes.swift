@@ -20,6 +20,8 @@ package struct ParameterBytes: Sendable {
     bytes.reserveCapacity(16 * values)
   }
 
+  mutating func reserve(bytes count: Int) { bytes.reserveCapacity(count) }
+
   mutating func append<Value: PostgresBindable>(_ value: Value) {
     let offset = bytes.count
     if value.isPostgresNull {
@@ -55,17 +57,37 @@ package struct ParameterBytes: Sendable {
     write(Int32(1))
     var hasNull = false
     for element in elements {
-      guard !element.isPostgresNull else {
-        write(Int32(-1))
-        hasNull = true
-        continue
-      }
-      let mark = bytes.count
-      write(Int32(0))
-      element.encode(into: &self)
-      overwrite(Int32(truncatingIfNeeded: bytes.count - mark - 4), at: mark)
+      hasNull = hasNull || element.isPostgresNull
+      write(withLength: element)
     }
     if hasNull { overwrite(Int32(1), at: nulls) }
+  }
+
+  /// Writes a value behind its length in bytes, as elements of arrays and fields of rows are; -1 stands for NULL.
+  ///
+  /// Inlinable, because rows have many fields of few types.
+  @inlinable
+  package mutating func write(withLength value: some PostgresBindable) {
+    guard !value.isPostgresNull else {
+      writeLength(-1)
+      return
+    }
+    let mark = writeLength(0)
+    value.encode(into: &self)
+    overwriteLength(at: mark)
+  }
+
+  /// Writes a length, and returns where.
+  @usableFromInline @discardableResult
+  package mutating func writeLength(_ length: Int32) -> Int {
+    defer { write(length) }
+    return bytes.count
+  }
+
+  /// Replaces the length at `mark` by that of what was written since.
+  @usableFromInline
+  package mutating func overwriteLength(at mark: Int) {
+    overwrite(Int32(truncatingIfNeeded: bytes.count - mark - 4), at: mark)
   }
 
   private mutating func overwrite(_ number: Int32, at offset: Int) {

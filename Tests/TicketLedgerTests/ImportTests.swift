@@ -1,3 +1,4 @@
+import HandoffTestKit
 import Postgres
 import Testing
 
@@ -23,7 +24,8 @@ import Testing
       }
       lives.add(ticket)
     }
-    _ = try await fixture.pool.transactionBatch(lives.statements(), deadline: fixture.deadline)
+    let connection = try await BulkConnection.open(fixture.database.configuration)
+    try await connection.transaction { try await connection.copy(lives.takeRows()) }
     for number in 1...2 {
       let id = TicketID(Int64(1_000 + number))
       #expect(try await fixture.ledger.verify(id, of: fixture.care.id, deadline: fixture.deadline).isIntact)
@@ -42,5 +44,33 @@ import Testing
           words(entries[1], "Renamed 0."), words(entries[2], "Renamed 1."), words(.title, "Third title \(number)"),
         ])
     }
+  }
+
+  @Test("every column is written in its own type, as COPY converts none, and none without a default is left out")
+  func columns() async throws {
+    let fixture = try await Fixture.make()
+    func expectOwnTypes<Record>(_ columns: [CopyColumn<Record>], of table: String) async throws {
+      let rows = try await fixture.pool.query(
+        """
+        SELECT a.attname::text, a.atttypid::bigint, NOT a.attnotnull OR a.atthasdef FROM pg_attribute AS a
+        WHERE a.attrelid = \(table)::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        """, deadline: fixture.deadline)
+      var own: [String: Int64] = [:]
+      var needed: Set<String> = []
+      for row in rows {
+        own[try row.string(0)] = try row.int64(1)
+        if try !row.bool(2) { needed.insert(try row.string(0)) }
+      }
+      for column in columns {
+        #expect(own[column.name] == Int64(column.type.oid), "\(table).\(column.name)")
+        needed.remove(column.name)
+      }
+      #expect(needed == [], "\(table)")
+    }
+    try await expectOwnTypes(ImportTables.ticketColumns, of: "ticket")
+    try await expectOwnTypes(ImportTables.eventColumns, of: "ticket_event")
+    try await expectOwnTypes(ImportTables.valueColumns, of: "ticket_event_value")
+    try await expectOwnTypes(ImportTables.entryColumns, of: "ticket_entry")
+    try await expectOwnTypes(ImportTables.textColumns, of: "ticket_search")
   }
 }

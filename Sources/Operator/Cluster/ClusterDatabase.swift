@@ -105,13 +105,12 @@ struct ClusterDatabase: Sendable {
     return PostgresPool(configuration, group: group)
   }
 
-  /// A pool of one connection whose statements and pauses may take hours; the caller closes it.
-  func patientPool() -> PostgresPool {
+  /// A connection for writing very much, whose statements may take hours.
+  func bulkConnection() async throws -> BulkConnection {
     var configuration = self.configuration
-    configuration.connectionsMax = 1
     configuration.statementTimeout = .seconds(6 * 3600)
     configuration.idleInTransactionTimeout = .seconds(600)
-    return PostgresPool(configuration, group: group)
+    return try await BulkConnection.open(configuration)
   }
 
   private var configuration: PostgresConfiguration {

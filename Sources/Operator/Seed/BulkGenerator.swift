@@ -2,45 +2,41 @@ import Postgres
 import ServiceKit
 import TicketLedger
 
-/// Makes the rows of many tickets, the oldest first, evenly over the days asked for; the same for the same seed, times
-/// and salts aside. An issue ticket is one of them, and has the id behind that of the ticket that was escalated to it,
-/// whenever that was.
+/// Makes up many tickets, the oldest first, evenly over the days asked for; the same for the same seed. An issue ticket
+/// is one of them, and has the id behind that of the ticket that was escalated to it, whenever that was.
 struct BulkGenerator: Sendable {
   /// Of how many of the newest tickets half have a call promised: an agent has as many of them open, whatever the
   /// service has seen.
   private static let callBacksWithin = 300
 
   private let order: BulkOrder
-  private let events: DemoEvents
-  private let now: Instant
   private var generator: DemoGenerator
   private var random: DemoRandom
-  private var rows: TicketImport
   /// Tickets made so far.
   private(set) var made = 0
   private(set) var entryCount = 0
-  /// The ids of the next ticket and entry.
-  private(set) var nextTicket: Int64
-  private(set) var nextEntry: Int64
+  private let firstTicket: Int64
+  private let firstEntry: Int64
 
-  init(
-    _ order: BulkOrder, _ events: DemoEvents, _ key: LedgerKey, now: Instant, firstTicket: Int64, firstEntry: Int64
-  ) {
+  init(_ order: BulkOrder, firstTicket: Int64, firstEntry: Int64) {
     self.order = order
-    self.events = events
-    self.now = now
     generator = DemoGenerator(seed: order.seed, ticketsBy: ())
     random = DemoRandom(seed: order.seed ^ 0x5eed)
-    rows = TicketImport(key: key)
-    nextTicket = firstTicket
-    nextEntry = firstEntry
+    self.firstTicket = firstTicket
+    self.firstEntry = firstEntry
   }
 
-  /// The statements of the next tickets; none when all are made.
-  mutating func statements(_ count: Int) throws -> [Query] {
+  /// The ids of the next ticket and entry.
+  var nextTicket: Int64 { firstTicket + Int64(made) }
+  var nextEntry: Int64 { firstEntry + Int64(entryCount) }
+
+  /// The next tickets, about as many as asked for; nil when all are made.
+  mutating func round(_ count: Int) -> BulkRound? {
+    guard made < order.count else { return nil }
+    var round = BulkRound(firstTicket: nextTicket, firstEntry: nextEntry)
     let end = min(made + count, order.count)
-    while made < end { try add(next()) }
-    return rows.statements()
+    while made < end { round.tickets.append(next()) }
+    return round
   }
 
   /// The next ticket.
@@ -56,15 +52,55 @@ struct BulkGenerator: Sendable {
     if isPromised, order.count - made <= Self.callBacksWithin {
       ticket.callBackAfter = 3_600 * random.number(1...72)
     }
-    made += 1 + ticket.steps.count { $0.act.isToIssueService }
+    made += ticket.ticketCount
+    entryCount += ticket.entryCount
     return ticket
   }
+}
+
+/// Some of the tickets and the ids that they get. No round has to know of another: several are worked out at once.
+struct BulkRound: Sendable {
+  let firstTicket: Int64
+  let firstEntry: Int64
+  var tickets: [DemoTicket] = []
+
+  /// The rows of the tickets, table by table.
+  ///
+  /// - Parameter now: the moment from which the tickets' ages count.
+  func rows(_ events: DemoEvents, _ key: LedgerKey, now: Instant) throws -> [CopyRows] {
+    var lives = BulkLives(events, key, now: now, firstTicket: firstTicket, firstEntry: firstEntry)
+    for ticket in tickets { try lives.add(ticket) }
+    let entryCount = tickets.reduce(0) { $0 + $1.entryCount }
+    guard lives.nextEntry == firstEntry + Int64(entryCount) else {
+      throw OperatorError("generated tickets have \(lives.nextEntry - firstEntry) entries, and not \(entryCount)")
+    }
+    return lives.takeRows()
+  }
+}
+
+/// Lets generated tickets live.
+private struct BulkLives {
+  private let events: DemoEvents
+  private let now: Instant
+  private var lives: TicketImport
+  private var nextTicket: Int64
+  private(set) var nextEntry: Int64
+
+  init(_ events: DemoEvents, _ key: LedgerKey, now: Instant, firstTicket: Int64, firstEntry: Int64) {
+    self.events = events
+    self.now = now
+    lives = TicketImport(key: key)
+    nextTicket = firstTicket
+    nextEntry = firstEntry
+  }
+
+  mutating func takeRows() -> [CopyRows] { lives.takeRows() }
 
   @discardableResult
-  private mutating func add(_ plan: DemoTicket, from source: TicketRecord? = nil) throws -> TicketLink {
+  mutating func add(_ plan: DemoTicket, from source: TicketRecord? = nil) throws -> TicketLink {
     let received = now.advanced(by: .seconds(-plan.age))
     let draft = try events.draft(of: plan, at: received, from: source)
-    var ticket = rows.create(
+    var ticket = lives.create(
       draft, id: TicketID(nextTicket), at: received, entryIDs: entryIDs(draft.event.entries.count))
     nextTicket += 1
     for step in plan.steps {
@@ -73,17 +109,14 @@ struct BulkGenerator: Sendable {
       let event = try events.event(of: step.act, on: ticket, in: plan.service, target: target)
       var change = TicketChange(event)
       change.time = received.advanced(by: .seconds(step.time))
-      ticket = rows.change(change, on: ticket, entryIDs: entryIDs(event.entries.count))
+      ticket = lives.change(change, on: ticket, entryIDs: entryIDs(event.entries.count))
     }
-    rows.add(ticket)
+    lives.add(ticket)
     return ticket.link
   }
 
   private mutating func entryIDs(_ count: Int) -> [EntryID] {
-    defer {
-      nextEntry += Int64(count)
-      entryCount += count
-    }
+    defer { nextEntry += Int64(count) }
     return (0..<count).map { EntryID(nextEntry + Int64($0)) }
   }
 }

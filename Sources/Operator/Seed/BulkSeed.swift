@@ -43,8 +43,10 @@ struct BulkOrder: Sendable, Equatable {
 /// All of it is one transaction, in which the indexes that no reference needs are taken away and built again: an
 /// interrupted run leaves nothing. It needs a superuser, because references are not checked row by row.
 struct BulkSeed {
-  /// Tickets of one round trip; those of 500 and more were slower than those of 125 and 250.
-  private static let chunk = 200
+  /// Tickets of one round at most; with 200 the processors waited for each other more often.
+  private static let roundMax = 1_000
+  /// Rounds that are worked out or wait to be written.
+  private static let roundsAhead = 3
   private static let tables = ["ticket", "ticket_entry", "ticket_event", "ticket_event_value", "ticket_search"]
 
   private let events: DemoEvents
@@ -59,73 +61,71 @@ struct BulkSeed {
 
   /// Writes the tickets and tells how fast that was.
   func write(_ order: BulkOrder, to database: ClusterDatabase) async throws {
-    let pool = database.patientPool()
-    let deadline = Deadline.after(.seconds(12 * 3600))
-    do {
-      try await pool.transaction(deadline: deadline) { transaction in
-        try await fill(order, transaction)
-      }
-      _ = try await pool.query("VACUUM (ANALYZE) \(unescaped: Self.tables.joined(separator: ", "))", deadline: deadline)
-    } catch {
-      await pool.close()
-      throw error
-    }
-    await pool.close()
+    let connection = try await database.bulkConnection()
+    try await connection.transaction { try await fill(order, connection) }
+    try await connection.query("VACUUM (ANALYZE) \(unescaped: Self.tables.joined(separator: ", "))")
   }
 
   /// Writes them in a superuser's transaction, at whose end there are the indexes and keys that there were.
-  func fill(_ order: BulkOrder, _ transaction: PostgresTransaction) async throws {
+  func fill(_ order: BulkOrder, _ connection: BulkConnection) async throws {
     // The rows are consistent by their making; the index builds want memory.
-    _ = try await transaction.batch([
-      "SET LOCAL session_replication_role = replica", "SET LOCAL maintenance_work_mem = '256MB'",
-      "LOCK TABLE ticket IN ACCESS EXCLUSIVE MODE",
-    ])
-    let indexes = try await takeIndexes(transaction)
-    let row = try await transaction.query(
+    try await connection.query("SET LOCAL session_replication_role = replica")
+    try await connection.query("SET LOCAL maintenance_work_mem = '256MB'")
+    try await connection.query("LOCK TABLE ticket IN ACCESS EXCLUSIVE MODE")
+    let indexes = try await takeIndexes(connection)
+    let row = try await connection.query(
       "SELECT clock_timestamp(), nextval('ticket_next_id_seq'), nextval('ticket_entry_id_seq')")[0]
-    var generator = BulkGenerator(
-      order, events, key, now: try row.instant(0), firstTicket: try row.int64(1), firstEntry: try row.int64(2))
+    let (now, first) = (try row.instant(0), try row.int64(1))
+    var generator = BulkGenerator(order, firstTicket: first, firstEntry: try row.int64(2))
     let start = MonotonicTime.current
-    var shown = start
-    var next = try generator.statements(Self.chunk)
-    while !next.isEmpty {
-      try Task.checkCancellation()
-      // The next rows are worked out while the database writes these.
-      let (current, copy) = (next, generator)
-      async let written = transaction.batch(current)
-      let made = try await Self.make(copy)
-      (next, generator) = made
-      _ = try await written
-      if MonotonicTime.current.since(shown) > .seconds(2) {
-        shown = MonotonicTime.current
-        console.progress("Tickets: \(generator.made * 100 / order.count) %")
-      }
-    }
+    try await load(&generator, order, now, connection)
+    for statement in TicketImport.countingStatements(from: TicketID(first)) { try await connection.query(statement) }
+    try await connection.query("SELECT setval('ticket_next_id_seq', \(generator.nextTicket), false)")
+    try await connection.query("SELECT setval('ticket_entry_id_seq', \(generator.nextEntry + 64), true)")
     let loaded = MonotonicTime.current.since(start).inSeconds
-    _ = try await transaction.batch([
-      "SELECT setval('ticket_next_id_seq', \(generator.nextTicket), false)",
-      "SELECT setval('ticket_entry_id_seq', \(generator.nextEntry + 64), true)",
-    ])
     console.progress(
       "\(order.count) tickets with \(generator.entryCount) entries in \(Self.tenths(loaded)) s:"
         + " \(Int(Double(order.count) / max(loaded, 0.001))) tickets/s")
     let built = MonotonicTime.current
     for statement in indexes {
       try Task.checkCancellation()
-      _ = try await transaction.query(Query(unescaped: statement))
+      try await connection.query(Query(unescaped: statement))
     }
     console.progress("\(indexes.count) indexes built in \(Self.tenths(MonotonicTime.current.since(built).inSeconds)) s")
   }
 
-  @concurrent private static func make(_ generator: BulkGenerator) async throws -> ([Query], BulkGenerator) {
-    var generator = generator
-    let statements = try generator.statements(chunk)
-    return (statements, generator)
+  /// Works out rounds while the database writes those before, and writes them in order.
+  private func load(
+    _ generator: inout BulkGenerator, _ order: BulkOrder, _ now: Instant, _ connection: BulkConnection
+  ) async throws {
+    var shown = MonotonicTime.current
+    var ahead: [Int: [CopyRows]] = [:]
+    var (begun, written) = (0, 0)
+    try await withThrowingTaskGroup(of: (Int, [CopyRows]).self) { group in
+      while true {
+        try Task.checkCancellation()
+        while begun - written < Self.roundsAhead, let round = generator.round(Self.next(after: generator.made)) {
+          group.addTask { [begun, events, key] in (begun, try round.rows(events, key, now: now)) }
+          begun += 1
+        }
+        guard written < begun else { return }
+        while ahead[written] == nil, let (number, rows) = try await group.next() { ahead[number] = rows }
+        try await connection.copy(ahead.removeValue(forKey: written) ?? [])
+        written += 1
+        if MonotonicTime.current.since(shown) > .seconds(2) {
+          shown = MonotonicTime.current
+          console.progress("Tickets: \(generator.made * 100 / order.count) %")
+        }
+      }
+    }
   }
 
+  /// How many tickets the next round has; the first ones are small, because nothing is written meanwhile.
+  private static func next(after made: Int) -> Int { min(max(100, made), roundMax) }
+
   /// Drops the indexes and keys that no other table refers to, and returns what builds them again.
-  private func takeIndexes(_ transaction: PostgresTransaction) async throws -> [String] {
-    let rows = try await transaction.query(
+  private func takeIndexes(_ connection: BulkConnection) async throws -> [String] {
+    let rows = try await connection.query(
       """
       SELECT CASE WHEN k.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass)
           ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname) END,
@@ -137,7 +137,7 @@ struct BulkSeed {
         AND NOT EXISTS (SELECT FROM pg_constraint AS f WHERE f.conindid = i.indexrelid AND f.contype = 'f')
       ORDER BY 1
       """)
-    for row in rows { _ = try await transaction.query(Query(unescaped: try row.string(0))) }
+    for row in rows { try await connection.query(Query(unescaped: try row.string(0))) }
     return try rows.map { try $0.string(1) }
   }
 

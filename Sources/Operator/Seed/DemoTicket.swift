@@ -30,6 +30,14 @@ struct DemoTicket: Sendable, Equatable {
   var callBackAfter: Int?
   /// What happened, in order.
   var steps: [DemoStep] = []
+
+  /// How many tickets it is with those that it was escalated to.
+  var ticketCount: Int { steps.reduce(1) { $0 + ($1.act.issue?.ticketCount ?? 0) } }
+
+  /// How many entries they have: the inquiry, and what was said in the steps.
+  var entryCount: Int {
+    steps.reduce(1) { $0 + ($1.act.hasEntry ? 1 : 0) + ($1.act.issue?.entryCount ?? 0) }
+  }
 }
 
 /// One thing that happened to a ticket.
@@ -63,9 +71,18 @@ struct DemoStep: Sendable, Equatable {
       }
     }
 
-    /// Whether it makes an issue ticket.
-    var isToIssueService: Bool {
-      if case .escalate = self { true } else { false }
+    /// The issue ticket that it makes.
+    var issue: DemoTicket? {
+      if case .escalate(_, _, let issue) = self { issue } else { nil }
+    }
+
+    /// Whether something is said with it.
+    var hasEntry: Bool {
+      switch self {
+      case .hold, .resolve, .comment, .customerReply, .escalate, .receiveEscalationAnswer: true
+      case .resolveInternally(_, _, let text): !text.isEmpty
+      case .assign, .keep, .forward, .complete, .autoComplete, .escalateToDooray, .doorayWorking, .doorayClosed: false
+      }
     }
   }
 
