@@ -48,9 +48,10 @@ final class BlockingConnection {
     guard isSent, PQputCopyEnd(connection, nil) == 1 else {
       throw PostgresError(kind: .connectionLost, sqlState: "08006", connection: connection)
     }
-    _ = try checked(PQgetResult(connection))
+    let outcome = PQgetResult(connection)
     // The connection takes the next statement once the end of the answer was read.
     while let rest = PQgetResult(connection) { PQclear(rest) }
+    _ = try checked(outcome)
   }
 
   private func checked(_ result: OpaquePointer?) throws(PostgresError) -> ResultHandle {

@@ -40,11 +40,8 @@ package struct CopyTable<Record>: Sendable {
   package mutating func takeRows() -> CopyRows? {
     guard !bytes.bytes.isEmpty else { return nil }
     bytes.write(Int16(-1))
-    let rows = CopyRows(statement: statement, bytes: bytes.bytes)
-    // The next ones will be about as many.
-    bytes = ParameterBytes()
-    bytes.reserve(bytes: rows.bytes.count)
-    return rows
+    defer { bytes = ParameterBytes() }
+    return CopyRows(statement: statement, bytes: bytes.bytes)
   }
 
   // Behind the signature, no flags and no extension.

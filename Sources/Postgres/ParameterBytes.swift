@@ -20,8 +20,6 @@ package struct ParameterBytes: Sendable {
     bytes.reserveCapacity(16 * values)
   }
 
-  mutating func reserve(bytes count: Int) { bytes.reserveCapacity(count) }
-
   mutating func append<Value: PostgresBindable>(_ value: Value) {
     let offset = bytes.count
     if value.isPostgresNull {

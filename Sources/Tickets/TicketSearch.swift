@@ -73,6 +73,8 @@ struct SearchOrder: Sendable {
   private(set) var processingTypes: [ProcessingTypeName] = []
   private(set) var from: Instant?
   private(set) var before: Instant?
+  /// Tickets of a page.
+  private(set) var size = 50
 
   /// Reads the conditions of a request and notes everything that is wrong with them.
   init(_ request: SearchTicketsRequest, _ check: inout RequestCheck) {
@@ -117,7 +119,7 @@ struct SearchOrder: Sendable {
     check.require(request.customerNumber >= 0, "customer_number", "must not be negative")
     check.require(request.ticketId >= 0, "ticket_id", "must not be negative")
     check.require(request.fields.count <= Self.listMax, "fields", "must be at most \(Self.listMax)")
-    check.require(request.pageSize >= 0, "page_size", "must not be negative")
+    size = check.pageSize(request.pageSize, sizeDefault: size)
   }
 
   /// Words that can be looked for.

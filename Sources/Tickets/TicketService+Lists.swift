@@ -26,7 +26,7 @@ extension TicketService {
     let order = TicketOrder(request.orderBy)
     let columns = TicketOrder.Column.allCases.map(\.rawValue).joined(separator: ", ")
     check.require(order != nil, "order_by", "is one of \(columns), with \" desc\" behind it or not")
-    check.require(request.pageSize >= 0, "page_size", "must not be negative")
+    let size = check.pageSize(request.pageSize, sizeDefault: 50)
     try check.done()
     let parent = try ServiceName(request.parent, field: "parent")
     let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
@@ -43,7 +43,7 @@ extension TicketService {
     filter.isStarred = request.starred
     let page = try await page(
       TicketSearch(filter: filter), in: order ?? .newestFirst, of: access.service, after: end,
-      size: PageRequest.size(request.pageSize, sizeDefault: 50), call.deadline)
+      size: size, call.deadline)
     return ListTicketsResponse(
       tickets: try await ledger.messages(for: page.tickets, deadline: call.deadline),
       nextPageToken: try page.end.map { try pages.token(after: $0, scope: scope) } ?? "")

@@ -38,8 +38,7 @@ extension TicketService {
       return SearchTicketsResponse()
     }
     let found = try await find(
-      search, of: access.service, after: end?.id, count: PageRequest.size(request.pageSize, sizeDefault: 50),
-      call.deadline)
+      search, of: access.service, after: end?.id, count: order.size, call.deadline)
     return SearchTicketsResponse(
       tickets: try await ledger.messages(for: found.tickets, deadline: call.deadline),
       nextPageToken: try found.next.map { try pages.token(after: PageEnd(id: $0), scope: scope) } ?? "")

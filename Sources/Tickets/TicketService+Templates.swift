@@ -27,7 +27,7 @@ extension TicketService {
       request.title, "title", charactersMax: FieldLimits.titleCharactersMax, mayBeBlank: true)
     let searchCode = check.line(request.searchCode, "search_code", charactersMax: 80, mayBeBlank: true)
     let type: ProcessingTypeName? = check.optionalName(request.processingType, "processing_type")
-    check.require(request.pageSize >= 0, "page_size", "must not be negative")
+    _ = check.pageSize(request.pageSize, sizeDefault: 50)
     try check.done()
     let parent = try ServiceName(request.parent, field: "parent")
     let access = try await ledger.access(call, serviceCode: parent.code)

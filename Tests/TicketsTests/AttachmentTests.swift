@@ -58,6 +58,16 @@ import struct HandoffAPI.Attachment
     #expect(try await download(world, first.name, by: world.by(TicketWorld.lee)) == content)
     let twice = await refusal { try await world.client.processTicket(request, world.by(TicketWorld.kim)) }
     #expect(twice?.reason == .attachmentNotFound)
+    var many: [String] = []
+    for number in 1...6 { many.append(try await upload(world, "\(number).txt", Array("\(number)".utf8)).name) }
+    func comment(_ files: [String]) async throws -> Ticket {
+      try await world.client.processTicket(
+        ProcessTicketRequest(name: world.name(ticket), act: .comment, text: "첨부", attachments: files),
+        world.by(TicketWorld.kim))
+    }
+    let sixth = await refusal { try await comment(many) }
+    #expect(sixth?.violations == [FieldViolation("attachments", "must be at most 5")])
+    #expect(try await comment(Array(many.prefix(5))).entryCount == 3)
     let found = try await world.client.verifyHistory(
       VerifyHistoryRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
     #expect(found.intact, "\(found.finding)")

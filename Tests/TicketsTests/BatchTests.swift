@@ -70,6 +70,10 @@ import TicketLedger
       ),
       (Batch(act: .update, priority: .urgent), .init(), TicketWorld.kim, { $0.priority == .urgent }),
       (Batch(act: .update, priority: .normal), .init(), TicketWorld.kim, { $0.version == 1 }),
+      (
+        Batch(act: .update, processingType: "services/care/processingTypes/2", priority: .high), .init(),
+        TicketWorld.kim, { $0.processingType == "services/care/processingTypes/2" && $0.priority == .high }
+      ),
       (Batch(act: .complete), .init(state: .resolved), TicketWorld.boss, { $0.state == .completed }),
       (Batch(act: .restore), .init(isSpam: true), TicketWorld.boss, { !$0.spam && $0.state == .processing }),
     ]
@@ -83,6 +87,23 @@ import TicketLedger
           GetTicketRequest(name: world.name(ticket)), world.by(TicketWorld.boss))
         #expect(isDone(now), "\(batch.act)")
       }
+    }
+  }
+
+  @Test("a reason that an escalated ticket does not have fails on it alone")
+  func escalatedReasons() async throws {
+    let all = try await BatchWorld()
+    defer { all.close() }
+    for reason in [Ticket.InternalReason.spam, .abuse, .duplicate] {
+      let (_, escalated) = try await all.world.escalation()
+      let direct = try await all.world.ticket(.processing, service: "bugs")
+      let ended = try await all.end(
+        try await all.create(Batch(act: .resolveInternally, internalReason: reason), [escalated, direct], of: "bugs"))
+      #expect(ended.succeededCount == 1 && ended.failedCount == 1, "\(reason)")
+      let results = try await all.results(ended)
+      #expect(results.map(\.ticket) == [escalated, direct].map(all.world.name))
+      #expect(results.map(\.outcome) == [.failed, .succeeded])
+      #expect(results.map(\.reason) == ["REASON_NOT_ALLOWED", ""])
     }
   }
 

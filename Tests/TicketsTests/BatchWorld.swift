@@ -39,11 +39,12 @@ struct BatchWorld {
   }
 
   func create(
-    _ batch: Batch, _ tickets: [TicketRecord], by agent: AgentID = TicketWorld.kim, requestID: String = ""
+    _ batch: Batch, _ tickets: [TicketRecord], by agent: AgentID = TicketWorld.kim, requestID: String = "",
+    of service: String = "care"
   ) async throws -> Batch {
     try await client.createBatch(
       CreateBatchRequest(
-        parent: "services/care", batch: batch, tickets: tickets.map(world.name), requestId: requestID),
+        parent: "services/\(service)", batch: batch, tickets: tickets.map(world.name), requestId: requestID),
       world.by(agent))
   }
 

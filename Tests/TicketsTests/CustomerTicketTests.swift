@@ -114,6 +114,11 @@ import TicketLedger
         "transcript[0].time", "transcript[1].text", "transcript[1].time", "call_record", "call_record.direction",
         "call_record.phone", "call_record.start_time",
       ])
+    let said = TranscriptLine(speaker: .customer, text: "네", time: Timestamp(seconds: 1_764_000_000))
+    let long = await refusal {
+      try await create(world, .chat, transcript: Array(repeating: said, count: 1_001))
+    }
+    #expect(long?.violations == [FieldViolation("transcript", "must be at most 1000 lines")])
     #expect(try await world.count("SELECT count(*) FROM ticket") == 0)
   }
 }

@@ -274,4 +274,20 @@ import TicketLedger
       #expect(error?.violations.map(\.field) == ["order_by"], "\(order)")
     }
   }
+
+  @Test("a page that is larger than the largest is refused with the limit, in lists and searches")
+  func pageSizes() async throws {
+    let world = try await TicketWorld()
+    let errors = [
+      await refusal {
+        try await world.client.listTickets(.init(parent: "services/care", pageSize: 201), world.by(TicketWorld.kim))
+      },
+      await refusal {
+        try await world.client.searchTickets(.init(parent: "services/care", pageSize: 201), world.by(TicketWorld.kim))
+      },
+    ]
+    for error in errors {
+      #expect(error?.violations == [FieldViolation("page_size", "must be 1 to 200; 0 is taken as 50")])
+    }
+  }
 }

@@ -89,6 +89,14 @@ import TicketLedger
       let page = PageStatement(
         search: search, order: .newestFirst, holders: [], end: PageEnd(id: TicketID(107_000)), limit: 51)
       try await check(world, label, page.query)
+      // What a search without a period asks for, and a period of its own.
+      var dated = search
+      for before in [nil, bounds.now] {
+        (dated.from, dated.before) = (bounds.halfYearAgo, before)
+        let page = PageStatement(
+          search: dated, order: .newestFirst, holders: [], end: PageEnd(id: TicketID(107_000)), limit: 51)
+        try await check(world, "\(label) of a period", page.query)
+      }
       var worded = search
       worded.words = [.init(phrase: phrase, scopes: [.title])]
       worded.from = bounds.halfYearAgo

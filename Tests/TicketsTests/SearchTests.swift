@@ -43,7 +43,8 @@ import TicketLedger
       ("one of two", false, { ($0.title, $0.text) = ("택배", "냉장") }),
       ("one of two, exact", false, { ($0.title, $0.text) = ("택배가 오", "주문한 세탁소") }),
       ("decomposed", true, { $0.text = "\u{1112}\u{116A}\u{11AB}\u{1107}\u{116E}\u{11AF}" }),
-      ("only the name", true, { $0.words = "홍길동" }),
+      ("only the name", true, { $0.words = "홍길동" }), ("name, one syllable", true, { $0.customerName = "길" }),
+      ("name, initials", true, { $0.customerName = "ㅎㄱㄷ" }), ("not of the name", false, { $0.customerName = "택" }),
     ]
     for (label, isFound, build) in rows {
       let found = try await search(world, build).tickets.map(\.name)

@@ -2,6 +2,7 @@ import HandoffAPI
 import HandoffTestKit
 import Postgres
 import RPC
+import RPCProtos
 import ServiceKit
 import Testing
 import TicketLedger
@@ -64,10 +65,35 @@ import TicketLedger
       await refusal {
         try await client.processTicket(ProcessTicketRequest(name: name, act: .comment, text: "x"), boss)
       },
+      await refusal {
+        try await client.updateTicket(
+          UpdateTicketRequest(ticket: Ticket(name: name, title: "x"), updateMask: FieldMask(paths: ["title"])), boss)
+      },
+      await refusal {
+        try await client.escalateTicket(
+          EscalateTicketRequest(
+            name: name, targetService: "services/bugs", submissionType: "services/bugs/submissionTypes/3", title: "x",
+            text: "x"), boss)
+      },
+      await refusal { try await client.completeTicket(CompleteTicketRequest(name: name), boss) },
+      await refusal { try await client.unstarTicket(UnstarTicketRequest(name: name), boss) },
+      await refusal { try await client.listActs(ListActsRequest(parent: name), boss) },
+      await refusal { try await client.listCustomerTickets(ListCustomerTicketsRequest(parent: name), boss) },
+      await refusal { try await client.listTranscriptLines(ListTranscriptLinesRequest(parent: name), boss) },
+      await refusal { try await client.getCallRecord(GetCallRecordRequest(ticket: name), boss) },
+      await refusal { try await client.getTicketForm(GetTicketFormRequest(ticket: name), boss) },
     ]
     #expect(refusals.map { $0?.reason } == Array(repeating: .ticketNotFound, count: refusals.count))
     let list = try await client.listTickets(ListTicketsRequest(parent: "services/care", menu: .spam), boss)
     #expect(list.tickets.isEmpty)
+    for search in [
+      SearchTicketsRequest(parent: "services/care", menu: .spam),
+      SearchTicketsRequest(parent: "services/care", title: "택배"),
+      SearchTicketsRequest(parent: "services/care", menu: .spam, ticketId: spam.id.rawValue),
+    ] {
+      let found = try await client.searchTickets(search, boss).tickets.map(\.name)
+      #expect(!found.contains(name))
+    }
     #expect(
       try await world.rows("SELECT code FROM ticket_event WHERE ticket_id = \(spam.id) ORDER BY sequence")
         .map { try $0.string(0) }.last == "SPAM_DELETED")

@@ -71,6 +71,15 @@ import TicketLedger
     #expect(try await world.count("SELECT count(*) FROM ticket WHERE state = 'COMPLETED'") == 20)
   }
 
+  @Test("all that is due completes at once, however many rounds that takes")
+  func many() async throws {
+    let world = try await TicketWorld()
+    for _ in 0..<401 { _ = try await world.ticket(.init(state: .resolved)) }
+    try await world.run("UPDATE ticket SET resolve_time = resolve_time - interval '15 days'")
+    #expect(try await jobs(world.ledger).completeDueTickets(deadline: TestDatabase.deadline) == 401)
+    #expect(try await world.count("SELECT count(*) FROM ticket WHERE state = 'COMPLETED'") == 401)
+  }
+
   @Test("what is due is found in the order in which it became due, by an index, however many tickets there are")
   func due() async throws {
     let world = try await TicketWorld()

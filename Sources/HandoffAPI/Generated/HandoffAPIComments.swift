@@ -1457,7 +1457,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.CreateDoorayCommentRequest.request_id Makes the request safe to repeat: at most 128 visible ASCII characters.
     handoff.tickets.v1.ListDoorayCommentsRequest Asks for the comments on the tasks of a ticket.
     handoff.tickets.v1.ListDoorayCommentsRequest.parent `services/{service}/tickets/{id}`.
-    handoff.tickets.v1.ListDoorayCommentsRequest.page_size How many at most; 0 = 50, more than 200 = 200.
+    handoff.tickets.v1.ListDoorayCommentsRequest.page_size 1 to 200; 0 = 50.
     handoff.tickets.v1.ListDoorayCommentsRequest.page_token `next_page_token` of the page before.
     handoff.tickets.v1.ListDoorayCommentsResponse Comments on the tasks of a ticket.
     handoff.tickets.v1.ListDoorayCommentsResponse.comments The newest first.
@@ -1764,7 +1764,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.ListTicketsRequest.state Only this state; left out: all states of the menu.
     handoff.tickets.v1.ListTicketsRequest.group Only tickets of this group: `services/{service}/groups/{id}`.
     handoff.tickets.v1.ListTicketsRequest.agent Only tickets that this agent holds: `agents/{id}`.
-    handoff.tickets.v1.ListTicketsRequest.page_size 1 to 200; 0 = 50; more is taken as 200.
+    handoff.tickets.v1.ListTicketsRequest.page_size 1 to 200; 0 = 50.
     handoff.tickets.v1.ListTicketsRequest.page_token From the page before.
     handoff.tickets.v1.ListTicketsRequest.starred Only tickets that the calling agent starred.
     handoff.tickets.v1.ListTicketsRequest.order_by A column: `create_time`, `title`, `priority`, `state`, `agent` (the name of who holds it; what nobody holds comes last) or `channel`, with ` desc` behind it for the other direction. Left out: `create_time desc`, the newest first. \ States, priorities and channels go as their numbers do. Tickets that are equal in the column go as they were received, in the same direction. A ticket whose column changes meanwhile is shown on the pages to come, if that is where it belongs now.
@@ -1810,7 +1810,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.SearchTicketsRequest.phone The customer's phone number, whole, or its beginning of at least 4 digits with `*` behind it.
     handoff.tickets.v1.SearchTicketsRequest.languages Any of these languages, as ISO 639-1 codes. Consultation services only.
     handoff.tickets.v1.SearchTicketsRequest.fields Conditions on the fields that the service adds to its tickets.
-    handoff.tickets.v1.SearchTicketsRequest.page_size 1 to 200; 0 = 50; more is taken as 200. A page that is not full may have others behind it.
+    handoff.tickets.v1.SearchTicketsRequest.page_size 1 to 200; 0 = 50. A page that is not full may have others behind it.
     handoff.tickets.v1.SearchTicketsRequest.page_token From the page before.
     handoff.tickets.v1.SearchTicketsRequest.user_code By which the organization's own systems know the customer: the whole of it, in its case.
     handoff.tickets.v1.SearchTicketsResponse The tickets that were found.

@@ -879,7 +879,7 @@ package struct CreateDoorayCommentRequest: Message {
 package struct ListDoorayCommentsRequest: Message {
   /// `services/{service}/tickets/{id}`.
   package var parent: String = ""
-  /// How many at most; 0 = 50, more than 200 = 200.
+  /// 1 to 200; 0 = 50.
   package var pageSize: Int32 = 0
   /// `next_page_token` of the page before.
   package var pageToken: String = ""

@@ -296,7 +296,7 @@ package struct ListTicketsRequest: Message {
   package var group: String = ""
   /// Only tickets that this agent holds: `agents/{id}`.
   package var agent: String = ""
-  /// 1 to 200; 0 = 50; more is taken as 200.
+  /// 1 to 200; 0 = 50.
   package var pageSize: Int32 = 0
   /// From the page before.
   package var pageToken: String = ""
@@ -488,7 +488,7 @@ package struct SearchTicketsRequest: Message {
   package var languages: [String] = []
   /// Conditions on the fields that the service adds to its tickets.
   package var fields: [FieldCondition] = []
-  /// 1 to 200; 0 = 50; more is taken as 200. A page that is not full may have others behind it.
+  /// 1 to 200; 0 = 50. A page that is not full may have others behind it.
   package var pageSize: Int32 = 0
   /// From the page before.
   package var pageToken: String = ""

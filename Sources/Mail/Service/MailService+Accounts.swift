@@ -7,7 +7,7 @@ import TicketLedger
 
 /// The accounts by which mails come in for a service.
 extension MailService {
-  private static let accountsPageMax: Int32 = 50
+  private static let accountsPageMax = 50
   /// How long a mailbox may take to be opened before an account is saved.
   private static let checkTimeout: Duration = .seconds(25)
   /// What is left of a call's time when a mailbox has taken too long.
@@ -57,15 +57,12 @@ extension MailService {
     _ request: ListMailAccountsRequest, _ call: CallContext
   ) async throws -> ListMailAccountsResponse {
     let name = try ServiceName(request.parent, field: "parent")
-    guard request.pageSize <= Self.accountsPageMax else {
-      throw ServiceError.invalid("page_size", "must be at most \(Self.accountsPageMax)")
-    }
     let access = try await ledger.access(call, serviceCode: name.code)
     try access.require(.administrator)
     let service = access.service
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: Int(Self.accountsPageMax),
-      scope: "ListMailAccounts \(name)")
+      request.pageToken, size: request.pageSize, sizeDefault: Self.accountsPageMax,
+      sizeMax: Self.accountsPageMax, scope: "ListMailAccounts \(name)")
     let isFirst = request.pageToken.isEmpty
     let found = try await store.mailAccounts(
       of: service.id, from: isFirst ? 0 : page.after + 1, limit: page.size + 1, deadline: call.deadline)

@@ -8,7 +8,7 @@ import TicketLedger
 extension MailService {
   private static let chunkBytesMax = 262_144
   private static let recipientsMax = 50
-  private static let pageMax: Int32 = 50
+  private static let pageMax = 50
 
   /// Takes a mail that came in: from an administrator, or from the operator's own tool.
   ///
@@ -59,16 +59,14 @@ extension MailService {
   ) async throws -> ListInboundMailsResponse {
     let inbound = try inboundOrThrow()
     let name = try ServiceName(request.parent, field: "parent")
-    guard request.pageSize <= Self.pageMax else {
-      throw ServiceError.invalid("page_size", "must be at most \(Self.pageMax)")
-    }
     guard let state = InboundState(request.state) else {
       throw ServiceError.invalid("state", "must be a state of mails that came in")
     }
     let access = try await ledger.access(call, serviceCode: name.code)
     try access.require(.ticket)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 20, scope: "ListInboundMails \(name) \(state.rawValue)")
+      request.pageToken, size: request.pageSize, sizeDefault: 20, sizeMax: Self.pageMax,
+      scope: "ListInboundMails \(name) \(state.rawValue)")
     let found = try await store.inbound(
       state, of: access.service.id, before: page.after == 0 ? .max : page.after, limit: page.size + 1,
       deadline: call.deadline)

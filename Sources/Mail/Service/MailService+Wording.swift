@@ -12,7 +12,7 @@ extension MailService {
   private static let wordsChangedMax = 1000
   /// Characters of a banned word.
   private static let wordCharactersMax = 100
-  private static let wordsPageMax: Int32 = 1000
+  private static let wordsPageMax = 1000
 
   /// Lists the mail layouts of a service as they are now.
   ///
@@ -71,12 +71,10 @@ extension MailService {
     _ request: ListBannedWordsRequest, _ call: CallContext
   ) async throws -> ListBannedWordsResponse {
     let name = try ServiceName(request.parent, field: "parent")
-    guard request.pageSize <= Self.wordsPageMax else {
-      throw ServiceError.invalid("page_size", "must be at most \(Self.wordsPageMax)")
-    }
     let service = try await administered(name.code, call)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 200, scope: "ListBannedWords \(name)")
+      request.pageToken, size: request.pageSize, sizeDefault: 200, sizeMax: Self.wordsPageMax,
+      scope: "ListBannedWords \(name)")
     let found = try await store.bannedWords(
       of: service.id, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? found[page.size - 1] : nil

@@ -103,15 +103,15 @@ struct DemoGenerator {
   private static func fate(_ age: Int, _ draw: Int) -> Fate {
     if age > 12 * day {
       switch draw {
-      case 0..<880: return .completed
-      case 880..<930: return .completedAfterEscalation
-      case 930..<935: return .escalationAnswered
-      case 935..<940: return .escalating
-      case 940..<970: return .resolvedInternally
-      case 970..<985: return .spam
-      case 985..<990: return .pending
-      case 990..<993: return .processing
-      case 993..<995: return .doorayAnswered
+      case 0..<872: return .completed
+      case 872..<922: return .completedAfterEscalation
+      case 922..<927: return .escalationAnswered
+      case 927..<932: return .escalating
+      case 932..<962: return .resolvedInternally
+      case 962..<977: return .spam
+      case 977..<982: return .pending
+      case 982..<985: return .processing
+      case 985..<995: return .doorayAnswered
       case 995..<998: return .reopened
       default: return .unassigned
       }

@@ -4,7 +4,7 @@ import Crypto
 ///
 /// Tokens are opaque, and good for the list that gave them only: the same method, parent and filters.
 package struct PageRequest: Sendable, Equatable {
-  /// Most rows of a page; a caller who asks for more gets these.
+  /// Most rows of a page, where a list has no limit of its own.
   package static let sizeMax = 200
 
   /// How many rows to return.
@@ -18,10 +18,14 @@ package struct PageRequest: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - scope: What the list is about, filters included; a token of another scope is refused.
-  /// - Throws: REQUEST_INVALID for a negative size, PAGE_TOKEN_INVALID for a token that this list did not give.
-  package init(_ token: String, size: Int32, sizeDefault: Int, scope: String) throws(ServiceError) {
-    guard size >= 0 else { throw .invalid("page_size", "must not be negative") }
-    self.size = Self.size(size, sizeDefault: sizeDefault)
+  /// - Throws: REQUEST_INVALID for a size that the list does not have, PAGE_TOKEN_INVALID for a token that it did not
+  ///   give.
+  package init(
+    _ token: String, size: Int32, sizeDefault: Int, sizeMax: Int = Self.sizeMax, scope: String
+  ) throws(ServiceError) {
+    var check = RequestCheck()
+    self.size = check.pageSize(size, sizeDefault: sizeDefault, sizeMax: sizeMax)
+    try check.done()
     self.scope = Array(SHA256.hash(scope).prefix(Self.scopeBytes))
     guard !token.isEmpty else {
       after = 0
@@ -33,14 +37,17 @@ package struct PageRequest: Sendable, Equatable {
     after = bytes.suffix(8).reduce(0) { $0 << 8 | Int64($1) }
   }
 
-  /// How many rows to return where so many are asked for, which must not be negative; 0 is the default.
-  package static func size(_ size: Int32, sizeDefault: Int) -> Int {
-    size == 0 ? sizeDefault : min(Int(size), sizeMax)
-  }
-
   /// The token of the page behind a row.
   package func token(after key: Int64) -> String {
     let bytes = (0..<8).map { UInt8(truncatingIfNeeded: key >> (56 - 8 * Int64($0))) }
     return Base64URL.encode(scope + bytes)
+  }
+}
+
+extension RequestCheck {
+  /// How many rows to return: as many as `page_size` asks for, which is 1 to `sizeMax`, or `sizeDefault` for 0.
+  package mutating func pageSize(_ size: Int32, sizeDefault: Int, sizeMax: Int = PageRequest.sizeMax) -> Int {
+    require((0...sizeMax).contains(Int(size)), "page_size", "must be 1 to \(sizeMax); 0 is taken as \(sizeDefault)")
+    return size == 0 ? sizeDefault : Int(size)
   }
 }

@@ -217,6 +217,8 @@ ROWS = [
     process("a missing act", *INVALID, field="act", text="x"),
     both("a page size below zero", *INVALID, "ListTickets", {"parent": CARE, "pageSize": -1},
          f"GET /v1/{CARE}/tickets", field="page_size"),
+    both("a page that is too large", *INVALID, "ListTickets", {"parent": CARE, "pageSize": 201},
+         f"GET /v1/{CARE}/tickets", field="page_size"),
     both("a page token of one's own making", "PAGE_TOKEN_INVALID", "INVALID_ARGUMENT", 400,
          "ListTickets", {"parent": CARE, "pageToken": "bm9uc2Vuc2U"}, f"GET /v1/{CARE}/tickets"),
     both("a name that is none", *INVALID, "GetTicket", {"name": f"{CARE}/tickets/first"},

@@ -38,6 +38,13 @@ class LeakScan:
         assert self.sent == 1, self.sent
         self.before = self.answers(self.admin)
         assert all(self.marker in str(answer) for answer in self.before.values()), self.before
+        equal(len(self.found()), 5)
+
+    def found(self):
+        """The conditions of a search by which the marker finds the ticket."""
+        return [condition for condition in ("title", "text", "words", "customerName", "email")
+                if any(row.name == self.ticket for row in self.admin.SearchTickets(
+                    {"parent": CARE, condition: self.marker}).tickets)]
 
     def mask(self):
         entry = self.admin.ListEntries({"parent": self.ticket}).entries[0]
@@ -47,6 +54,7 @@ class LeakScan:
                   for field in ("title", "customer.display_name", "customer.email")]
         self.masks = self.admin.CreateMasks({"parent": self.ticket, "spans": spans}).masks
         equal(len(self.masks), 4)
+        equal(self.found(), [])
         events = self.admin.ListEvents({"parent": self.ticket, "pageSize": 200}).events
         assert any(change.field == "left_before" for change in events[-1].changes), events[-1]
 
@@ -99,6 +107,7 @@ class LeakScan:
         after = self.answers(self.admin)
         after["ListEntries"] = after["ListEntries"][:len(self.before["ListEntries"])]
         equal(after, self.before)
+        equal(len(self.found()), 5)
         assert self.admin.VerifyHistory({"name": self.ticket}).intact
 
     def answers(self, role):

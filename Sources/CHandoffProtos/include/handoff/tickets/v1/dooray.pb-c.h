@@ -532,7 +532,7 @@ struct  Handoff__Tickets__V1__ListDoorayCommentsRequest
    */
   char *parent;
   /*
-   * How many at most; 0 = 50, more than 200 = 200.
+   * 1 to 200; 0 = 50.
    */
   int32_t page_size;
   /*

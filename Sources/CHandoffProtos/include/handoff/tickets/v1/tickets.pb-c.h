@@ -334,7 +334,7 @@ struct  Handoff__Tickets__V1__ListTicketsRequest
    */
   char *agent;
   /*
-   * 1 to 200; 0 = 50; more is taken as 200.
+   * 1 to 200; 0 = 50.
    */
   int32_t page_size;
   /*
@@ -492,7 +492,7 @@ struct  Handoff__Tickets__V1__SearchTicketsRequest
   size_t n_fields;
   Handoff__Tickets__V1__FieldCondition **fields;
   /*
-   * 1 to 200; 0 = 50; more is taken as 200. A page that is not full may have others behind it.
+   * 1 to 200; 0 = 50. A page that is not full may have others behind it.
    */
   int32_t page_size;
   /*
