@@ -17,6 +17,8 @@ extension ClusterTests {
       // The act of each step and what came back of it.
       let words = [
         "010-", "***", "PENDING", "RESOLVED", "MASKED", "UNMASKED", "FORWARDED", "MAIL_SENT", "live: change", "DONE",
+        "escalates the other inquiry to the issue service", "A search finds it, from one syllable on", "ㅇㅇㅍ",
+        "The customer answers the mail", "PROCESSING again",
       ]
       for word in words {
         #expect(ended.output.contains(word), "\(word) is not in:\n\(ended.output)")

@@ -42,7 +42,15 @@ import TicketLedger
     let entries = try await world.client.listEntries(ListEntriesRequest(parent: ticket.name), world.by(TicketWorld.kim))
     #expect(entries.entries.map(\.text) == ["지난주에 주문했어요."])
     #expect(entries.entries[0].kind == .inquiry && entries.entries[0].author?.name == "agents/1")
-    #expect(try await world.eventCodes(ticket.name) == ["CREATED"])
+    let events = try await world.client.listEvents(ListEventsRequest(parent: ticket.name), world.by(TicketWorld.kim))
+    #expect(events.events.map(\.code) == ["CREATED"])
+    // Every code and id that the ticket began with, and nothing that it did not have.
+    #expect(
+      events.events[0].changes.map { "\($0.field)\($0.before) \($0.after)" } == [
+        "state UNASSIGNED", "priority NORMAL", "channel MANUAL", "language ko",
+        "submission_type services/care/submissionTypes/1", "customer.number \(ticket.customer?.number ?? 0)",
+        "creator agents/1", "entry \(entries.entries[0].name)",
+      ])
     let work = try await world.outbox(try #require(TicketName(ticket.name)).id)
     #expect(work.map(\.topic) == [.triggers])
     #expect(try TriggerPass(serialized: work[0].payload).cause == .created)
