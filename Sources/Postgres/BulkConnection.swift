@@ -20,7 +20,7 @@ package final class BulkConnection: Sendable {
     try await threads.run { BulkConnection(try BlockingConnection(configuration)) }
   }
 
-  /// Runs `body` between `BEGIN` and `COMMIT`; rolls back when it throws.
+  /// Runs `body` between `BEGIN` and `COMMIT`; rolls back when it throws or the task is cancelled.
   package func transaction<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
     try await query("BEGIN")
     do {
@@ -28,8 +28,8 @@ package final class BulkConnection: Sendable {
       try await query("COMMIT")
       return value
     } catch {
-      // The server rolls back too when the connection ends; the first error is the one to tell.
-      _ = try? await query("ROLLBACK")
+      // Not in this task: one that was cancelled begins no statement. The first error is the one to tell.
+      await Task { _ = try? await query("ROLLBACK") }.value
       throw error
     }
   }

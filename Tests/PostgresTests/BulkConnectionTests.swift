@@ -53,7 +53,7 @@ import Testing
     #expect(try found.map { try $0.string(5) } == ["none", "none", "none"])
   }
 
-  @Test("more rows than the server takes at once arrive all, in pieces")
+  @Test("more rows than one message holds arrive all, in pieces")
   func pieces() async throws {
     let database = try await TestDatabase.empty()
     let connection = try await BulkConnection.open(database.configuration)
@@ -92,7 +92,7 @@ import Testing
     #expect(try await connection.query("SELECT count(*) FROM reading")[0].int64(0) == 0)
   }
 
-  @Test("a transaction whose body throws leaves nothing, and the next one starts anew")
+  @Test("a transaction whose body throws, or is cancelled, leaves nothing, and the next one starts anew")
   func transactions() async throws {
     struct Stop: Error {}
     let database = try await TestDatabase.empty()
@@ -104,6 +104,14 @@ import Testing
         throw Stop()
       }
     }
+    let cancelled = Task {
+      try await connection.transaction {
+        try await connection.copy([try rows([Reading(id: 1, name: nil)])])
+        withUnsafeCurrentTask { $0?.cancel() }
+        try await connection.query("SELECT 1")
+      }
+    }
+    await #expect(throws: CancellationError.self) { _ = try await cancelled.value }
     let count = try await connection.transaction {
       try await connection.copy([try rows([Reading(id: 2, name: nil)])])
       return try await connection.query("SELECT count(*) FROM reading")[0].int64(0)
@@ -112,7 +120,7 @@ import Testing
     #expect(try await database.pool.query("SELECT id FROM reading", deadline: TestDatabase.deadline)[0].int64(0) == 2)
   }
 
-  @Test("a server that ends the connection in the middle of rows is told as lost")
+  @Test("a connection that the server has ended is told as lost")
   func lost() async throws {
     let database = try await TestDatabase.empty()
     let connection = try await BulkConnection.open(database.configuration)
