@@ -14,10 +14,10 @@ WITH source AS (
   FROM source RETURNING service_id, id
 ), event AS (
   INSERT INTO handoff.ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, cause_sequence,
-    changes, create_time, hash)
+    changes, create_time, hash, first_texts)
   SELECT c.service_id, c.id, 1, 'CREATED', 'CUSTOMER', '', 0,
     '[{"field":"state","before":"","after":"UNASSIGNED"},{"field":"priority","before":"","after":"NORMAL"}]',
-    clock_timestamp(), decode(repeat('ab', 32), 'hex')
+    clock_timestamp(), decode(repeat('ab', 32), 'hex'), decode(repeat('ab', 96), 'hex')
   FROM changed AS c
 ), entry AS (
   INSERT INTO handoff.ticket_entry (service_id, ticket_id, id, kind, act, actor_kind, body, body_salt, body_hash,

@@ -141,6 +141,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0068_count_hours.sql"
 #include "embed_asset.h"
+#define ASSET "../TicketLedger/Migrations/0069_hash_first_texts.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

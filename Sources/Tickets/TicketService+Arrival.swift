@@ -37,7 +37,8 @@ struct ArrivedTexts: Sendable {
   var body: String
   /// What else came with them, in the order given.
   var others: [String] = []
-  /// The body before it was masked, which the event chain covers; nil when nothing was masked.
+  /// The title and the body before they were masked, which the event chain covers; nil when nothing was masked.
+  var originalTitle: String?
   var originalBody: String?
   /// Stores the masks; attachments of what stores the texts.
   var maskStatements: [Query] = []
@@ -92,6 +93,7 @@ extension TicketService {
       + others.map { ($0.column, $0.row, $0.eventValue) }
     let pieces = zip(places, masked).map { MaskedArrival(column: $0.0, row: $0.1, eventValue: $0.2, masked: $1) }
     let masks = try await sealed(pieces, TicketName(service: service.code, id: ticket), options)
+    texts.originalTitle = masked[0].pieces.isEmpty ? nil : title
     texts.originalBody = masked[1].pieces.isEmpty ? nil : body
     texts.maskStatements = ArrivalMask.insert(
       masks, on: TicketLink(serviceID: service.id, ticketID: ticket), at: time, ledger.maskSeals)
@@ -133,6 +135,9 @@ extension TicketService {
       return ArrivalMask(
         id: MaskID(mask.id), column: copied.textColumn, row: "", text: text, span: span,
         sealedOriginal: mask.sealedOriginal, keyID: mask.keyId)
+    }
+    for text in TicketText.allCases where masks.contains(where: { $0.column == text.column }) {
+      draft.originals[text] = .some(nil)
     }
     draft.event.notes += ArrivalMask.notes(masks)
     draft.attachments += ArrivalMask.insert(

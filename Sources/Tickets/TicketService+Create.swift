@@ -185,6 +185,7 @@ extension TicketService {
     }
     guard let (_, entry) = ids else { return }
     draft.title = texts.title
+    if let original = texts.originalTitle { draft.originals[.title] = original }
     conversation.say(texts.others.prefix(conversation.lines.count))
     for ((index, value), text) in zip(zip(fields, values), texts.others.suffix(values.count)) {
       draft.event.fieldValues[index] = FieldValueChange(

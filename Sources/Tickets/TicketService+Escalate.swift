@@ -107,6 +107,7 @@ extension TicketService {
       (id, try await ledger.newEntryID(deadline: deadline))
     }
     draft.title = asked.title
+    if let original = asked.originalTitle { draft.originals[.title] = original }
     draft.event.entries = [asked.entry(.inquiry, .escalate, by: nil)]
     draft.event.notes += asked.notes
     draft.attachments += asked.maskStatements

@@ -104,6 +104,10 @@ import Testing
     Tampering("the ticket's holder", 7, "UPDATE ticket SET agent_id = 2"),
     Tampering("the ticket's priority", 7, "UPDATE ticket SET priority = 'LOW'"),
     Tampering("the ticket's creator", 7, "UPDATE ticket SET creator_agent_id = 2"),
+    Tampering("the ticket's title, which an event set", 7, "UPDATE ticket SET title = 'Other'"),
+    Tampering("the ticket's customer as at first", 7, "UPDATE ticket SET customer_email = 'other@example.com'"),
+    Tampering("a customer's number that was never there", 7, "UPDATE ticket SET customer_phone = '01000000000'"),
+    Tampering("what the texts were at first", 1, "UPDATE ticket_event SET first_texts = NULL WHERE sequence = 1"),
     Tampering("where the ticket was escalated to", 7, "UPDATE ticket SET escalated_to = 'DOORAY'"),
     Tampering(
       "all events away", 1,
@@ -195,14 +199,18 @@ import Testing
       "UPDATE mask_place SET span_start = span_start - 1 WHERE text_column = 'ticket_entry.body'"
     ),
     ("UPDATE mask_place SET masked_by = 2", "UPDATE mask_place SET masked_by = NULL"),
+    ("UPDATE ticket SET title = title || '!'", "UPDATE ticket SET title = rtrim(title, '!')"),
   ]
 
   /// Gives the places of a ticket's masks their seals, as masking does.
   private func seal(_ ticket: TicketRecord, in fixture: Fixture) async throws {
-    let columns = ["ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text"]
+    let columns = [
+      "ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text", "ticket.title",
+    ]
     for mask in try await fixture.ledger.storedMasks(on: [ticket.link], in: columns, deadline: fixture.deadline) {
       let column = mask.column.split(separator: ".")
-      let key = column[0] == "ticket_entry" ? "id::text" : "sequence || '/' || field"
+      let keys = ["ticket": "''", "ticket_entry": "id::text"]
+      let key = keys[String(column[0])] ?? "sequence || '/' || field"
       let text = try await fixture.pool.query(
         """
         SELECT \(unescaped: String(column[1])) FROM \(unescaped: String(column[0]))

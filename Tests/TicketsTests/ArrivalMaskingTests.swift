@@ -92,11 +92,17 @@ struct ArrivalMaskingTests {
     #expect(clear == 0)
     let verified = VerifyHistoryRequest(name: ticket.name)
     #expect(try await world.client.verifyHistory(verified, world.world.by(TicketWorld.kim)).intact)
-    for mask in entry.masks {
+    func firstTitle() async throws -> String? {
+      try await world.client.listEvents(ListEventsRequest(parent: ticket.name), world.world.by(TicketWorld.kim))
+        .events[0].changes.first { $0.field == "title" }?.after
+    }
+    #expect(try await firstTitle() == "************* 문의", "the first event keeps no copy of its own")
+    for mask in entry.masks + ticket.titleMasks {
       _ = try await world.masking.unmaskText(
         UnmaskTextRequest(name: mask.name, reason: "통화"), world.world.by(TicketWorld.kim))
     }
     #expect(try await world.entries(ticket.name)[0].text == text)
+    #expect(try await firstTitle() == "010-0000-1234 문의")
     #expect(try await world.client.verifyHistory(verified, world.world.by(TicketWorld.kim)).intact)
     #expect(try await world.world.count("SELECT count(*) FROM mask_act WHERE act = 'MASK_ON_ARRIVAL'") == 1)
   }

@@ -71,6 +71,11 @@ import struct HandoffAPI.Attachment
     let found = try await world.client.verifyHistory(
       VerifyHistoryRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
     #expect(found.intact, "\(found.finding)")
+    let id = try #require(AttachmentName(first.name)?.id)
+    try await world.run("UPDATE attachment SET ticket_id = NULL, entry_id = NULL WHERE id = \(id)")
+    let without = try await world.client.verifyHistory(
+      VerifyHistoryRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
+    #expect(without.finding == "the ticket has other files than its events put on it")
   }
 
   @Test("inquiries, replies and the tickets that follow them take files along")

@@ -44,12 +44,13 @@ import TicketLedger
     #expect(entries.entries[0].kind == .inquiry && entries.entries[0].author?.name == "agents/1")
     let events = try await world.client.listEvents(ListEventsRequest(parent: ticket.name), world.by(TicketWorld.kim))
     #expect(events.events.map(\.code) == ["CREATED"])
-    // Every code and id that the ticket began with, and nothing that it did not have.
+    // Every code, id and text that the ticket began with, and nothing that it did not have.
     #expect(
       events.events[0].changes.map { "\($0.field)\($0.before) \($0.after)" } == [
         "state UNASSIGNED", "priority NORMAL", "channel MANUAL", "language ko",
         "submission_type services/care/submissionTypes/1", "customer.number \(ticket.customer?.number ?? 0)",
-        "creator agents/1", "entry \(entries.entries[0].name)",
+        "creator agents/1", "entry \(entries.entries[0].name)", "customer.display_name 홍길동",
+        "customer.email hong@example.com", "customer.phone 01012345678", "title 택배가 오지 않아요",
       ])
     let work = try await world.outbox(try #require(TicketName(ticket.name)).id)
     #expect(work.map(\.topic) == [.triggers])

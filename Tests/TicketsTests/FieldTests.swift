@@ -58,6 +58,35 @@ import TicketLedger
       uniquingKeysWith: { first, _ in first })
   }
 
+  @Test("a field that is changed, filled or emptied past a ticket's history is told by its name")
+  func pastHistory() async throws {
+    let world = try await prepared()
+    let ticket = try await create(world, [FieldValue(code: "order_number", values: ["A-1"])])
+    func finding() async throws -> String {
+      try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), world.by(TicketWorld.kim)).finding
+    }
+    #expect(try await finding() == "")
+    let changes: [(Query, field: String)] = [
+      ("UPDATE ticket_field_value SET value = 'A-2'", "order_number"),
+      ("DELETE FROM ticket_field_value", "order_number"),
+      (
+        """
+        INSERT INTO ticket_field_value SELECT v.service_id, v.ticket_id, f.id, 'x' FROM ticket_field_value AS v
+          JOIN ticket_field AS f ON f.service_id = v.service_id AND f.code = 'cause'
+        """, "cause"
+      ),
+    ]
+    for (change, field) in changes {
+      try await world.run("CREATE TABLE kept AS SELECT * FROM ticket_field_value")
+      try await world.run(change)
+      #expect(try await finding() == "the ticket's field.\(field) is not what its events say")
+      try await world.run("DELETE FROM ticket_field_value")
+      try await world.run("INSERT INTO ticket_field_value SELECT * FROM kept")
+      try await world.run("DROP TABLE kept")
+    }
+    #expect(try await finding() == "")
+  }
+
   @Test("a form asks every channel alike, and tells all that is wrong at once")
   func creation() async throws {
     let world = try await prepared()

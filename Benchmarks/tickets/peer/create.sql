@@ -8,14 +8,14 @@ WITH changed AS (
   RETURNING service_id, id, create_time
 ), event AS (
   INSERT INTO handoff.ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, cause_sequence,
-    changes, create_time, hash, version)
+    changes, create_time, hash, first_texts, version)
   SELECT c.service_id, c.id, 1, 'CREATED', 'AGENT', 'agents/1', 0,
     '[{{"field":"state","before":"","after":"UNASSIGNED"}},'
     '{{"field":"priority","before":"","after":"NORMAL"}},{{"field":"channel","before":"","after":"HELP_CENTER"}},'
     '{{"field":"language","before":"","after":"en"}},{{"field":"submission_type","before":"","after":"1"}},'
     '{{"field":"customer.number","before":"","after":"105"}},'
     '{{"field":"creator","before":"","after":"1"}},{{"field":"entry","before":"","after":"8280"}}]',
-    clock_timestamp(), decode(repeat('ab', 32), 'hex'), 1
+    clock_timestamp(), decode(repeat('ab', 32), 'hex'), decode(repeat('ab', 96), 'hex'), 1
   FROM changed AS c
 ), entry AS (
   INSERT INTO handoff.ticket_entry (service_id, ticket_id, id, kind, act, actor_kind, actor_name, body, body_salt,

@@ -856,7 +856,9 @@ package struct Event: Message {
   package var actor: Actor?
   /// Sequence of the event that caused this one; 0 = none.
   package var causeSequence: Int32 = 0
-  /// What changed, field by field.
+  /// What changed, field by field; of `CREATED`, every value that the ticket had at first. Where a text is masked
+  /// now, so
+  /// it is here.
   package var changes: [FieldChange] = []
   /// When it happened.
   package var createTime: Timestamp?

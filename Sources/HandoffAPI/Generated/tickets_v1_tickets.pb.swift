@@ -1781,7 +1781,7 @@ package struct VerifyHistoryRequest: Message {
 
 /// What the verification found.
 package struct VerifyHistoryResponse: Message {
-  /// True when every event is as it was written.
+  /// True when every event, and what the events tell of, is as it was written.
   package var intact: Bool = false
   /// Number of events that were checked.
   package var eventCount: Int32 = 0

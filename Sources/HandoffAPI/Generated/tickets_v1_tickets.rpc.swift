@@ -109,7 +109,11 @@ package protocol TicketServiceProvider: Sendable {
   /// Errors: TICKET_NOT_FOUND, PERMISSION_DENIED.
   func listActs(_ request: ListActsRequest, _ call: CallContext) async throws -> ListActsResponse
 
-  /// Recomputes the ticket's event chain and tells whether any event was edited, removed or reordered.
+  /// Recomputes the ticket's event chain and tells whether any event, changed value or entry was edited, removed,
+  /// reordered
+  /// or added, and whether the ticket, its texts, fields and files are what the events say. Not covered: what is in a
+  /// file,
+  /// the lines of a chat and the record of a call.
   ///
   /// Errors: TICKET_NOT_FOUND.
   func verifyHistory(_ request: VerifyHistoryRequest, _ call: CallContext) async throws -> VerifyHistoryResponse
@@ -917,7 +921,11 @@ package struct TicketServiceClient: Sendable {
     try await channel.unary("/handoff.tickets.v1.TicketService/ListActs", request, options)
   }
 
-  /// Recomputes the ticket's event chain and tells whether any event was edited, removed or reordered.
+  /// Recomputes the ticket's event chain and tells whether any event, changed value or entry was edited, removed,
+  /// reordered
+  /// or added, and whether the ticket, its texts, fields and files are what the events say. Not covered: what is in a
+  /// file,
+  /// the lines of a chat and the record of a call.
   ///
   /// Errors: TICKET_NOT_FOUND.
   package func verifyHistory(

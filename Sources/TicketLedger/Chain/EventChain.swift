@@ -40,7 +40,8 @@ enum EventChain {
   /// Bytes of a salt.
   static let saltByteCount = 16
 
-  /// Hash of an event, of its values by field name, and of the entries that were made with it in the order made.
+  /// Hash of an event, of its values by field name, of the entries that were made with it in the order made, and of
+  /// what the ticket's own texts were at first.
   static func hash(
     _ event: EventRecord, values: [EventValueRecord], entries: [EntryRecord], of ticket: (ServiceID, TicketID),
     after previous: [UInt8]
@@ -74,6 +75,7 @@ enum EventChain {
       encoder.append(entry.bodySalt)
       encoder.append(entry.bodyHash)
     }
+    if let firstTexts = event.firstTexts { encoder.append(firstTexts) }
     return SHA256.hash(encoder.bytes)
   }
 }

@@ -17,10 +17,12 @@ package struct HistoryVerification: Sendable, Equatable {
 
 extension TicketLedger {
   /// Recomputes the chain of a ticket's events from its first one, checks the seal of its head, and compares the ticket
-  /// and its entries with what the events say.
+  /// with its entries, fields and files with what the events say.
   ///
-  /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, also under a mask,
-  /// and a ticket whose state, holder or types were changed past its history. Reads one snapshot, in portions.
+  /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, also under a mask;
+  /// a ticket whose state, holder, types, title, customer or fields were changed past its history; and files that were
+  /// taken off or put on. What is in a file, a chat's lines and a call's record are not covered. Reads one snapshot, in
+  /// portions.
   ///
   /// - Throws: TICKET_NOT_FOUND; the database's errors as ``ServiceError``.
   package func verify(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> HistoryVerification {
@@ -62,6 +64,10 @@ struct HistoryExamination {
   private var escalatedTo: EscalatedTo?
   private var entryCount = 0
   private var masks = ActiveMasks()
+  /// What was last said of the ticket's own texts and of its fields, by name.
+  private var texts: [String: SaidText] = [:]
+  /// The files that events put on the ticket.
+  private var files: Set<AttachmentID> = []
 
   init(ticket: TicketRecord, key: LedgerKey, maskSeals: MaskSeals) {
     self.ticket = ticket
@@ -79,6 +85,8 @@ struct HistoryExamination {
       guard try entries[0].int(0) == entryCount, entryCount == Int(ticket.entryCount) else {
         throw fault(ticket.eventCount, "the ticket has other entries than its events made")
       }
+      try await examineFiles(transaction)
+      try await examineFields(transaction)
     } catch let found as Found {
       throw found
     } catch {
@@ -164,16 +172,25 @@ struct HistoryExamination {
       throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
     }
     for change in changes { note(change) }
+    note(event, values)
     entryCount += made.count
     last = expected
   }
 
   private mutating func note(_ change: CodeChange) {
     codes[change.field] = change.after
+    if change.field == "attachment", let id = Int64(change.after) { files.insert(AttachmentID(id)) }
     if change.field == "target_ticket", !change.after.isEmpty { escalatedTo = .adding(.issue, to: escalatedTo) }
     if change.field == "state", TicketState(rawValue: change.after)?.isAtDooray == true {
       escalatedTo = .adding(.dooray, to: escalatedTo)
     }
+  }
+
+  private mutating func note(_ event: EventRecord, _ values: [EventValueRecord]) {
+    if let first = event.firstTexts {
+      for text in TicketText.allCases { texts[text.rawValue] = .first(FirstTexts(bytes: first), text) }
+    }
+    for value in values { texts[value.field] = .value(value) }
   }
 
   private func examineHead() throws(Found) {
@@ -187,6 +204,64 @@ struct HistoryExamination {
     guard ticket.escalatedTo == escalatedTo else {
       throw fault(last, "where the ticket was escalated to is not what its events say")
     }
+    for text in TicketText.allCases where !isSaid(ticket[text], text.rawValue, at: "\(text.column)/") {
+      throw fault(last, "the ticket's \(text.rawValue) is not what its events say")
+    }
+  }
+
+  /// Whether a text that is stored now is what the events say of it; true of a ticket's own that is older than
+  /// ``FirstTexts`` and was not changed since.
+  private func isSaid(_ text: String, _ field: String, at place: String) -> Bool {
+    switch texts[field] {
+    case .first(let first, let own):
+      if masks[place] == nil { return first.isFirst(text, own, of: ticket.link, key: key) }
+      return isTrue(text, nil, [], at: place)
+    case .value(let value):
+      return isTrue(text.isEmpty && value.afterHash == nil ? nil : text, value.afterHash, value.salt, at: place)
+    case nil: return true
+    }
+  }
+
+  private func examineFiles(_ transaction: PostgresTransaction) async throws {
+    let rows = try await transaction.query(
+      """
+      SELECT f.id FROM attachment AS f WHERE f.service_id = \(ticket.serviceID) AND f.ticket_id = \(ticket.id)
+      """)
+    guard Set(try rows.map { try $0.value(0) as AttachmentID }) == files else {
+      throw fault(last, "the ticket has other files than its events put on it")
+    }
+  }
+
+  private func examineFields(_ transaction: PostgresTransaction) async throws {
+    let rows = try await transaction.query(
+      """
+      SELECT f.code, v.field_id, v.value FROM ticket_field_value AS v
+        JOIN ticket_field AS f ON f.service_id = v.service_id AND f.id = v.field_id
+      WHERE v.service_id = \(ticket.serviceID) AND v.ticket_id = \(ticket.id)
+      """)
+    var names: Set<String> = []
+    for row in rows {
+      let (name, id): (String, FieldID) = ("field.\(try row.string(0))", try row.value(1))
+      guard texts[name] != nil, isSaid(try row.string(2), name, at: "ticket_field_value.value/\(id)") else {
+        throw fault(last, "the ticket's \(name) is not what its events say")
+      }
+      names.insert(name)
+    }
+    for (name, text) in texts where name.hasPrefix("field.") && text.isSet && !names.contains(name) {
+      throw fault(last, "the ticket's \(name) is not what its events say")
+    }
+  }
+}
+
+/// What the last event that says something of a text says.
+private enum SaidText {
+  case first(FirstTexts, TicketText)
+  case value(EventValueRecord)
+
+  /// Whether there is to be one.
+  var isSet: Bool {
+    if case .value(let value) = self { return value.afterHash != nil }
+    return true
   }
 }
 
@@ -197,7 +272,9 @@ private struct ActiveMasks {
   init() {}
 
   init(_ ticket: TicketRecord, _ transaction: PostgresTransaction) async throws {
-    let columns = ["ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text"]
+    let columns =
+      ["ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text"]
+      + ["ticket_field_value.value"] + TicketText.allCases.map(\.column)
     let rows = try await transaction.query(TicketLedger.storedMasks([ticket.link], columns))
     masks = Dictionary(grouping: try rows.map { try StoredMask($0) }) { "\($0.column)/\($0.row)" }
   }

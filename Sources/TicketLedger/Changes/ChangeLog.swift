@@ -76,7 +76,7 @@ extension TicketLedger {
         id: position.description, name: name.description, version: change.version, ticket: states[change.ticketID])
       for event in events[change.number] ?? [] {
         message.events.append(
-          try await self.message(for: event, values: [], ofTicket: change.ticketID, service, deadline))
+          try await self.message(for: event, texts: [], ofTicket: change.ticketID, service, deadline))
       }
       changes.append(NumberedChange(position: position, ticketID: change.ticketID, message: message))
     }
@@ -132,7 +132,7 @@ extension TicketLedger {
         """, deadline: deadline
       ).map { try TicketRecord($0) }
       var byNumber: [Int64: [EventRecord]] = [:]
-      for row in events { byNumber[try row.value(8), default: []].append(try EventRecord(row)) }
+      for row in events { byNumber[try row.value(EventRecord.columnCount), default: []].append(try EventRecord(row)) }
       return (logged, byNumber, tickets)
     }
   }

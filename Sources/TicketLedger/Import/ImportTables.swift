@@ -71,6 +71,7 @@ struct ImportTables: Sendable {
     CopyColumn("changes") { $0.record.changes },
     CopyColumn("create_time") { $0.record.createTime },
     CopyColumn("hash") { $0.record.hash },
+    CopyColumn("first_texts") { $0.record.firstTexts },
   ]
 
   static let entryColumns: [CopyColumn<Entry>] = [

@@ -23,7 +23,7 @@ package struct TicketImport: Sendable {
     -> TicketRecord
   {
     precondition(draft.companions.isEmpty && draft.idempotency == nil, "an import has no companions and no claim")
-    let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
+    let plan = ChangePlan(creating: draft, id: id, at: time, entryIDs: entryIDs, key: key)
     take(plan)
     return plan.after
   }

@@ -80,23 +80,58 @@ extension TicketLedger {
     var messages: [Event] = []
     messages.reserveCapacity(events.count)
     for event in events {
-      messages.append(
-        try await message(
-          for: event, values: values[event.sequence] ?? [], ofTicket: ticket.id, service, deadline))
+      var texts = (values[event.sequence] ?? []).map { TextChange($0) }
+      if event.sequence == 1 { texts += try await firstTexts(of: ticket, deadline) }
+      messages.append(try await message(for: event, texts: texts, ofTicket: ticket.id, service, deadline))
     }
     return messages
   }
 
-  /// The API's message of an event: what changed in codes and ids, then the texts.
+  /// A text that an event sets, as the API tells it.
+  struct TextChange {
+    var field: String
+    var before = ""
+    var after = ""
+
+    init(_ field: String, after: String) { (self.field, self.after) = (field, after) }
+
+    init(_ value: EventValueRecord) {
+      (field, before, after) = (value.field, value.before ?? "", value.after ?? "")
+    }
+  }
+
+  /// What a ticket's own texts were when it was made: what the first event that changed one says was there before, or
+  /// what the ticket still has. Empty ones are left out.
+  private func firstTexts(of ticket: TicketRecord, _ deadline: Deadline) async throws -> [TextChange] {
+    let changed = try await ServiceError.translating {
+      try await pool.query(
+        """
+        SELECT DISTINCT ON (w.field) w.field, w.before_text FROM ticket_event_value AS w
+        WHERE w.service_id = \(ticket.serviceID) AND w.ticket_id = \(ticket.id) AND w.sequence > 1
+          AND w.field = ANY (\(TicketText.allCases.map(\.rawValue)))
+        ORDER BY w.field, w.sequence
+        """, deadline: deadline
+      ).map { (field: try $0.string(0), text: try $0.value(1) as String?) }
+    }
+    return TicketText.allCases.compactMap { text in
+      let change = changed.first { $0.field == text.rawValue }
+      let first = change.map { $0.text ?? "" } ?? ticket[text]
+      return first.isEmpty ? nil : TextChange(text.rawValue, after: first)
+    }
+  }
+
+  /// The API's message of an event: what changed in codes and ids, then the texts by their fields' names.
   func message(
-    for event: EventRecord, values: [EventValueRecord], ofTicket ticket: TicketID, _ service: ServiceRecord,
+    for event: EventRecord, texts: [TextChange], ofTicket ticket: TicketID, _ service: ServiceRecord,
     _ deadline: Deadline
   ) async throws -> Event {
     var changes: [FieldChange] = []
     for change in CodeChange.decode(event.changes) ?? [] {
       changes.append(try await message(for: change, of: ticket, service, deadline))
     }
-    changes += values.map { FieldChange(field: $0.field, before: $0.before ?? "", after: $0.after ?? "") }
+    changes += texts.sorted { $0.field < $1.field }.map {
+      FieldChange(field: $0.field, before: $0.before, after: $0.after)
+    }
     return Event(
       sequence: event.sequence, code: event.code, actor: try await message(for: event.actor, deadline),
       causeSequence: event.causeSequence, changes: changes, createTime: Timestamp(event.createTime))

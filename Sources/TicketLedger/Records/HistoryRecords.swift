@@ -60,12 +60,17 @@ package struct EventRecord: Sendable, Equatable {
   package var createTime: Instant
   /// Its hash in the chain.
   package var hash: [UInt8]
+  /// What the ticket's own texts were, of its first event (``FirstTexts``); nil: another event, or an older ticket.
+  package var firstTexts: [UInt8]?
 }
 
 extension EventRecord {
+  /// How many columns ``columns`` has.
+  package static let columnCount = 9
   /// The columns, for `SELECT \(fragment: EventRecord.columns) FROM ticket_event AS v`; read by ``init(_:)``.
   package static let columns: Query = """
-    v.sequence, v.code, v.actor_kind, v.actor_name, v.cause_sequence, v.changes, v.create_time, v.hash
+    v.sequence, v.code, v.actor_kind, v.actor_name, v.cause_sequence, v.changes, v.create_time, v.hash, \
+    v.first_texts
     """
 
   /// Reads a row that begins with ``columns``.
@@ -79,6 +84,7 @@ extension EventRecord {
     changes = try row.value(5)
     createTime = try row.value(6)
     hash = try row.value(7)
+    firstTexts = try row.value(8)
   }
 }
 

@@ -213,7 +213,7 @@ package enum TextCopies {
     "ticket": ["event_hash", "event_seal"],
     "ticket_batch": ["request_hash"],
     "ticket_entry": ["body_hash", "body_salt"],
-    "ticket_event": ["hash"],
+    "ticket_event": ["first_texts", "hash"],
     "ticket_event_value": ["after_hash", "before_hash", "salt"],
     "trigger_rule": ["conditions", "results"],
   ]

@@ -77,19 +77,21 @@ struct ChangePlan {
 
   /// Works out a ticket that comes to be; its first event holds every first value.
   ///
-  /// - Parameter ticket: the ticket as it is to be, without events and entries.
-  init(creating ticket: TicketRecord, _ draft: EventDraft, entryIDs: [EntryID], key: LedgerKey) {
-    self.init(on: ticket, at: ticket.createTime, key: key)
+  /// - Parameter entryIDs: as many as the draft has entries without an id.
+  init(creating draft: TicketDraft, id: TicketID, at time: Instant, entryIDs: [EntryID], key: LedgerKey) {
+    let ticket = TicketRecord(draft, id: id, at: time)
+    self.init(on: ticket, at: time, key: key)
     var ids = entryIDs[...]
     let codes = ticket.codes.compactMap { $0.code.isEmpty ? nil : CodeChange($0.field, "", $0.code) }
-    append(draft, code: codes, values: [], 0, &ids)
+    let texts = FirstTexts(of: ticket, originals: draft.originals, key: key)
+    append(draft.event, code: codes, values: [], 0, &ids, first: texts)
     seal()
   }
 
   /// Records an event, its entries and work, and applies what it sets.
   mutating func append(
     _ draft: EventDraft, code changes: [CodeChange], values texts: [(String, String?, String?)], _ cause: Int32,
-    _ ids: inout ArraySlice<EntryID>
+    _ ids: inout ArraySlice<EntryID>, first: FirstTexts? = nil
   ) {
     let sequence = after.eventCount + 1
     let made = draft.entries.map { entry in
@@ -113,7 +115,8 @@ struct ChangePlan {
     }
     var event = EventRecord(
       sequence: sequence, code: draft.code.rawValue, actor: draft.actor, causeSequence: cause,
-      changes: CodeChange.encode(changes), createTime: time, hash: [])
+      changes: CodeChange.encode(changes), createTime: time, hash: [],
+      firstTexts: first?.bytes)
     event.hash = EventChain.hash(
       event, values: changedValues, entries: made, of: (after.serviceID, after.id), after: after.eventHash)
     after.apply(draft.set, at: time)

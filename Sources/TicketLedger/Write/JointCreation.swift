@@ -80,11 +80,12 @@ struct JointCreation {
     let rows = plans.flatMap { plan in plan.events.map { (plan.after, $0) } }
     return """
       INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, cause_sequence, changes,
-        create_time, hash, version)
+        create_time, hash, first_texts, version)
       SELECT v.* FROM unnest(
         \(rows.map(\.0.serviceID)), \(rows.map(\.0.id)), \(rows.map(\.1.sequence)), \(rows.map(\.1.code)),
         \(rows.map(\.1.actor.kind)), \(rows.map(\.1.actor.name)), \(rows.map(\.1.causeSequence)),
-        \(rows.map(\.1.changes)), \(rows.map(\.1.createTime)), \(rows.map(\.1.hash)), \(rows.map(\.0.version))
+        \(rows.map(\.1.changes)), \(rows.map(\.1.createTime)), \(rows.map(\.1.hash)), \(rows.map(\.1.firstTexts)),
+        \(rows.map(\.0.version))
       ) AS v
       """
   }

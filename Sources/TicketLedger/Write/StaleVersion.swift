@@ -34,7 +34,7 @@ extension TicketLedger {
     for row in rows.reversed() {
       let event = try EventRecord(row)
       if !codes.contains(event.code) { codes.append(event.code) }
-      let changed = (CodeChange.decode(event.changes) ?? []).map(\.field) + (try row.strings(8))
+      let changed = (CodeChange.decode(event.changes) ?? []).map(\.field) + (try row.strings(EventRecord.columnCount))
       for field in changed where field != "entry" && !fields.contains(field) { fields.append(field) }
     }
     let name = try await name(of: last.actor.agentID, deadline)

@@ -9,6 +9,9 @@ package struct TicketDraft: Sendable {
   package var state: TicketState
   /// What it is about, 1 to 200 characters in canonical form.
   package var title: String
+  /// What texts of its own were before they were masked, on their way in or on another ticket; nil: nobody but masking
+  /// knows. Not stored, but what the chain covers.
+  package var originals: [TicketText: String?] = [:]
   /// How it came in.
   package var channel: TicketChannel
   /// How urgent it is.

@@ -62,7 +62,7 @@ extension TicketLedger {
     }
     let missing = draft.event.entries.count { $0.id == nil }
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
-    let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
+    let plan = ChangePlan(creating: draft, id: id, at: time, entryIDs: entryIDs, key: key)
     let resultIDs = plan.entries.map(\.id.rawValue)
     do {
       if draft.companions.isEmpty, draft.attachments.isEmpty, !draft.isBesideMasks {
@@ -104,7 +104,7 @@ extension TicketLedger {
       draft.companions.isEmpty && draft.idempotency == nil, "a companion with companions or a claim of its own")
     let missing = draft.event.entries.count { $0.id == nil }
     let entryIDs = try await newEntryIDs(missing, deadline: deadline)
-    let plan = ChangePlan(creating: TicketRecord(draft, id: id, at: time), draft.event, entryIDs: entryIDs, key: key)
+    let plan = ChangePlan(creating: draft, id: id, at: time, entryIDs: entryIDs, key: key)
     return (plan.insertStatement(nil, resultIDs: [], attachments: draft.attachments), plan.entries.map(\.id))
   }
 

@@ -183,7 +183,8 @@ extension ChangePlan {
     sql.appendLiteral(
       """
       , event AS (INSERT INTO ticket_event (service_id, ticket_id, sequence, code, actor_kind, actor_name, \
-      cause_sequence, changes, create_time, hash, version) SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
+      cause_sequence, changes, create_time, hash, first_texts, version) \
+      SELECT c.service_id, c.id, v.* FROM changed AS c, (VALUES 
       """)
     for (index, event) in events.enumerated() {
       sql.appendLiteral(index == 0 ? "(" : ", (")
@@ -195,6 +196,7 @@ extension ChangePlan {
       sql.next(event.changes)
       sql.next(event.createTime)
       sql.next(event.hash)
+      sql.next(event.firstTexts)
       sql.next(madeVersion)
       sql.appendLiteral(")")
     }

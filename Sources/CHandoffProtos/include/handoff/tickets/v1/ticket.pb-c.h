@@ -547,7 +547,8 @@ struct  Handoff__Tickets__V1__Event
    */
   int32_t cause_sequence;
   /*
-   * What changed, field by field.
+   * What changed, field by field; of `CREATED`, every value that the ticket had at first. Where a text is masked now, so
+   * it is here.
    */
   size_t n_changes;
   Handoff__Tickets__V1__FieldChange **changes;

@@ -982,7 +982,7 @@ struct  Handoff__Tickets__V1__VerifyHistoryResponse
 {
   ProtobufCMessage base;
   /*
-   * True when every event is as it was written.
+   * True when every event, and what the events tell of, is as it was written.
    */
   protobuf_c_boolean intact;
   /*
