@@ -141,7 +141,7 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0068_count_hours.sql"
 #include "embed_asset.h"
-#define ASSET "../TicketLedger/Migrations/0069_hash_first_texts.sql"
+#define ASSET "../TicketLedger/Migrations/0069_hash_first_words.sql"
 #include "embed_asset.h"
 };
 

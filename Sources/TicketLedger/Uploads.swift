@@ -1,3 +1,4 @@
+import Crypto
 package import EventLoop
 package import HandoffAPI
 import Postgres
@@ -32,9 +33,56 @@ package struct AttachmentList: Sendable {
       }
     }
   }
+}
 
-  /// What an event records of them.
-  package var notes: [CodeChange] { ids.map { CodeChange("attachment", "", $0.description) } }
+/// A file as the event records it that puts it on a ticket.
+package struct StoredFile: Sendable {
+  /// The event's field for its id.
+  static let idField = "attachment"
+  /// The event's field for its hash, behind that for its id.
+  static let hashField = "attachment.sha256"
+
+  /// Its attachment.
+  package let id: AttachmentID
+  /// SHA-256 of what is in it.
+  package let hash: [UInt8]
+
+  /// Describes a file.
+  package init(id: AttachmentID, hash: [UInt8]) { (self.id, self.hash) = (id, hash) }
+}
+
+extension Sequence<StoredFile> {
+  /// What an event records of files.
+  package var notes: [CodeChange] {
+    flatMap { file in
+      [
+        CodeChange(StoredFile.idField, "", file.id.description),
+        CodeChange(StoredFile.hashField, "", Hex.encode(file.hash)),
+      ]
+    }
+  }
+}
+
+/// Files that their uploader may put on a ticket.
+package struct Uploads: Sendable {
+  /// As the API tells of them.
+  package private(set) var attachments: [Attachment] = []
+  /// As an event records them.
+  package private(set) var files: [StoredFile] = []
+
+  /// None.
+  package init() {}
+
+  fileprivate init(_ rows: Rows, of service: ServiceRecord) throws(PostgresError) {
+    for row in rows {
+      let id: AttachmentID = try row.value(0)
+      files.append(StoredFile(id: id, hash: try row.value(5)))
+      attachments.append(
+        Attachment(
+          name: AttachmentName(service: service.code, id: id).description, fileName: try row.value(1),
+          contentType: try row.value(2), sizeBytes: try row.value(3), createTime: Timestamp(try row.value(4))))
+    }
+  }
 }
 
 extension TicketLedger {
@@ -45,28 +93,24 @@ extension TicketLedger {
   @discardableResult
   package func unusedUploads(
     _ attachments: AttachmentList, of access: Access, areMailed: Bool = false, deadline: Deadline
-  ) async throws -> [Attachment] {
-    guard !attachments.isEmpty else { return [] }
+  ) async throws -> Uploads {
+    guard !attachments.isEmpty else { return Uploads() }
     let service = access.service
     guard attachments.names.allSatisfy({ $0.service == service.code }) else { throw ServiceError(.attachmentNotFound) }
     let found = try await ServiceError.translating {
-      try await pool.query(
+      let rows = try await pool.query(
         """
-        SELECT f.id, f.file_name, f.content_type, k.size_bytes, f.create_time FROM attachment AS f
+        SELECT f.id, f.file_name, f.content_type, k.size_bytes, f.create_time, k.hash FROM attachment AS f
         JOIN attachment_content AS k ON k.service_id = f.service_id AND k.id = f.content_id
         WHERE f.service_id = \(service.id) AND f.id = ANY(\(attachments.ids)) AND f.ticket_id IS NULL
           AND f.uploader = \(access.claimant) ORDER BY f.id
-        """, deadline: deadline
-      ).map { row in
-        Attachment(
-          name: AttachmentName(service: service.code, id: try row.value(0)).description, fileName: try row.value(1),
-          contentType: try row.value(2), sizeBytes: try row.value(3), createTime: Timestamp(try row.value(4)))
-      }
+        """, deadline: deadline)
+      return try Uploads(rows, of: service)
     }
-    guard found.count == attachments.ids.count else {
+    guard found.files.count == attachments.ids.count else {
       throw ServiceError(.attachmentNotFound, "an attachment is used already, or was not uploaded by you")
     }
-    let sizeBytes = found.reduce(0) { $0 + $1.sizeBytes }
+    let sizeBytes = found.attachments.reduce(0) { $0 + $1.sizeBytes }
     guard !areMailed || sizeBytes <= AttachmentList.mailedBytesMax else {
       throw ServiceError.invalid(
         "attachments",

@@ -29,6 +29,8 @@ struct Conversation: Sendable {
     let speakerName: String
     fileprivate(set) var body: String
     let time: Instant
+    /// The text before parts of it were masked on arrival: not stored, but what the chain of events covers.
+    fileprivate(set) var original: String?
   }
 
   struct Call: Sendable {
@@ -81,28 +83,24 @@ struct Conversation: Sendable {
 
   /// Puts other words in the place of what was said, line by line.
   mutating func say(_ bodies: some Sequence<String>) {
-    for (index, body) in zip(lines.indices, bodies) { lines[index].body = body }
+    for (index, body) in zip(lines.indices, bodies) where body != lines[index].body {
+      lines[index].original = lines[index].body
+      lines[index].body = body
+    }
   }
 
-  /// The statements that store it with a new ticket.
-  func statements(_ ticket: TicketID, of service: ServiceID) -> [Query] {
-    var statements: [Query] = []
-    if !lines.isEmpty {
-      statements.append(
-        """
-        INSERT INTO transcript_line (service_id, ticket_id, number, speaker, speaker_name, body, line_time)
-        SELECT \(service), \(ticket), l.number, l.speaker, l.speaker_name, l.body, l.line_time
-        FROM unnest(\(lines.map(\.speaker)), \(lines.map(\.speakerName)), \(lines.map(\.body)), \(lines.map(\.time)))
-          WITH ORDINALITY AS l (speaker, speaker_name, body, line_time, number)
-        """)
-    }
-    if let call {
-      statements.append(
-        """
-        INSERT INTO call_record (service_id, ticket_id, direction, phone, start_time, duration_seconds)
-        VALUES (\(service), \(ticket), \(call.direction), \(call.phone), \(call.startTime), \(call.durationSeconds))
-        """)
-    }
-    return statements
+  /// As the ledger stores it.
+  var stored: StoredConversation {
+    StoredConversation(
+      lines: lines.map {
+        .init(
+          speaker: $0.speaker.rawValue, speakerName: $0.speakerName, body: $0.body, original: $0.original,
+          time: $0.time)
+      },
+      call: call.map {
+        .init(
+          direction: $0.direction.rawValue, phone: $0.phone, startTime: $0.startTime,
+          durationSeconds: $0.durationSeconds)
+      })
   }
 }

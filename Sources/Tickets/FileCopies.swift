@@ -8,15 +8,16 @@ struct FileCopies: Sendable {
   private let from: ServiceID
   private let to: ServiceID
   private let originals: [AttachmentID]
-  /// The ids that the copies will have, in the order of the originals.
-  private let ids: [AttachmentID]
+  /// What the copies will be, in the order of the originals.
+  private let files: [StoredFile]
+  private var ids: [AttachmentID] { files.map(\.id) }
 
-  fileprivate init(of originals: [AttachmentID], from: ServiceID, to: ServiceID, ids: [AttachmentID]) {
-    (self.originals, self.from, self.to, self.ids) = (originals, from, to, ids)
+  fileprivate init(of originals: [AttachmentID], from: ServiceID, to: ServiceID, files: [StoredFile]) {
+    (self.originals, self.from, self.to, self.files) = (originals, from, to, files)
   }
 
   /// What the event of the entry that gets them records.
-  var notes: [CodeChange] { ids.map { CodeChange("attachment", "", $0.description) } }
+  var notes: [CodeChange] { files.notes }
 
   /// The copies' names by those of the originals.
   ///
@@ -69,12 +70,19 @@ extension TicketStore {
     of originals: [AttachmentID], from: ServiceID, to: ServiceID, deadline: Deadline
   ) async throws -> FileCopies? {
     guard !originals.isEmpty else { return nil }
-    let ids: [AttachmentID] = try await ServiceError.translating {
+    // An original that is gone has no hash, and the statement that would copy it fails.
+    let files = try await ServiceError.translating {
       try await pool.query(
-        "SELECT nextval('attachment_id_seq') FROM generate_series(1, \(Int64(originals.count)))", deadline: deadline
-      ).map { try $0.value(0) }
+        """
+        SELECT nextval('attachment_id_seq'), coalesce(k.hash, '')
+        FROM unnest(\(originals)) WITH ORDINALITY AS o (id, place)
+          LEFT JOIN attachment AS f ON f.service_id = \(from) AND f.id = o.id
+          LEFT JOIN attachment_content AS k ON k.service_id = f.service_id AND k.id = f.content_id
+        ORDER BY o.place
+        """, deadline: deadline
+      ).map { StoredFile(id: try $0.value(0), hash: try $0.value(1)) }
     }
-    return FileCopies(of: originals, from: from, to: to, ids: ids)
+    return FileCopies(of: originals, from: from, to: to, files: files)
   }
 
   /// The issue services in which a ticket answers a consultation ticket, or did.

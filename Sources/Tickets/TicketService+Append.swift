@@ -55,13 +55,14 @@ extension TicketService {
       reopenDays: service.reopenDays, secondsResolved: ticket.resolveTime.map { ticket.readTime.seconds - $0.seconds })
     let outcome = try reply.access.outcome(
       of: act, on: ticket, hasActiveHolder: isHeld, as: reply.access.isByAgent ? nil : .customer)
-    try await ledger.unusedUploads(reply.attachments, of: reply.access, deadline: reply.deadline)
+    var reply = reply
+    reply.uploads = try await ledger.unusedUploads(reply.attachments, of: reply.access, deadline: reply.deadline)
     if outcome.has(.opensFollowUpTicket) { return try await followUp(reply, on: ticket) }
     var event = EventDraft(.customerReplied, by: reply.access.ledgerActor, outcome: outcome, on: ticket)
     let arrived = try await masked(reply, on: ticket.id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     event.entries = [entry]
-    event.notes += reply.attachments.notes + arrived.notes
+    event.notes += reply.uploads.files.notes + arrived.notes
     if outcome.has(.runsTriggers) { event.outbox = [try .triggers(.customerReplied)] }
     var change = TicketChange(event)
     change.attachments = arrived.maskStatements
@@ -95,7 +96,7 @@ extension TicketService {
     let arrived = try await masked(reply, on: id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     draft.event.entries = [entry]
-    draft.event.notes += reply.attachments.notes + arrived.notes
+    draft.event.notes += reply.uploads.files.notes + arrived.notes
     draft.attachments = arrived.maskStatements
     try await takeOverMasks(of: ticket, in: service, to: &draft, id, reply.call.onward())
     if created.has(.runsTriggers) { draft.event.outbox = [try .triggers(.created)] }
@@ -168,6 +169,8 @@ private struct Reply: Sendable {
   /// Nil: not said.
   let channel: TicketChannel?
   let attachments: AttachmentList
+  /// The same, once they are known to be there.
+  var uploads = Uploads()
   let access: Access
   let call: CallContext
 

@@ -121,15 +121,17 @@ extension TicketService {
     _ access: Access, _ deadline: Deadline
   ) async throws {
     guard !conversation.isEmpty || !attachments.isEmpty else { return }
-    try await ledger.unusedUploads(attachments, of: access, deadline: deadline)
+    let uploads = try await ledger.unusedUploads(attachments, of: access, deadline: deadline)
     let service = access.service.id
-    draft.companions = conversation.statements(id, of: service)
+    let stored = ledger.storing(conversation.stored, on: TicketLink(serviceID: service, ticketID: id))
+    draft.companions = stored.statements
+    draft.event.notes += stored.notes
     guard !attachments.isEmpty else { return }
     // Masks on the inquiry know its entry already.
     let known = draft.event.entries[0].id
     let entry = if let known { known } else { try await ledger.newEntryID(deadline: deadline) }
     draft.event.entries[0].id = entry
-    draft.event.notes += attachments.notes
+    draft.event.notes += uploads.files.notes
     draft.companions.append(TicketStore.attach(attachments.ids, to: entry, of: id, in: service))
   }
 

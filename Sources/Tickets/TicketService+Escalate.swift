@@ -92,7 +92,7 @@ extension TicketService {
   ) async throws -> TicketChange {
     let deadline = options.deadline
     let outcome = try access.outcome(of: .escalate, on: ticket)
-    try await ledger.unusedUploads(escalation.attachments, of: access, deadline: deadline)
+    let uploads = try await ledger.unusedUploads(escalation.attachments, of: access, deadline: deadline)
     let copies = try await store.copies(
       of: escalation.attachments.ids, from: ticket.serviceID, to: target.id, deadline: deadline)
     let files = copies?.names(from: access.service.code, in: target.code) ?? [:]
@@ -124,7 +124,7 @@ extension TicketService {
       let own = if let known = told.entryID { known } else { try await ledger.newEntryID(deadline: deadline) }
       let copied = if let known = asked.entryID { known } else { try await ledger.newEntryID(deadline: deadline) }
       event.entries[0].id = own
-      event.notes += escalation.attachments.notes
+      event.notes += uploads.files.notes
       draft.event.entries[0].id = copied
       draft.event.notes += copies.notes
       filing = [

@@ -64,10 +64,11 @@ extension TicketService {
     var companions: [Query] = []
     if !order.attachments.isEmpty {
       // With an answer that mails the customer, its files go, too.
-      try await ledger.unusedUploads(order.attachments, of: access, areMailed: isMailed, deadline: deadline)
+      let uploads = try await ledger.unusedUploads(
+        order.attachments, of: access, areMailed: isMailed, deadline: deadline)
       let id = if let entryID { entryID } else { try await ledger.newEntryID(deadline: deadline) }
       entryID = id
-      event.notes += order.attachments.notes
+      event.notes += uploads.files.notes
       companions = [TicketStore.attach(order.attachments.ids, to: id, of: ticket.id, in: ticket.serviceID)]
     }
     if !CanonicalText.isBlank(order.text) {

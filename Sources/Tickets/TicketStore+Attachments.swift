@@ -16,9 +16,11 @@ struct AttachmentRecord: Sendable {
   let ticketID: TicketID?
   let entryID: EntryID?
   let createTime: Instant
+  let hash: [UInt8]
 
   static let columns: Query = """
-    f.id, f.content_id, f.file_name, f.content_type, k.size_bytes, f.uploader, f.ticket_id, f.entry_id, f.create_time
+    f.id, f.content_id, f.file_name, f.content_type, k.size_bytes, f.uploader, f.ticket_id, f.entry_id, f.create_time, \
+    k.hash
     """
 
   init(_ row: Row) throws(PostgresError) {
@@ -31,6 +33,7 @@ struct AttachmentRecord: Sendable {
     ticketID = try row.value(6)
     entryID = try row.value(7)
     createTime = try row.value(8)
+    hash = try row.value(9)
   }
 
   func message(in service: String) -> Attachment {

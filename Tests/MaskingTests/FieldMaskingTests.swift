@@ -21,7 +21,6 @@ struct FieldMaskingTests {
     world = try await MaskingDesk.open()
     let made = try await world.desk.newTicket(inquiry: "환불해 주세요.")
     ticket = made.name
-    let id = made.ticket.id
     try await world.run(
       """
       INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name, is_administrators_only) VALUES
@@ -34,17 +33,18 @@ struct FieldMaskingTests {
       FieldValueChange(FieldID(52), code: "day", before: nil, after: "2026-11-26"),
       FieldValueChange(FieldID(53), code: "secret", before: nil, after: "본인 \(Self.number)"),
     ]
-    _ = try await world.desk.ledger.write(TicketChange(event), on: made.ticket, deadline: world.desk.deadline)
-    try await world.run(
-      """
-      INSERT INTO transcript_line (service_id, ticket_id, number, speaker, body, line_time) VALUES
-        (1, \(id), 1, 'AGENT', '무엇을 도와드릴까요?', now()), (1, \(id), 2, 'CUSTOMER', '번호는 900101-1234568', now())
-      """)
-    try await world.run(
-      """
-      INSERT INTO call_record (service_id, ticket_id, direction, phone, start_time, duration_seconds)
-      VALUES (1, \(id), 'INBOUND', '01000009876', now(), 60)
-      """)
+    let time = made.ticket.createTime
+    let said = world.desk.ledger.storing(
+      StoredConversation(
+        lines: [
+          .init(speaker: "AGENT", speakerName: "", body: "무엇을 도와드릴까요?", time: time),
+          .init(speaker: "CUSTOMER", speakerName: "", body: "번호는 900101-1234568", time: time),
+        ], call: .init(direction: "INBOUND", phone: "01000009876", startTime: time, durationSeconds: 60)),
+      on: made.ticket.link)
+    event.notes = said.notes
+    var change = TicketChange(event)
+    change.companions = said.statements
+    _ = try await world.desk.ledger.write(change, on: made.ticket, deadline: world.desk.deadline)
   }
 
   private func link() -> TicketLink { TicketLink(serviceID: ServiceID(1), ticketID: ticket.id) }

@@ -18,24 +18,23 @@ extension MarkedTicket {
     let soon = Instant(microsecondsSinceEpoch: 1_800_000_000_000_000)
     event.set.callBack = .some(CallBackRecord(phone: marker, time: soon, isActive: true))
     let record = try await world.desk.ledger.ticket(ticket, of: own.serviceID, deadline: world.desk.deadline)
-    _ = try await world.desk.ledger.write(TicketChange(event), on: record, deadline: world.desk.deadline)
+    let said = world.desk.ledger.storing(
+      StoredConversation(
+        lines: [.init(speaker: "CUSTOMER", speakerName: marker, body: "제 주소는 \(marker) 예요", time: soon)],
+        call: .init(direction: "INBOUND", phone: marker, startTime: soon, durationSeconds: 60)), on: own)
+    event.notes = said.notes + [CodeChange("attachment", "", "1")]
+    var change = TicketChange(event)
+    change.companions = said.statements
+    _ = try await world.desk.ledger.write(change, on: record, deadline: world.desk.deadline)
     for statement in Self.statements(ticket, inquiry, marker) { try await world.run(statement) }
   }
 
   private static func statements(_ ticket: TicketID, _ entry: EntryID, _ marker: String) -> [Query] {
     [
-      """
-      INSERT INTO transcript_line (service_id, ticket_id, number, speaker, speaker_name, body, line_time)
-      VALUES (1, \(ticket), 1, 'CUSTOMER', \(marker), \("제 주소는 \(marker) 예요"), now())
-      """,
-      """
-      INSERT INTO call_record (service_id, ticket_id, direction, phone, start_time, duration_seconds)
-      VALUES (1, \(ticket), 'INBOUND', \(marker), now(), 60)
-      """,
       "INSERT INTO attachment_content (service_id, id) VALUES (1, 1)",
       """
-      INSERT INTO attachment (service_id, content_id, file_name, content_type, uploader, ticket_id, entry_id)
-      VALUES (1, 1, \("\(marker).pdf"), 'application/pdf', 'mail', \(ticket), \(entry))
+      INSERT INTO attachment (service_id, id, content_id, file_name, content_type, uploader, ticket_id, entry_id)
+      VALUES (1, 1, 1, \("\(marker).pdf"), 'application/pdf', 'mail', \(ticket), \(entry))
       """,
       """
       WITH batch AS (

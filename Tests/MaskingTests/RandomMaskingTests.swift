@@ -31,7 +31,7 @@ struct RandomMaskingTests {
     let made = try await desk.newTicket(title: "문의: \(Self.words[0])", inquiry: story)
     let (first, second, third, fourth) = (random.next(), random.next(), random.next(), random.next())
     let ticket = made.name
-    try await spread(Self.words, on: made.ticket.id)
+    try await spread(Self.words, on: made.ticket)
     let before = try await texts()
     // Masks and unmasks go on beside each other and beside what else happens to the ticket.
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -63,18 +63,24 @@ struct RandomMaskingTests {
   private func texts() async throws -> [String: [String]] { try await CopyScan(desk: world.desk).texts() }
 
   /// Puts words where people, mail servers and other systems leave them, besides entries.
-  private func spread(_ words: [String], on ticket: TicketID) async throws {
+  private func spread(_ words: [String], on record: TicketRecord) async throws {
+    let ticket = record.id
+    let lines = words.map {
+      StoredConversation.Line(
+        speaker: "CUSTOMER", speakerName: "", body: "\($0) 입니다, \($0)", time: record.createTime)
+    }
+    let said = desk.ledger.storing(StoredConversation(lines: lines), on: record.link)
+    var event = EventDraft(.fieldsSaved, by: .agent(Desk.kim))
+    event.notes = said.notes
+    var change = TicketChange(event)
+    change.companions = said.statements
+    _ = try await desk.ledger.write(change, on: record, deadline: desk.deadline)
     for (index, word) in words.enumerated() {
       try await world.run(
         """
         INSERT INTO mail_message (service_id, ticket_id, event_sequence, state, message_id, recipient, subject, body)
         VALUES (1, \(ticket), \(Int32(100 + index)), 'SENT', \("\(ticket)-\(index)@example.org"), \(words[1]), \(word),
           \("> \(word)\n\(words.joined(separator: "\n> "))"))
-        """)
-      try await world.run(
-        """
-        INSERT INTO transcript_line (service_id, ticket_id, number, speaker, body, line_time)
-        VALUES (1, \(ticket), \(Int32(index + 1)), 'CUSTOMER', \("\(word) 입니다, \(word)"), now())
         """)
     }
   }

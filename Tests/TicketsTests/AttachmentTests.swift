@@ -1,3 +1,4 @@
+import Crypto
 import HandoffAPI
 import HandoffTestKit
 import Postgres
@@ -72,6 +73,16 @@ import struct HandoffAPI.Attachment
       VerifyHistoryRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
     #expect(found.intact, "\(found.finding)")
     let id = try #require(AttachmentName(first.name)?.id)
+    let events = try await world.client.listEvents(
+      ListEventsRequest(parent: world.name(ticket)), world.by(TicketWorld.kim)
+    ).events
+    #expect(
+      events[1].changes.map { "\($0.field) \($0.after)" }.prefix(2)
+        == ["attachment \(first.name)", "attachment.sha256 \(Hex.encode(SHA256.hash(content)))"])
+    try await world.run("UPDATE attachment_chunk SET bytes = overlay(bytes PLACING '\\x00ff00ff'::bytea FROM 99)")
+    let edited = try await world.client.verifyHistory(
+      VerifyHistoryRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
+    #expect(edited.finding == "file \(id) is not as event 2 put it on the ticket" && edited.firstBadSequence == 2)
     try await world.run("UPDATE attachment SET ticket_id = NULL, entry_id = NULL WHERE id = \(id)")
     let without = try await world.client.verifyHistory(
       VerifyHistoryRequest(name: world.name(ticket)), world.by(TicketWorld.kim))

@@ -98,6 +98,49 @@ import TicketLedger
     }
   }
 
+  @Test("a line of a chat or a call's record that is edited, removed, exchanged or added is found")
+  func tampering() async throws {
+    let world = try await TicketWorld()
+    let lines = (1...3).map {
+      TranscriptLine(
+        speaker: .customer, speakerName: "홍길동", text: "말 \($0)", time: Timestamp(seconds: 1_800_000_000 + Int64($0)))
+    }
+    let chat = try await create(world, .chat, transcript: lines)
+    let record = CallRecord(
+      direction: .inbound, phone: "010-0000-0000", startTime: Timestamp(seconds: 1_800_000_000),
+      duration: ProtoDuration(seconds: 95))
+    let phone = try await create(world, .phone, call: record)
+    func finding(_ ticket: Ticket) async throws -> String {
+      try await world.client.verifyHistory(VerifyHistoryRequest(name: ticket.name), world.by(TicketWorld.kim)).finding
+    }
+    let chatID = try #require(TicketName(chat.name)).id
+    let changes: [(ticket: Ticket, table: Query, change: Query, finding: String)] = [
+      (chat, "transcript_line", "UPDATE transcript_line SET body = '다른 말' WHERE number = 2", "line 2 of the chat"),
+      (chat, "transcript_line", "UPDATE transcript_line SET speaker_name = '김' WHERE number = 3", "line 3 of the chat"),
+      (chat, "transcript_line", "UPDATE transcript_line SET speaker = 'AGENT' WHERE number = 1", "the chat"),
+      (
+        chat, "transcript_line", "UPDATE transcript_line SET line_time = line_time - interval '1 second'", "the chat"
+      ),
+      (chat, "transcript_line", "UPDATE transcript_line SET hashes = NULL WHERE number = 2", "line 2 of the chat"),
+      (chat, "transcript_line", "DELETE FROM transcript_line WHERE number = 3", "the chat"),
+      (chat, "transcript_line", "DELETE FROM transcript_line", "the chat"),
+      (chat, "transcript_line", "UPDATE transcript_line SET number = number + 10", "line 11 of the chat"),
+      (phone, "call_record", "UPDATE call_record SET phone = '01000000001'", "the number of the call"),
+      (phone, "call_record", "UPDATE call_record SET duration_seconds = 5", "the record of the call"),
+      (phone, "call_record", "DELETE FROM call_record", "the record of the call"),
+      (chat, "call_record", "UPDATE call_record SET ticket_id = \(chatID)", "the number of the call"),
+    ]
+    for (ticket, table, change, found) in changes {
+      try await world.run("CREATE TABLE kept AS SELECT * FROM \(fragment: table)")
+      try await world.run(change)
+      #expect(try await finding(ticket) == "\(found) is not as it was written", "\(change)")
+      try await world.run("DELETE FROM \(fragment: table)")
+      try await world.run("INSERT INTO \(fragment: table) SELECT * FROM kept")
+      try await world.run("DROP TABLE kept")
+    }
+    #expect(try await [finding(chat), finding(phone)] == ["", ""])
+  }
+
   @Test("a conversation that does not fit is refused with everything that is wrong, and nothing is written")
   func refusals() async throws {
     let world = try await TicketWorld()

@@ -33,11 +33,6 @@ WITH changed AS (
 ), counted AS (
   INSERT INTO handoff.ticket_count_change (service_id, minute, agent_id, state, change)
   SELECT c.service_id, date_trunc('minute', clock_timestamp()), 0, 'UNASSIGNED', 1 FROM changed AS c
-), work AS (
-  INSERT INTO handoff.outbox (service_id, ticket_id, topic, event_sequence, payload)
-  SELECT c.service_id, c.id, 'TRIGGERS', 1, decode('0801', 'hex') FROM changed AS c
 )
-SELECT id AS ticket FROM changed
-\gset
-DELETE FROM handoff.outbox WHERE service_id = 1 AND ticket_id = :ticket AND event_sequence = 1 AND topic = 'TRIGGERS';
+SELECT id FROM changed;
 \set turn :turn + 1

@@ -365,7 +365,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.Event.code What happened, for example `CREATED`, `KEPT`, `FORWARDED`, `RESOLVED`, `MAIL_SENT`.
     handoff.tickets.v1.Event.actor Who did it.
     handoff.tickets.v1.Event.cause_sequence Sequence of the event that caused this one; 0 = none.
-    handoff.tickets.v1.Event.changes What changed, field by field; of `CREATED`, every value that the ticket had at first. Where a text is masked now, so it is here.
+    handoff.tickets.v1.Event.changes What changed, field by field; of `CREATED`, every value that the ticket had at first, and digests of the chat or the call that it came from (`transcript`, `call_record`). Where a text is masked now, so it is here. Behind `attachment` stands what is in the file (`attachment.sha256`).
     handoff.tickets.v1.Event.create_time When it happened.
     handoff.tickets.v1.FieldChange Before and after of one field.
     handoff.tickets.v1.FieldChange.field The field's name, as in this API.
@@ -1675,7 +1675,7 @@ package enum HandoffAPIComments {
     handoff.tickets.v1.TicketService.ListEntries Lists the history of a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.ListEvents Lists what happened to a ticket, oldest first. Errors: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID.
     handoff.tickets.v1.TicketService.ListActs Lists what the caller could do to a ticket now: what a screen offers. An act that is not among them is refused; one that is may be refused all the same, for what the request says, or because the ticket has changed since. \ Errors: TICKET_NOT_FOUND, PERMISSION_DENIED.
-    handoff.tickets.v1.TicketService.VerifyHistory Recomputes the ticket's event chain and tells whether any event, changed value or entry was edited, removed, reordered or added, and whether the ticket, its texts, fields and files are what the events say. Not covered: what is in a file, the lines of a chat and the record of a call. \ Errors: TICKET_NOT_FOUND.
+    handoff.tickets.v1.TicketService.VerifyHistory Recomputes the ticket's event chain and tells whether any event, changed value or entry was edited, removed, reordered or added, and whether the ticket, its texts, fields, files, chat and call are what the events say. Names of files are not covered. \ Errors: TICKET_NOT_FOUND.
     handoff.tickets.v1.TicketService.GetCounters Returns the counters of a service: the inflow board and the caller's own numbers. Errors: SERVICE_NOT_FOUND.
     handoff.tickets.v1.TicketService.CreateBatch Orders one act on up to 10,000 tickets, in the caller's name. \ It goes on by itself, ticket by ticket, with the guards, mails and triggers that the act has; each ticket has its own result. An agent may have 5 running in a service, and the service 20. Errors: SERVICE_NOT_FOUND, TYPE_NOT_FOUND, GROUP_NOT_FOUND, TEXT_REQUIRED, REASON_NOT_ALLOWED, BANNED_WORDS, LIMIT_REACHED, PERMISSION_DENIED, REQUEST_INVALID. With a `request_id` it is safe to repeat, as long as the results are kept.
     handoff.tickets.v1.TicketService.GetBatch Returns a batch with its progress: to who ordered it, and to administrators. Results are kept for 30 days. \ Errors: BATCH_NOT_FOUND.

@@ -856,9 +856,10 @@ package struct Event: Message {
   package var actor: Actor?
   /// Sequence of the event that caused this one; 0 = none.
   package var causeSequence: Int32 = 0
-  /// What changed, field by field; of `CREATED`, every value that the ticket had at first. Where a text is masked
-  /// now, so
-  /// it is here.
+  /// What changed, field by field; of `CREATED`, every value that the ticket had at first, and digests of the chat or
+  /// the
+  /// call that it came from (`transcript`, `call_record`). Where a text is masked now, so it is here. Behind
+  /// `attachment` stands what is in the file (`attachment.sha256`).
   package var changes: [FieldChange] = []
   /// When it happened.
   package var createTime: Timestamp?

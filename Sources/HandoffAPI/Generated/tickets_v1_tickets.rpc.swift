@@ -111,9 +111,9 @@ package protocol TicketServiceProvider: Sendable {
 
   /// Recomputes the ticket's event chain and tells whether any event, changed value or entry was edited, removed,
   /// reordered
-  /// or added, and whether the ticket, its texts, fields and files are what the events say. Not covered: what is in a
-  /// file,
-  /// the lines of a chat and the record of a call.
+  /// or added, and whether the ticket, its texts, fields, files, chat and call are what the events say. Names of
+  /// files are
+  /// not covered.
   ///
   /// Errors: TICKET_NOT_FOUND.
   func verifyHistory(_ request: VerifyHistoryRequest, _ call: CallContext) async throws -> VerifyHistoryResponse
@@ -923,9 +923,9 @@ package struct TicketServiceClient: Sendable {
 
   /// Recomputes the ticket's event chain and tells whether any event, changed value or entry was edited, removed,
   /// reordered
-  /// or added, and whether the ticket, its texts, fields and files are what the events say. Not covered: what is in a
-  /// file,
-  /// the lines of a chat and the record of a call.
+  /// or added, and whether the ticket, its texts, fields, files, chat and call are what the events say. Names of
+  /// files are
+  /// not covered.
   ///
   /// Errors: TICKET_NOT_FOUND.
   package func verifyHistory(

@@ -56,7 +56,7 @@ extension MailService {
       bannedWords: found.map { BannedWordHit(word: $0.word, start: Int32($0.start), length: Int32($0.length)) })
     let plan = try await plan(act, ticket, access.service, call.deadline)
     // What the act would refuse is refused here, too.
-    let files = try await ledger.unusedUploads(
+    let uploads = try await ledger.unusedUploads(
       attachments, of: access, areMailed: plan.isMailed, deadline: call.deadline)
     switch plan {
     case .skip(let reason): preview.skipReason = reason.rawValue
@@ -74,7 +74,7 @@ extension MailService {
       preview.text = words.text
       preview.html = words.html
       preview.unknownCodes = words.unknownCodes
-      preview.attachments = files
+      preview.attachments = uploads.attachments
     }
     return preview
   }

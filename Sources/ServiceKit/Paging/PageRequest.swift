@@ -2,7 +2,9 @@ import Crypto
 
 /// Which page of a list a caller wants, by the key of the last row it has seen.
 ///
-/// Tokens are opaque, and good for the list that gave them only: the same method, parent and filters.
+/// Tokens are opaque, and good for the list that gave them only: the same method, parent and filters. They hold
+/// nobody's words, only behind which row of a list that the caller may read to go on, and the list checks that right
+/// with every page; so they need no key. Those of lists of tickets hold titles, and are sealed.
 package struct PageRequest: Sendable, Equatable {
   /// Most rows of a page, where a list has no limit of its own.
   package static let sizeMax = 200

@@ -1,4 +1,3 @@
-import Crypto
 import ServiceKit
 
 /// A text of a ticket's own that may hold personal data; raw values are the names that the API and the events use.
@@ -29,6 +28,9 @@ package enum TicketText: String, CaseIterable, Sendable {
     case .title: "ticket.title"
     }
   }
+
+  /// Where it is, as places of masks are told: a ticket has one row of its own.
+  var place: String { column + "/" }
 }
 
 extension TicketRecord {
@@ -51,7 +53,7 @@ extension TicketRecord {
 /// The first event holds them in place of the texts, which would be one more copy of a customer's data: what a text was
 /// at first is what the ticket has, or what the first event that changed it says was there before.
 struct FirstTexts: Equatable {
-  static let hashByteCount = 16
+  private static let hashByteCount = LedgerKey.placeHashByteCount
   /// A text that came with another ticket's masks: only masking knows what it is.
   private static let unknown = [UInt8](repeating: 0, count: hashByteCount)
 
@@ -67,7 +69,7 @@ struct FirstTexts: Equatable {
   init(of ticket: TicketRecord, originals: [TicketText: String?], key: LedgerKey) {
     bytes = TicketText.allCases.flatMap { text -> [UInt8] in
       guard let original = originals[text] ?? ticket[text] else { return Self.unknown }
-      return Self.hash(of: original, text, of: ticket.link, key)
+      return key.hash(of: original, at: text.place, of: ticket.link)
     }
   }
 
@@ -77,15 +79,6 @@ struct FirstTexts: Equatable {
     let hash = Array(bytes.dropFirst(index * Self.hashByteCount).prefix(Self.hashByteCount))
     // A text that tickets did not have yet when this one was made.
     if hash.isEmpty || hash == Self.unknown { return true }
-    return hash == Self.hash(of: value, text, of: ticket, key)
-  }
-
-  private static func hash(of value: String, _ text: TicketText, of ticket: TicketLink, _ key: LedgerKey) -> [UInt8] {
-    var salt = ChainEncoder()
-    salt.append("first")
-    salt.append(ticket.serviceID.rawValue)
-    salt.append(ticket.ticketID.rawValue)
-    salt.append(text.rawValue)
-    return Array(key.hash(of: value, salt: salt.bytes).prefix(hashByteCount))
+    return hash == key.hash(of: value, at: text.place, of: ticket)
   }
 }

@@ -17,12 +17,12 @@ package struct HistoryVerification: Sendable, Equatable {
 
 extension TicketLedger {
   /// Recomputes the chain of a ticket's events from its first one, checks the seal of its head, and compares the ticket
-  /// with its entries, fields and files with what the events say.
+  /// with its entries, fields, files, chat and call with what the events say.
   ///
   /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, also under a mask;
-  /// a ticket whose state, holder, types, title, customer or fields were changed past its history; and files that were
-  /// taken off or put on. What is in a file, a chat's lines and a call's record are not covered. Reads one snapshot, in
-  /// portions.
+  /// a ticket whose state, holder, types, title, customer or fields were changed past its history; a chat or the record
+  /// of a call that is not as it came; and files that were taken off, put on or have other bytes in them. Names of
+  /// files are not covered. Reads one snapshot, in portions.
   ///
   /// - Throws: TICKET_NOT_FOUND; the database's errors as ``ServiceError``.
   package func verify(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> HistoryVerification {
@@ -64,10 +64,13 @@ struct HistoryExamination {
   private var escalatedTo: EscalatedTo?
   private var entryCount = 0
   private var masks = ActiveMasks()
+  /// Whether the ticket was made since first events tell what no entry holds.
+  private var hasFirstTexts = false
   /// What was last said of the ticket's own texts and of its fields, by name.
   private var texts: [String: SaidText] = [:]
   /// The files that events put on the ticket.
-  private var files: Set<AttachmentID> = []
+  private var files: [AttachmentID: NotedFile] = [:]
+  private var lastFile: AttachmentID?
 
   init(ticket: TicketRecord, key: LedgerKey, maskSeals: MaskSeals) {
     self.ticket = ticket
@@ -87,6 +90,7 @@ struct HistoryExamination {
       }
       try await examineFiles(transaction)
       try await examineFields(transaction)
+      try await examineConversation(transaction)
     } catch let found as Found {
       throw found
     } catch {
@@ -171,7 +175,10 @@ struct HistoryExamination {
     where !isTrue(entry.body, entry.bodyHash, entry.bodySalt, at: ActiveMasks.place(of: entry.id)) {
       throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
     }
-    for change in changes { note(change) }
+    for change in changes {
+      note(change)
+      noteFile(change, at: expected)
+    }
     note(event, values)
     entryCount += made.count
     last = expected
@@ -179,15 +186,25 @@ struct HistoryExamination {
 
   private mutating func note(_ change: CodeChange) {
     codes[change.field] = change.after
-    if change.field == "attachment", let id = Int64(change.after) { files.insert(AttachmentID(id)) }
     if change.field == "target_ticket", !change.after.isEmpty { escalatedTo = .adding(.issue, to: escalatedTo) }
     if change.field == "state", TicketState(rawValue: change.after)?.isAtDooray == true {
       escalatedTo = .adding(.dooray, to: escalatedTo)
     }
   }
 
+  private mutating func noteFile(_ change: CodeChange, at sequence: Int32) {
+    if change.field == StoredFile.idField, let id = Int64(change.after) {
+      lastFile = AttachmentID(id)
+      // Later events may name it again, such as one that tells that it did not reach Dooray!.
+      if files[AttachmentID(id)] == nil { files[AttachmentID(id)] = NotedFile(sequence: sequence) }
+    } else if change.field == StoredFile.hashField, let lastFile {
+      files[lastFile]?.hash = change.after
+    }
+  }
+
   private mutating func note(_ event: EventRecord, _ values: [EventValueRecord]) {
     if let first = event.firstTexts {
+      hasFirstTexts = true
       for text in TicketText.allCases { texts[text.rawValue] = .first(FirstTexts(bytes: first), text) }
     }
     for value in values { texts[value.field] = .value(value) }
@@ -204,7 +221,7 @@ struct HistoryExamination {
     guard ticket.escalatedTo == escalatedTo else {
       throw fault(last, "where the ticket was escalated to is not what its events say")
     }
-    for text in TicketText.allCases where !isSaid(ticket[text], text.rawValue, at: "\(text.column)/") {
+    for text in TicketText.allCases where !isSaid(ticket[text], text.rawValue, at: text.place) {
       throw fault(last, "the ticket's \(text.rawValue) is not what its events say")
     }
   }
@@ -222,13 +239,70 @@ struct HistoryExamination {
     }
   }
 
+  /// Whether words that were written once are what they were then; of masked ones their masks' seals say so.
+  private func isFirst(_ words: String, _ hash: ArraySlice<UInt8>, at place: String) -> Bool {
+    if masks[place] == nil { return Array(hash) == key.hash(of: words, at: place, of: ticket.link) }
+    return isTrue(words, nil, [], at: place)
+  }
+
+  private func examineConversation(_ transaction: PostgresTransaction) async throws {
+    guard hasFirstTexts else { return }
+    let answers = try await transaction.batch([
+      """
+      SELECT l.number, l.speaker, l.line_time, l.hashes, l.speaker_name, l.body FROM transcript_line AS l
+      WHERE l.service_id = \(ticket.serviceID) AND l.ticket_id = \(ticket.id) ORDER BY l.number
+      """,
+      """
+      SELECT r.direction, r.start_time, r.duration_seconds, r.hash, r.phone FROM call_record AS r
+      WHERE r.service_id = \(ticket.serviceID) AND r.ticket_id = \(ticket.id)
+      """,
+    ])
+    let half = LedgerKey.placeHashByteCount
+    var chat = ConversationDigest()
+    for row in answers[0] {
+      let (number, hashes) = (try row.int(0), (try row.value(3) as [UInt8]?) ?? [])
+      guard isFirst(try row.string(4), hashes.prefix(half), at: ConversationDigest.nameOfSpeaker(inLine: number)),
+        isFirst(try row.string(5), hashes.dropFirst(half), at: ConversationDigest.textOfLine(number))
+      else { throw fault(1, "line \(number) of the chat is not as it was written") }
+      chat.add(try row.string(1), try row.value(2), hashes)
+    }
+    guard codes[ConversationDigest.transcriptField] == (answers[0].isEmpty ? nil : chat.text) else {
+      throw fault(1, "the chat is not as it was written")
+    }
+    var call: String?
+    for row in answers[1] {
+      let hash = (try row.value(3) as [UInt8]?) ?? []
+      guard isFirst(try row.string(4), hash[...], at: ConversationDigest.phoneOfCall) else {
+        throw fault(1, "the number of the call is not as it was written")
+      }
+      var digest = ConversationDigest()
+      digest.add(try row.string(0), try row.value(1), hash, durationSeconds: try row.value(2))
+      call = digest.text
+    }
+    guard codes[ConversationDigest.callField] == call else {
+      throw fault(1, "the record of the call is not as it was written")
+    }
+  }
+
   private func examineFiles(_ transaction: PostgresTransaction) async throws {
     let rows = try await transaction.query(
       """
-      SELECT f.id FROM attachment AS f WHERE f.service_id = \(ticket.serviceID) AND f.ticket_id = \(ticket.id)
+      SELECT f.id, f.content_id FROM attachment AS f
+      WHERE f.service_id = \(ticket.serviceID) AND f.ticket_id = \(ticket.id) ORDER BY f.id
       """)
-    guard Set(try rows.map { try $0.value(0) as AttachmentID }) == files else {
-      throw fault(last, "the ticket has other files than its events put on it")
+    let ids: [AttachmentID] = try rows.map { try $0.value(0) }
+    guard Set(ids) == Set(files.keys) else { throw fault(last, "the ticket has other files than its events put on it") }
+    // What is in a file is hashed by the database, one file at a time: they have up to 10 MB each.
+    for (id, row) in zip(ids, rows) {
+      guard let file = files[id], let hash = file.hash else { continue }
+      let found = try await transaction.query(
+        """
+        SELECT encode(sha256(coalesce(string_agg(h.bytes, ''::bytea ORDER BY h.number), '')), 'hex')
+        FROM attachment_chunk AS h WHERE h.service_id = \(ticket.serviceID) AND h.content_id = \(try row.int64(1))
+        """)
+      guard try found[0].string(0) == hash else {
+        throw fault(file.sequence, "file \(id) is not as event \(file.sequence) put it on the ticket")
+      }
     }
   }
 
@@ -253,6 +327,13 @@ struct HistoryExamination {
   }
 }
 
+/// A file that an event put on the ticket.
+private struct NotedFile {
+  let sequence: Int32
+  /// SHA-256 in hexadecimal digits; nil: events did not say it yet.
+  var hash: String?
+}
+
 /// What the last event that says something of a text says.
 private enum SaidText {
   case first(FirstTexts, TicketText)
@@ -274,7 +355,8 @@ private struct ActiveMasks {
   init(_ ticket: TicketRecord, _ transaction: PostgresTransaction) async throws {
     let columns =
       ["ticket_entry.body", "ticket_event_value.before_text", "ticket_event_value.after_text"]
-      + ["ticket_field_value.value"] + TicketText.allCases.map(\.column)
+      + ["ticket_field_value.value", "transcript_line.body", "transcript_line.speaker_name", "call_record.phone"]
+      + TicketText.allCases.map(\.column)
     let rows = try await transaction.query(TicketLedger.storedMasks([ticket.link], columns))
     masks = Dictionary(grouping: try rows.map { try StoredMask($0) }) { "\($0.column)/\($0.row)" }
   }

@@ -54,6 +54,18 @@ package struct LedgerKey: Sendable {
     return code.authenticate(encoder.bytes)
   }
 
+  /// Bytes of a ``hash(of:at:of:)``.
+  static let placeHashByteCount = 16
+
+  /// Hash of words at a place of a ticket, for words that are written there once: no two places have the same salt.
+  func hash(of words: String, at place: String, of ticket: TicketLink) -> [UInt8] {
+    var salt = ChainEncoder()
+    salt.append(ticket.serviceID.rawValue)
+    salt.append(ticket.ticketID.rawValue)
+    salt.append(place)
+    return Array(hash(of: words, salt: salt.bytes).prefix(Self.placeHashByteCount))
+  }
+
   /// Whether a text is the one that was hashed; no text has no hash.
   func isTrue(_ text: String?, _ hash: [UInt8]?, _ salt: [UInt8]) -> Bool {
     text.map { self.hash(of: $0, salt: salt) } == hash

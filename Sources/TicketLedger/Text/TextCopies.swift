@@ -194,6 +194,7 @@ package enum TextCopies {
     "assignment_record": ["record"],
     "attachment_chunk": ["bytes"],
     "attachment_content": ["hash"],
+    "call_record": ["hash"],
     "callback": ["body"],
     "callback_secret": ["previous_sealed", "sealed"],
     "dooray_organization": ["sealed_token"],
@@ -215,6 +216,7 @@ package enum TextCopies {
     "ticket_entry": ["body_hash", "body_salt"],
     "ticket_event": ["first_texts", "hash"],
     "ticket_event_value": ["after_hash", "before_hash", "salt"],
+    "transcript_line": ["hashes"],
     "trigger_rule": ["conditions", "results"],
   ]
 

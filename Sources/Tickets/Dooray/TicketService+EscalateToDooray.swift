@@ -222,18 +222,18 @@ extension TicketService {
       task.attachments.isEmpty
       ? []
       : try await store.attachments(task.attachments, of: task.serviceID, deadline: deadline)
-        .filter { $0.ticketID == nil }.map(\.id)
+        .filter { $0.ticketID == nil }.map { StoredFile(id: $0.id, hash: $0.hash) }
     var entryID: EntryID?
     var statements = [DoorayStore.opening(task, as: doorayID)]
     var companions: [Query] = []
     if !files.isEmpty {
       let id = try await ledger.newEntryID(deadline: deadline)
       entryID = id
-      event.notes += files.map { CodeChange("attachment", "", $0.description) }
+      event.notes += files.notes
       event.outbox.append(
         OutboxDraft(.dooray, payload: try DoorayWork(work: .taskFiles(task.id.rawValue)).serialized()))
-      statements.append(DoorayStore.adding(files, to: task))
-      companions = [TicketStore.attach(files, to: id, of: ticket.id, in: ticket.serviceID)]
+      statements.append(DoorayStore.adding(files.map(\.id), to: task))
+      companions = [TicketStore.attach(files.map(\.id), to: id, of: ticket.id, in: ticket.serviceID)]
     }
     event.entries = [EntryDraft(.escalation, .escalate, body: task.body, id: entryID)]
     var change = TicketChange(event)

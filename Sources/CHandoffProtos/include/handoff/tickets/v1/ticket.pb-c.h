@@ -547,8 +547,9 @@ struct  Handoff__Tickets__V1__Event
    */
   int32_t cause_sequence;
   /*
-   * What changed, field by field; of `CREATED`, every value that the ticket had at first. Where a text is masked now, so
-   * it is here.
+   * What changed, field by field; of `CREATED`, every value that the ticket had at first, and digests of the chat or the
+   * call that it came from (`transcript`, `call_record`). Where a text is masked now, so it is here. Behind
+   * `attachment` stands what is in the file (`attachment.sha256`).
    */
   size_t n_changes;
   Handoff__Tickets__V1__FieldChange **changes;
