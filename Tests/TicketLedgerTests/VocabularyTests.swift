@@ -1,3 +1,4 @@
+import Foundation
 import HandoffAPI
 import HandoffTestKit
 import Postgres
@@ -60,6 +61,19 @@ import Testing
     for code in EventCode.allCases {
       #expect(code.rawValue.utf8.count <= 40 && code.rawValue.allSatisfy { $0 == "_" || $0.isUppercase })
     }
+  }
+
+  @Test("the page of the API says of every event what happened, and of no other")
+  func eventCodes() throws {
+    let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/api.md")
+    let parts = try String(contentsOf: page, encoding: .utf8)
+      .components(separatedBy: "\n| code | what happened |\n|---|---|\n")
+    try #require(parts.count == 2)
+    let rows = parts[1].components(separatedBy: "\n\n")[0].split(separator: "\n").map { row in
+      row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    for row in rows { #expect(row.count == 2 && row.last?.hasSuffix(".") == true, "\(row)") }
+    #expect(rows.map { $0[0] }.sorted() == EventCode.allCases.map { "`\($0.rawValue)`" }.sorted())
   }
 
   @Test("every text column of the schema is a known place of a customer's words, or known to hold none")

@@ -81,6 +81,44 @@ import TicketLedger
     #expect(after.state == .resolved && after.entryCount == 4)
   }
 
+  @Test(
+    "an answer to a consultation ticket that is closed is added to its history, and opens nothing again",
+    arguments: [ProcessTicketRequest.Act.resolve, .hold, .resolveInternally])
+  func closedSource(_ act: ProcessTicketRequest.Act) async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    _ = try await process(world, issue, .hold, "확인 중입니다.")
+    _ = try await world.client.processTicket(
+      ProcessTicketRequest(name: world.name(source), act: .resolve, text: "답변드립니다."), world.by(TicketWorld.kim))
+    let closed = try await world.client.completeTicket(
+      CompleteTicketRequest(name: world.name(source)), world.by(TicketWorld.boss))
+    let (codes, issueCodes) = (try await world.eventCodes(closed.name), try await world.eventCodes(world.name(issue)))
+    let (work, issueWork) = (try await world.outbox(source.id).count, try await world.outbox(issue.id).count)
+    let done = try await process(world, issue, act)
+    #expect(done.state == (act == .hold ? .pending : .resolved) && done.entryCount == 3)
+    let expected: [ProcessTicketRequest.Act: String] = [
+      .resolve: "RESOLVED", .hold: "HELD", .resolveInternally: "RESOLVED_INTERNALLY",
+    ]
+    #expect(try await world.eventCodes(done.name) == issueCodes + [expected[act] ?? ""])
+    // The triggers of the issue service run; nobody is mailed, and nothing follows on the other side.
+    #expect(try await world.outbox(issue.id).dropFirst(issueWork).map(\.topic) == [.triggers])
+    #expect(try await world.outbox(source.id).count == work)
+
+    let after = try await get(world, source)
+    #expect(after.state == .completed && after.completeTime == closed.completeTime && after.agent == closed.agent)
+    #expect(after.version == closed.version + 1 && after.entryCount == closed.entryCount + 1)
+    let kim = world.by(TicketWorld.kim)
+    let entry = try await world.client.listEntries(ListEntriesRequest(parent: after.name), kim).entries.last
+    #expect(entry?.kind == .escalation && entry?.act.protoName == act.protoName && entry?.text == "부품을 교체했습니다.")
+    #expect(try await world.eventCodes(after.name) == codes + ["ESCALATION_ANSWERED"])
+    let event = try await world.client.listEvents(ListEventsRequest(parent: after.name), kim).events.last
+    #expect(event?.changes.contains { $0.field == "state" } == false)
+    for name in [after.name, done.name] {
+      let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: name), kim)
+      #expect(found.intact, "\(found.finding)")
+    }
+  }
+
   @Test("the answer of an earlier escalation does not answer the later one")
   func earlierEscalation() async throws {
     let world = try await TicketWorld()

@@ -11,165 +11,221 @@ import TicketLedger
 
 @testable import Tickets
 
-/// Random acts by random agents at the same time, held against a model of the lifecycle that is written down here a
-/// second time, from the product's rules and not from the table.
+/// Random acts by random agents at the same time, alone and in batches, held against ``LifecycleModel``.
 @Suite struct LifecycleModelTests {
-  /// One ticket of the model.
-  private struct Model {
-    var state = TicketState.unassigned
-    var isSpam = false
-    var stateBeforeSpam: TicketState?
-    var target = ""
-
-    private static let workable: Set<TicketState> = [.processing, .pending, .escalationAnswered, .doorayAnswered]
-
-    /// Takes an event over; says why it may not have happened.
-    mutating func take(_ event: Event) -> String? {
-      func after(_ field: String) -> String? { event.changes.first { $0.field == field }?.after }
-      guard let code = EventCode(rawValue: event.code) else { return "an unknown code" }
-      // Words that come from outside, a customer's or those of an issue ticket, are added there, too.
-      let comesIn: Set<EventCode> = [.customerReplied, .escalationAnswered]
-      let isPutAside = isSpam && ![.spamRestored, .spamDeleted].contains(code) && !comesIn.contains(code)
-      if isPutAside, code != .spamMoved, code != .mailSkipped { return "\(code) in the spam box" }
-      switch code {
-      case .created: state = after("agent") == nil ? .unassigned : .processing
-      case .kept:
-        guard state == .unassigned else { return "kept in \(state)" }
-        state = .processing
-      case .forwarded:
-        guard state != .resolved, state != .completed else { return "forwarded in \(state)" }
-        if state != .escalating { state = .processing }
-      case .resolved, .held, .resolvedInternally, .escalated:
-        guard Self.workable.contains(state) else { return "\(code) in \(state)" }
-        stateBeforeSpam = state
-        state = code == .held ? .pending : code == .escalated ? .escalating : .resolved
-        if code == .escalated { target = after("target_ticket") ?? "" }
-      case .spamMoved:
-        guard state == .resolved else { return "moved to spam in \(state)" }
-        isSpam = true
-      case .spamRestored:
-        guard isSpam, let before = stateBeforeSpam else { return "restored outside the spam box" }
-        (isSpam, state) = (false, before)
-      case .completed:
-        guard state == .resolved else { return "completed in \(state)" }
-        state = .completed
-      case .customerReplied:
-        guard state != .completed else { return "a reply to a completed ticket" }
-        // On an issue ticket it is the copy of what was written to the consultation ticket.
-        if !isSpam, state == .resolved || state == .pending, after("state") != nil { state = .processing }
-      case .followedUp: guard state == .completed else { return "followed up in \(state)" }
-      case .escalationAnswered:
-        // The words of an issue ticket that was replaced meanwhile are only added.
-        if state == .escalating, after("state") != nil { state = .escalationAnswered }
-      case .commented, .fieldsSaved: guard state != .completed else { return "\(code) in \(state)" }
-      default: break
-      }
-      return nil
-    }
-  }
-
   /// The services of one run, and what has succeeded in it.
   private final class Run: Sendable {
+    let all: BatchWorld
     let world: TicketWorld
     let tickets: TicketServiceClient
     let assignment: AssignmentServiceClient
-    /// Successes by ticket and code.
-    let done = Mutex<[String: Int]>([:])
-    let refused = Mutex<[Reason: Int]>([:])
+    /// What has succeeded, by ticket.
+    let done = Mutex<[String: [DoneAct]]>([:])
+    /// How many acts had which outcome.
+    let seen = Mutex<[String: Int]>([:])
 
-    init(_ world: TicketWorld, _ assignment: any RPCTransport) {
-      self.world = world
-      tickets = world.client
+    init(_ all: BatchWorld, _ assignment: any RPCTransport) {
+      self.all = all
+      world = all.world
+      tickets = all.client
       self.assignment = AssignmentServiceClient(assignment)
     }
 
-    func note(_ ticket: String, _ code: EventCode) {
-      done.withLock { $0["\(ticket) \(code.rawValue)", default: 0] += 1 }
+    func note(_ ticket: String, _ act: DoneAct, inBatch: Bool = false) {
+      done.withLock { $0[ticket, default: []].append(act) }
+      seen.withLock { $0[act.code.rawValue + (inBatch ? " in a batch" : ""), default: 0] += 1 }
+    }
+
+    /// What lost a race or came at the wrong time is told so, by one of these reasons.
+    func note(_ reason: Reason?, _ place: String) {
+      let expected: Set<Reason> = [
+        .transitionNotAllowed, .ticketAlreadyHeld, .staleVersion, .conflict, .permissionDenied, .reasonNotAllowed,
+        .ticketNotFound, .groupNotFound,
+      ]
+      #expect(reason.map(expected.contains) ?? false, "\(reason?.rawValue ?? "no reason"): \(place)")
+      seen.withLock { $0[reason?.rawValue ?? "", default: 0] += 1 }
     }
   }
 
-  /// What lost a race or came at the wrong time is told so, by these reasons and no others.
-  private static let expected: Set<Reason> = [
-    .transitionNotAllowed, .ticketAlreadyHeld, .staleVersion, .conflict, .permissionDenied, .reasonNotAllowed,
-    .ticketNotFound, .groupNotFound,
-  ]
+  /// Somebody who acts on a ticket.
+  private struct Attempt {
+    let ticket: String
+    let agent: AgentID
+    let caller: CallOptions
+    /// 0: the ticket as it is now.
+    let version: Int64
+    /// Found nowhere else.
+    let words: String
 
-  private func act(_ run: Run, on ticket: String, _ random: inout SeededGenerator) async throws {
+    var by: String { AgentName(id: agent).description }
+    var isIssue: Bool { ticket.hasPrefix("services/bugs/") }
+    var service: String { isIssue ? "services/bugs" : "services/care" }
+    var group: String { isIssue ? "services/bugs/groups/20" : "services/care/groups/1" }
+    /// Who can be given the ticket.
+    var holders: [String] { isIssue ? ["agents/1", "agents/3"] : ["agents/1", "agents/2"] }
+  }
+
+  /// While fewer tickets than these are open, further ones are made.
+  private static let openMin = 8
+
+  private func act(_ run: Run, among known: [String], _ random: inout SeededGenerator) async throws {
     let agents = [TicketWorld.kim, TicketWorld.lee, TicketWorld.boss]
     guard let agent = agents.randomElement(using: &random) else { return }
-    let caller = run.world.by(agent)
-    let isIssue = ticket.hasPrefix("services/bugs/")
+    guard known.count >= Self.openMin, let ticket = known.randomElement(using: &random) else {
+      return try await create(run, by: agent, &random)
+    }
     let version: Int64 = Int.random(in: 0..<6, using: &random) == 0 ? 1 : 0
-    let pick = Int.random(in: 0..<16, using: &random)
-    let number = random.next()
-    switch pick {
-    case 0, 1:
-      _ = try await run.assignment.keepTicket(
-        KeepTicketRequest(name: ticket, group: isIssue ? "" : "services/care/groups/1", version: version), caller)
-      run.note(ticket, .kept)
-    case 2:
-      _ = try await run.assignment.forwardTicket(
-        ForwardTicketRequest(
-          name: ticket, group: isIssue ? "services/bugs/groups/20" : "services/care/groups/1", agent: "agents/1",
-          version: version), caller)
-      run.note(ticket, .forwarded)
-    case 3...9:
-      let acts: [(ProcessTicketRequest.Act, Ticket.InternalReason, EventCode)] = [
-        (.resolve, .init(rawValue: 0), .resolved), (.hold, .init(rawValue: 0), .held),
-        (.comment, .init(rawValue: 0), .commented), (.resolveInternally, .test, .resolvedInternally),
-        (.resolveInternally, .spam, .resolvedInternally),
-      ]
-      let (act, reason, code) = acts[Int(number % UInt64(acts.count))]
-      _ = try await run.tickets.processTicket(
-        ProcessTicketRequest(name: ticket, act: act, text: "말 \(number)", internalReason: reason, version: version),
-        caller)
-      run.note(ticket, code)
-    case 10:
-      _ = try await run.tickets.completeTicket(CompleteTicketRequest(name: ticket, version: version), caller)
-      run.note(ticket, .completed)
-    case 11:
-      _ = try await run.tickets.restoreTicket(RestoreTicketRequest(name: ticket, version: version), caller)
-      run.note(ticket, .spamRestored)
+    let attempt = Attempt(
+      ticket: ticket, agent: agent, caller: run.world.by(agent), version: version, words: "말 \(random.next())")
+    switch Int.random(in: 0..<21, using: &random) {
+    case 0..<3: try await hand(run, attempt, &random)
+    case 3..<10: try await process(run, attempt, &random)
+    case 10..<12: try await administer(run, attempt, &random)
     case 12:
-      _ = try await run.tickets.updateTicket(
+      let saved = try await run.tickets.updateTicket(
         UpdateTicketRequest(
-          ticket: Ticket(name: ticket, title: "제목 \(number)"), updateMask: FieldMask(paths: ["title"]),
-          version: version), caller)
-      run.note(ticket, .fieldsSaved)
-    case 13:
-      _ = try await run.tickets.escalateTicket(
+          ticket: Ticket(name: ticket, title: attempt.words), updateMask: FieldMask(paths: ["title"]),
+          version: attempt.version), attempt.caller)
+      run.note(ticket, DoneAct(code: .fieldsSaved, by: attempt.by, version: saved.version))
+    case 13..<16:
+      let waiting = try await run.tickets.escalateTicket(
         EscalateTicketRequest(
           name: ticket, targetService: "services/bugs", submissionType: "services/bugs/submissionTypes/20",
-          title: "도와주세요", text: "확인 \(number)", version: version), caller)
-      run.note(ticket, .escalated)
+          title: "도와주세요", text: attempt.words, version: attempt.version), attempt.caller)
+      run.note(
+        ticket,
+        DoneAct(
+          code: .escalated, by: attempt.by, text: attempt.words, made: waiting.targetTicket, version: waiting.version))
+    case 16, 17: try await batch(run, attempt, among: known, &random)
     default:
       let entry = try await run.tickets.appendInquiry(
-        AppendInquiryRequest(parent: ticket, text: "고객 \(number)"), run.world.by("mail"))
-      run.note(ticket, entry.name.hasPrefix("\(ticket)/") ? .customerReplied : .followedUp)
+        AppendInquiryRequest(parent: ticket, text: attempt.words), run.world.by("mail"))
+      let parent = entry.name.split(separator: "/").prefix(4).joined(separator: "/")
+      run.note(
+        ticket,
+        parent == ticket
+          ? DoneAct(code: .customerReplied, by: "mail", text: attempt.words)
+          : DoneAct(code: .followedUp, by: "mail", text: attempt.words, made: parent))
+    }
+  }
+
+  /// Makes a ticket that nobody holds, or somebody.
+  private func create(_ run: Run, by agent: AgentID, _ random: inout SeededGenerator) async throws {
+    let text = "말 \(random.next())"
+    let holder = ["", "agents/1", "agents/2"].randomElement(using: &random) ?? ""
+    let made = try await run.tickets.createTicket(
+      CreateTicketRequest(
+        parent: "services/care", title: "문의", text: text, submissionType: "services/care/submissionTypes/1",
+        group: holder.isEmpty ? "" : "services/care/groups/1", agent: holder), run.world.by(agent))
+    let by = AgentName(id: agent).description
+    run.note(made.name, DoneAct(code: .created, by: by, text: text, agent: holder, made: made.name))
+  }
+
+  /// Takes the ticket, or hands it to somebody.
+  private func hand(_ run: Run, _ attempt: Attempt, _ random: inout SeededGenerator) async throws {
+    guard Int.random(in: 0..<3, using: &random) == 0, let agent = attempt.holders.randomElement(using: &random) else {
+      let kept = try await run.assignment.keepTicket(
+        KeepTicketRequest(
+          name: attempt.ticket, group: attempt.isIssue ? "" : attempt.group, version: attempt.version), attempt.caller)
+      return run.note(attempt.ticket, DoneAct(code: .kept, by: attempt.by, version: kept.version))
+    }
+    let forwarded = try await run.assignment.forwardTicket(
+      ForwardTicketRequest(name: attempt.ticket, group: attempt.group, agent: agent, version: attempt.version),
+      attempt.caller)
+    run.note(attempt.ticket, DoneAct(code: .forwarded, by: attempt.by, agent: agent, version: forwarded.version))
+  }
+
+  private func process(_ run: Run, _ attempt: Attempt, _ random: inout SeededGenerator) async throws {
+    let acts: [(ProcessTicketRequest.Act, Ticket.InternalReason, EventCode)] = [
+      (.resolve, .unspecified, .resolved), (.hold, .unspecified, .held), (.comment, .unspecified, .commented),
+      (.resolveInternally, .test, .resolvedInternally), (.resolveInternally, .spam, .resolvedInternally),
+    ]
+    guard let (act, reason, code) = acts.randomElement(using: &random) else { return }
+    let done = try await run.tickets.processTicket(
+      ProcessTicketRequest(
+        name: attempt.ticket, act: act, text: attempt.words, internalReason: reason, version: attempt.version),
+      attempt.caller)
+    run.note(attempt.ticket, DoneAct(code: code, by: attempt.by, text: attempt.words, version: done.version))
+  }
+
+  /// What is for administrators, tried by anybody.
+  private func administer(_ run: Run, _ attempt: Attempt, _ random: inout SeededGenerator) async throws {
+    let (name, version, by) = (attempt.ticket, attempt.version, attempt.by)
+    switch Int.random(in: 0..<4, using: &random) {
+    case 0:
+      let done = try await run.tickets.completeTicket(
+        CompleteTicketRequest(name: name, version: version), attempt.caller)
+      run.note(name, DoneAct(code: .completed, by: by, version: done.version))
+    case 1, 2:
+      let done = try await run.tickets.restoreTicket(RestoreTicketRequest(name: name, version: version), attempt.caller)
+      run.note(name, DoneAct(code: .spamRestored, by: by, version: done.version))
+    default:
+      // What is in the spam box, when something is: few tickets are.
+      let spam = try await run.world.rows("SELECT id FROM ticket WHERE is_spam AND delete_time IS NULL ORDER BY id")
+        .map { TicketName(service: "care", id: try $0.value(0)).description }
+      let name = spam.randomElement(using: &random) ?? name
+      _ = try await run.tickets.deleteTicket(DeleteTicketRequest(name: name), attempt.caller)
+      run.note(name, DoneAct(code: .spamDeleted, by: by))
+    }
+  }
+
+  /// One act on several tickets of a service, by somebody who belongs to it.
+  private func batch(
+    _ run: Run, _ attempt: Attempt, among known: [String], _ random: inout SeededGenerator
+  ) async throws {
+    let agent = attempt.agent == TicketWorld.boss ? TicketWorld.boss : TicketWorld.kim
+    let holder = attempt.holders.randomElement(using: &random) ?? ""
+    let rows: [(Batch, EventCode)] = [
+      (Batch(act: .resolve, text: attempt.words), .resolved), (Batch(act: .hold, text: attempt.words), .held),
+      (Batch(act: .comment, text: attempt.words), .commented),
+      (Batch(act: .resolveInternally, text: attempt.words, internalReason: .spam), .resolvedInternally),
+      (Batch(act: .resolveInternally, text: attempt.words, internalReason: .others), .resolvedInternally),
+      (Batch(act: .forward, group: attempt.group, agent: holder), .forwarded),
+      (Batch(act: .complete), .completed), (Batch(act: .restore), .spamRestored),
+    ]
+    guard let (batch, code) = rows.randomElement(using: &random) else { return }
+    let others = known.filter { $0.hasPrefix("\(attempt.service)/") && $0 != attempt.ticket }
+    let ordered = try await run.tickets.createBatch(
+      CreateBatchRequest(
+        parent: attempt.service, batch: batch,
+        tickets: [attempt.ticket] + others.shuffled(using: &random).prefix(3)), run.world.by(agent))
+    let by = AgentName(id: agent).description
+    for result in try await run.all.results(try await run.all.end(ordered)) {
+      if result.outcome == .succeeded {
+        let act = DoneAct(code: code, by: by, text: batch.text, agent: batch.agent)
+        run.note(result.ticket, act, inBatch: true)
+      } else {
+        run.note(Reason(rawValue: result.reason), "\(result) \(TestScale.place(0))")
+      }
     }
   }
 
   private func perform(_ run: Run, seed: UInt64, acts: Int) async throws {
     var random = SeededGenerator(seed: seed)
     for _ in 0..<acts {
-      let known = try await run.world.rows("SELECT s.code, t.id FROM ticket t JOIN service s ON s.id = t.service_id")
-        .map { "services/\(try $0.string(0))/tickets/\(try $0.int64(1))" }
-      guard let ticket = known.randomElement(using: &random) else { return }
+      // Those that are closed or deleted are tried now and then.
+      let isForAll = Int.random(in: 0..<8, using: &random) == 0
+      let known = try await run.world.rows(
+        """
+        SELECT s.code, t.id FROM ticket AS t JOIN service AS s ON s.id = t.service_id
+        WHERE t.delete_time IS NULL AND t.state <> 'COMPLETED' OR \(isForAll) ORDER BY t.id
+        """
+      ).map { "services/\(try $0.string(0))/tickets/\(try $0.int64(1))" }
       do {
-        try await act(run, on: ticket, &random)
+        try await act(run, among: known, &random)
       } catch {
-        let reason = ServiceError(caught: error).reason
-        #expect(Self.expected.contains(reason), "\(error) \(TestScale.place(Int(seed)))")
-        run.refused.withLock { $0[reason, default: 0] += 1 }
+        run.note(ServiceError(caught: error).reason, "\(error) seed \(seed), \(TestScale.place(0))")
       }
     }
   }
 
-  @Test("whatever agents do at the same time, every ticket's history is one that the model allows, and nothing is lost")
+  @Test("whatever agents do at the same time, every ticket is what the model says, and nothing is lost or made twice")
   func randomActs() async throws {
-    let world = try await TicketWorld()
+    let all = try await BatchWorld()
+    defer { all.close() }
+    let world = all.world
     try await world.run("INSERT INTO agent_group (service_id, id, display_name) VALUES (2, 20, 'Repair')")
-    try await world.run("INSERT INTO group_member (service_id, group_id, agent_id) VALUES (2, 20, 1)")
+    try await world.run("INSERT INTO group_member (service_id, group_id, agent_id) VALUES (2, 20, 1), (2, 20, 3)")
     let theirs = try TicketWorld.ledger(world.database, role: "handoff_assignment")
     let log = Logger(service: "tests", level: .error, output: .standardError)
     let passwords = PasswordCheck()
@@ -178,79 +234,68 @@ import TicketLedger
       ledger: theirs, runner: TriggerRunner(ledger: theirs, log: log, metrics: Metrics()), passwords: passwords,
       callbacks: Callbacks(pool: theirs.pool, masking: nil))
     let run = Run(
-      world,
+      all,
       InProcessTransport(
         group: TestLoops.group, services: [assignment.rpcService], interceptors: [CallsFrom(name: "gateway")]))
     for state in [TicketState.unassigned, .processing, .pending] { _ = try await world.ticket(state) }
-    let began = try await events(world)
+    _ = try await world.ticket(TicketWorld.Shape(isSpam: true))
+    let began = try await StoredTicket.all(world)
     await withThrowingTaskGroup(of: Void.self) { group in
       for worker in 0..<4 {
         let seed = TestScale.seed &+ UInt64(worker) &* 7919
-        group.addTask { try await self.perform(run, seed: seed, acts: TestScale.count(usual: 60, all: 1_500)) }
+        group.addTask { try await self.perform(run, seed: seed, acts: TestScale.count(usual: 120, all: 1_500)) }
       }
       while let result = await group.nextResult() {
         if case .failure(let error) = result { Issue.record(error) }
       }
     }
+    let told = run.seen.withLock { $0 }.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    print("acts by outcome: \(told.joined(separator: ", "))")
     try await check(run, began)
     try await checkCounters(world)
   }
 
-  /// Events of every ticket by name.
-  private func events(_ world: TicketWorld) async throws -> [String: [Event]] {
-    var all: [String: [Event]] = [:]
-    let tickets = try await world.rows("SELECT \(fragment: TicketRecord.columns) FROM ticket AS t").map {
-      try TicketRecord($0)
+  private func check(_ run: Run, _ began: [String: StoredTicket]) async throws {
+    let after = try await StoredTicket.all(run.world)
+    var replay = LifecycleReplay(from: began, to: after, by: run.done.withLock { $0 })
+    let models = replay.run()
+    // Every success has its event.
+    let lost = replay.left.filter { !$0.value.isEmpty }
+    #expect(lost.isEmpty, "\(lost) \(TestScale.place(0))")
+    for (name, stored) in after {
+      let model = try #require(models[name])
+      let (place, record) = ("\(name) \(TestScale.place(0))", stored.record)
+      #expect(record.state == model.state && record.isSpam == model.isSpam, "\(place)")
+      #expect(LifecycleModel.holder(of: record) == model.holder, "\(place)")
+      #expect((record.deleteTime != nil) == model.isDeleted, "\(place)")
+      #expect(stored.entries == model.entries, "\(place)")
+      #expect(record.eventCount == stored.events.count && record.entryCount == stored.entries.count, "\(place)")
+      let verified = try await run.world.ledger.verify(record.id, of: record.serviceID, deadline: TestDatabase.deadline)
+      #expect(verified.isIntact, "\(verified.finding): \(place)")
+      try await checkSight(run, name, model)
     }
-    for ticket in tickets {
-      all[world.name(ticket)] = try await world.ledger.events(
-        of: ticket, limit: 100_000, deadline: TestDatabase.deadline)
-    }
-    return all
-  }
-
-  private func check(_ run: Run, _ began: [String: [Event]]) async throws {
-    var left = run.done.withLock { $0 }
-    for (name, events) in try await events(run.world) {
-      var model = Model()
-      // How the ticket was set up before the run is taken as it is.
-      let setUp = began[name]?.count ?? 0
-      for event in events.prefix(setUp) {
-        let state = event.changes.first { $0.field == "state" }.flatMap { TicketState(rawValue: $0.after) }
-        model.state = state ?? model.state
-      }
-      for event in events.dropFirst(setUp) {
-        let wrong = model.take(event)
-        #expect(wrong == nil, "\(name) event \(event.sequence): \(wrong ?? "") \(TestScale.place(0))")
-        if let state = event.changes.first(where: { $0.field == "state" })?.after {
-          #expect(state == model.state.rawValue, "\(name) event \(event.sequence) \(TestScale.place(0))")
-        }
-      }
-      let id = try #require(TicketName(name))
-      let row = try await run.world.rows("SELECT state, is_spam, event_count FROM ticket WHERE id = \(id.id)")[0]
-      #expect(try row.string(0) == model.state.rawValue, "\(name) \(TestScale.place(0))")
-      #expect(try row.value(1, as: Bool.self) == model.isSpam)
-      #expect(try row.int64(2) == Int64(events.count))
-      let service = try await run.world.service(id.service)
-      let verified = try await run.world.ledger.verify(id.id, of: service.id, deadline: TestDatabase.deadline)
-      #expect(verified.isIntact, "\(name): \(verified.finding) \(TestScale.place(0))")
-      // Every success has its event, and every event of an act had its success.
-      for event in events.dropFirst(began[name]?.count ?? 1) {
-        left["\(name) \(event.code)", default: 0] -= 1
-      }
-    }
-    let consequences = [
-      EventCode.spamMoved, .mailSkipped, .escalationAnswered, .mailSent,
-    ].map(\.rawValue)
-    let unexplained = left.filter { key, count in
-      if count == 0 { return false }
-      if consequences.contains(where: { key.hasSuffix(" \($0)") }) { return false }
-      // The copy of a customer's words on an issue ticket follows from the consultation ticket's.
-      return !(key.hasPrefix("services/bugs/") && key.hasSuffix(" CUSTOMER_REPLIED"))
-    }
-    #expect(unexplained.isEmpty, "\(TestScale.place(0))")
+    let spam = try await run.tickets.listTickets(
+      ListTicketsRequest(parent: "services/care", menu: .spam, pageSize: 200), run.world.by(TicketWorld.boss))
+    let expected = models.filter { $0.value.isSpam && !$0.value.isDeleted }.keys.sorted()
+    #expect(!spam.nextPageToken.isEmpty || spam.tickets.map(\.name).sorted() == expected, "\(TestScale.place(0))")
     let escalated = try await run.world.count("SELECT count(*) FROM ticket_event WHERE code = 'ESCALATED'")
     #expect(try await run.world.count("SELECT count(*) FROM ticket WHERE service_id = 2") == escalated)
+  }
+
+  /// A ticket as agents see it; a deleted one is found by nobody.
+  private func checkSight(_ run: Run, _ name: String, _ model: LifecycleModel) async throws {
+    let (boss, place) = (run.world.by(TicketWorld.boss), "\(name) \(TestScale.place(0))")
+    guard model.isDeleted else {
+      let seen = try await run.tickets.getTicket(GetTicketRequest(name: name), boss)
+      #expect(seen.state.rawValue == model.state.number && seen.agent == model.holder, "\(place)")
+      #expect(seen.spam == model.isSpam && seen.targetTicket == model.target, "\(place)")
+      return
+    }
+    for reason in [
+      await refusal { try await run.tickets.getTicket(GetTicketRequest(name: name), boss) }?.reason,
+      await refusal { try await run.tickets.listEntries(ListEntriesRequest(parent: name), boss) }?.reason,
+      await refusal { try await run.tickets.listEvents(ListEventsRequest(parent: name), boss) }?.reason,
+    ] { #expect(reason == .ticketNotFound, "\(place)") }
   }
 
   /// The counters are what a recount of the tickets gives.

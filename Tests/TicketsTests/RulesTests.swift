@@ -36,8 +36,7 @@ import TicketLedger
   @Test("a menu that is left out is the menu of all tickets, and a number that is none is no menu")
   func menuNumbers() {
     #expect(ListMenu(number: 0) == .all)
-    #expect(ListMenu(number: 9) == .spam)
-    #expect(ListMenu(number: 14) == nil)
-    #expect(ListMenu(number: -1) == nil)
+    for menu in ListMenu.allCases { #expect(ListMenu(number: menu.rawValue) == menu) }
+    for number in [-1, Int32(ListMenu.allCases.count + 1), .max] { #expect(ListMenu(number: number) == nil) }
   }
 }

@@ -182,6 +182,58 @@ import TicketLedger
     #expect(await insert(hidden)?.reason == .templateNotFound)
   }
 
+  @Test("a shared template is its organization's: no other one sees it, or can use it")
+  func otherOrganization() async throws {
+    let world = try await TicketWorld()
+    let foreigner = AgentID(51)
+    try await world.run("INSERT INTO organization (id, code, display_name) VALUES (2, 'far-away', 'Far')")
+    try await world.run(
+      """
+      INSERT INTO service (id, organization_id, code, kind, display_name) VALUES (9, 2, 'far', 'CONSULTATION', 'Far')
+      """)
+    try await world.run(
+      """
+      INSERT INTO agent (id, organization_id, email, display_name, is_organization_administrator)
+      VALUES (\(foreigner), 2, 'foreigner@example.com', 'Foreigner', true)
+      """)
+    try await world.run(
+      "INSERT INTO service_member (service_id, agent_id, role) VALUES (9, \(foreigner), 'ADMINISTRATOR')")
+    let ours = try await create(world, Template(title: "우리 인사", content: "안녕하세요.", shared: true))
+    let theirs = try await create(
+      world, Template(title: "Their greeting", content: "Hello.", shared: true), in: "services/far", by: foreigner)
+    let ticket = try await world.ticket(.init(service: "far", agent: foreigner))
+    let there = TicketName(service: "far", id: ticket.id).description
+    let here = world.name(try await world.ticket())
+    let places: [(AgentID, service: String, ticket: String, own: Template, foreign: Template)] = [
+      (foreigner, "services/far", there, theirs, ours), (TicketWorld.boss, "services/care", here, ours, theirs),
+    ]
+    for (agent, service, ticket, own, foreign) in places {
+      let caller = world.by(agent)
+      let list = try await world.client.listTemplates(ListTemplatesRequest(parent: service), caller)
+      #expect(list.templates.map(\.name) == [own.name])
+      let found = try await world.client.listTemplates(
+        ListTemplatesRequest(parent: service, title: foreign.title), caller)
+      #expect(found.templates.isEmpty)
+      for request in [
+        InsertTemplateRequest(name: foreign.name, ticket: ticket),
+        InsertTemplateRequest(name: foreign.name, service: service),
+      ] {
+        let error = await refusal { try await world.client.insertTemplate(request, caller) }
+        #expect(error?.reason == .templateNotFound)
+      }
+      let get = GetTemplateRequest(name: foreign.name)
+      #expect(await refusal { try await world.client.getTemplate(get, caller) }?.reason == .serviceNotFound)
+      let inserted = try await world.client.insertTemplate(
+        InsertTemplateRequest(name: own.name, ticket: ticket), caller)
+      #expect(inserted.text == own.content)
+    }
+    #expect(try await world.count("SELECT sum(use_count)::bigint FROM template") == 2)
+    // In its organization, a service whose people know nothing of its owner has it.
+    let other = try await world.client.listTemplates(
+      ListTemplatesRequest(parent: "services/other"), world.by(TicketWorld.stranger))
+    #expect(other.templates.map(\.name) == [ours.name])
+  }
+
   @Test("administrators change and delete templates; everything wrong is told at once")
   func administration() async throws {
     let world = try await TicketWorld()

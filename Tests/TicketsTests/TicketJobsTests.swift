@@ -145,4 +145,38 @@ import TicketLedger
     #expect(state == .completed)
     await stop()
   }
+
+  @Test("a ticket that becomes due while the daemon runs completes seconds later, and not before")
+  func interval() async throws {
+    let world = try await TicketWorld()
+    let tickets = [try await resolved(world, days: 14), try await resolved(world, days: 1)]
+    var options = world.by(TicketWorld.kim)
+    options.deadline = .after(.seconds(600))
+    var stream = try await world.client.watchTickets(WatchTicketsRequest(parent: "services/care"), options)
+      .makeAsyncIterator()
+    func completion() async throws -> String {
+      while let response = try await stream.next() {
+        guard case .change(let change) = response.update else { continue }
+        if change.events.contains(where: { $0.code == "AUTO_COMPLETED" }) { return change.name }
+      }
+      throw ServiceError(.internal, "the stream ended")
+    }
+    guard case .heartbeat? = try await stream.next()?.update else { throw ServiceError(.internal, "no heartbeat came") }
+    let stop = jobs(world.ledger).start(on: TestLoops.group)
+    // The look that found the first one has not found the second.
+    #expect(try await completion() == world.name(tickets[0]))
+    try await world.run(
+      """
+      UPDATE ticket SET resolve_time = now() - interval '14 days' + interval '1 second' WHERE id = \(tickets[1].id)
+      """)
+    #expect(try await completion() == world.name(tickets[1]))
+    let late = try await world.rows(
+      """
+      SELECT extract(epoch FROM complete_time - resolve_time - interval '14 days')::float8
+      FROM ticket WHERE id = \(tickets[1].id)
+      """)[0].value(0, as: Double.self)
+    // Twelve looks of the job, so that a busy machine may miss some.
+    #expect((0..<60).contains(late), "\(late) s late")
+    await stop()
+  }
 }

@@ -205,4 +205,51 @@ import TicketLedger
     let found = try await world.client.verifyHistory(VerifyHistoryRequest(name: name), world.by(TicketWorld.kim))
     #expect(found.intact, "\(found.finding)")
   }
+
+  @Test("an issue ticket's promised call is its own, escalated or made by hand, and ends with it")
+  func callBacksOfIssueTickets() async throws {
+    let world = try await TicketWorld()
+    let (source, escalated) = try await world.escalation()
+    func mine(_ service: String) async throws -> ([String], Int64) {
+      let list = try await world.client.listTickets(
+        ListTicketsRequest(parent: "services/\(service)", menu: .myCallBacks), world.by(TicketWorld.kim))
+      let counters = try await world.client.getCounters(
+        GetCountersRequest(parent: "services/\(service)"), world.by(TicketWorld.kim))
+      return (list.tickets.map(\.name), counters.myCallBackCount)
+    }
+    let promise = CallBack(phone: "01000001234", time: Timestamp(seconds: 1_800_000_000), active: true)
+    for ticket in [escalated, try await world.ticket(.processing, service: "bugs")] {
+      var wanted = Ticket(name: world.name(ticket))
+      wanted.callBack = promise
+      let promised = try await update(world, wanted, ["call_back"])
+      #expect(promised.callBack == promise && promised.version == ticket.version + 1)
+      #expect(try await mine("bugs") == ([promised.name], 1))
+      let events = try await world.client.listEvents(
+        ListEventsRequest(parent: promised.name), world.by(TicketWorld.kim)
+      ).events
+      #expect(events.last?.code == "FIELDS_SAVED" && events.last?.actor?.name == "agents/1")
+      #expect(
+        events.last?.changes.map { "\($0.field)=\($0.after)" }
+          == ["call_back.time=2027-01-15T08:00:00Z", "call_back.active=true", "call_back.phone=01000001234"])
+      // Nobody promised anything on the consultation ticket.
+      #expect(try await mine("care") == ([], 0))
+      let cleared = try await update(world, Ticket(name: promised.name), ["call_back"])
+      #expect(cleared.callBack == nil)
+      #expect(try await mine("bugs") == ([], 0))
+      _ = try await update(world, wanted, ["call_back"])
+      _ = try await world.client.processTicket(
+        ProcessTicketRequest(name: promised.name, act: .resolveInternally, internalReason: .callSolved),
+        world.by(TicketWorld.kim))
+      #expect(try await mine("bugs") == ([promised.name], 1))
+      let completed = try await world.client.completeTicket(
+        CompleteTicketRequest(name: promised.name), world.by(TicketWorld.boss))
+      #expect(completed.callBack?.active == false && completed.callBack?.phone == promise.phone)
+      #expect(try await mine("bugs") == ([], 0))
+      let found = try await world.client.verifyHistory(
+        VerifyHistoryRequest(name: promised.name), world.by(TicketWorld.kim))
+      #expect(found.intact, "\(found.finding)")
+    }
+    let behind = try await world.client.getTicket(GetTicketRequest(name: world.name(source)), world.by(TicketWorld.kim))
+    #expect(behind.callBack == nil && behind.state == .escalationAnswered)
+  }
 }
