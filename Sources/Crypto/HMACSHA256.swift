@@ -15,16 +15,20 @@ package final class HMACSHA256: @unchecked Sendable {
     guard let keyed = EVP_MAC_CTX_new(mac) else { preconditionFailure("libcrypto: no HMAC") }
     self.keyed = keyed
     var digest = Array("SHA256".utf8CString)
-    digest.withUnsafeMutableBufferPointer { digest in
-      let parameters = [
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.baseAddress, 0), OSSL_PARAM_construct_end(),
-      ]
-      // A nil key would mean "the key of before", so an empty one needs an address too.
-      var none: UInt8 = 0
-      key.withBytes { key in
-        withUnsafePointer(to: &none) { none in
-          let start = key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? none
-          require(EVP_MAC_init(keyed, start, key.count, parameters), "EVP_MAC_init")
+    // A parameter points to its name and value and copies neither: both must live until they are read.
+    let name = Array(OSSL_MAC_PARAM_DIGEST.utf8CString)
+    name.withUnsafeBufferPointer { name in
+      digest.withUnsafeMutableBufferPointer { digest in
+        let parameters = [
+          OSSL_PARAM_construct_utf8_string(name.baseAddress, digest.baseAddress, 0), OSSL_PARAM_construct_end(),
+        ]
+        // A nil key would mean "the key of before", so an empty one needs an address too.
+        var none: UInt8 = 0
+        key.withBytes { key in
+          withUnsafePointer(to: &none) { none in
+            let start = key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? none
+            require(EVP_MAC_init(keyed, start, key.count, parameters), "EVP_MAC_init")
+          }
         }
       }
     }
