@@ -6,9 +6,10 @@ import ServiceKit
 import TicketLedger
 
 extension TicketService {
-  /// Returns a template of a service, or one that is shared with a service of the caller.
+  /// Returns a template of one of the caller's services. Those that other services share are listed with all that they
+  /// say, and inserted by their names.
   ///
-  /// - Throws: TEMPLATE_NOT_FOUND, REQUEST_INVALID.
+  /// - Throws: SERVICE_NOT_FOUND, TEMPLATE_NOT_FOUND, REQUEST_INVALID.
   package func getTemplate(_ request: GetTemplateRequest, _ call: CallContext) async throws -> Template {
     let name = try TemplateName(request.name, field: "name")
     let access = try await ledger.access(call, serviceCode: name.service)
