@@ -63,6 +63,12 @@ import Testing
     }
   }
 
+  @Test("what the first event covers is every text that a ticket has of its own")
+  func ticketTexts() {
+    let copies = TextCopies.all.filter { $0.table == "ticket" }.map { "\($0.name) \($0.field ?? "")" }
+    #expect(TicketText.allCases.map { "\($0.column) \($0.rawValue)" }.sorted() == copies.sorted())
+  }
+
   @Test("the page of the API says of every event what happened, and of no other")
   func eventCodes() throws {
     let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/api.md")
