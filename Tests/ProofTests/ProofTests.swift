@@ -12,7 +12,7 @@ enum ProofTests {}
 /// How long the proofs run.
 enum ProofScale {
   /// Seconds of acts and blows in one torture, and of broken bytes: `HANDOFF_PROOF_SECONDS`, or what is usual.
-  static var seconds: Int { given ?? (TestScale.isAll ? 240 : 10) }
+  static var seconds: Int { given ?? (TestScale.isAll ? 150 : 10) }
 
   /// The seeds of this run: three in the long proofs.
   static var seeds: [UInt64] { TestScale.isAll ? (0..<3).map { TestScale.seed + $0 } : [TestScale.seed] }
