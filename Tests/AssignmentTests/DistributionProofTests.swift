@@ -52,7 +52,7 @@ struct DistributionProofTests {
 
   @Test("in turn: nobody gets two more than anybody, no ticket twice or lost, and each is explained")
   func sequential() async throws {
-    let count = TestScale.count(usual: 150, all: 100_000)
+    let count = TestScale.count(usual: 150, all: 20_000)
     let agents = try await office.hire(11...17)
     try await office.trigger([.isNew], .assign(.sequential, agents))
     try await distribute(count, workers: TestScale.count(usual: 6, all: 64))
