@@ -67,7 +67,8 @@ extension TicketService {
     var change = TicketChange(event)
     change.attachments = arrived.maskStatements
     change.companions = reply.files(on: entry, of: ticket.id)
-    if let target = ticket.target, let companions = try await copy(reply, to: target) {
+    // What comes to the spam box bothers no other service.
+    if let target = ticket.target, !ticket.isSpam, let companions = try await copy(reply, to: target) {
       change.companions += companions
       change.companionTopics = [.triggers]
     }

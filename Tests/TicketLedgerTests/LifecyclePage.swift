@@ -20,6 +20,7 @@ enum LifecyclePage {
       interim one too; then the ticket can be escalated anew, to the same issue service or to another. An issue ticket
       that was held stays open in its service beside the new one: what it answers later is added to the history and
       changes no state, and the customer's further words go to the newest issue ticket alone.
+      What the customer writes while the ticket lies in the spam box goes to none.
 
       ```mermaid
       stateDiagram-v2
@@ -92,9 +93,10 @@ enum LifecyclePage {
   private static func target(_ target: LifecycleTarget) -> String {
     switch target {
     case .state(let state): "`\(state.rawValue)`"
+    case .held(let state): "`\(state.rawValue)`, or `UNASSIGNED` when nobody holds it"
     case .unchanged: "unchanged"
     case .reopened: "`PROCESSING`, or `UNASSIGNED` when the holder is gone"
-    case .beforeSpam: "the state before; unknown: `PROCESSING`, or `UNASSIGNED` when nobody holds it"
+    case .beforeSpam: "the state before, or `UNASSIGNED` when the holder is gone"
     case .removed: "gone"
     }
   }

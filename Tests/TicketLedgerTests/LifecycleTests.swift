@@ -129,6 +129,15 @@ import TicketLedger
       "spam that nobody holds goes to nobody", .restoreFromSpam, .consultation, .resolved, by: .administrator,
       spam: true, hasHolder: false, before: .processing, .success(.unassigned)),
     Case(
+      "nor does it go back to an answer that nobody waits for", .restoreFromSpam, .issue, .resolved,
+      by: .administrator, spam: true, hasHolder: false, before: .pending, .success(.unassigned)),
+    Case(
+      "the issue service's answer to a ticket that was released is everybody's", .receiveEscalationAnswer,
+      .consultation, .escalating, by: .issueService, hasHolder: false, .success(.unassigned)),
+    Case(
+      "so is the end of a task at Dooray!", .doorayClosed, .issue, .doorayInProgress, by: .dooray, hasHolder: false,
+      .success(.unassigned)),
+    Case(
       "a late answer of the issue service changes no state", .receiveEscalationAnswer, .consultation, .completed,
       by: .issueService, .success(.completed)),
     Case(

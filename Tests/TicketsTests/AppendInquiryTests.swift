@@ -53,6 +53,27 @@ import TicketLedger
     #expect(try await world.outbox(ticket.id).isEmpty)
   }
 
+  @Test("what a customer adds to spam is not told to the issue service that had the ticket")
+  func spamOfEscalated() async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    _ = try await world.client.processTicket(
+      ProcessTicketRequest(name: world.name(issue), act: .hold, text: "알아보고 있습니다."), world.by(TicketWorld.kim))
+    let spam = ProcessTicketRequest(name: world.name(source), act: .resolveInternally, internalReason: .spam)
+    #expect(try await world.client.processTicket(spam, world.by(TicketWorld.kim)).spam)
+    let before = try await world.client.getTicket(GetTicketRequest(name: world.name(issue)), world.by(TicketWorld.kim))
+    let reply = AppendInquiryRequest(parent: world.name(source), text: "buy!")
+    _ = try await world.client.appendInquiry(reply, world.by("mail"))
+    #expect(
+      try await world.client.getTicket(GetTicketRequest(name: world.name(issue)), world.by(TicketWorld.kim)) == before)
+    // Out of the spam box, what comes then is.
+    _ = try await world.client.restoreTicket(
+      RestoreTicketRequest(name: world.name(source)), world.by(TicketWorld.boss))
+    _ = try await world.client.appendInquiry(reply, world.by("mail"))
+    let after = try await world.client.getTicket(GetTicketRequest(name: world.name(issue)), world.by(TicketWorld.kim))
+    #expect(after.entryCount == before.entryCount + 1)
+  }
+
   @Test("a repeated reply is added once")
   func replay() async throws {
     let world = try await TicketWorld()

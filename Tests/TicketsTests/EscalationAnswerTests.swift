@@ -44,6 +44,23 @@ import TicketLedger
     #expect(verified.intact, "\(verified.finding)")
   }
 
+  @Test("the answer to a consultation ticket whose agent was removed meanwhile is for whoever keeps the ticket")
+  func released() async throws {
+    let world = try await TicketWorld()
+    let (source, issue) = try await world.escalation()
+    try await world.run("UPDATE ticket SET agent_id = NULL WHERE id = \(source.id)")
+    _ = try await process(world, issue, .resolve)
+    let answered = try await get(world, source)
+    #expect(answered.state == .unassigned && answered.agent.isEmpty)
+    #expect(try await world.eventCodes(answered.name).last == "ESCALATION_ANSWERED")
+    let acts = try await world.client.listActs(ListActsRequest(parent: answered.name), world.by(TicketWorld.lee))
+    #expect(acts.acts.contains(.keep))
+    // What comes later adds to the history alone.
+    _ = try await world.client.appendInquiry(
+      AppendInquiryRequest(parent: answered.name, text: "고맙습니다."), world.by("mail"))
+    #expect(try await get(world, source).state == .unassigned)
+  }
+
   @Test("banned words stop an answer to a consultation ticket, too; neither ticket is changed")
   func bannedWords() async throws {
     let world = try await TicketWorld()

@@ -28,10 +28,12 @@ import TicketLedger
       }
       #expect(twice?.metadata["refusal"] == "NOT_IN_SPAM_BOX")
     }
-    let gone = try await world.ticket(TicketWorld.Shape(agent: TicketWorld.gone, isSpam: true))
-    let restored = try await world.client.restoreTicket(
-      RestoreTicketRequest(name: world.name(gone)), world.by(TicketWorld.boss))
-    #expect(restored.state == .unassigned && restored.agent.isEmpty)
+    for state in [TicketState.processing, .pending, .escalationAnswered] {
+      let gone = try await world.ticket(TicketWorld.Shape(state: state, agent: TicketWorld.gone, isSpam: true))
+      let restored = try await world.client.restoreTicket(
+        RestoreTicketRequest(name: world.name(gone)), world.by(TicketWorld.boss))
+      #expect(restored.state == .unassigned && restored.agent.isEmpty, "\(state), whose agent has left")
+    }
   }
 
   @Test("deleted spam is found by nobody on any path, and its events stay on record")

@@ -139,9 +139,10 @@ package enum Lifecycle {
     .init(
       id: "C11", act: .escalate, kinds: [.consultation], from: workable, roles: agents, target: .state(.escalating),
       effects: [.opensIssueTicket, .runsTriggers]),
+    // Of a ticket that was released meanwhile nobody would read the answer: it is everybody's.
     .init(
       id: "C12a", act: .receiveEscalationAnswer, kinds: [.consultation], from: [.escalating], roles: [.issueService],
-      target: .state(.escalationAnswered), effects: [.runsTriggers]),
+      target: .held(.escalationAnswered), effects: [.runsTriggers]),
     // A later answer (held first, then resolved) only adds to the history.
     .init(
       id: "C12b", act: .receiveEscalationAnswer, kinds: [.consultation],
@@ -160,7 +161,7 @@ package enum Lifecycle {
       id: "B14b", act: .doorayWorking, kinds: both, from: dooray, roles: [.dooray], target: .state(.doorayInProgress),
       effects: [.runsTriggers]),
     .init(
-      id: "B14c", act: .doorayClosed, kinds: both, from: dooray, roles: [.dooray], target: .state(.doorayAnswered),
+      id: "B14c", act: .doorayClosed, kinds: both, from: dooray, roles: [.dooray], target: .held(.doorayAnswered),
       effects: [.runsTriggers]),
   ]
 
@@ -231,12 +232,9 @@ package enum Lifecycle {
     switch target {
     case .state(let state): return state
     case .unchanged, .removed: return standing.state
+    case .held(let state): return standing.hasHolder ? state : .unassigned
     case .reopened: return standing.hasHolder ? .processing : .unassigned
-    case .beforeSpam:
-      guard let before = standing.stateBeforeSpam, before != .processing || standing.hasHolder else {
-        return standing.hasHolder ? .processing : .unassigned
-      }
-      return before
+    case .beforeSpam: return standing.hasHolder ? standing.stateBeforeSpam ?? .processing : .unassigned
     }
   }
 }

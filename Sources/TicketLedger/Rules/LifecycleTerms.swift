@@ -177,11 +177,14 @@ package struct TicketStates: Sendable, Equatable, ExpressibleByArrayLiteral {
 package enum LifecycleTarget: Sendable, Equatable {
   /// To a state.
   case state(TicketState)
+  /// To a state, or to UNASSIGNED when nobody holds the ticket any more.
+  case held(TicketState)
   /// The state stays as it is.
   case unchanged
   /// To PROCESSING, or to UNASSIGNED when whoever held the ticket no longer can.
   case reopened
-  /// To the state before the spam box; when that is unknown, as ``reopened``.
+  /// To the state before the spam box, when that is unknown to PROCESSING; to UNASSIGNED when whoever held the ticket
+  /// no longer can.
   case beforeSpam
   /// Out of everybody's sight; the events stay.
   case removed
