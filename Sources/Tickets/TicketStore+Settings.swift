@@ -35,6 +35,8 @@ extension TicketStore {
         }
         let updated = try ServiceRecord(row)
         try await change.note(updated.version, transaction)
+        // Whoever is sent the counters is sent today's of the new zone.
+        if update.timeZone != nil { _ = try await transaction.query("SELECT pg_notify('handoff_rights', '')") }
         return updated
       }
     } catch let error as PostgresError {

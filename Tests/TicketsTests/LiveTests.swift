@@ -3,6 +3,7 @@ import HandoffAPI
 import HandoffTestKit
 import Postgres
 import RPC
+import RPCProtos
 import ServiceKit
 import Synchronization
 import Testing
@@ -143,25 +144,80 @@ import TicketLedger
     #expect(try await next { $0.agentCount != then.agentCount }.agentCount == then.agentCount + 1)
   }
 
-  @Test(
-    "who loses the right while watching is cut off",
-    arguments: [
-      ("UPDATE service_member SET has_ticket_right = false WHERE agent_id = 1", Reason.permissionDenied),
-      (
-        "DELETE FROM group_member WHERE agent_id = 1; DELETE FROM service_member WHERE agent_id = 1",
-        Reason.serviceNotFound
-      ),
-      ("UPDATE agent SET is_active = false WHERE id = 1", Reason.serviceNotFound),
-    ])
-  func rights(statements: String, reason: Reason) async throws {
+  @Test("when the service moves to another time zone, its day's numbers come at once")
+  func timeZone() async throws {
     let live = try await LiveWorld()
-    let stream = try await live.watch()
-    _ = try await stream.heartbeat()
+    let world = live.world
+    let hour = try await world.count("SELECT extract(hour FROM now() AT TIME ZONE 'UTC')::bigint")
+    // The zone in which it is some hour now; POSIX names them by what is to be added to reach UTC.
+    func zone(where local: Int) -> String {
+      let ahead = (local - hour + 36) % 24 - 12
+      return ahead > 0 ? "Etc/GMT-\(ahead)" : "Etc/GMT+\(-ahead)"
+    }
+    var draft = TicketDraft(
+      service: try await world.service("care"), state: .unassigned, title: "어제", channel: .email, by: .service("mail"))
+    draft.event.entries = [EntryDraft(.inquiry, .create, body: "x", actor: .customer)]
+    draft.time = try await world.rows("SELECT now() - interval '14 hours'")[0].instant(0)
+    _ = try await world.ledger.create(draft, deadline: TestDatabase.deadline)
+    func move(to zone: String) async throws {
+      _ = try await world.client.updateService(
+        UpdateServiceRequest(
+          service: Service(name: "services/care", timeZone: zone), updateMask: FieldMask(paths: ["time_zone"])),
+        world.by(TicketWorld.boss))
+    }
+    try await move(to: zone(where: 22))
+    let stream = try await live.watch(WatchTicketsRequest(parent: "services/care", counters: true))
+    func received(_ count: Int32) async throws {
+      while let update = try await stream.next() {
+        if case .counters(let counters) = update, counters.receivedToday == count { return }
+      }
+      throw ServiceError(.internal, "the stream ended")
+    }
+    try await received(1)
+    try await move(to: zone(where: 2))
+    try await received(0)
+  }
+
+  @Test("who loses the right while catching up may not go on, nor may anybody when the daemon ends", arguments: lost)
+  func rightsWhileCatchingUp(statements: String, reason: Reason) async throws {
+    let live = try await LiveWorld()
+    let changes = LiveChanges(ledger: live.world.ledger)
+    let watcher = LiveWatcher(agent: TicketWorld.kim, ticket: nil, wantsCounters: false)
+    let daemon = LiveWatcher(agent: nil, ticket: nil, wantsCounters: false)
+    try await changes.withFeed(of: try await live.world.service("care")) { feed in
+      try await feed.check(watcher)
+      try await run(statements, live)
+      #expect(await refusal { try await feed.check(watcher) }?.reason == reason)
+      try await feed.check(daemon)
+      changes.shutDown()
+      #expect(await refusal { try await feed.check(daemon) }?.reason == .backendUnavailable)
+    }
+  }
+
+  /// How an agent loses the right to watch, and what the agent is told.
+  private static let lost = [
+    ("UPDATE service_member SET has_ticket_right = false WHERE agent_id = 1", Reason.permissionDenied),
+    (
+      "DELETE FROM group_member WHERE agent_id = 1; DELETE FROM service_member WHERE agent_id = 1",
+      Reason.serviceNotFound
+    ),
+    ("UPDATE agent SET is_active = false WHERE id = 1", Reason.serviceNotFound),
+  ]
+
+  private func run(_ statements: String, _ live: LiveWorld) async throws {
     for statement in statements.split(separator: "; ") {
       var sql = Query.Interpolation(literalCapacity: 0, interpolationCount: 1)
       sql.appendInterpolation(unescaped: String(statement))
       try await live.world.run(Query(stringInterpolation: sql))
     }
+  }
+
+  @Test("who loses the right while watching is cut off", arguments: lost)
+  func rights(statements: String, reason: Reason) async throws {
+    let live = try await LiveWorld()
+    let stream = try await live.watch()
+    _ = try await stream.heartbeat()
+    try await run(statements, live)
     let error = await refusal { while try await stream.next() != nil {} }
     #expect(error?.reason == reason)
   }

@@ -75,6 +75,19 @@ extension TicketLedger {
     return (board, own)
   }
 
+  /// When the day of a moment began. Where clocks are set back at midnight it begins with the first of the two; of a
+  /// time that comes twice, PostgreSQL takes the second.
+  static func startOfDay(_ now: Query, in zone: Query) -> Query {
+    """
+    (SELECT CASE WHEN (d.edge - interval '1 hour') AT TIME ZONE \(fragment: zone) >= d.day
+        THEN d.edge - interval '1 hour' ELSE d.edge END
+      FROM (
+        SELECT t.day, t.day AT TIME ZONE \(fragment: zone) AS edge
+        FROM (SELECT date_trunc('day', \(fragment: now) AT TIME ZONE \(fragment: zone)) AS day) AS t
+      ) AS d)
+    """
+  }
+
   /// Of today and of the last day, the whole hours are read, and the minutes before the first of them.
   ///
   /// The board is the row without state and agent; then a row for each state, each agent's states, and each agent's
@@ -83,9 +96,10 @@ extension TicketLedger {
     """
     WITH edge AS (
       SELECT is_today, since, date_trunc('hour', since - interval '1 microsecond', 'UTC') + interval '1 hour' AS whole
-      FROM (VALUES
-        (true, date_trunc('day', clock_timestamp() AT TIME ZONE \(service.timeZone)) AT TIME ZONE \(service.timeZone)),
+      FROM service AS s, LATERAL (VALUES
+        (true, \(fragment: startOfDay("clock_timestamp()", in: "s.time_zone"))),
         (false, date_trunc('minute', clock_timestamp()) - interval '1440 minutes')) AS e (is_today, since)
+      WHERE s.id = \(service.id)
     ), recent AS (
       SELECT minute, agent_id, state, change FROM ticket_count_change WHERE service_id = \(service.id)
     ), holder AS (

@@ -68,6 +68,14 @@ final class ServiceFeed: Sendable {
     return admitted
   }
 
+  /// Checks that who still reads what was there before may go on.
+  ///
+  /// - Throws: SERVICE_NOT_FOUND, PERMISSION_DENIED; BACKEND_UNAVAILABLE when the feed is closed.
+  func check(_ watcher: LiveWatcher) async throws {
+    if state.withLock({ $0.isClosed }) { throw Self.ending }
+    if let refusal = try await refusals(of: [watcher]).first { throw refusal.error }
+  }
+
   /// A watcher has left.
   func dismiss(_ watcher: LiveWatcher) {
     state.withLock { _ = $0.watchers.removeValue(forKey: ObjectIdentifier(watcher)) }
@@ -190,18 +198,22 @@ final class ServiceFeed: Sendable {
 
   private func checkRights() async throws {
     let watchers = state.withLock { state in state.watchers.values.map(\.watcher) }
+    for (watcher, error) in try await refusals(of: watchers) { watcher.queue.cut(error) }
+  }
+
+  /// Who of some may not watch, and why.
+  private func refusals(of watchers: [LiveWatcher]) async throws -> [(watcher: LiveWatcher, error: ServiceError)] {
     let agents = Array(Set(watchers.compactMap(\.agent)))
-    guard !agents.isEmpty else { return }
+    guard !agents.isEmpty else { return [] }
     let members = try await ledger.directory.currentMembers(agents, of: service.id, deadline: .after(Self.timeout))
-    for watcher in watchers {
-      guard let agent = watcher.agent else { continue }
-      let member = members[agent].flatMap { $0.isActive ? $0 : nil }
-      let access = member.map { Access(actor: .agent(agent), service: service, member: $0) }
+    return watchers.compactMap { watcher in
+      guard let agent = watcher.agent else { return nil }
       do throws(ServiceError) {
-        guard let access else { throw ServiceError(.serviceNotFound) }
-        try access.require(.ticket)
+        guard let member = members[agent], member.isActive else { throw ServiceError(.serviceNotFound) }
+        try Access(actor: .agent(agent), service: service, member: member).require(.ticket)
+        return nil
       } catch {
-        watcher.queue.cut(error)
+        return (watcher, error)
       }
     }
   }

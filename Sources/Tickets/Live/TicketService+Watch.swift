@@ -6,6 +6,8 @@ import TicketLedger
 
 /// How long one question to the database may take; the call itself has no end.
 private let stepTime: Duration = .seconds(30)
+/// How long who catches up reads on before the right to is asked for again.
+private let checkInterval: Duration = .seconds(1)
 
 extension TicketService {
   /// How long a stream goes on before its watcher is asked to resume, varied by a tenth: so copies of this service that
@@ -28,7 +30,7 @@ extension TicketService {
     try await live.withFeed(of: access.service) { feed in
       let begin = try await start(order, access.service)
       try await responses.send(WatchTicketsResponse(update: .heartbeat(Heartbeat(id: begin.description))))
-      try await catchUp(watcher, feed, from: begin, responses)
+      try await catchUp(watcher, feed, from: begin, until: ends, responses)
       defer { feed.dismiss(watcher) }
       while !ends.hasPassed {
         let piece = try await watcher.queue.next()
@@ -45,18 +47,24 @@ extension TicketService {
     return place
   }
 
-  /// Sends what is in the log already, as fast as the caller takes it, until the feed can take over.
+  /// Sends what is in the log already, as fast as the caller takes it, until the feed can take over, or time is over.
   private func catchUp(
-    _ watcher: LiveWatcher, _ feed: ServiceFeed, from begin: ChangePosition,
+    _ watcher: LiveWatcher, _ feed: ServiceFeed, from begin: ChangePosition, until ends: Deadline,
     _ responses: ResponseWriter<WatchTicketsResponse>
   ) async throws {
     var position = begin
+    var checked = Deadline.after(checkInterval)
     var last = try await ledger.lastChange(of: feed.service.id, deadline: .after(stepTime))
     while true {
       while position.number < last.number {
         let changes = try await ledger.changes(of: feed.service, after: position, deadline: .after(stepTime))
         guard let end = changes.last else { throw ServiceError(.changesNotKept) }
         for change in changes where watcher.ticket == nil || watcher.ticket == change.ticketID {
+          if ends.hasPassed { return }
+          if checked.hasPassed {
+            try await feed.check(watcher)
+            checked = .after(checkInterval)
+          }
           try await responses.send(WatchTicketsResponse(.change(change)))
         }
         position = end.position
