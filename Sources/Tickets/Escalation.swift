@@ -44,13 +44,16 @@ struct Escalation: Sendable {
   /// What the issue ticket will have in the fields of every ticket; its customer is that of the consultation ticket, as
   /// long as the name may be.
   func systemFields(for ticket: TicketRecord) -> [SystemFieldUse] {
-    [
+    func isFilled(_ text: String) -> Bool { !CanonicalText.isBlank(text) }
+    return [
       SystemFieldUse(.title, "title", text: title),
       SystemFieldUse(.text, "text", text: text, charactersMax: FieldLimits.answerCharactersMax),
-      SystemFieldUse(.customerName, "customer.display_name", text: nil, isFilled: !ticket.customerName.isEmpty),
-      SystemFieldUse(.customerEmail, "customer.email", text: nil, isFilled: !ticket.customerEmail.isEmpty),
-      SystemFieldUse(.customerPhone, "customer.phone", text: nil, isFilled: !ticket.customerPhone.isEmpty),
-      SystemFieldUse(.customerUserCode, "customer.user_code", text: nil, isFilled: !ticket.customerUserCode.isEmpty),
+      SystemFieldUse(.customerName, "customer.display_name", text: nil, isFilled: isFilled(ticket.customerName)),
+      SystemFieldUse(.customerEmail, "customer.email", text: nil, isFilled: isFilled(ticket.customerEmail)),
+      SystemFieldUse(.customerPhone, "customer.phone", text: nil, isFilled: isFilled(ticket.customerPhone)),
+      SystemFieldUse(
+        .customerUserCode, "customer.user_code", text: nil, isFilled: isFilled(ticket.customerUserCode)),
+      SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
     ]
   }
 

@@ -31,6 +31,8 @@ struct FieldDraft: Sendable {
     "active",
   ]
   private static let optionsMax = 100
+  /// Longest option.
+  static let optionCharactersMax = 100
 
   let code: String
   let kind: FieldKind
@@ -96,12 +98,10 @@ struct FieldDraft: Sendable {
     case "options":
       check.require(field.options.count <= Self.optionsMax, name, "must be at most \(Self.optionsMax)")
       options = field.options.prefix(Self.optionsMax).enumerated().map { index, option in
-        check.line(option, "\(name)[\(index)]", charactersMax: 100)
+        check.line(option, "\(name)[\(index)]", charactersMax: Self.optionCharactersMax)
       }
     case "administrators_only": isAdministratorsOnly = field.administratorsOnly
-    case "position":
-      check.require(field.position >= 0, name, "must not be negative")
-      position = field.position
+    case "position": position = check.position(field.position, name)
     default: isActive = field.active
     }
   }

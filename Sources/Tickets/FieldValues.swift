@@ -23,7 +23,9 @@ struct FieldValues: Sendable {
       check.require(seen.insert(value.code).inserted, "\(field).code", "stands here twice")
       check.require(value.values.count <= 100, "\(field).values", "must hold at most 100 values")
       let texts = value.values.prefix(100).enumerated().map { place, text in
-        check.text(text, "\(field).values[\(place)]", charactersMax: FieldKind.textarea.charactersMax)
+        let text = check.text(text, "\(field).values[\(place)]", charactersMax: FieldKind.textarea.charactersMax)
+        // Nobody has filled a field in with what nobody can read.
+        return CanonicalText.isBlank(text) ? "" : text
       }
       self.values.append((value.code, texts))
     }
@@ -64,6 +66,8 @@ struct FieldSaving: Sendable {
   /// An agent with the ticket right saves; else a customer's inquiry comes in.
   let isByAgent: Bool
   let isByAdministrator: Bool
+  /// A program saves what a customer says. Other than a daemon, it sets nothing that is for administrators.
+  var isByProgram = false
   /// Names of the files that the ticket has, and of those that the request puts on it.
   var files: Set<String> = []
 
@@ -80,7 +84,8 @@ struct FieldSaving: Sendable {
       guard audience == .agent || type != nil else { continue }
       let isAsked = completeness == (audience == .agent ? .agentForm : .customerForm)
       let problem = use.problem(
-        under: catalog.rule(of: use.field), isAsked: isAsked, isForbidden: isByAgent && !isByAdministrator)
+        under: catalog.rule(of: use.field), isAsked: isAsked,
+        isForbidden: (isByAgent || isByProgram) && !isByAdministrator)
       if let problem { check.require(false, problem.code, "\(problem.rule.rawValue): \(problem.text)") }
     }
   }

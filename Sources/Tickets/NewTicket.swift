@@ -82,7 +82,9 @@ struct NewTicket: Sendable {
   func systemFields(_ found: CustomerRecord?) -> [SystemFieldUse] {
     let known = customer.id == nil ? nil : found
     func use(_ field: SystemFieldCode, _ path: String, _ own: String, _ known: String?) -> SystemFieldUse {
-      SystemFieldUse(field, path, text: own.isEmpty ? nil : own, isFilled: !own.isEmpty || known?.isEmpty == false)
+      SystemFieldUse(
+        field, path, text: own.isEmpty ? nil : own,
+        isFilled: !CanonicalText.isBlank(own) || !CanonicalText.isBlank(known ?? ""))
     }
     return [
       SystemFieldUse(.title, "title", text: isMailed ? nil : title, isFilled: true),

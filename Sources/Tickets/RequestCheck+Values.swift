@@ -7,6 +7,16 @@ extension RequestCheck {
   /// Most languages that something can be named in.
   static let languagesMax = 50
 
+  /// The last place among siblings. Several may have the same; they stand in the order in which they were added.
+  static let positionMax: Int32 = 1_000_000
+
+  /// A place among siblings; the first when it is noted as wrong.
+  mutating func position(_ position: Int32, _ field: String) -> Int32 {
+    let isWithin = (0...Self.positionMax).contains(position)
+    require(isWithin, field, "must be 0 to \(Self.positionMax)")
+    return isWithin ? position : 0
+  }
+
   /// Notes what is wrong with the languages of a list of names.
   mutating func languages(_ languages: [String], _ field: String) {
     require(languages.count <= Self.languagesMax, field, "must be at most \(Self.languagesMax)")

@@ -25,12 +25,12 @@ struct TemplateChange: Sendable {
       check.require(!CanonicalText.isBlank(template.content), "template.content", "must not be empty")
     }
     if paths.contains("search_code") {
+      let code = check.line(
+        template.searchCode, "template.search_code", charactersMax: Self.searchCodeCharactersMax, mayBeBlank: true)
       check.require(
-        template.searchCode.count <= Self.searchCodeCharactersMax
-          && template.searchCode.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || ("0"..."9").contains($0) },
+        code.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || ("0"..."9").contains($0) },
         "template.search_code", "must be at most \(Self.searchCodeCharactersMax) letters and digits")
-      searchCode = check.line(
-        template.searchCode, "template.search_code", charactersMax: 4 * Self.searchCodeCharactersMax, mayBeBlank: true)
+      searchCode = code
     }
     if paths.contains("shared") { isShared = template.shared }
     if paths.contains("processing_types") {

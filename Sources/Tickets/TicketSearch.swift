@@ -176,9 +176,13 @@ struct SearchOrder: Sendable {
     _ names: [String], _ condition: SearchCondition, _ check: inout RequestCheck
   ) -> [Name] {
     guard begin(names.count, condition, &check) else { return [] }
-    return names.enumerated().compactMap { index, text in
+    // Each has a run of an index of its own: what is named twice would be found twice.
+    var seen: Set<Name> = []
+    return names.enumerated().compactMap { index, text -> Name? in
       let field = "\(condition.rawValue)[\(index)]"
-      return check.value(field) { () throws(ServiceError) in try Name(text, field: field) }
+      let name: Name? = check.value(field) { () throws(ServiceError) in try Name(text, field: field) }
+      guard let name, seen.insert(name).inserted else { return nil }
+      return name
     }
   }
 

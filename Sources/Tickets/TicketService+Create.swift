@@ -147,6 +147,7 @@ extension TicketService {
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: access.service.id, deadline: deadline), type: wanted.submissionType?.id,
       isByAgent: access.isByAgent, isByAdministrator: access.isByAgent && access.member?.role == .administrator,
+      isByProgram: NewTicket.Writer(access.actor) == .program,
       files: Set(wanted.attachments.names.map(\.description)))
     var check = RequestCheck()
     saving.check(wanted.systemFields(customer), .customerForm, &check)

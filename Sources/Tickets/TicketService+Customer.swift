@@ -14,11 +14,9 @@ extension TicketService {
   package func listCustomerTickets(
     _ request: ListCustomerTicketsRequest, _ call: CallContext
   ) async throws -> ListTicketsResponse {
-    let name = try TicketName(request.parent, field: "parent")
+    let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 50, of: TicketName.self)
     let (access, ticket) = try await reading(name, call)
-    let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50,
-      scope: "ListCustomerTickets \(name) \(access.claimant)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListCustomerTickets \(name) \(access.claimant)")
     guard let customer = ticket.customerID else { return ListTicketsResponse() }
     let found = try await store.tickets(
       of: customer, beside: ticket, seenBy: access.member?.agentID,
@@ -36,10 +34,9 @@ extension TicketService {
   package func listTranscriptLines(
     _ request: ListTranscriptLinesRequest, _ call: CallContext
   ) async throws -> ListTranscriptLinesResponse {
-    let name = try TicketName(request.parent, field: "parent")
+    let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "ListTranscriptLines \(name)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListTranscriptLines \(name)")
     let found = try await store.transcript(
       of: ticket, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? page.after + Int64(page.size) : nil

@@ -141,11 +141,17 @@ extension TicketService {
     let (access, ticket) = try await reading(name, call)
     let catalog = try await fields.catalog(of: ticket.serviceID, deadline: call.deadline)
     let values = try await store.fieldValues(of: ticket, deadline: call.deadline)
-    let form = catalog.customerForm(ticket.submissionTypeID)
+    let seesAll = access.member?.role != .agent
     // What was filled in stays to be seen, whatever became of the form.
-    let others = catalog.fields.filter { field in
-      field.audience == .customer && values[field.id] != nil && !form.contains { $0.id == field.id }
+    func withOthers(_ form: [FieldRecord], of audience: FieldAudience) -> [FieldRecord] {
+      form
+        + catalog.fields.filter { field in
+          field.audience == audience && values[field.id] != nil && (seesAll || !field.isAdministratorsOnly)
+            && !form.contains { $0.id == field.id }
+        }
     }
+    let customers = withOthers(catalog.customerForm(ticket.submissionTypeID), of: .customer)
+    let agents = withOthers(catalog.agentForm(all: seesAll), of: .agent)
     let masks = try await ledger.textMasks(
       on: ticket, in: "ticket_field_value.value", of: values.values, deadline: call.deadline)
     func filled(_ fields: [FieldRecord]) -> [FormField] {
@@ -155,8 +161,7 @@ extension TicketService {
           masks: (masks[field.id.description] ?? []).map { $0.in("field.\(field.rule.code)") })
       }
     }
-    let agents = catalog.agentForm(all: access.member?.role != .agent)
-    return TicketForm(ticket: name.description, customerFields: filled(form + others), agentFields: filled(agents))
+    return TicketForm(ticket: name.description, customerFields: filled(customers), agentFields: filled(agents))
   }
 
   /// The service that the caller runs.

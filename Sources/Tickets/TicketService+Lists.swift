@@ -7,7 +7,7 @@ import TicketLedger
 extension TicketService {
   /// Lists tickets of one menu in the order asked for.
   ///
-  /// - Throws: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, GROUP_NOT_FOUND for another service's group,
+  /// - Throws: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, AGENT_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID,
   ///   PERMISSION_DENIED.
   package func listTickets(_ request: ListTicketsRequest, _ call: CallContext) async throws -> ListTicketsResponse {
     let actor = try call.actor()
@@ -31,7 +31,7 @@ extension TicketService {
     let parent = try ServiceName(request.parent, field: "parent")
     let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
     try access.require(.ticket)
-    if let group, group.service != parent.code { throw ServiceError(.groupNotFound) }
+    try await requireKnown(group.map { [$0] } ?? [], agent.map { [$0] } ?? [], access, call.deadline)
     let whose = set.needsAgent || request.starred ? "\(access.claimant) \(request.starred)" : ""
     let scope =
       "ListTickets \(parent) \(request.menu.rawValue) \(request.state.rawValue) \(request.group) \(request.agent)"
@@ -64,14 +64,26 @@ extension TicketService {
     return (shown, shown.last.map { PageEnd($0, in: order, holders: holders) })
   }
 
+  /// The parent of a list and how many rows a page of it has; what is wrong with the two is told at once.
+  ///
+  /// - Throws: REQUEST_INVALID.
+  static func listed<Name: ResourceName>(
+    _ parent: String, _ pageSize: Int32, sizeDefault: Int, of _: Name.Type
+  ) throws(ServiceError) -> (name: Name, size: Int) {
+    var check = RequestCheck()
+    check.name(parent, "parent", Name.self)
+    let size = check.pageSize(pageSize, sizeDefault: sizeDefault)
+    try check.done()
+    return (try Name(parent, field: "parent"), size)
+  }
+
   /// Lists the history of a ticket, oldest first.
   ///
   /// - Throws: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
   package func listEntries(_ request: ListEntriesRequest, _ call: CallContext) async throws -> ListEntriesResponse {
-    let name = try TicketName(request.parent, field: "parent")
+    let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "ListEntries \(name)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListEntries \(name)")
     return try await entries(of: ticket, page, call)
   }
 
@@ -84,10 +96,9 @@ extension TicketService {
   package func listSourceEntries(
     _ request: ListSourceEntriesRequest, _ call: CallContext
   ) async throws -> ListEntriesResponse {
-    let name = try TicketName(request.parent, field: "parent")
+    let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "ListSourceEntries \(name)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListSourceEntries \(name)")
     guard let link = ticket.source else { return ListEntriesResponse() }
     do {
       let source = try await ledger.ticket(link.ticketID, of: link.serviceID, deadline: call.deadline)
@@ -109,17 +120,20 @@ extension TicketService {
       nextPageToken: last.map { page.token(after: $0.id.rawValue) } ?? "")
   }
 
-  /// Lists what happened to a ticket, oldest first.
+  /// Lists what happened to a ticket, oldest first; what was in fields that only administrators see is shown to whoever
+  /// sees them in the ticket's form.
   ///
   /// - Throws: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
   package func listEvents(_ request: ListEventsRequest, _ call: CallContext) async throws -> ListEventsResponse {
-    let name = try TicketName(request.parent, field: "parent")
-    let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "ListEvents \(name)")
+    let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
+    let (access, ticket) = try await reading(name, call)
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListEvents \(name)")
     let found = try await ledger.events(
       of: ticket, after: Int32(clamping: page.after), limit: page.size + 1, deadline: call.deadline)
-    let shown = Array(found.prefix(page.size))
+    var shown = Array(found.prefix(page.size))
+    if access.member?.role == .agent {
+      shown = try await fields.catalog(of: ticket.serviceID, deadline: call.deadline).asAgentsSee(shown)
+    }
     let last = found.count > page.size ? shown.last : nil
     return ListEventsResponse(events: shown, nextPageToken: last.map { page.token(after: Int64($0.sequence)) } ?? "")
   }

@@ -13,8 +13,8 @@ extension TicketService {
   /// A page that is not full may have others behind it: of words that the index alone cannot decide about, so many
   /// candidates are looked at for a page and no more.
   ///
-  /// - Throws: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND, PAGE_TOKEN_INVALID,
-  ///   REQUEST_INVALID, PERMISSION_DENIED.
+  /// - Throws: SERVICE_NOT_FOUND, GROUP_NOT_FOUND, AGENT_NOT_FOUND, TYPE_NOT_FOUND, FIELD_NOT_FOUND,
+  ///   PAGE_TOKEN_INVALID, REQUEST_INVALID, PERMISSION_DENIED.
   package func searchTickets(_ request: SearchTicketsRequest, _ call: CallContext) async throws -> SearchTicketsResponse
   {
     let actor = try call.actor()
@@ -28,7 +28,9 @@ extension TicketService {
     check.require(
       !request.starred || actor.agentID != nil, "starred", "shows an agent's own stars, and no agent is asking")
     let order = SearchOrder(request, &check)
-    try check.done()
+    // What is wrong with conditions on fields is for the service's catalog to say, and all is to be told at once.
+    let readsCatalog = (1...SearchOrder.listMax).contains(request.fields.count) && ServiceName(request.parent) != nil
+    if !readsCatalog { try check.done() }
     let parent = try ServiceName(request.parent, field: "parent")
     let access = try await ledger.access(actor, serviceCode: parent.code, deadline: call.deadline)
     try access.require(.ticket)
@@ -62,10 +64,10 @@ extension TicketService {
     where order.asked.contains(condition) && service.kind == .issue && !condition.isForIssues {
       check.require(false, condition.rawValue, "is not asked for in an issue service")
     }
-    for group in order.groups where group.service != service.code { throw ServiceError(.groupNotFound) }
-    guard var filter = TicketFilter(set, state: nil, group: nil, agent: nil, for: access) else { return nil }
-    filter.isStarred = request.starred
-    var search = TicketSearch(filter: filter)
+    var search = TicketSearch(filter: TicketFilter(service: service.id))
+    try await add(request.fields, to: &search, access, &check, deadline)
+    try check.done()
+    try await requireKnown(order.groups, order.agents, access, deadline)
     (search.from, search.before, search.isAnyTime) = (order.from, order.before, request.anyTime)
     if request.ticketId != 0 { search.ticketID = TicketID(request.ticketId) }
     if request.customerNumber != 0 {
@@ -79,14 +81,62 @@ extension TicketService {
       order.submissionTypes.map { ($0.service, $0.id.rawValue) }, service, deadline, store.submissionTypes)
     search.processingTypes = try await types(
       order.processingTypes.map { ($0.service, $0.id.rawValue) }, service, deadline, store.processingTypes)
-    search.words = order.words
-    if !request.fields.isEmpty {
-      let catalog = try await fields.catalog(of: service.id, deadline: deadline)
-      let isAdministrator = access.member.map { $0.role == .administrator } ?? true
-      try search.add(request.fields, catalog, isAdministrator: isAdministrator, &check)
-    }
-    try check.done()
+    search.words.insert(contentsOf: order.words, at: 0)
+    // Behind what may be unknown: that is an error in a menu that shows nothing, too.
+    guard var filter = TicketFilter(set, state: nil, group: nil, agent: nil, for: access) else { return nil }
+    filter.isStarred = request.starred
+    search.filter = filter
     return search
+  }
+
+  /// Adds the conditions on the service's fields, and notes everything that is wrong with them.
+  private func add(
+    _ conditions: [FieldCondition], to search: inout TicketSearch, _ access: Access, _ check: inout RequestCheck,
+    _ deadline: Deadline
+  ) async throws {
+    if conditions.isEmpty { return }
+    let service = access.service.id
+    let catalog = try await fields.catalog(of: service, deadline: deadline)
+    var former: [Int: [String]] = [:]
+    for (index, condition) in conditions.enumerated() {
+      guard let field = catalog.field(code: condition.code), field.kind.hasOptions else { continue }
+      let unlisted = TicketSearch.unlisted(condition.options, of: field)
+      if unlisted.isEmpty { continue }
+      // An option that was taken away stays on the tickets, and they are to be found by it.
+      if try await store.areChosen(unlisted, in: field.id, of: service, deadline: deadline) {
+        former[index] = unlisted
+      }
+    }
+    let isAdministrator = access.member.map { $0.role == .administrator } ?? true
+    do throws(ServiceError) {
+      try search.add(conditions, catalog, former: former, isAdministrator: isAdministrator, &check)
+    } catch {
+      // What is wrong with the request itself comes before what is not there.
+      try check.done()
+      throw error
+    }
+  }
+
+  /// Demands that the groups and agents by which tickets are asked for are there. An agent may have left the service:
+  /// the tickets are still the agent's.
+  ///
+  /// - Throws: GROUP_NOT_FOUND, AGENT_NOT_FOUND.
+  func requireKnown(
+    _ groups: [GroupName], _ agents: [AgentName], _ access: Access, _ deadline: Deadline
+  ) async throws {
+    let service = access.service
+    for group in groups {
+      guard group.service == service.code else { throw ServiceError(.groupNotFound) }
+      // The caller's own groups were read with the caller's rights.
+      if let member = access.member, member.groups.contains(group.id) { continue }
+      guard try await ledger.directory.hasGroup(group.id, of: service.id, deadline: deadline) else {
+        throw ServiceError(.groupNotFound)
+      }
+    }
+    for agent in agents where agent.id != access.member?.agentID {
+      let known = try await ledger.directory.agent(agent.id, deadline: deadline)
+      guard let known, known.organizationID == service.organizationID else { throw ServiceError(.agentNotFound) }
+    }
   }
 
   /// Types with all below them.

@@ -34,6 +34,7 @@ extension TicketService {
     _ update: TicketUpdate, on ticket: TicketRecord, _ access: Access, _ deadline: Deadline
   ) async throws -> TicketChange {
     let outcome = try access.outcome(of: .saveFields, on: ticket)
+    try update.requireCallBack(on: ticket)
     let values = try await fieldValues(update, on: ticket, access, deadline)
     guard ticket.isChanged(by: update.set) || !values.isEmpty else { throw Unchanged(ticket: ticket) }
     try await requireUnmasked(update.suspects(on: ticket), on: ticket, deadline)

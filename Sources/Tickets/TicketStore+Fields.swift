@@ -90,8 +90,8 @@ extension TicketStore {
           SELECT \(service), \(field.code), \(field.kind), \(field.audience), \(field.displayName),
             \(field.description), \(field.isRequired), \(field.lengthMax), \(field.options),
             \(field.isAdministratorsOnly), coalesce(\(field.position), (
-              SELECT max(f.position) + 1 FROM ticket_field AS f
-              WHERE f.service_id = \(service) AND f.audience = \(field.audience) AND f.delete_time IS NULL), 1)
+              SELECT least(coalesce(max(f.position), 0), \(RequestCheck.positionMax - 1)) + 1 FROM ticket_field AS f
+              WHERE f.service_id = \(service) AND f.audience = \(field.audience) AND f.delete_time IS NULL))
           WHERE (SELECT count(*) FROM ticket_field AS f
             WHERE f.service_id = \(service) AND f.delete_time IS NULL) < \(Self.fieldsMax)
           RETURNING id
@@ -147,7 +147,7 @@ extension TicketStore {
   func deleteField(_ field: FieldRecord, in service: ServiceID, deadline: Deadline) async throws -> [String] {
     try await ServiceError.translating {
       try await pool.transaction(deadline: deadline) { transaction in
-        // Whoever writes a value or places the field waits, and then finds it deleted.
+        // Whoever writes a value or places the field locks its row, too: they wait, and then find it deleted.
         let known = try await transaction.query(
           """
           SELECT FROM ticket_field WHERE service_id = \(service) AND id = \(field.id) AND delete_time IS NULL FOR UPDATE
@@ -221,6 +221,13 @@ extension TicketStore {
           throw try await change.stale(try row.int64(0), transaction)
         }
         try await change.note(try row.int64(0), transaction)
+        // Whoever deletes one of them meanwhile finds it placed; what is deleted keeps its row, and would be taken.
+        let placeable = try await transaction.query(
+          """
+          SELECT f.id FROM ticket_field AS f
+          WHERE f.service_id = \(service) AND f.id = ANY (\(fields)) AND f.delete_time IS NULL FOR KEY SHARE
+          """)
+        guard placeable.count == Set(fields).count else { throw ServiceError(.fieldNotFound) }
         _ = try await transaction.batch([
           "DELETE FROM field_placement WHERE service_id = \(service) AND submission_type_id = \(type)",
           """

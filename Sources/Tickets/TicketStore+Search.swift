@@ -108,6 +108,22 @@ extension TicketStore {
     return texts
   }
 
+  /// Whether tickets of a service have each of some choices in a field.
+  func areChosen(
+    _ choices: [String], in field: FieldID, of service: ServiceID, deadline: Deadline
+  ) async throws -> Bool {
+    try await ServiceError.translating {
+      try await pool.query(
+        """
+        SELECT 1 FROM unnest(\(choices)) AS c (choice) WHERE NOT EXISTS (
+          SELECT FROM ticket_field_value AS v WHERE v.service_id = \(service) AND v.field_id = \(field)
+            AND c.choice = ANY (string_to_array(v.value, E'\\n')))
+        LIMIT 1
+        """, deadline: deadline
+      ).first == nil
+    }
+  }
+
   static func entries(of tickets: [TicketID], in service: ServiceID) -> Query {
     """
     SELECT e.ticket_id, e.id, e.body FROM ticket_entry AS e

@@ -11,6 +11,20 @@ extension TicketStore {
   ///
   /// - Throws: LIMIT_REACHED when the agent has ``starsMax`` stars in the service.
   func star(_ ticket: TicketID, of service: ServiceID, by agent: AgentID, deadline: Deadline) async throws {
+    if try await tryStar(ticket, of: service, by: agent, deadline: deadline) { return }
+    // Nobody can take a star off a ticket that is gone.
+    if try await removeStarsOfDeleted(in: service, by: agent, deadline: deadline) > 0,
+      try await tryStar(ticket, of: service, by: agent, deadline: deadline)
+    {
+      return
+    }
+    throw ServiceError(.limitReached, "you have \(Self.starsMax) starred tickets in this service; unstar some first")
+  }
+
+  /// - Returns: false when the agent has all stars that can be.
+  private func tryStar(
+    _ ticket: TicketID, of service: ServiceID, by agent: AgentID, deadline: Deadline
+  ) async throws -> Bool {
     let rows = try await ServiceError.translating {
       try await pool.query(
         """
@@ -24,8 +38,20 @@ extension TicketStore {
         SELECT count FROM held
         """, deadline: deadline)
     }
-    guard try rows[0].int64(0) < Self.starsMax else {
-      throw ServiceError(.limitReached, "you have \(Self.starsMax) starred tickets in this service; unstar some first")
+    return try rows[0].int64(0) < Self.starsMax
+  }
+
+  private func removeStarsOfDeleted(
+    in service: ServiceID, by agent: AgentID, deadline: Deadline
+  ) async throws -> Int {
+    try await ServiceError.translating {
+      try await pool.query(
+        """
+        DELETE FROM ticket_star AS s USING ticket AS t
+        WHERE s.service_id = \(service) AND s.agent_id = \(agent)
+          AND t.service_id = s.service_id AND t.id = s.ticket_id AND t.delete_time IS NOT NULL
+        """, deadline: deadline
+      ).affected
     }
   }
 

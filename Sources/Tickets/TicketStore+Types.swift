@@ -31,8 +31,10 @@ extension TicketStore {
           """
           INSERT INTO \(fragment: tree.table) (service_id, parent_id, level, display_name, position, is_active)
           SELECT \(service), \(parent), \(level)::smallint, \(change.displayName ?? ""),
-            coalesce(\(change.position), (SELECT max(y.position) + 1 FROM \(fragment: tree.table) AS y
-              WHERE y.service_id = \(service) AND y.parent_id IS NOT DISTINCT FROM \(parent)), 1),
+            coalesce(\(change.position), (
+              SELECT least(coalesce(max(y.position), 0), \(RequestCheck.positionMax - 1)) + 1
+              FROM \(fragment: tree.table) AS y
+              WHERE y.service_id = \(service) AND y.parent_id IS NOT DISTINCT FROM \(parent))),
             \(change.isActive ?? true)
           WHERE (SELECT count(*) FROM \(fragment: tree.table) AS y WHERE y.service_id = \(service)) < \(Self.typesMax)
           RETURNING id

@@ -76,7 +76,9 @@ struct TicketUpdate: Sendable {
 
   private static func callBack(_ callBack: CallBack?, _ check: inout RequestCheck) -> CallBackRecord? {
     guard let callBack else { return nil }
-    let phone = check.phone(callBack.phone, "ticket.call_back.phone")
+    let isMasked = callBack.phone.utf8.contains(UInt8(ascii: "*"))
+    // One that is masked comes back as it was read.
+    let phone = isMasked ? callBack.phone : check.phone(callBack.phone, "ticket.call_back.phone")
     check.require(!callBack.phone.isEmpty, "ticket.call_back.phone", "is required: the number to call")
     let seconds = callBack.time?.seconds ?? 0
     // Whole seconds of the years that a call can be promised for.
@@ -105,7 +107,7 @@ struct TicketUpdate: Sendable {
   /// What a ticket will have in the fields of every ticket.
   func systemFields(on ticket: TicketRecord) -> [SystemFieldUse] {
     func text(_ field: SystemFieldCode, _ path: String, _ new: String?, _ old: String) -> SystemFieldUse {
-      SystemFieldUse(field, "ticket.\(path)", text: new, isFilled: !(new ?? old).isEmpty)
+      SystemFieldUse(field, "ticket.\(path)", text: new, isFilled: !CanonicalText.isBlank(new ?? old))
     }
     return [
       text(.title, "title", set.title, ticket.title),
@@ -118,6 +120,16 @@ struct TicketUpdate: Sendable {
         isFilled: set.processingTypeID.map { $0 != nil } ?? (ticket.processingTypeID != nil)),
       SystemFieldUse(.priority, "ticket.priority", isSet: set.priority != nil, isFilled: true),
     ]
+  }
+
+  /// Checks that the number of a promised call is one, or is masked and stays as it is.
+  ///
+  /// - Throws: REQUEST_INVALID.
+  func requireCallBack(on ticket: TicketRecord) throws(ServiceError) {
+    guard let promise = set.callBack ?? nil, promise.phone.utf8.contains(UInt8(ascii: "*")) else { return }
+    guard promise.phone == ticket.callBack?.phone else {
+      throw ServiceError.invalid("ticket.call_back.phone", "is not a phone number, nor the masked one of the ticket")
+    }
   }
 
   /// Refuses names of another service's things as if they did not exist.

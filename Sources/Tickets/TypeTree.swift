@@ -97,10 +97,7 @@ struct TypeChange: Sendable {
       displayName = check.line(node.displayName, "\(tree.field).display_name", charactersMax: 100)
     }
     if paths.contains("active") { isActive = node.active }
-    if paths.contains("position") {
-      check.require(node.position >= 0, "\(tree.field).position", "must not be negative")
-      position = node.position
-    }
+    if paths.contains("position") { position = check.position(node.position, "\(tree.field).position") }
     if paths.contains("localized_names") {
       let field = "\(tree.field).localized_names"
       check.require(

@@ -150,7 +150,7 @@ struct WordingTests {
       try await change(["", "\u{200B}", "a\nb", String(repeating: "x", count: 101), "damn"], ["damn"])
     }
     #expect(
-      error?.violations.map(\.field) == ["added[0]", "added[2]", "added[3]", "added[1]", "removed"],
+      error?.violations.map(\.field) == ["added[0]", "added[1]", "added[2]", "added[3]", "removed"],
       "\(String(describing: error?.violations))")
     #expect(await refusal { try await change((0...1000).map { "w\($0)" }) }?.violations.first?.field == "added")
     _ = try await world.database.pool.query(

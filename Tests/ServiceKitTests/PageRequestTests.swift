@@ -9,6 +9,9 @@ import Testing
     }
     #expect(try [0, 1, 200].map { try size($0) } == [20, 1, 200])
     #expect(try size(50, max: 50) == 50)
+    // As of a request whose size was read before.
+    let read = try PageRequest("", size: 7, scope: "list")
+    #expect(try read == PageRequest("", size: 7, sizeDefault: 20, scope: "list"))
     for (wrong, max) in [(-1, 200), (201, 200), (.max, 200), (.min, 200), (51, 50)] as [(Int32, Int)] {
       #expect {
         try size(wrong, max: max)

@@ -39,6 +39,20 @@ import TicketLedger
     #expect(blank?.reason == .textRequired)
     #expect(try CanonicalText.text("", field: "text", charactersMax: 9, mayBeBlank: true) == "")
   }
+
+  @Test(
+    "what nobody can read is blank, and a text with anything to read is not",
+    arguments: [
+      ("", true), (" \t\n", true), ("\u{A0}\u{3000}", true), ("\u{3164}", true), ("\u{115F}\u{1160}\u{FFA0}", true),
+      ("\u{200B}\u{200D}\u{2060}\u{FEFF}", true), ("\u{AD}\u{180E}\u{FE0F}", true), ("\u{E0041}", true),
+      (".", false), ("\u{200B}가", false), ("❤\u{FE0F}", false), ("ㅎ", false),
+    ])
+  func blank(_ text: String, _ isBlank: Bool) throws {
+    #expect(CanonicalText.isBlank(text) == isBlank)
+    let line = try? CanonicalText.line(text, field: "title", charactersMax: 9)
+    let body = try? CanonicalText.text(text, field: "text", charactersMax: 9)
+    #expect((line == nil) == isBlank && (body == nil) == isBlank)
+  }
 }
 
 extension String {

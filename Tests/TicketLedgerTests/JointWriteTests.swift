@@ -88,6 +88,46 @@ import Testing
     #expect(try await fixture.count("ticket") == 11)
   }
 
+  @Test("values of fields are written with their tickets, and only those of a deleted field fail")
+  func jointFieldValues() async throws {
+    let fixture = try await Fixture.make()
+    let ledger = try fixture.ledger(as: "handoff_tickets")
+    // Another service's field of the same id is another field.
+    _ = try await fixture.pool.query(
+      """
+      INSERT INTO ticket_field (service_id, id, code, kind, audience, display_name, delete_time) VALUES
+        (1, 1, 'color', 'TEXT', 'AGENT', 'Color', NULL), (1, 2, 'gone', 'TEXT', 'AGENT', 'Gone', now()),
+        (2, 1, 'color', 'TEXT', 'AGENT', 'Color', now()), (2, 2, 'gone', 'TEXT', 'AGENT', 'Gone', NULL)
+      """, deadline: fixture.deadline)
+    func created(_ codes: [String]) async throws -> [Reason?] {
+      var openings: [CreateOpening] = []
+      for _ in codes { openings.append(try await ledger.open(nil, deadline: fixture.deadline)) }
+      return await withTaskGroup(of: Reason?.self) { group in
+        for (code, opening) in zip(codes, openings) {
+          var draft = fixture.draft("ticket")
+          draft.event.fieldValues = [
+            FieldValueChange(FieldID(code == "color" ? 1 : 2), code: code, before: nil, after: "red")
+          ]
+          group.addTask(executorPreference: TestLoops.group.loops[0]) { [draft] in
+            do {
+              _ = try await ledger.create(draft, opening: opening, deadline: fixture.deadline)
+              return nil
+            } catch {
+              return (error as? ServiceError)?.reason ?? .internal
+            }
+          }
+        }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+    }
+    #expect(try await created(Array(repeating: "color", count: 20)).allSatisfy { $0 == nil })
+    let mixed = try await created((0..<12).map { $0 % 4 == 0 ? "gone" : "color" })
+    #expect(mixed.count { $0 == .fieldNotFound } == 3 && mixed.count { $0 == nil } == 9)
+    for table in ["ticket", "ticket_event", "ticket_field_value"] {
+      #expect(try await fixture.count(table) == 29, "\(table)")
+    }
+  }
+
   @Test("many tickets are written in one transaction and one round trip, and lost races are told one by one")
   func preparedWrites() async throws {
     let fixture = try await Fixture.make()

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import HandoffAPI
 import HandoffTestKit
@@ -21,7 +22,7 @@ import Testing
     }
   }
 
-  // The story has seven events: created, kept, commented, fields saved, held, mail sent, resolved.
+  // The story has seven events: created, kept, commented, fields saved, held (with a file), mail sent, resolved.
   static let tamperings: [Tampering] = [
     Tampering("an event's code", 2, "UPDATE ticket_event SET code = 'FORWARDED' WHERE sequence = 2"),
     Tampering("an event's actor", 3, "UPDATE ticket_event SET actor_name = 'agents/2' WHERE sequence = 3"),
@@ -110,6 +111,16 @@ import Testing
     Tampering("what the texts were at first", 1, "UPDATE ticket_event SET first_texts = NULL WHERE sequence = 1"),
     Tampering("where the ticket was escalated to", 7, "UPDATE ticket SET escalated_to = 'DOORAY'"),
     Tampering(
+      "when the ticket came", 7, "UPDATE ticket SET create_time = create_time - interval '1 microsecond'"),
+    Tampering(
+      "when the ticket was resolved", 7, "UPDATE ticket SET resolve_time = resolve_time + interval '1 microsecond'"),
+    Tampering(
+      "a place before the spam box of a ticket that was never there", 7,
+      "UPDATE ticket SET state_before_spam = 'PENDING'"),
+    Tampering(
+      "a file moved to another entry", 5, "UPDATE attachment SET entry_id = (SELECT min(id) FROM ticket_entry)"),
+    Tampering("a file taken off", 7, "UPDATE attachment SET ticket_id = NULL, entry_id = NULL"),
+    Tampering(
       "all events away", 1,
       "DELETE FROM ticket_event_value", "DELETE FROM ticket_event"),
   ]
@@ -124,8 +135,13 @@ import Testing
     ticket = try await fixture.ledger.write(TicketChange(saved), on: ticket, deadline: fixture.deadline).ticket
     var held = EventDraft(.held, by: .agent(Fixture.kim))
     held.set.state = .pending
-    held.entries = [EntryDraft(.reply, .hold, body: "We look into it.")]
-    ticket = try await fixture.ledger.write(TicketChange(held), on: ticket, deadline: fixture.deadline).ticket
+    let answer = try await fixture.ledger.newEntryID(deadline: fixture.deadline)
+    held.entries = [EntryDraft(.reply, .hold, body: "We look into it.", id: answer)]
+    let picture = Array("a picture of the hose".utf8)
+    held.notes = [StoredFile(id: AttachmentID(1), hash: SHA256.hash(picture))].notes
+    var holding = TicketChange(held)
+    holding.companions = Self.storing(picture, on: answer, of: ticket.id)
+    ticket = try await fixture.ledger.write(holding, on: ticket, deadline: fixture.deadline).ticket
     var sent = TicketChange(EventDraft(.mailSent, by: .service("mail"), cause: .sequence(5)))
     sent.isSilent = true
     ticket = try await fixture.ledger.write(sent, on: ticket, deadline: fixture.deadline).ticket
@@ -133,6 +149,21 @@ import Testing
     resolved.set.state = .resolved
     resolved.entries = [EntryDraft(.reply, .resolve, body: "Tighten the hose.")]
     return try await fixture.ledger.write(TicketChange(resolved), on: ticket, deadline: fixture.deadline).ticket
+  }
+
+  /// What puts file 1 on an entry.
+  private static func storing(_ bytes: [UInt8], on entry: EntryID, of ticket: TicketID) -> [Query] {
+    [
+      """
+      INSERT INTO attachment_content (service_id, id, hash, size_bytes)
+      VALUES (1, 1, \(SHA256.hash(bytes)), \(Int64(bytes.count)))
+      """,
+      "INSERT INTO attachment_chunk (service_id, content_id, number, bytes) VALUES (1, 1, 1, \(bytes))",
+      """
+      INSERT INTO attachment (service_id, id, content_id, file_name, content_type, uploader, ticket_id, entry_id)
+      VALUES (1, 1, 1, 'hose.png', 'image/png', 'agents/1', \(ticket), \(entry))
+      """,
+    ]
   }
 
   @Test("an untouched history is intact, and every tampering is found where it begins")
@@ -156,7 +187,7 @@ import Testing
   private func whileTampered(
     _ fixture: Fixture, _ statements: [Query], _ body: () async throws -> HistoryVerification
   ) async throws -> HistoryVerification {
-    let tables = ["ticket", "ticket_event", "ticket_event_value", "ticket_entry"]
+    let tables = ["ticket", "ticket_event", "ticket_event_value", "ticket_entry", "attachment"]
     let noTriggers: Query = "SET LOCAL session_replication_role = 'replica'"
     _ = try await fixture.pool.transactionBatch(
       [noTriggers] + tables.map { "CREATE TABLE \(identifier: "kept_" + $0) AS SELECT * FROM \(identifier: $0)" }
@@ -172,6 +203,44 @@ import Testing
           ]
         }, deadline: fixture.deadline)
     return found
+  }
+
+  @Test("where a ticket stood before the spam box and when it was completed follow from its events")
+  func standing() async throws {
+    let fixture = try await Fixture.make()
+    var ticket = try await fixture.keep(try await fixture.ticket()).ticket
+    func write(
+      _ code: EventCode, _ act: LifecycleAct, by role: LifecycleRole, on ticket: TicketRecord
+    ) async throws -> TicketRecord {
+      let outcome = try Lifecycle.outcome(of: act, on: ticket.standing(in: .consultation), by: role).get()
+      let event = EventDraft(code, by: .agent(Fixture.boss), outcome: outcome, on: ticket)
+      return try await fixture.ledger.write(TicketChange(event), on: ticket, deadline: fixture.deadline).ticket
+    }
+    let id = ticket.id
+    func finding(_ tampering: Query...) async throws -> String {
+      try await whileTampered(fixture, tampering) {
+        try await fixture.ledger.verify(id, of: fixture.care.id, deadline: fixture.deadline)
+      }.finding
+    }
+    ticket = try await write(.spamMoved, .moveToSpam, by: .agent, on: ticket)
+    #expect(ticket.stateBeforeSpam == .processing)
+    #expect(try await finding() == "")
+    for state in ["'PENDING'", "NULL"] {
+      let found = try await finding("UPDATE ticket SET state_before_spam = \(unescaped: state)")
+      #expect(found == "the ticket's state before the spam box is not what its events say")
+    }
+    ticket = try await write(.spamRestored, .restoreFromSpam, by: .administrator, on: ticket)
+    #expect(ticket.state == .processing && ticket.resolveTime != nil)
+    #expect(try await finding() == "")
+    #expect(
+      try await finding("UPDATE ticket SET resolve_time = NULL")
+        == "the ticket's resolve_time is not what its events say")
+    ticket = try await write(.resolved, .resolve, by: .agent, on: ticket)
+    ticket = try await write(.completed, .complete, by: .administrator, on: ticket)
+    #expect(try await finding() == "")
+    #expect(
+      try await finding("UPDATE ticket SET complete_time = complete_time - interval '1 day'")
+        == "the ticket's complete_time is not what its events say")
   }
 
   @Test("a history rewritten whole, hashes and all, is found: whoever edits the database has not the key")

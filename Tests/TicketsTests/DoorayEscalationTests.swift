@@ -57,6 +57,19 @@ struct DoorayEscalationTests {
     #expect(try await world.escalate(ticket, tags: ["9", "8"]).state == .doorayEscalated)
   }
 
+  @Test("who escalates a ticket that somebody has changed meanwhile is told by whom, and no task is made")
+  func stale() async throws {
+    let world = try await EscalatingWorld()
+    let ticket = try await world.base.world.ticket()
+    _ = try await world.base.client.processTicket(
+      ProcessTicketRequest(name: world.base.world.name(ticket), act: .comment, text: "잠시만요."),
+      world.base.world.by(TicketWorld.lee))
+    let error = await refusal { try await world.escalate(ticket, version: ticket.version) }
+    #expect(error?.reason == .staleVersion && error?.metadata["changed_by"] == "agents/2")
+    #expect(try await world.base.fake.posts().isEmpty)
+    #expect(try await world.escalate(ticket, version: ticket.version + 1).state == .doorayEscalated)
+  }
+
   @Test("a refusal leaves the ticket as it was, and says why")
   func refused() async throws {
     let world = try await EscalatingWorld()

@@ -286,6 +286,25 @@ import TicketLedger
     #expect(try await form(world, ticket.name)["order_number"] == ["A"])
   }
 
+  @Test("what agents filled in stays to be seen when its field is deactivated, by those who could see it before")
+  func deactivated() async throws {
+    let world = try await prepared()
+    let boss = world.by(TicketWorld.boss)
+    let made = try await create(world, [FieldValue(code: "order_number", values: ["A"])])
+    let empty = try await create(world, [FieldValue(code: "order_number", values: ["B"])])
+    let values = [FieldValue(code: "cause", values: ["배송사"]), FieldValue(code: "secret", values: ["x"])]
+    _ = try await world.client.updateTicket(
+      UpdateTicketRequest(
+        ticket: Ticket(name: made.name, fieldValues: values), updateMask: FieldMask(paths: ["field_values"])), boss)
+    let fields = try await world.client.listFields(ListFieldsRequest(parent: "services/care"), boss).fields
+    for field in fields where field.audience == .agent {
+      _ = try await world.client.deleteField(DeleteFieldRequest(name: field.name, deactivateIfUsed: true), boss)
+    }
+    #expect(try await form(world, made.name) == ["order_number": ["A"], "color": [], "cause": ["배송사"]])
+    #expect(try await form(world, made.name, by: TicketWorld.boss)["secret"] == ["x"])
+    #expect(try await form(world, empty.name, by: TicketWorld.boss) == ["order_number": ["B"], "color": []])
+  }
+
   @Test("administrators change fields, and everything wrong is told at once")
   func administration() async throws {
     let world = try await TicketWorld()

@@ -75,6 +75,14 @@ import TicketLedger
     }
     let both = [FieldCondition(code: "note", text: "세탁"), FieldCondition(code: "color", options: ["빨강"])]
     #expect(try await search(world, both) == [ticket])
+    // Words of the history and of a field count both.
+    for (word, isFound) in [("세탁", true), ("냉장고", false)] {
+      let found = try await world.client.searchTickets(
+        SearchTicketsRequest(parent: "services/care", text: "x", fields: [FieldCondition(code: "note", text: word)]),
+        world.by(TicketWorld.kim)
+      ).tickets.map(\.name)
+      #expect(found == (isFound ? [ticket] : []), "\(word)")
+    }
     _ = try await world.client.processTicket(
       ProcessTicketRequest(
         name: ticket, act: .comment, text: "x", fieldValues: [FieldValue(code: "note", values: ["냉장고"])]),
@@ -108,6 +116,72 @@ import TicketLedger
           updateMask: FieldMask(paths: ["fields"])), world.by(TicketWorld.kim))
     }
     #expect(hidden?.reason == .fieldNotFound)
+  }
+
+  @Test("an option is found in any normalization")
+  func normalization() async throws {
+    let (world, ticket, _) = try await prepared()
+    let decomposed = "\u{1102}\u{1169}\u{1105}\u{1161}\u{11BC}"
+    #expect(decomposed == "노랑" && Array(decomposed.utf8) != Array("노랑".utf8))
+    #expect(try await search(world, [FieldCondition(code: "color", options: [decomposed])]) == [ticket])
+    #expect(try await search(world, [FieldCondition(code: "color", options: ["파랑", decomposed])]) == [ticket])
+  }
+
+  @Test("an option that was taken away still finds the tickets that have it")
+  func formerOptions() async throws {
+    let (world, ticket, fields) = try await prepared()
+    let field = Field(name: fields[1], options: ["파랑", "초록"])
+    _ = try await world.client.updateField(
+      UpdateFieldRequest(field: field, updateMask: FieldMask(paths: ["options"])), world.by(TicketWorld.boss))
+    let decomposed = "\u{1102}\u{1169}\u{1105}\u{1161}\u{11BC}"
+    for (options, isFound) in [
+      (["노랑"], true), ([decomposed], true), (["파랑", "빨강"], true), (["초록"], false), (["파랑"], false),
+    ] {
+      let found = try await search(world, [FieldCondition(code: "color", options: options)])
+      #expect(found == (isFound ? [ticket] : []), "\(options)")
+    }
+    for options in [["노렁"], ["노랑", "노렁"], ["빨강\n노랑"], [""], Array(repeating: "노랑", count: 101)] {
+      let error = await refusal { try await search(world, [FieldCondition(code: "color", options: options)]) }
+      #expect(error?.violations.map(\.field) == ["fields[0].options"], "\(options)")
+    }
+  }
+
+  @Test("times in the wrong order are refused, and all that is wrong with a search is told at once")
+  func allAtOnce() async throws {
+    let (world, ticket, _) = try await prepared()
+    let reversed = [
+      FieldCondition(code: "day", from: "2026-02-10", to: "2026-02-09"),
+      FieldCondition(code: "stay", from: "2026-02-05", to: "2026-02-01"),
+      FieldCondition(code: "day", from: "2026-02-10", to: "gestern"),
+    ]
+    let error = await refusal { try await search(world, reversed) }
+    #expect(
+      error?.violations == [
+        FieldViolation("fields[0].to", "must not be earlier than from"),
+        FieldViolation("fields[1].to", "must not be earlier than from"),
+        FieldViolation("fields[2].to", "must be a date such as 2026-01-31"),
+      ])
+    let all = await refusal {
+      try await world.client.searchTickets(
+        SearchTicketsRequest(parent: "services/care", email: "ab*", fields: reversed, pageSize: 999),
+        world.by(TicketWorld.kim))
+    }
+    #expect(
+      all?.violations.map(\.field) == ["email", "page_size", "fields[0].to", "fields[1].to", "fields[2].to"])
+    // What is wrong comes before what is not there; in a menu that shows nothing, too.
+    let unknown = await refusal {
+      try await world.client.searchTickets(
+        SearchTicketsRequest(
+          parent: "services/care", menu: .myGroups, fields: [FieldCondition(code: "no", text: "x")], pageSize: 999),
+        world.by(TicketWorld.boss))
+    }
+    #expect(unknown?.violations.map(\.field) == ["page_size"])
+    let hidden = await refusal {
+      try await world.client.searchTickets(
+        SearchTicketsRequest(parent: "services/care", menu: .myGroups, fields: reversed), world.by(TicketWorld.boss))
+    }
+    #expect(hidden?.violations.count == 3)
+    #expect(try await search(world, [FieldCondition(code: "day", from: "2026-02-01", to: "2026-02-10")]) == [ticket])
   }
 
   @Test("the conditions that an agent added are kept for that agent and service")

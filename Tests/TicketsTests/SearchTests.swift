@@ -181,6 +181,68 @@ import TicketLedger
     #expect(try await search(world) { $0.starred = true }.tickets.first?.starred == true)
   }
 
+  @Test("a group, agent or type that is named twice finds each ticket once")
+  func namedTwice() async throws {
+    let world = try await TicketWorld()
+    let names = [
+      world.name(try await world.ticket(.init(group: GroupID(2)))),
+      world.name(try await world.ticket(.init(agent: TicketWorld.lee))),
+    ]
+    try await world.run("UPDATE ticket SET submission_type_id = 2, processing_type_id = 2")
+    let newest = Array(names.reversed())
+    let groups = ["services/care/groups/1", "services/care/groups/2", "services/care/groups/1"]
+    let agents = ["agents/1", "agents/2", "agents/2"]
+    let rows: [(String, (inout SearchTicketsRequest) -> Void)] = [
+      ("groups", { $0.groups = groups }), ("agents", { $0.agents = agents }),
+      ("both", { ($0.groups, $0.agents) = (groups, agents) }),
+      ("types", { $0.submissionTypes = Array(repeating: "services/care/submissionTypes/1", count: 2) }),
+      ("processing types", { $0.processingTypes = Array(repeating: "services/care/processingTypes/2", count: 2) }),
+    ]
+    for (label, build) in rows {
+      #expect(try await search(world, build).tickets.map(\.name) == newest, "\(label)")
+      let worded = try await search(world) {
+        build(&$0)
+        $0.words = "택배"
+      }
+      #expect(worded.tickets.map(\.name) == newest, "\(label) with words")
+    }
+    let page = try await search(world) { ($0.groups, $0.pageSize) = (groups, 1) }
+    #expect(page.tickets.map(\.name) == [names[1]])
+    let next = try await search(world) {
+      ($0.groups, $0.pageSize, $0.pageToken) = (groups, 1, page.nextPageToken)
+    }
+    #expect(next.tickets.map(\.name) == [names[0]] && next.nextPageToken.isEmpty)
+  }
+
+  @Test("a group or agent that is not there is refused, and an agent who left the service is still asked for")
+  func unknownNames() async throws {
+    let world = try await TicketWorld()
+    try await world.run("INSERT INTO organization (id, code, display_name) VALUES (2, 'rival', 'Rival')")
+    try await world.run(
+      "INSERT INTO agent (id, organization_id, email, display_name) VALUES (50, 2, 'x@example.com', 'X')")
+    let rows: [(String, (inout SearchTicketsRequest) -> Void, Reason)] = [
+      ("no group", { $0.groups = ["services/care/groups/1", "services/care/groups/99999"] }, .groupNotFound),
+      ("another service's", { $0.groups = ["services/care/groups/3"] }, .groupNotFound),
+      ("no agent", { $0.agents = ["agents/1", "agents/99999"] }, .agentNotFound),
+      ("another organization's", { $0.agents = ["agents/50"] }, .agentNotFound),
+      ("in a menu without any", { ($0.menu, $0.agents) = (.myGroups, ["agents/99999"]) }, .agentNotFound),
+      ("type in a menu without any", { ($0.menu, $0.processingTypes) = (.myGroups, Self.noType) }, .typeNotFound),
+    ]
+    for (label, build, reason) in rows {
+      for agent in [TicketWorld.kim, TicketWorld.boss] {
+        #expect(await refusal { try await search(world, by: agent, build) }?.reason == reason, "\(label)")
+      }
+    }
+    let ticket = world.name(try await world.ticket(.init(agent: TicketWorld.lee, group: nil)))
+    try await world.run("DELETE FROM group_member WHERE agent_id = 2")
+    try await world.run("DELETE FROM service_member WHERE agent_id = 2")
+    #expect(try await search(world) { $0.agents = ["agents/2"] }.tickets.map(\.name) == [ticket])
+    // Active in the organization or not, and a member of other services alone.
+    #expect(try await search(world) { $0.agents = ["agents/4", "agents/7"] }.tickets.isEmpty)
+  }
+
+  private static let noType = ["services/care/processingTypes/99999"]
+
   @Test("a search goes back six months unless it says otherwise")
   func period() async throws {
     let world = try await TicketWorld()

@@ -92,5 +92,16 @@ import TicketLedger
       try await world.client.starTicket(StarTicketRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
     }
     #expect(error?.reason == .limitReached)
+    // A star of a ticket that was deleted is in nobody's way.
+    try await world.run(
+      """
+      UPDATE ticket SET state = 'RESOLVED', resolve_time = now(), internal_reason = 'SPAM', is_spam = true,
+        state_before_spam = 'PENDING', delete_time = now()
+      WHERE id = 100001
+      """)
+    let starred = try await world.client.starTicket(
+      StarTicketRequest(name: world.name(ticket)), world.by(TicketWorld.kim))
+    #expect(starred.starred)
+    #expect(try await world.count("SELECT count(*) FROM ticket_star WHERE agent_id = 1") == Int(TicketStore.starsMax))
   }
 }

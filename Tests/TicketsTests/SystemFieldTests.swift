@@ -316,6 +316,9 @@ import TicketLedger
     #expect(form.systemFields.count == 14 && !form.systemFields.contains { $0.code == "priority" })
     _ = try await create(world, by: world.by(TicketWorld.kim))
     _ = try await create(world, by: world.by("mail")) { $0.priority = .high }
+    // A program says what customers say, whoever's account it has.
+    let program = world.forCustomer(through: TicketWorld.boss)
+    #expect(await violations { try await create(world, by: program) { $0.priority = .high } } == ["priority invalid"])
     let resolved = try await world.client.processTicket(
       ProcessTicketRequest(name: world.name(try await world.ticket()), act: .resolve, text: "끝"),
       world.by(TicketWorld.kim))
@@ -335,7 +338,7 @@ import TicketLedger
     let refused = await violations { [request] in
       try await world.client.escalateTicket(request, world.by(TicketWorld.kim))
     }
-    #expect(refused == ["text length", "customer.phone required"])
+    #expect(refused == ["text length", "customer.phone required", "attachments required"])
     #expect(try await world.eventCodes(name) == ["CREATED"])
     // Consultation agents see what the form asks for.
     let form = try await world.client.getForm(
@@ -347,6 +350,7 @@ import TicketLedger
         ticket: Ticket(name: name, customer: TicketCustomer(phone: "01000000000")),
         updateMask: FieldMask(paths: ["customer.phone"])), world.by(TicketWorld.kim))
     request.text = "요약"
+    request.attachments = [try await world.uploaded("a.txt")]
     let waiting = try await world.client.escalateTicket(request, world.by(TicketWorld.kim))
     #expect(waiting.state == .escalating)
   }

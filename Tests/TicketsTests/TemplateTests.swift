@@ -234,6 +234,22 @@ import TicketLedger
     #expect(other.templates.map(\.name) == [ours.name])
   }
 
+  @Test("a search code is as long as it is stored, in old letters, too")
+  func searchCodeLength() async throws {
+    let world = try await TicketWorld()
+    func create(_ letter: String, _ count: Int) async throws -> Template {
+      let code = String(repeating: letter, count: count)
+      return try await self.create(world, Template(title: "t", content: "c", searchCode: code))
+    }
+    // A syllable of three characters, which nothing composes.
+    let old = "\u{1112}\u{119E}\u{11AB}"
+    let refused = await refusal { try await create(old, 7) }
+    #expect(refused?.violations == [FieldViolation("template.search_code", "must have at most 20 characters")])
+    #expect(try await create(old, 6).searchCode.unicodeScalars.count == 18)
+    // And one of three that are stored as one.
+    #expect(try await create("\u{1112}\u{1161}\u{11AB}", 20).searchCode.unicodeScalars.count == 20)
+  }
+
   @Test("administrators change and delete templates; everything wrong is told at once")
   func administration() async throws {
     let world = try await TicketWorld()

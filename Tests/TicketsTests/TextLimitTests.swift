@@ -148,6 +148,10 @@ import TicketLedger
       _ = try await client.createTemplate(
         CreateTemplateRequest(parent: care, template: Template(title: "t", content: text)), caller)
     },
+    Row("template.search_code", 20) { client, text, caller in
+      _ = try await client.createTemplate(
+        CreateTemplateRequest(parent: care, template: Template(title: "t", content: "x", searchCode: text)), caller)
+    },
     Row("field.display_name", 100) { client, text, caller in
       _ = try await client.createField(
         CreateFieldRequest(parent: care, field: Field(code: "a", kind: .text, displayName: text)), caller)

@@ -88,6 +88,31 @@ import TicketLedger
     #expect(taken?.reason == .alreadyExists)
   }
 
+  @Test("a place has a limit, and behind the last one there is always room")
+  func places() async throws {
+    let world = try await TicketWorld()
+    func create(at place: Int32) async throws -> TypeNode {
+      try await world.client.createSubmissionType(
+        CreateSubmissionTypeRequest(
+          parent: "services/care", submissionType: TypeNode(displayName: "자리", position: place)),
+        world.by(TicketWorld.boss))
+    }
+    for place: Int32 in [-1, 1_000_001, .max] {
+      let refused = await refusal { try await create(at: place) }
+      #expect(refused?.violations == [FieldViolation("submission_type.position", "must be 0 to 1000000")])
+    }
+    let last = try await create(at: 1_000_000)
+    let behind = try await self.create(world, "그 뒤")
+    #expect(last.position == 1_000_000 && behind.position == 1_000_000)
+    let listed = try await world.client.listSubmissionTypes(
+      ListSubmissionTypesRequest(parent: "services/care"), world.by(TicketWorld.kim))
+    #expect(listed.submissionTypes.suffix(2).map(\.name) == [last.name, behind.name])
+    #expect(try await self.create(world, "아래", below: last.name).position == 1)
+    // What was stored before there was a limit keeps nobody from adding types.
+    try await world.run("UPDATE submission_type SET position = 2147483647 WHERE display_name = '자리'")
+    #expect(try await self.create(world, "더 뒤").position == 1_000_000)
+  }
+
   @Test("deleting takes everything below along, unless something is in use: then nothing goes, or all is deactivated")
   func deletion() async throws {
     let world = try await TicketWorld()

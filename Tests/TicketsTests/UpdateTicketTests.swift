@@ -167,6 +167,30 @@ import TicketLedger
     #expect(try await update(world, Ticket(name: name, title: "y"), ["title"]).title == "y")
   }
 
+  @Test("a promised call whose number is masked can be done and moved all the same, with the number as it is read")
+  func maskedCallBack() async throws {
+    let world = try await TicketWorld()
+    let ticket = try await world.ticket()
+    var wanted = Ticket(name: world.name(ticket))
+    let time = Timestamp(seconds: 1_800_000_000)
+    wanted.callBack = CallBack(phone: "01000001234", time: time, active: true)
+    _ = try await update(world, wanted, ["call_back"])
+    try await world.run("UPDATE ticket SET call_back_phone = '010********' WHERE id = \(ticket.id)")
+    try await world.run(
+      """
+      INSERT INTO mask_place (service_id, number, owner_ticket_id, ticket_service_id, ticket_id, text_column,
+        span_start, span_length, sealed_original, key_id)
+      VALUES (1, 0, \(ticket.id), 1, \(ticket.id), 'ticket.call_back_phone', 3, 8, '\\x00', 'k')
+      """)
+    wanted.callBack = CallBack(phone: "010********", time: Timestamp(seconds: 1_800_000_060), active: false)
+    #expect(try await update(world, wanted, ["call_back"]).callBack == wanted.callBack)
+    wanted.callBack?.phone = "010****"
+    let other = await refusal { try await update(world, wanted, ["call_back"]) }
+    #expect(other?.reason == .requestInvalid && other?.violations.map(\.field) == ["ticket.call_back.phone"])
+    wanted.callBack?.phone = "01000009999"
+    #expect(await refusal { try await update(world, wanted, ["call_back"]) }?.reason == .maskOverlap)
+  }
+
   @Test("a promised call is on the agent's list and counter until it is done or the ticket is completed")
   func callBacks() async throws {
     let world = try await TicketWorld()

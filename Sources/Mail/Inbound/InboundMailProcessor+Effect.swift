@@ -131,7 +131,8 @@ extension InboundMailProcessor {
     let type = planned.submissionTypeID.map { SubmissionTypeName(service: service.code, id: $0) }
     let made = try await tickets.createTicket(
       CreateTicketRequest(
-        parent: service.name.description, title: title.isEmpty ? words.noSubject : title, text: written + text,
+        parent: service.name.description, title: CanonicalText.isBlank(title) ? words.noSubject : title,
+        text: written + text,
         customer: TicketCustomer(
           displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax),
           email: isAddress ? sender?.address ?? "" : ""),

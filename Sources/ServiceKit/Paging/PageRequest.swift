@@ -26,8 +26,20 @@ package struct PageRequest: Sendable, Equatable {
     _ token: String, size: Int32, sizeDefault: Int, sizeMax: Int = Self.sizeMax, scope: String
   ) throws(ServiceError) {
     var check = RequestCheck()
-    self.size = check.pageSize(size, sizeDefault: sizeDefault, sizeMax: sizeMax)
+    let size = check.pageSize(size, sizeDefault: sizeDefault, sizeMax: sizeMax)
     try check.done()
+    try self.init(token, size: size, scope: scope)
+  }
+
+  /// Reads the token of a request whose size was read with everything else that it says, so that all that is wrong
+  /// with it is told at once.
+  ///
+  /// - Parameters:
+  ///   - size: How many rows; see ``RequestCheck/pageSize(_:sizeDefault:sizeMax:)``.
+  ///   - scope: What the list is about, filters included; a token of another scope is refused.
+  /// - Throws: PAGE_TOKEN_INVALID for a token that the list did not give.
+  package init(_ token: String, size: Int, scope: String) throws(ServiceError) {
+    self.size = size
     self.scope = Array(SHA256.hash(scope).prefix(Self.scopeBytes))
     guard !token.isEmpty else {
       after = 0

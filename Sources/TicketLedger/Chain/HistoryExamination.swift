@@ -26,6 +26,7 @@ struct HistoryExamination {
   /// The files that events put on the ticket.
   private var files: [AttachmentID: NotedFile] = [:]
   private var lastFile: AttachmentID?
+  private var standing = SaidStanding()
 
   init(ticket: TicketRecord, key: LedgerKey, maskSeals: MaskSeals) {
     self.ticket = ticket
@@ -130,10 +131,12 @@ struct HistoryExamination {
     where !isTrue(entry.body, entry.bodyHash, entry.bodySalt, at: ActiveMasks.place(of: entry.id)) {
       throw fault(expected, "the text of entry \(entry.id), made by event \(expected), is not as it was written")
     }
+    let entryIDs = made.map(\.id)
     for change in changes {
       note(change)
-      noteFile(change, at: expected)
+      noteFile(change, at: expected, with: entryIDs)
     }
+    standing.note(event, changes)
     note(event, values)
     entryCount += made.count
     last = expected
@@ -147,11 +150,13 @@ struct HistoryExamination {
     }
   }
 
-  private mutating func noteFile(_ change: CodeChange, at sequence: Int32) {
+  private mutating func noteFile(_ change: CodeChange, at sequence: Int32, with entries: [EntryID]) {
     if change.field == StoredFile.idField, let id = Int64(change.after) {
       lastFile = AttachmentID(id)
       // Later events may name it again, such as one that tells that it did not reach Dooray!.
-      if files[AttachmentID(id)] == nil { files[AttachmentID(id)] = NotedFile(sequence: sequence) }
+      if files[AttachmentID(id)] == nil {
+        files[AttachmentID(id)] = NotedFile(sequence: sequence, entries: entries)
+      }
     } else if change.field == StoredFile.hashField, let lastFile {
       files[lastFile]?.hash = change.after
     }
@@ -175,6 +180,9 @@ struct HistoryExamination {
     }
     guard ticket.escalatedTo == escalatedTo else {
       throw fault(last, "where the ticket was escalated to is not what its events say")
+    }
+    if let column = standing.difference(from: ticket) {
+      throw fault(last, "the ticket's \(column) is not what its events say")
     }
     for text in TicketText.allCases where !isSaid(ticket[text], text.rawValue, at: text.place) {
       throw fault(last, "the ticket's \(text.rawValue) is not what its events say")
@@ -242,14 +250,19 @@ struct HistoryExamination {
   private func examineFiles(_ transaction: PostgresTransaction) async throws {
     let rows = try await transaction.query(
       """
-      SELECT f.id, f.content_id FROM attachment AS f
+      SELECT f.id, f.content_id, f.entry_id FROM attachment AS f
       WHERE f.service_id = \(ticket.serviceID) AND f.ticket_id = \(ticket.id) ORDER BY f.id
       """)
     let ids: [AttachmentID] = try rows.map { try $0.value(0) }
     guard Set(ids) == Set(files.keys) else { throw fault(last, "the ticket has other files than its events put on it") }
     // What is in a file is hashed by the database, one file at a time: they have up to 10 MB each.
     for (id, row) in zip(ids, rows) {
-      guard let file = files[id], let hash = file.hash else { continue }
+      guard let file = files[id] else { continue }
+      let entry: EntryID? = try row.value(2)
+      guard file.entries.isEmpty || entry.map({ file.entries.contains($0) }) == true else {
+        throw fault(file.sequence, "file \(id) is on another entry than event \(file.sequence) put it on")
+      }
+      guard let hash = file.hash else { continue }
       let found = try await transaction.query(
         """
         SELECT encode(sha256(coalesce(string_agg(h.bytes, ''::bytea ORDER BY h.number), '')), 'hex')
@@ -285,8 +298,51 @@ struct HistoryExamination {
 /// A file that an event put on the ticket.
 private struct NotedFile {
   let sequence: Int32
+  /// The entries that the event made: the file is on one of them.
+  let entries: [EntryID]
   /// SHA-256 in hexadecimal digits; nil: events did not say it yet.
   var hash: String?
+}
+
+/// What the events say of columns that are no codes of their own: when the ticket came, was resolved, completed and
+/// deleted, and where it stood before the spam box.
+private struct SaidStanding {
+  private var createTime: Instant?
+  private var resolveTime: Instant?
+  private var completeTime: Instant?
+  private var deleteTime: Instant?
+  private var stateBeforeSpam: String?
+  /// Where the ticket stood before its state changed last.
+  private var stateBefore: String?
+
+  init() {}
+
+  mutating func note(_ event: EventRecord, _ changes: [CodeChange]) {
+    if event.sequence == 1 { createTime = event.createTime }
+    for change in changes {
+      switch change.field {
+      case "state":
+        stateBefore = change.before
+        // When it was resolved last stays with a ticket that is opened again.
+        if change.after == TicketState.resolved.rawValue { resolveTime = event.createTime }
+        completeTime = change.after == TicketState.completed.rawValue ? event.createTime : nil
+      case "spam":
+        // What moves a ticket to the spam box resolves it, with the same event or the one before.
+        stateBeforeSpam = change.after.isEmpty ? nil : stateBefore
+      case "deleted": deleteTime = change.after.isEmpty ? nil : event.createTime
+      default: break
+      }
+    }
+  }
+
+  /// The first of them in which a ticket is not as the events say; nil: there is none.
+  func difference(from ticket: TicketRecord) -> String? {
+    if ticket.createTime != createTime { return "create_time" }
+    if ticket.resolveTime != resolveTime { return "resolve_time" }
+    if ticket.completeTime != completeTime { return "complete_time" }
+    if ticket.deleteTime != deleteTime { return "delete_time" }
+    return ticket.stateBeforeSpam?.rawValue == stateBeforeSpam ? nil : "state before the spam box"
+  }
 }
 
 /// What the last event that says something of a text says.

@@ -20,9 +20,11 @@ extension TicketLedger {
   /// with its entries, fields, files, chat and call with what the events say.
   ///
   /// Finds events, values and entries that were edited, removed, reordered or added, whoever did it, also under a mask;
-  /// a ticket whose state, holder, types, title, customer or fields were changed past its history; a chat or the record
-  /// of a call that is not as it came; and files that were taken off, put on or have other bytes in them. Names of
-  /// files are not covered. Reads one snapshot, in portions.
+  /// a ticket whose state, holder, types, title, customer or fields were changed past its history, or when it came, was
+  /// resolved, completed or deleted, or where it stood before the spam box; a chat or the record of a call that is not
+  /// as it came; and files that were taken off, put on, moved to another entry or have other bytes in them. Events say
+  /// nothing of files' names, types and uploaders, nor when a ticket changed last: these are not covered. Reads one
+  /// snapshot, in portions.
   ///
   /// - Throws: TICKET_NOT_FOUND; the database's errors as ``ServiceError``.
   package func verify(_ id: TicketID, of service: ServiceID, deadline: Deadline) async throws -> HistoryVerification {

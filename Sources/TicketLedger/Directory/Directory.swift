@@ -20,11 +20,17 @@ package final class Directory: Sendable {
     let service: ServiceID
   }
 
+  private struct GroupKey: Hashable, Sendable {
+    let group: GroupID
+    let service: ServiceID
+  }
+
   private let pool: PostgresPool
   private let byCode: ExpiringCache<String, ServiceRecord?>
   private let byID: ExpiringCache<ServiceID, ServiceRecord?>
   private let members: ExpiringCache<MemberKey, MemberRecord?>
   private let agents: ExpiringCache<AgentID, AgentRecord?>
+  private let groups: ExpiringCache<GroupKey, Bool>
   private let policies: ExpiringCache<ServiceID, MaskingPolicy>
 
   /// Reads through a pool.
@@ -39,6 +45,7 @@ package final class Directory: Sendable {
     byID = ExpiringCache(lifetime: Self.lifetime, entriesMax: 10_000, clock: clock)
     members = ExpiringCache(lifetime: Self.lifetime, entriesMax: 50_000, clock: clock)
     agents = ExpiringCache(lifetime: Self.lifetime, entriesMax: 50_000, clock: clock)
+    groups = ExpiringCache(lifetime: Self.lifetime, entriesMax: 10_000, clock: clock)
     policies = ExpiringCache(lifetime: Self.lifetime, entriesMax: 10_000, clock: clock)
   }
 
@@ -113,6 +120,17 @@ package final class Directory: Sendable {
       let rows = try await self.query(
         "SELECT a.id, a.organization_id, a.display_name, a.is_active FROM agent AS a WHERE a.id = \(id)", deadline)
       return try rows.first.map { try AgentRecord($0) }
+    }
+  }
+
+  /// Whether a service has a group, active or not.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func hasGroup(_ group: GroupID, of service: ServiceID, deadline: Deadline) async throws -> Bool {
+    try await groups.value(GroupKey(group: group, service: service)) {
+      let rows = try await self.query(
+        "SELECT g.id FROM agent_group AS g WHERE g.service_id = \(service) AND g.id = \(group)", deadline)
+      return rows.first != nil
     }
   }
 

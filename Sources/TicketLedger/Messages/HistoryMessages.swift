@@ -66,7 +66,8 @@ extension TicketLedger {
     return messages
   }
 
-  /// A page of what happened to a ticket as the API's messages, oldest first.
+  /// A page of what happened to a ticket as the API's messages, oldest first, with what was in fields that are for
+  /// administrators only: to leave that out for others is up to who answers them.
   ///
   /// - Parameters:
   ///   - after: sequence of the last event of the page before; 0: from the first.

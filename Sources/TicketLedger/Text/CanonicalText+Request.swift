@@ -6,7 +6,7 @@ extension CanonicalText {
   /// - Parameters:
   ///   - field: the request's field, for the error.
   ///   - charactersMax: in Unicode scalars.
-  ///   - mayBeBlank: whether nothing but white space is accepted.
+  ///   - mayBeBlank: whether a text is accepted in which there is nothing to read.
   /// - Throws: REQUEST_INVALID naming the field; TEXT_REQUIRED for a blank text that must not be.
   package static func text(
     _ text: String, field: String, charactersMax: Int, mayBeBlank: Bool = false
@@ -26,7 +26,7 @@ extension CanonicalText {
     guard !canonical.utf8.contains(where: { $0 == 0x0A || $0 == 0x09 }) else {
       throw .invalid(field, "must be one line without tabs")
     }
-    guard mayBeBlank || !canonical.isEmpty else { throw .invalid(field, "must not be empty") }
+    guard mayBeBlank || !isBlank(canonical) else { throw .invalid(field, "must not be empty") }
     return canonical
   }
 

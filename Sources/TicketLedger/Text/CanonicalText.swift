@@ -33,9 +33,10 @@ package enum CanonicalText {
   /// Number of characters as the database counts them: Unicode scalars.
   package static func count(_ text: String) -> Int { text.unicodeScalars.count }
 
-  /// Whether there is nothing to read in a text.
+  /// Whether there is nothing to read in a text: nothing, white space, or what is drawn as nothing (Unicode's
+  /// Default_Ignorable_Code_Point), such as the Hangul filler or a zero-width space.
   package static func isBlank(_ text: String) -> Bool {
-    text.unicodeScalars.allSatisfy { $0.properties.isWhitespace }
+    text.unicodeScalars.allSatisfy { $0.properties.isWhitespace || $0.properties.isDefaultIgnorableCodePoint }
   }
 
   /// Whether a text is of the form of an ISO 639-1 code.

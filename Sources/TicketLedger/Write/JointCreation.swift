@@ -39,8 +39,8 @@ struct JointCreation {
     sql.appendInterpolation(fragment: told)
     sql.appendLiteral(")")
     for (name, part) in [
-      ("entry", entries), ("value", values), ("stored", fieldValues), ("searched", searched), ("counted", counted),
-      ("work", work), ("claimed", claimed),
+      ("entry", entries), ("value", values), ("fillable", fillableFields), ("stored", fieldValues),
+      ("searched", searched), ("counted", counted), ("work", work), ("claimed", claimed),
     ] {
       guard let part else { continue }
       sql.appendInterpolation(unescaped: ", \(name) AS (")
@@ -130,15 +130,39 @@ struct JointCreation {
   }
 
   /// A new ticket has no values before.
+  private var filled: [(ticket: TicketRecord, field: FieldID, value: String)] {
+    plans.flatMap { plan in
+      plan.fieldValues.compactMap { change in
+        change.after.map { (ticket: plan.after, field: change.fieldID, value: $0) }
+      }
+    }
+  }
+
+  /// The fields among those of the values that are not deleted, nor can be until the tickets are written.
+  private var fillableFields: Query? {
+    let rows = filled
+    guard !rows.isEmpty else { return nil }
+    return """
+      SELECT f.service_id, f.id FROM ticket_field AS f
+      WHERE (f.service_id, f.id) IN (
+          SELECT w.service_id, w.field_id
+          FROM unnest(\(rows.map(\.ticket.serviceID)), \(rows.map(\.field))) AS w (service_id, field_id))
+        AND f.delete_time IS NULL
+      FOR KEY SHARE
+      """
+  }
+
+  /// A value of a deleted field points to a field that never is, and fails the statement, as in an update.
   private var fieldValues: Query? {
-    let rows = plans.flatMap { plan in plan.fieldValues.map { (plan.after, $0.fieldID, $0.after) } }
-      .filter { $0.2 != nil }
+    let rows = filled
     guard !rows.isEmpty else { return nil }
     return """
       INSERT INTO ticket_field_value (service_id, ticket_id, field_id, value)
-      SELECT v.* FROM unnest(
-        \(rows.map(\.0.serviceID)), \(rows.map(\.0.id)), \(rows.map(\.1)), \(rows.map { $0.2 ?? "" })
-      ) AS v
+      SELECT v.service_id, v.ticket_id, coalesce(f.id, -v.field_id), v.value
+      FROM unnest(
+        \(rows.map(\.ticket.serviceID)), \(rows.map(\.ticket.id)), \(rows.map(\.field)), \(rows.map(\.value))
+      ) AS v (service_id, ticket_id, field_id, value)
+      LEFT JOIN fillable AS f ON f.service_id = v.service_id AND f.id = v.field_id
       """
   }
 

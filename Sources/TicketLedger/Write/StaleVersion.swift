@@ -10,7 +10,8 @@ extension TicketLedger {
   ///
   /// The metadata are `current_version`, `seen_version`, `changed_fields` and `events` (codes), separated by commas,
   /// and of the last change `changed_by` (`agents/7`, or a daemon's or trigger's name), `changed_by_display_name` and
-  /// `change_time`. What happened before versions were recorded with events is not told.
+  /// `change_time`. What happened before versions were recorded with events is not told. A field that is for
+  /// administrators only is named, too: every agent can list the fields. What is in them is not told of any.
   ///
   /// - Throws: the database's errors as ``ServiceError``.
   func explained(

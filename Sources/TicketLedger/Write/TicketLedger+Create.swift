@@ -50,8 +50,8 @@ extension TicketLedger {
   ///
   /// The lifecycle table decides the draft's state beforehand. A repeated request is answered with its first ticket.
   ///
-  /// - Throws: REQUEST_ID_REUSED; GROUP_NOT_FOUND, TYPE_NOT_FOUND, AGENT_NOT_FOUND or CUSTOMER_NOT_FOUND when what the
-  ///   draft points to is gone.
+  /// - Throws: REQUEST_ID_REUSED; GROUP_NOT_FOUND, TYPE_NOT_FOUND, AGENT_NOT_FOUND, CUSTOMER_NOT_FOUND or
+  ///   FIELD_NOT_FOUND when what the draft points to is gone.
   package func create(
     _ draft: TicketDraft, opening: CreateOpening? = nil, deadline: Deadline
   ) async throws -> Written {

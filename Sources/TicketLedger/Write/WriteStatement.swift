@@ -258,18 +258,27 @@ extension ChangePlan {
     sql.appendLiteral(") AS v)")
   }
 
+  /// A deleted field keeps its row, and would take values. Whoever waits here for the one who deletes it finds it
+  /// deleted, and their value points to a field that never is: that fails the statement (23503,
+  /// `ticket_field_value_field_fkey`).
   private func appendFieldValues(_ sql: inout Query.Interpolation) {
     let kept = fieldValues.filter { $0.after != nil }
+    sql.appendLiteral(", fillable AS MATERIALIZED (SELECT f.id FROM ticket_field AS f WHERE f.service_id = ")
+    sql.appendInterpolation(after.serviceID)
+    sql.appendLiteral(" AND f.id = ANY (")
+    sql.appendInterpolation(kept.map(\.fieldID))
     sql.appendLiteral(
       """
-      , stored AS (INSERT INTO ticket_field_value (service_id, ticket_id, field_id, value) \
-      SELECT c.service_id, c.id, v.* FROM changed AS c, unnest(
+      ) AND f.delete_time IS NULL FOR KEY SHARE), \
+      stored AS (INSERT INTO ticket_field_value (service_id, ticket_id, field_id, value) \
+      SELECT c.service_id, c.id, coalesce(f.id, -v.field_id), v.value FROM changed AS c, unnest(
       """)
     sql.appendInterpolation(kept.map(\.fieldID))
     sql.next(kept.map { $0.after ?? "" })
     sql.appendLiteral(
       """
-      ) AS v ON CONFLICT ON CONSTRAINT ticket_field_value_pkey DO UPDATE SET value = excluded.value), \
+      ) AS v (field_id, value) LEFT JOIN fillable AS f ON f.id = v.field_id \
+      ON CONFLICT ON CONSTRAINT ticket_field_value_pkey DO UPDATE SET value = excluded.value), \
       emptied AS (DELETE FROM ticket_field_value AS d USING changed AS c \
       WHERE d.service_id = c.service_id AND d.ticket_id = c.id AND d.field_id = ANY (
       """)

@@ -111,6 +111,10 @@ package struct BatchRunner: Sendable {
   private func work(on item: BatchItem, _ batch: BatchRecord) async {
     let deadline = Deadline.after(Self.itemTimeout)
     do {
+      // What is begun for the second time may be done already: its result is asked for all the same.
+      if batch.act == .forward, item.attempt == 1, try await service.batches.isCancelled(item, deadline: deadline) {
+        return try await service.batches.settle(item, .cancelled, deadline: deadline)
+      }
       do {
         let isNoted = try await service.act(batch, on: item, deadline: deadline)
         if !isNoted { try await service.batches.settle(item, .succeeded, deadline: deadline) }

@@ -125,6 +125,9 @@ struct BatchStore: Sendable {
   }
 
   /// Cancels a running batch: nothing more is begun, and what is under way ends as it ends.
+  ///
+  /// What was taken is cancelled too: an act writes nothing when its item has a result. Only of a ticket that is being
+  /// forwarded, assignment decides.
   func cancel(_ batch: BatchRecord, deadline: Deadline) async throws {
     _ = try await ServiceError.translating {
       try await pool.transactionBatch(
@@ -134,10 +137,11 @@ struct BatchStore: Sendable {
           WHERE service_id = \(batch.serviceID) AND id = \(batch.id) AND state = 'RUNNING'
           """,
           """
-          UPDATE ticket_batch_item AS i SET outcome = 'CANCELLED', result_time = clock_timestamp()
+          UPDATE ticket_batch_item AS i SET outcome = 'CANCELLED', result_time = clock_timestamp(), lease_holder = NULL
           FROM ticket_batch AS b
           WHERE b.service_id = \(batch.serviceID) AND b.id = \(batch.id) AND b.state = 'CANCELLED'
-            AND i.service_id = b.service_id AND i.batch_id = b.id AND i.outcome = 'PENDING' AND i.lease_holder IS NULL
+            AND i.service_id = b.service_id AND i.batch_id = b.id AND i.outcome = 'PENDING'
+            AND (i.lease_holder IS NULL OR b.act <> 'FORWARD')
           """,
         ], deadline: deadline)
     }
@@ -237,6 +241,16 @@ struct BatchStore: Sendable {
     }
   }
 
+  /// Whether a batch was cancelled.
+  func isCancelled(_ item: BatchItem, deadline: Deadline) async throws -> Bool {
+    try await !rows(
+      """
+      SELECT 1 FROM ticket_batch AS b
+      WHERE b.service_id = \(item.serviceID) AND b.id = \(item.batchID) AND b.state = 'CANCELLED'
+      """, deadline
+    ).isEmpty
+  }
+
   /// Whether a batch has not ended.
   func hasRunning(deadline: Deadline) async throws -> Bool {
     try await !rows("SELECT 1 FROM ticket_batch AS b WHERE b.end_time IS NULL LIMIT 1", deadline).isEmpty
@@ -255,6 +269,16 @@ struct BatchStore: Sendable {
       """, deadline)[0]
     guard try type == nil || row.bool(0) else { throw ServiceError(.typeNotFound) }
     guard try group == nil || row.bool(1) else { throw ServiceError(.groupNotFound) }
+  }
+
+  /// One of the tickets that an order names and that are there; nil: none is.
+  func someTicket(of order: BatchOrder, _ service: ServiceID, deadline: Deadline) async throws -> TicketID? {
+    try await rows(
+      """
+      SELECT t.id FROM ticket AS t
+      WHERE t.service_id = \(service) AND t.id = ANY (\(order.tickets)) AND t.delete_time IS NULL LIMIT 1
+      """, deadline
+    ).first.map { try $0.value(0) }
   }
 
   /// Removes batches that ended long ago.

@@ -52,14 +52,13 @@ extension TicketService {
   ///
   /// - Throws: SERVICE_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED, REQUEST_INVALID.
   package func listBatches(_ request: ListBatchesRequest, _ call: CallContext) async throws -> ListBatchesResponse {
-    let parent = try ServiceName(request.parent, field: "parent")
+    let (parent, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 50, of: ServiceName.self)
     let access = try await ledger.access(call, serviceCode: parent.code)
     try access.require(.ticket)
     let member = try access.agent()
     let creator = member.role == .administrator ? nil : member.agentID
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50,
-      scope: "ListBatches \(parent) \(creator.map { $0.description } ?? "")")
+      request.pageToken, size: size, scope: "ListBatches \(parent) \(creator.map { $0.description } ?? "")")
     let found = try await batches.batches(
       of: access.service.id, by: creator, before: page.after == 0 ? nil : BatchID(page.after), limit: page.size + 1,
       deadline: call.deadline)
@@ -86,12 +85,13 @@ extension TicketService {
     _ request: ListBatchResultsRequest, _ call: CallContext
   ) async throws -> ListBatchResultsResponse {
     var check = RequestCheck()
+    check.name(request.parent, "parent", BatchName.self)
     let outcome: BatchOutcome? = check.choice(request.outcome.rawValue, "outcome", unspecified: nil)
+    let size = check.pageSize(request.pageSize, sizeDefault: 100)
     try check.done()
     let (access, batch) = try await batch(request.parent, "parent", call)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 100,
-      scope: "ListBatchResults \(request.parent) \(request.outcome.rawValue)")
+      request.pageToken, size: size, scope: "ListBatchResults \(request.parent) \(request.outcome.rawValue)")
     let found = try await batches.items(
       of: batch, outcome: outcome, after: Int32(clamping: page.after), limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? found[page.size - 1] : nil
@@ -124,7 +124,8 @@ extension TicketService {
 
   /// The text is the same for all tickets, and so are its banned words.
   private func refuseBannedWords(_ order: BatchOrder, _ service: ServiceRecord, _ call: CallContext) async throws {
-    guard order.act == .resolve || order.act == .hold, let ticket = order.tickets.first else { return }
+    guard order.act == .resolve || order.act == .hold else { return }
+    guard let ticket = try await batches.someTicket(of: order, service.id, deadline: call.deadline) else { return }
     do {
       let name = TicketName(service: service.code, id: ticket)
       _ = try await preparedAnswer(

@@ -130,7 +130,7 @@ struct SystemFieldUse: Sendable {
   ///
   /// - Parameters:
   ///   - isAsked: the field must be filled now, whether or not the request touches it.
-  ///   - isForbidden: the caller is an agent, and no administrator.
+  ///   - isForbidden: the caller is an agent and no administrator, or a program that speaks for customers.
   func problem(under rule: SystemFieldRule, isAsked: Bool, isForbidden: Bool) -> FieldProblem? {
     let isSet = characters != nil
     if rule.isAdministratorsOnly, isForbidden {
