@@ -37,7 +37,7 @@ extension AssignmentService {
     let administrator = try await organizationAdministrator(call)
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault,
-      scope: "agents/\(administrator.organization)")
+      scope: "agents/\(administrator.organization)", key: ledger.key.pages)
     let found = try await agents.agents(
       of: administrator.organization, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)

@@ -54,7 +54,8 @@ extension AssignmentService {
     let parent = try ServiceName(request.parent, field: "parent")
     let service = try await ledger.access(call, serviceCode: parent.code).service
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault, scope: "members/\(service.id)")
+      request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault, scope: "members/\(service.id)",
+      key: ledger.key.pages)
     let found = try await agents.members(
       of: service.id, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)
@@ -70,7 +71,8 @@ extension AssignmentService {
     let parent = try ServiceName(request.parent, field: "parent")
     let service = try await ledger.access(call, serviceCode: parent.code).service
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault, scope: "groups/\(service.id)")
+      request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault, scope: "groups/\(service.id)",
+      key: ledger.key.pages)
     let found = try await agents.groups(of: service, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)
     return ListGroupsResponse(

@@ -49,7 +49,7 @@ extension AssignmentService {
     }
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault,
-      scope: "callbacks/\(service.id)/\(request.state.rawValue)")
+      scope: "callbacks/\(service.id)/\(request.state.rawValue)", key: ledger.key.pages)
     let found = try await callbacks.store.callbacks(
       of: service.id, isDead: isDead, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)

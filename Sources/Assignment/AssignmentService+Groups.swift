@@ -75,7 +75,7 @@ extension AssignmentService {
     }
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault,
-      scope: "permissionChanges/\(organization)/\(request.parent)")
+      scope: "permissionChanges/\(organization)/\(request.parent)", key: ledger.key.pages)
     let found = try await agents.permissionChanges(
       of: organization, service: service?.id, before: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)

@@ -53,7 +53,8 @@ extension AssignmentService {
     let parent = try ServiceName(request.parent, field: "parent")
     let service = try await settings(of: parent.code, call)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault, scope: "triggers/\(service.id)")
+      request.pageToken, size: request.pageSize, sizeDefault: Self.pageSizeDefault, scope: "triggers/\(service.id)",
+      key: ledger.key.pages)
     let found = try await triggers.triggers(
       of: service, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)

@@ -27,7 +27,8 @@ extension MaskingService {
     let scope =
       "acts/\(name)/\(request.agent)/\(request.act.rawValue)/\(filter.start?.microsecondsSinceEpoch ?? 0)"
       + "/\(filter.end?.microsecondsSinceEpoch ?? 0)"
-    let page = try PageRequest(request.pageToken, size: request.pageSize, sizeDefault: 50, scope: scope)
+    let page = try PageRequest(
+      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: scope, key: ledger.key.pages)
     let found = try await MaskActStore(pool: store.pool).acts(
       filter, before: page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)

@@ -53,7 +53,7 @@ package struct MaskingService: MaskingServiceProvider {
     try access.require(.ticket)
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "masks/\(ticket.id)")
+      request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "masks/\(ticket.id)", key: ledger.key.pages)
     let records = try await store.masks(
       of: ticket.link, after: MaskID(page.after), limit: Int64(page.size) + 1, deadline: call.deadline)
     let shown = records.prefix(page.size)

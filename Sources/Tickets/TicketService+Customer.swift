@@ -16,7 +16,8 @@ extension TicketService {
   ) async throws -> ListTicketsResponse {
     let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 50, of: TicketName.self)
     let (access, ticket) = try await reading(name, call)
-    let page = try PageRequest(request.pageToken, size: size, scope: "ListCustomerTickets \(name) \(access.claimant)")
+    let page = try PageRequest(
+      request.pageToken, size: size, scope: "ListCustomerTickets \(name) \(access.claimant)", key: ledger.key.pages)
     guard let customer = ticket.customerID else { return ListTicketsResponse() }
     let found = try await store.tickets(
       of: customer, beside: ticket, seenBy: access.member?.agentID,
@@ -36,7 +37,8 @@ extension TicketService {
   ) async throws -> ListTranscriptLinesResponse {
     let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(request.pageToken, size: size, scope: "ListTranscriptLines \(name)")
+    let page = try PageRequest(
+      request.pageToken, size: size, scope: "ListTranscriptLines \(name)", key: ledger.key.pages)
     let found = try await store.transcript(
       of: ticket, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? page.after + Int64(page.size) : nil

@@ -35,7 +35,7 @@ extension TicketService {
       set = try call.actor().agentID.map { .ofMember($0) } ?? .all
     }
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListServices \(set)")
+      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListServices \(set)", key: ledger.key.pages)
     let found = try await store.services(
       set, after: ServiceID(page.after), limit: page.size + 1, deadline: call.deadline)
     var services: [Service] = []

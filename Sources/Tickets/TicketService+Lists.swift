@@ -83,7 +83,7 @@ extension TicketService {
   package func listEntries(_ request: ListEntriesRequest, _ call: CallContext) async throws -> ListEntriesResponse {
     let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(request.pageToken, size: size, scope: "ListEntries \(name)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListEntries \(name)", key: ledger.key.pages)
     return try await entries(of: ticket, page, call)
   }
 
@@ -98,7 +98,7 @@ extension TicketService {
   ) async throws -> ListEntriesResponse {
     let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (_, ticket) = try await reading(name, call)
-    let page = try PageRequest(request.pageToken, size: size, scope: "ListSourceEntries \(name)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListSourceEntries \(name)", key: ledger.key.pages)
     guard let link = ticket.source else { return ListEntriesResponse() }
     do {
       let source = try await ledger.ticket(link.ticketID, of: link.serviceID, deadline: call.deadline)
@@ -127,7 +127,7 @@ extension TicketService {
   package func listEvents(_ request: ListEventsRequest, _ call: CallContext) async throws -> ListEventsResponse {
     let (name, size) = try Self.listed(request.parent, request.pageSize, sizeDefault: 100, of: TicketName.self)
     let (access, ticket) = try await reading(name, call)
-    let page = try PageRequest(request.pageToken, size: size, scope: "ListEvents \(name)")
+    let page = try PageRequest(request.pageToken, size: size, scope: "ListEvents \(name)", key: ledger.key.pages)
     let found = try await ledger.events(
       of: ticket, after: Int32(clamping: page.after), limit: page.size + 1, deadline: call.deadline)
     var shown = Array(found.prefix(page.size))

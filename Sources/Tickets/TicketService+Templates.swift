@@ -35,7 +35,7 @@ extension TicketService {
     if let type, type.service != parent.code { throw ServiceError(.typeNotFound) }
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 50,
-      scope: "ListTemplates \(parent) \(request.processingType) \(searchCode) \(title)")
+      scope: "ListTemplates \(parent) \(request.processingType) \(searchCode) \(title)", key: ledger.key.pages)
     let filter = TemplateFilter(
       service: access.service, title: title, searchCode: searchCode, processingType: type?.id)
     let found = try await store.templates(

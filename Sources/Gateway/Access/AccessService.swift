@@ -145,7 +145,8 @@ struct AccessService: Sendable {
   }
 
   private func page(_ token: String, _ size: Int32, _ scope: String) throws -> PageRequest {
-    try PageRequest(token, size: size, sizeDefault: Self.pageSizeDefault, scope: scope)
+    // The gateway keeps no secret of its own.
+    try PageRequest(token, size: size, sizeDefault: Self.pageSizeDefault, scope: scope, key: .none)
   }
 
   private static func id(_ name: String, _ collection: String, field: String) throws(ServiceError) -> Int64 {

@@ -62,7 +62,7 @@ extension MailService {
     let service = access.service
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: Self.accountsPageMax,
-      sizeMax: Self.accountsPageMax, scope: "ListMailAccounts \(name)")
+      sizeMax: Self.accountsPageMax, scope: "ListMailAccounts \(name)", key: ledger.key.pages)
     let isFirst = request.pageToken.isEmpty
     let found = try await store.mailAccounts(
       of: service.id, from: isFirst ? 0 : page.after + 1, limit: page.size + 1, deadline: call.deadline)

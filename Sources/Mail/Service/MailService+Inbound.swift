@@ -66,7 +66,7 @@ extension MailService {
     try access.require(.ticket)
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 20, sizeMax: Self.pageMax,
-      scope: "ListInboundMails \(name) \(state.rawValue)")
+      scope: "ListInboundMails \(name) \(state.rawValue)", key: ledger.key.pages)
     let found = try await store.inbound(
       state, of: access.service.id, before: page.after == 0 ? .max : page.after, limit: page.size + 1,
       deadline: call.deadline)

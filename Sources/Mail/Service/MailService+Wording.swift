@@ -74,7 +74,7 @@ extension MailService {
     let service = try await administered(name.code, call)
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 200, sizeMax: Self.wordsPageMax,
-      scope: "ListBannedWords \(name)")
+      scope: "ListBannedWords \(name)", key: ledger.key.pages)
     let found = try await store.bannedWords(
       of: service.id, after: page.after, limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? found[page.size - 1] : nil

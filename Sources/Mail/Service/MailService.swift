@@ -71,7 +71,8 @@ package struct MailService: MailServiceProvider {
     try access.require(.ticket)
     let ticket = try await ledger.ticket(name, access: access, deadline: call.deadline)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListMailMessages \(name)")
+      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListMailMessages \(name)",
+      key: ledger.key.pages)
     let found = try await store.messages(
       of: ticket.id, in: ticket.serviceID, after: Int32(clamping: page.after), limit: page.size + 1,
       deadline: call.deadline)

@@ -1,11 +1,11 @@
-import Crypto
+package import Crypto
 
 /// Which page of a list a caller wants, by the key of the last row it has seen.
 ///
-/// Tokens are opaque, and good for the list that gave them only: the same method, parent and filters. They hold
-/// nobody's words, only behind which row of a list that the caller may read to go on, and the list checks that right
-/// with every page; so they need no key. Those of lists of tickets hold titles, and are sealed.
-package struct PageRequest: Sendable, Equatable {
+/// Tokens are opaque, and good for the list that gave them only: the same method, parent and filters. Each has a code
+/// under a key, so nobody else can make one. They hold nobody's words, only behind which row to go on; those of lists
+/// of tickets hold titles, and are sealed.
+package struct PageRequest: Sendable {
   /// Most rows of a page, where a list has no limit of its own.
   package static let sizeMax = 200
 
@@ -13,8 +13,8 @@ package struct PageRequest: Sendable, Equatable {
   package let size: Int
   /// The key of the last row of the page before; 0 for the first page.
   package let after: Int64
-  private let scope: [UInt8]
-  private static let scopeBytes = 8
+  private let scope: String
+  private let key: PageKey
 
   /// Reads the two fields of a request.
   ///
@@ -23,12 +23,12 @@ package struct PageRequest: Sendable, Equatable {
   /// - Throws: REQUEST_INVALID for a size that the list does not have, PAGE_TOKEN_INVALID for a token that it did not
   ///   give.
   package init(
-    _ token: String, size: Int32, sizeDefault: Int, sizeMax: Int = Self.sizeMax, scope: String
+    _ token: String, size: Int32, sizeDefault: Int, sizeMax: Int = Self.sizeMax, scope: String, key: PageKey
   ) throws(ServiceError) {
     var check = RequestCheck()
     let size = check.pageSize(size, sizeDefault: sizeDefault, sizeMax: sizeMax)
     try check.done()
-    try self.init(token, size: size, scope: scope)
+    try self.init(token, size: size, scope: scope, key: key)
   }
 
   /// Reads the token of a request whose size was read with everything else that it says, so that all that is wrong
@@ -38,23 +38,46 @@ package struct PageRequest: Sendable, Equatable {
   ///   - size: How many rows; see ``RequestCheck/pageSize(_:sizeDefault:sizeMax:)``.
   ///   - scope: What the list is about, filters included; a token of another scope is refused.
   /// - Throws: PAGE_TOKEN_INVALID for a token that the list did not give.
-  package init(_ token: String, size: Int, scope: String) throws(ServiceError) {
+  package init(_ token: String, size: Int, scope: String, key: PageKey) throws(ServiceError) {
     self.size = size
-    self.scope = Array(SHA256.hash(scope).prefix(Self.scopeBytes))
+    self.scope = scope
+    self.key = key
     guard !token.isEmpty else {
       after = 0
       return
     }
-    guard token.utf8.count <= 64, let bytes = Base64URL.decode(token), bytes.count == Self.scopeBytes + 8,
-      Array(bytes.prefix(Self.scopeBytes)) == self.scope
+    guard token.utf8.count <= 64, let bytes = Base64URL.decode(token), bytes.count == 8 + PageKey.codeBytes,
+      constantTimeEqual(Array(bytes[8...]), key.code(of: Array(bytes[..<8]), in: scope))
     else { throw ServiceError(.pageTokenInvalid) }
-    after = bytes.suffix(8).reduce(0) { $0 << 8 | Int64($1) }
+    after = bytes[..<8].reduce(0) { $0 << 8 | Int64($1) }
   }
 
   /// The token of the page behind a row.
-  package func token(after key: Int64) -> String {
-    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: key >> (56 - 8 * Int64($0))) }
-    return Base64URL.encode(scope + bytes)
+  package func token(after row: Int64) -> String {
+    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: row >> (56 - 8 * Int64($0))) }
+    return Base64URL.encode(bytes + key.code(of: bytes, in: scope))
+  }
+}
+
+/// What makes page tokens.
+package struct PageKey: Sendable {
+  /// Bytes of a token that tell who made it.
+  static let codeBytes = 16
+
+  private let keyed: HMACSHA256?
+
+  /// All copies of a daemon are to have the same.
+  package init(_ keyed: HMACSHA256) { self.keyed = keyed }
+
+  private init() { keyed = nil }
+
+  /// For a process without a key of its own: then a token is bound to its list, but whoever knows how can make one. It
+  /// opens nothing that the list would not show.
+  package static let none = PageKey()
+
+  func code(of row: [UInt8], in scope: String) -> [UInt8] {
+    let message = row + Array(scope.utf8)
+    return Array((keyed?.authenticate(message) ?? SHA256.hash(message)).prefix(Self.codeBytes))
   }
 }
 

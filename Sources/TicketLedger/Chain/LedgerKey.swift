@@ -1,4 +1,5 @@
 package import Crypto
+package import ServiceKit
 
 /// The key that seals the head of every event chain and hashes the texts that the chain covers. The database never has
 /// it: whoever edits the database cannot seal anew, and whoever reads it cannot find out a masked phone number by
@@ -10,15 +11,15 @@ package struct LedgerKey: Sendable {
   private let code: HMACSHA256
   /// Hashes requests that may be repeated.
   let requests: HMACSHA256
+  /// Makes page tokens.
+  package let pages: PageKey
 
   /// Takes a key; nil when it is not 32 bytes long.
   package init?(_ key: SecretBytes) {
     guard key.count == Self.byteCount else { return nil }
     code = HMACSHA256(key: key)
-    var encoder = ChainEncoder()
-    encoder.append("key")
-    encoder.append("repeated requests")
-    requests = HMACSHA256(key: SecretBytes(code.authenticate(encoder.bytes)))
+    requests = HMACSHA256(key: Self.key(for: "repeated requests", under: code))
+    pages = PageKey(HMACSHA256(key: Self.key(for: "page tokens", under: code)))
   }
 
   /// Reads a key from the text of its file: 64 hexadecimal digits, white space around them ignored; nil for anything
@@ -31,7 +32,9 @@ package struct LedgerKey: Sendable {
   }
 
   /// A key of 32 bytes for another purpose, which tells nothing of this one.
-  func key(for purpose: String) -> SecretBytes {
+  func key(for purpose: String) -> SecretBytes { Self.key(for: purpose, under: code) }
+
+  private static func key(for purpose: String, under code: HMACSHA256) -> SecretBytes {
     var encoder = ChainEncoder()
     encoder.append("key")
     encoder.append(purpose)

@@ -58,7 +58,8 @@ extension TicketService {
     let member = try access.agent()
     let creator = member.role == .administrator ? nil : member.agentID
     let page = try PageRequest(
-      request.pageToken, size: size, scope: "ListBatches \(parent) \(creator.map { $0.description } ?? "")")
+      request.pageToken, size: size, scope: "ListBatches \(parent) \(creator.map { $0.description } ?? "")",
+      key: ledger.key.pages)
     let found = try await batches.batches(
       of: access.service.id, by: creator, before: page.after == 0 ? nil : BatchID(page.after), limit: page.size + 1,
       deadline: call.deadline)
@@ -91,7 +92,8 @@ extension TicketService {
     try check.done()
     let (access, batch) = try await batch(request.parent, "parent", call)
     let page = try PageRequest(
-      request.pageToken, size: size, scope: "ListBatchResults \(request.parent) \(request.outcome.rawValue)")
+      request.pageToken, size: size, scope: "ListBatchResults \(request.parent) \(request.outcome.rawValue)",
+      key: ledger.key.pages)
     let found = try await batches.items(
       of: batch, outcome: outcome, after: Int32(clamping: page.after), limit: page.size + 1, deadline: call.deadline)
     let last = found.count > page.size ? found[page.size - 1] : nil

@@ -68,7 +68,8 @@ extension TicketService {
     let name = try TicketName(request.parent, field: "parent")
     let (_, ticket) = try await reading(name, call)
     let page = try PageRequest(
-      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListDoorayComments \(name)")
+      request.pageToken, size: request.pageSize, sizeDefault: 50, scope: "ListDoorayComments \(name)",
+      key: ledger.key.pages)
     let found = try await dooray.store.comments(
       of: ticket, before: page.after == 0 ? .max : page.after, limit: page.size + 1, deadline: call.deadline)
     let shown = found.prefix(page.size)
