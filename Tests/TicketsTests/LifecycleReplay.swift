@@ -132,8 +132,8 @@ struct LifecycleReplay {
       return nil
     }
     if model.isEscalated, act.answer != nil { answers[name, default: []].append(act) }
-    // What a customer adds goes to the issue ticket, too, until that has ended.
-    if code == .customerReplied, !model.target.isEmpty {
+    // What a customer adds goes to the issue ticket, too, until that has ended; but for spam.
+    if code == .customerReplied, !model.target.isEmpty, !model.isSpam {
       let last = answers[model.target]?.prefix(told[model.target] ?? 0).last
       if last == nil || last?.code == .held { owed[model.target, default: []].append(act.text) }
     }
