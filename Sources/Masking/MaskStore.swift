@@ -21,16 +21,16 @@ struct MaskStore: Sendable {
     }
   }
 
-  /// Masks of a ticket after an id, oldest first, those that were taken off too.
+  /// Masks of a ticket after an id that a caller knows of, oldest first, those that were taken off too.
   func masks(
-    of ticket: TicketLink, after id: MaskID, limit: Int64, deadline: Deadline
+    of ticket: TicketLink, seenBy sight: MaskSight, after id: MaskID, limit: Int64, deadline: Deadline
   ) async throws -> [MaskRecord] {
     try await ServiceError.translating {
       try await pool.query(
         """
         SELECT \(fragment: MaskRecord.columns) FROM mask_place AS p
         WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.mask_id > \(id)
-          AND p.number = 0
+          AND p.number = 0 AND \(fragment: sight.condition)
         ORDER BY p.mask_id LIMIT \(limit)
         """, deadline: deadline
       ).compactMap(MaskRecord.init)

@@ -17,8 +17,9 @@ extension MaskingService {
   /// Needs the unmask right and a reason of 1 to ``reasonCharactersMax`` characters, of which the event says only that
   /// it was given; administrators read it in the report. With a request id the call is safe to repeat.
   ///
-  /// - Throws: MASK_NOT_FOUND, also for a mask taken off before; SECURITY_SERVICE_OFF, PERMISSION_DENIED,
-  ///   REQUEST_INVALID, STALE_VERSION; MASK_KEY_LOST, MASK_DAMAGED, and then nothing is changed.
+  /// - Throws: MASK_NOT_FOUND, also for a mask taken off before, and for one that the caller does not know of
+  ///   (``MaskSight``); SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, STALE_VERSION; MASK_KEY_LOST,
+  ///   MASK_DAMAGED, and then nothing is changed.
   package func unmaskText(_ request: UnmaskTextRequest, _ call: CallContext) async throws -> Ticket {
     let name = try MaskName(request.name, field: "name")
     let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
@@ -35,6 +36,7 @@ extension MaskingService {
       if found.mayLackPlaces {
         try found.addPlaces(await transaction.query(MaskStore.places(of: name.id, of: link.serviceID)))
       }
+      try MaskSight(access).require(found.places)
       guard MaskPlace.areWhole(found.places, on: link) else {
         throw try await refusal(of: name.id, on: link, call.deadline)
       }
@@ -56,7 +58,8 @@ extension MaskingService {
   /// Needs the unmask right and a reason. That it was seen, and by whom, is written down before the original leaves;
   /// the ticket's version stays.
   ///
-  /// - Throws: MASK_NOT_FOUND, SECURITY_SERVICE_OFF, PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
+  /// - Throws: MASK_NOT_FOUND, also for a mask that the caller does not know of (``MaskSight``); SECURITY_SERVICE_OFF,
+  ///   PERMISSION_DENIED, REQUEST_INVALID, MASK_KEY_LOST, MASK_DAMAGED.
   package func revealMask(_ request: RevealMaskRequest, _ call: CallContext) async throws -> RevealMaskResponse {
     let name = try MaskName(request.name, field: "name")
     let (access, reason) = try await unmaskAccess(name, reason: request.reason, call)
@@ -65,6 +68,7 @@ extension MaskingService {
       try await ledger.pool.query(MaskStore.places(of: name.id, of: ticket.serviceID), deadline: call.deadline)
         .compactMap(MaskPlace.init)
     }
+    try MaskSight(access).require(places)
     guard MaskPlace.areWhole(places, on: ticket.link), let place = places.first else {
       throw try await refusal(of: name.id, on: ticket.link, call.deadline)
     }

@@ -44,7 +44,7 @@ package struct MaskingService: MaskingServiceProvider {
   ]
 
   /// Lists a ticket's masks, oldest first and those taken off too, in pages of up to 100 unless the request asks
-  /// otherwise; originals are not among what it answers.
+  /// otherwise; originals are not among what it answers, nor, for agents, masks in fields for administrators only.
   ///
   /// - Throws: TICKET_NOT_FOUND, PAGE_TOKEN_INVALID, PERMISSION_DENIED.
   package func listMasks(_ request: ListMasksRequest, _ call: CallContext) async throws -> ListMasksResponse {
@@ -55,7 +55,8 @@ package struct MaskingService: MaskingServiceProvider {
     let page = try PageRequest(
       request.pageToken, size: request.pageSize, sizeDefault: 100, scope: "masks/\(ticket.id)", key: ledger.key.pages)
     let records = try await store.masks(
-      of: ticket.link, after: MaskID(page.after), limit: Int64(page.size) + 1, deadline: call.deadline)
+      of: ticket.link, seenBy: MaskSight(access), after: MaskID(page.after), limit: Int64(page.size) + 1,
+      deadline: call.deadline)
     let shown = records.prefix(page.size)
     return ListMasksResponse(
       masks: try await messages(Array(shown), name, of: ticket.serviceID, call.deadline),

@@ -70,13 +70,16 @@ struct MaskPlace: Sendable {
   let placeCount: Int32
   /// Whether the mask has a time at which it was taken off.
   let isTakenOff: Bool
+  /// Whether it lies in a field that is for administrators only (``MaskSight``).
+  let isForAdministrators: Bool
 
   static let columns: Query = """
     p.service_id, p.owner_ticket_id, p.mask_id, p.number, p.text_column, p.ticket_service_id, p.ticket_id, p.row_key, \
     p.span_start, p.span_length, p.is_on, coalesce(p.sealed_original, ''), p.key_id, coalesce(p.seal, ''), \
-    p.masked_by, p.mask_time, p.place_count, p.unmask_time IS NOT NULL
+    p.masked_by, p.mask_time, p.place_count, p.unmask_time IS NOT NULL, \
+    \(fragment: MaskSight.isForAdministrators)
     """
-  static let columnCount = 18
+  static let columnCount = 19
 
   /// Reads a row that begins with ``columns``; nil when the registry has lost the column.
   init?(_ row: Row) throws(PostgresError) {
@@ -95,6 +98,7 @@ struct MaskPlace: Sendable {
     maskTime = try row.value(15)
     placeCount = try row.value(16)
     isTakenOff = try row.bool(17)
+    isForAdministrators = try row.bool(18)
   }
 
   /// Whether these are all places of a mask that is on, the span that was masked first.
