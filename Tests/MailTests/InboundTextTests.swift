@@ -1,5 +1,6 @@
 import HandoffAPI
 import HandoffTestKit
+import Postgres
 import Testing
 import TicketLedger
 
@@ -7,6 +8,31 @@ import TicketLedger
 
 @Suite("what a ticket says of the mail that made it")
 struct InboundTextTests {
+  /// Subjects in which there is nothing to read, and what they are.
+  private static let unreadable: [(what: String, subject: String?)] = [
+    ("no field", nil), ("white space", " \t "), ("a zero-width space", "\u{200B}"),
+    ("Hangul fillers", "\u{3164} \u{3164}"), ("an encoded space", "=?utf-8?B?IA==?="),
+    ("an encoded Hangul filler", "=?utf-8?B?44Wk?="), ("encoded control characters", "=?utf-8?B?AQc=?="),
+  ]
+
+  @Test("a mail in whose subject there is nothing to read makes a ticket that says so, in its service's language")
+  func noSubject() async throws {
+    let world = try await InboundWorld()
+    let pool = world.mail.database.pool
+    _ = try await pool.query(
+      "UPDATE service SET language = 'en' WHERE code = 'other'", deadline: TestDatabase.deadline)
+    for (service, title) in [("care", "(제목 없음)"), ("other", "(no subject)")] {
+      for (number, (what, subject)) in Self.unreadable.enumerated() {
+        let letter = InboundWorld.Letter(from: "c\(number)@example.com", subject: subject)
+        let made = try await world.take(letter, service: service)
+        #expect(made.state == .ticket, "\(what) in \(service): \(made.reason)")
+        let rows = try await pool.query(
+          "SELECT title FROM ticket WHERE id = \(made.ticketID)", deadline: TestDatabase.deadline)
+        #expect(try rows.map { try $0.string(0) } == [title], "\(what) in \(service)")
+      }
+    }
+  }
+
   @Test("a mail whose sender's address is none can be let in, and the ticket tells who wrote")
   func badSender() async throws {
     let world = try await InboundWorld()

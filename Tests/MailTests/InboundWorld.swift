@@ -95,13 +95,16 @@ final class InboundWorld: Sendable {
   struct Letter {
     var from = "김철수 <kim@example.com>"
     var to = "care@shop.example"
-    var subject = "배송 문의"
+    /// Nil: the mail has no such field.
+    var subject: String? = "배송 문의"
     var id = "\(UUID().uuidString)@example.com"
     var headers: [String] = []
     var body = "언제 오나요?"
 
     var bytes: [UInt8] {
-      let head = ["From: \(from)", "To: \(to)", "Subject: \(subject)", "Message-ID: <\(id)>"] + headers
+      var head = ["From: \(from)", "To: \(to)"]
+      if let subject { head.append("Subject: \(subject)") }
+      head += ["Message-ID: <\(id)>"] + headers
       return Array((head.joined(separator: "\r\n") + "\r\n\r\n" + body).utf8)
     }
   }

@@ -130,7 +130,7 @@ struct ThreadingMatrixTests {
             client, loss, from: sender, first: first.id, ours: ours, address: address, ticket: ticket)
           let taken = try await world.take(reply)
           let isSigned = reply.to == address || reply.headers.contains { $0.contains(ours) }
-          let isNumbered = reply.subject.contains("[#")
+          let isNumbered = reply.subject?.contains("[#") ?? false
           let wanted: InboundState = isSigned ? .reply : isNumbered ? (isCustomer ? .reply : .quarantined) : .ticket
           let place = "\(client.name), \(loss.rawValue) lost, \(sender)"
           #expect(taken.state == wanted, "\(place)")

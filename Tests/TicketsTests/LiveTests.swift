@@ -64,6 +64,21 @@ import TicketLedger
       _ = try await world.client.processTicket(
         ProcessTicketRequest(name: world.name(ticket), act: .comment, text: "확인했습니다."), world.by(TicketWorld.kim))
     }
+
+    /// Writes many changes at once, which say nothing new.
+    func change(_ ticket: TicketRecord, times: Int) async throws {
+      try await world.run(
+        """
+        INSERT INTO ticket_change (service_id, ticket_id, first_sequence, last_sequence, version)
+        SELECT 1, \(ticket.id), 1, 1, 1 FROM generate_series(1, \(times))
+        """)
+    }
+
+    /// The last change, when all have their numbers.
+    func lastChange() async throws -> ChangePosition {
+      while try await world.count("SELECT count(*) FROM ticket_change") > 0 {}
+      return try await world.ledger.lastChange(of: ServiceID(1), deadline: TestDatabase.deadline)
+    }
   }
 
   private func refused(_ request: WatchTicketsRequest, _ live: LiveWorld, by agent: AgentID = TicketWorld.kim) async
@@ -212,6 +227,26 @@ import TicketLedger
     }
   }
 
+  @Test("of two who read what was there before, slowly, who loses the right is cut off, and the other gets it all")
+  func rightsFarBehind() async throws {
+    let live = try await LiveWorld()
+    let ticket = try await live.world.ticket()
+    let begin = try await live.lastChange()
+    // Much more than the bytes that wait for a reader, so both are in the middle of it for as long as they do not read.
+    try await live.change(ticket, times: 10 * TicketLedger.changesMax)
+    let end = try await live.lastChange()
+    #expect(end.number == begin.number + Int64(10 * TicketLedger.changesMax))
+    let request = WatchTicketsRequest(parent: "services/care", resumeAfter: begin.description)
+    let (cut, kept) = (try await live.watch(request), try await live.watch(request, by: TicketWorld.lee))
+    _ = (try await cut.change(), try await kept.change())
+    try await live.world.run("UPDATE service_member SET has_ticket_right = false WHERE agent_id = 1")
+    // The right is asked for again once a second.
+    try await EventLoop.pause(for: .milliseconds(1_500))
+    let error = await refusal { while try await cut.change().id != end.description {} }
+    #expect(error?.reason == .permissionDenied)
+    while try await kept.change().id != end.description {}
+  }
+
   @Test("who loses the right while watching is cut off", arguments: lost)
   func rights(statements: String, reason: Reason) async throws {
     let live = try await LiveWorld()
@@ -306,17 +341,12 @@ import TicketLedger
   func slow() async throws {
     let live = try await LiveWorld()
     let ticket = try await live.world.ticket()
-    while try await live.world.count("SELECT count(*) FROM ticket_change") > 0 {}
-    let begin = try await live.world.ledger.lastChange(of: ServiceID(1), deadline: TestDatabase.deadline)
+    let begin = try await live.lastChange()
     let (stream, fast) = (try await live.watch(), try await live.watch())
     _ = (try await stream.heartbeat(), try await fast.heartbeat())
     let total = LiveWatcher.waitingMax + 700
     let end = ChangePosition(epoch: begin.epoch, number: begin.number + Int64(total)).description
-    try await live.world.run(
-      """
-      INSERT INTO ticket_change (service_id, ticket_id, first_sequence, last_sequence, version)
-      SELECT 1, \(ticket.id), 1, 1, 1 FROM generate_series(1, \(total))
-      """)
+    try await live.change(ticket, times: total)
     // When another watcher has had all of them, or was itself too slow, the queue of this one has overflowed, too.
     _ = await refusal { while try await fast.change().id != end {} }
     var (slowLast, seen) = ("", 0)
