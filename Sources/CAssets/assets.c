@@ -143,6 +143,8 @@ static const handoff_asset assets[] = {
 #include "embed_asset.h"
 #define ASSET "../TicketLedger/Migrations/0069_hash_first_words.sql"
 #include "embed_asset.h"
+#define ASSET "../Gateway/Migrations/0070_key_page_tokens.sql"
+#include "embed_asset.h"
 };
 
 size_t handoff_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }

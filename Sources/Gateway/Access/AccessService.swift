@@ -16,7 +16,11 @@ struct AccessService: Sendable {
   /// Characters of a token that are shown afterwards; the others are as good as any password.
   private static let hintCharacters = 8
 
+  /// How long a key is believed to be that of the database, which may be one that was restored.
+  private static let keyLifetime: Duration = .seconds(600)
+
   private let store: AccessStore
+  private let keys = ExpiringCache<AccessStore.KeyPurpose, PageKey>(lifetime: keyLifetime, entriesMax: 1) { .current }
 
   init(pool: PostgresPool) { store = AccessStore(pool: pool) }
 
@@ -24,7 +28,7 @@ struct AccessService: Sendable {
   func listSessions(
     _ request: ListSessionsRequest, _ caller: GatewayCaller, _ deadline: Deadline
   ) async throws -> ListSessionsResponse {
-    let page = try page(request.pageToken, request.pageSize, "sessions/\(caller.agent)")
+    let page = try await page(request.pageToken, request.pageSize, "sessions/\(caller.agent)", deadline)
     let found = try await store.sessions(of: caller.agent, after: page.after, limit: page.size + 1, deadline: deadline)
     let shown = found.prefix(page.size)
     return ListSessionsResponse(
@@ -88,7 +92,7 @@ struct AccessService: Sendable {
       try request.agent.isEmpty || isAll ? caller.agent : AgentID(Self.id(request.agent, "agents", field: "agent"))
     let isOwn = !isAll && agent == caller.agent
     let organization = isOwn ? nil : try await administered(caller, deadline)
-    let page = try page(request.pageToken, request.pageSize, "apiKeys/\(isAll ? "-" : "\(agent)")")
+    let page = try await page(request.pageToken, request.pageSize, "apiKeys/\(isAll ? "-" : "\(agent)")", deadline)
     let found = try await store.keys(
       of: isAll ? nil : agent, in: organization, after: page.after, limit: page.size + 1, deadline: deadline)
     let shown = found.prefix(page.size)
@@ -115,7 +119,7 @@ struct AccessService: Sendable {
     let agent = try request.agent.isEmpty ? nil : AgentID(Self.id(request.agent, "agents", field: "agent"))
     let organization = try await administered(caller, deadline)
     let scope = "auditEvents/\(organization)/\(request.agent)/\(request.kind.rawValue)"
-    let page = try page(request.pageToken, request.pageSize, scope)
+    let page = try await page(request.pageToken, request.pageSize, scope, deadline)
     let found = try await store.events(
       in: organization, of: agent, kind: request.kind == .unspecified ? "" : request.kind.protoName ?? "",
       after: page.after, limit: page.size + 1, deadline: deadline)
@@ -144,9 +148,11 @@ struct AccessService: Sendable {
     return organization
   }
 
-  private func page(_ token: String, _ size: Int32, _ scope: String) throws -> PageRequest {
-    // The gateway keeps no secret of its own.
-    try PageRequest(token, size: size, sizeDefault: Self.pageSizeDefault, scope: scope, key: .none)
+  private func page(_ token: String, _ size: Int32, _ scope: String, _ deadline: Deadline) async throws -> PageRequest {
+    let key = try await keys.value(.pageTokens) {
+      PageKey(HMACSHA256(key: try await store.key(for: .pageTokens, deadline: deadline)))
+    }
+    return try PageRequest(token, size: size, sizeDefault: Self.pageSizeDefault, scope: scope, key: key)
   }
 
   private static func id(_ name: String, _ collection: String, field: String) throws(ServiceError) -> Int64 {

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import HandoffAPI
 import Postgres
@@ -11,6 +12,19 @@ struct AccessStore: Sendable {
   private let store: SessionStore
 
   init(pool: PostgresPool) { store = SessionStore(pool: pool) }
+
+  /// What the gateways of a database have a key for; raw values as in the database.
+  enum KeyPurpose: String {
+    case pageTokens = "PAGE_TOKENS"
+  }
+
+  /// The key of all gateways for a purpose.
+  func key(for purpose: KeyPurpose, deadline: Deadline) async throws -> SecretBytes {
+    let found = try await store.query(
+      "SELECT key FROM gateway_key WHERE purpose = \(purpose.rawValue)", deadline: deadline)
+    guard let row = found.first else { throw ServiceError(.internal) }
+    return SecretBytes(try row.value(0))
+  }
 
   /// Open sessions of an agent, the newest first, behind the one with the id `after`; 0: from the first.
   func sessions(

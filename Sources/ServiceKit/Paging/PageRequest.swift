@@ -64,20 +64,13 @@ package struct PageKey: Sendable {
   /// Bytes of a token that tell who made it.
   static let codeBytes = 16
 
-  private let keyed: HMACSHA256?
+  private let keyed: HMACSHA256
 
   /// All copies of a daemon are to have the same.
   package init(_ keyed: HMACSHA256) { self.keyed = keyed }
 
-  private init() { keyed = nil }
-
-  /// For a process without a key of its own: then a token is bound to its list, but whoever knows how can make one. It
-  /// opens nothing that the list would not show.
-  package static let none = PageKey()
-
   func code(of row: [UInt8], in scope: String) -> [UInt8] {
-    let message = row + Array(scope.utf8)
-    return Array((keyed?.authenticate(message) ?? SHA256.hash(message)).prefix(Self.codeBytes))
+    Array(keyed.authenticate(row + Array(scope.utf8)).prefix(Self.codeBytes))
   }
 }
 
