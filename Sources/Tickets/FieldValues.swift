@@ -31,6 +31,14 @@ struct FieldValues: Sendable {
     }
   }
 
+  /// What a ticket has in fields of a form, for another ticket. Its files stay where they are.
+  init(_ stored: [FieldID: String], of form: [FieldRecord]) {
+    values = form.compactMap { field in
+      guard field.kind != .file, let text = stored[field.id] else { return nil }
+      return (field.rule.code, FieldRules.values(text, of: field.kind))
+    }
+  }
+
   /// Puts other names in the place of those of files, where there are any.
   ///
   /// - Parameter isOfFiles: whether the field with a code takes files.

@@ -41,19 +41,18 @@ struct NewTicket: Sendable {
   /// The customer filled in a program's form, on which they are asked for their consent. Agents write down what came to
   /// them otherwise, and other channels have no form.
   private let isOnForm: Bool
-  /// It comes by mail: its title and text were written into no form.
-  private let isMailed: Bool
+  /// The longest inquiry where the service has set none; a mail's is longer than one that was written into a form.
+  private let textCharactersMax: Int
   private let isPrioritySet: Bool
 
   /// Reads a request and notes everything that is wrong with it; what was noted stands here as something harmless.
   ///
   init(_ request: CreateTicketRequest, by writer: Writer, _ check: inout RequestCheck) {
     title = check.line(request.title, "title", charactersMax: FieldLimits.titleCharactersMax)
-    isMailed = writer == .daemon && request.channel == .email
+    let isMailed = writer == .daemon && request.channel == .email
+    textCharactersMax = isMailed ? FieldLimits.mailedInquiryCharactersMax : FieldLimits.inquiryCharactersMax
     isPrioritySet = request.priority.rawValue != 0
-    text = check.text(
-      request.text, "text",
-      charactersMax: isMailed ? FieldLimits.mailedInquiryCharactersMax : FieldLimits.inquiryCharactersMax)
+    text = check.text(request.text, "text", charactersMax: textCharactersMax)
     check.require(!CanonicalText.isBlank(request.text), "text", "must not be empty")
     channel = Self.channel(request.channel.rawValue, writer, &check)
     priority = check.choice(request.priority.rawValue, "priority", unspecified: .normal) ?? .normal
@@ -87,8 +86,8 @@ struct NewTicket: Sendable {
         isFilled: !CanonicalText.isBlank(own) || !CanonicalText.isBlank(known ?? ""))
     }
     return [
-      SystemFieldUse(.title, "title", text: isMailed ? nil : title, isFilled: true),
-      SystemFieldUse(.text, "text", text: isMailed ? nil : self.text, isFilled: true),
+      SystemFieldUse(.title, "title", text: title, isFilled: true),
+      SystemFieldUse(.text, "text", text: self.text, isFilled: true, charactersMax: textCharactersMax),
       use(.customerName, "customer.display_name", customer.name, known?.name),
       use(.customerEmail, "customer.email", customer.email, known?.email),
       use(.customerPhone, "customer.phone", customer.phone, known?.phone),

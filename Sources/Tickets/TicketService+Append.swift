@@ -86,13 +86,13 @@ extension TicketService {
     draft.isBesideMasks = ticket.hasMasks
     draft.groupID = ticket.groupID
     draft.language = ticket.language
-    draft.submissionTypeID = ticket.submissionTypeID
     draft.customer.id = ticket.customerID
     draft.customer.name = ticket.customerName
     draft.customer.email = ticket.customerEmail
     draft.customer.phone = ticket.customerPhone
     draft.customer.userCode = ticket.customerUserCode
     draft.hasPrivacyConsent = ticket.hasPrivacyConsent
+    try await takeOverForm(of: ticket, reply, to: &draft)
     let service = reply.access.service
     let arrived = try await masked(reply, on: id, of: service, beside: ticket)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
@@ -111,6 +111,23 @@ extension TicketService {
     change.companionTopics = draft.event.outbox.map(\.topic)
     change.resultIDs = entryIDs.map(\.rawValue) + [id.rawValue]
     return change
+  }
+
+  /// A reply is written into no form. The ticket that is opened for it takes over the one that the customer filled in
+  /// before, its type and their answers, where that still is all that the type asks for; else an agent gives it a type.
+  private func takeOverForm(of ticket: TicketRecord, _ reply: Reply, to draft: inout TicketDraft) async throws {
+    guard let type = ticket.submissionTypeID else { return }
+    let saving = FieldSaving(
+      catalog: try await fields.catalog(of: ticket.serviceID, deadline: reply.deadline), type: type, isByAgent: false,
+      isByAdministrator: false)
+    let form = saving.catalog.customerForm(type)
+    let known = form.isEmpty ? [:] : try await store.fieldValues(of: ticket, deadline: reply.deadline)
+    var check = RequestCheck()
+    saving.check(reply.systemFields(on: draft), .customerForm, &check)
+    let values = saving.changes(FieldValues(known, of: form), current: [:], .customerForm, &check)
+    guard check.violations.isEmpty else { return }
+    draft.submissionTypeID = type
+    draft.event.fieldValues = values
   }
 
   /// What the customer adds while an issue ticket is still open goes there too, for the agents who work on it; nil when
@@ -181,6 +198,19 @@ private struct Reply: Sendable {
   func files(on entry: EntryDraft, of ticket: TicketID) -> [Query] {
     guard let id = entry.id, !attachments.isEmpty else { return [] }
     return [TicketStore.attach(attachments.ids, to: id, of: ticket, in: access.service.id)]
+  }
+
+  /// What a new ticket for the reply will have in the fields of every ticket.
+  func systemFields(on draft: TicketDraft) -> [SystemFieldUse] {
+    func use(_ field: SystemFieldCode, _ text: String) -> SystemFieldUse {
+      SystemFieldUse(field, field.rawValue, text: text, isFilled: !CanonicalText.isBlank(text))
+    }
+    return [
+      use(.title, draft.title), use(.customerName, draft.customer.name), use(.customerEmail, draft.customer.email),
+      use(.customerPhone, draft.customer.phone), use(.customerUserCode, draft.customer.userCode),
+      SystemFieldUse(.text, "text", text: text, isFilled: true, charactersMax: FieldLimits.replyCharactersMax),
+      SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
+    ]
   }
 
   /// How the reply came in, for a new ticket: as said, else by mail when mail brings it, else as the ticket did.

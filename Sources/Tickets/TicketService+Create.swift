@@ -142,8 +142,6 @@ extension TicketService {
     of wanted: NewTicket, _ customer: CustomerRecord?, _ access: Access, _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     guard wanted.submissionType != nil || !wanted.fieldValues.isEmpty else { return [] }
-    // A mail fills in no form, so its type can demand nothing of it.
-    if access.member == nil, wanted.channel == .email, wanted.fieldValues.isEmpty { return [] }
     let saving = FieldSaving(
       catalog: try await fields.catalog(of: access.service.id, deadline: deadline), type: wanted.submissionType?.id,
       isByAgent: access.isByAgent, isByAdministrator: access.isByAgent && access.member?.role == .administrator,

@@ -155,6 +155,43 @@ struct MailAccountTests {
     #expect(try await world.read() == 0)
   }
 
+  @Test("a mail that lacks what its account's type asks for, or whose type is offered no more, has no type")
+  func typeWithForm() async throws {
+    let changes: [Query] = [
+      """
+      WITH field AS (
+        INSERT INTO ticket_field (service_id, code, kind, audience, display_name, is_required)
+        VALUES (1, 'order_number', 'TEXT', 'CUSTOMER', '주문 번호', true) RETURNING service_id, id)
+      INSERT INTO field_placement (service_id, submission_type_id, field_id, position)
+      SELECT service_id, 1, id, 0 FROM field
+      """,
+      "INSERT INTO system_field (service_id, code, is_required) VALUES (1, 'customer_phone', true)",
+      "INSERT INTO system_field (service_id, code, length_max) VALUES (1, 'title', 3)",
+      "INSERT INTO system_field (service_id, code, length_max) VALUES (1, 'text', 3)",
+      "UPDATE submission_type SET is_active = false",
+    ]
+    for change in changes {
+      let world = try await MailboxWorld()
+      let name = "services/care/mailAccounts/representative"
+      var address = try await world.service.getMailAccount(GetMailAccountRequest(name: name), world.administrator)
+      address.submissionType = "services/care/submissionTypes/1"
+      _ = try await world.update(address, ["submission_type"])
+      _ = try await world.world.mail.database.pool.query(change, deadline: TestDatabase.deadline)
+      let letter = InboundWorld.Letter(from: "new@example.com", subject: "배송이 안 와요")
+      let made = try await world.world.take(letter)
+      #expect(made.state == .ticket, "\(change): \(made.reason)")
+      let found = try await world.world.number(
+        """
+        SELECT count(*) FROM ticket
+        WHERE id = \(made.ticketID) AND submission_type_id IS NULL AND title = '배송이 안 와요' AND channel = 'EMAIL'
+        """)
+      #expect(found == 1, "\(change)")
+      // Handed over again, it is the same.
+      #expect(try await world.world.take(letter).ticketID == made.ticketID)
+      #expect(try await world.world.number("SELECT count(*) FROM ticket") == 1)
+    }
+  }
+
   @Test("the representative address is an account, too: it has numbers and a type for its tickets, and stays")
   func representative() async throws {
     let world = try await MailboxWorld()

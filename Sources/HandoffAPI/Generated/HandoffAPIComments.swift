@@ -743,7 +743,7 @@ package enum HandoffAPIComments {
     handoff.mail.v1.MailAccount.password The password, 1 to 1,024 bytes. It is sealed and never shown again. It must be given anew whenever `host`, `port`, `security` or `user` changes.
     handoff.mail.v1.MailAccount.mailbox The folder that is read, at most 200 characters; left out: INBOX.
     handoff.mail.v1.MailAccount.delete_imported Removes a mail from the mailbox once it is stored here, save one that waits for an agent. Otherwise it stays there, marked as read.
-    handoff.mail.v1.MailAccount.submission_type The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none.
+    handoff.mail.v1.MailAccount.submission_type The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none. A mail that lacks what the type's form asks for, or is longer than it allows, opens a ticket without a type.
     handoff.mail.v1.MailAccount.paused Whether it is left alone for now.
     handoff.mail.v1.MailAccount.start_time Mails that arrived in the mailbox before this are left alone. Left out when the account is made: then. Never changes.
     handoff.mail.v1.MailAccount.version Grows with every change of the settings. Set by Handoff.

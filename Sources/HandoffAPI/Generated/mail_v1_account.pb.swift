@@ -244,7 +244,9 @@ package struct MailAccount: Message {
   /// there,
   /// marked as read.
   package var deleteImported: Bool = false
-  /// The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none.
+  /// The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none. A mail
+  /// that
+  /// lacks what the type's form asks for, or is longer than it allows, opens a ticket without a type.
   package var submissionType: String = ""
   /// Whether it is left alone for now.
   package var paused: Bool = false

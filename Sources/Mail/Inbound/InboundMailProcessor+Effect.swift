@@ -129,18 +129,34 @@ extension InboundMailProcessor {
     let address = Self.prefix(sender?.address ?? "", Self.addressScalarsMax)
     let written = isAddress || address.isEmpty ? "" : "[\(words.sender) \(address)]\n\n"
     let type = planned.submissionTypeID.map { SubmissionTypeName(service: service.code, id: $0) }
-    let made = try await tickets.createTicket(
-      CreateTicketRequest(
-        parent: service.name.description, title: CanonicalText.isBlank(title) ? words.noSubject : title,
-        text: written + text,
-        customer: TicketCustomer(
-          displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax),
-          email: isAddress ? sender?.address ?? "" : ""),
-        channel: .email,
-        submissionType: type?.description ?? "",
-        requestId: Self.requestID(planned), attachments: names(planned, service)), options)
-    guard let ticket = TicketName(made.name) else { throw ServiceError(.internal) }
+    let request = CreateTicketRequest(
+      parent: service.name.description, title: CanonicalText.isBlank(title) ? words.noSubject : title,
+      text: written + text,
+      customer: TicketCustomer(
+        displayName: Self.prefix(sender?.displayName ?? "", Self.nameScalarsMax),
+        email: isAddress ? sender?.address ?? "" : ""),
+      channel: .email,
+      submissionType: type?.description ?? "",
+      requestId: Self.requestID(planned), attachments: names(planned, service))
+    guard let ticket = TicketName(try await create(request, options).name) else { throw ServiceError(.internal) }
     return ticket.id
+  }
+
+  /// Creates the ticket of a mail. A mail was written into no form: one that lacks what the type of its account asks
+  /// for, or is longer than that allows, is no less welcome; its ticket gets its type from an agent.
+  private func create(_ request: CreateTicketRequest, _ options: CallOptions) async throws -> Ticket {
+    do {
+      return try await tickets.createTicket(request, options)
+    } catch let error as RPCError where Self.isOfType(ServiceError(error)) && !request.submissionType.isEmpty {
+      var request = request
+      request.submissionType = ""
+      return try await tickets.createTicket(request, options)
+    }
+  }
+
+  /// Whether a refusal may be due to the type: its form, or that it is offered no more.
+  private static func isOfType(_ error: ServiceError) -> Bool {
+    [.requestInvalid, .typeNotFound].contains(error.reason)
   }
 
   private func reply(

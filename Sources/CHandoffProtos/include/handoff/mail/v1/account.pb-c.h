@@ -220,7 +220,8 @@ struct  Handoff__Mail__V1__MailAccount
    */
   protobuf_c_boolean delete_imported;
   /*
-   * The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none.
+   * The type of the tickets that its mails open: `services/{service}/submissionTypes/{id}`; left out: none. A mail that
+   * lacks what the type's form asks for, or is longer than it allows, opens a ticket without a type.
    */
   char *submission_type;
   /*
