@@ -3,12 +3,11 @@ import HandoffAPI
 import Protobuf
 import RPC
 import ServiceKit
+import Synchronization
 
 extension GatewayService {
   /// How long a file may take that comes or goes.
   static let fileTimeLimit: Duration = .seconds(300)
-  /// Pieces in which a file goes on that came in one.
-  private static let chunkBytes = 65_536
 
   /// Passes the messages of an upload on as they come.
   func upload(_ route: Route, _ requests: RequestStream<[UInt8]>, _ call: CallContext) async throws -> [UInt8] {
@@ -18,7 +17,7 @@ extension GatewayService {
     }
   }
 
-  /// What comes in one piece and goes on in several.
+  /// What comes as the body of an HTTP request.
   enum UploadKind: Sendable {
     case file(UploadHeader)
     case mail(IngestMessageRequest.Header)
@@ -40,20 +39,15 @@ extension GatewayService {
     }
   }
 
-  /// Sends a file or a mail that came in one piece.
+  /// Passes a file or a mail on as it comes.
   ///
   /// - Returns: the serialized resource that was made.
   func upload(
-    _ route: Route, _ kind: UploadKind, _ content: [UInt8], _ admission: Admission, _ call: CallContext
+    _ route: Route, _ kind: UploadKind, _ file: IncomingFile, _ admission: Admission, _ call: CallContext
   ) async throws -> [UInt8] {
     try await upload(route, admission, call) { writer in
       try await writer.send(try kind.header())
-      var rest = content[...]
-      while !rest.isEmpty {
-        let piece = rest.prefix(Self.chunkBytes)
-        rest = rest.dropFirst(piece.count)
-        try await writer.send(try kind.chunk(Array(piece)))
-      }
+      try await file.read { piece in try await writer.send(try kind.chunk(piece)) }
     }
   }
 
@@ -75,9 +69,19 @@ extension GatewayService {
     _ write: @escaping @Sendable (RawRequestWriter) async throws -> Void
   ) async throws -> [UInt8] {
     let (target, path, options) = try streaming(route, admission, call)
+    // What is wrong with what the client sends; the daemon learns only that the upload is broken off.
+    let fault = Mutex<ServiceError?>(nil)
     do {
-      return try await target.clientStreaming(path, options, write).message
+      return try await target.clientStreaming(path, options) { writer in
+        do {
+          try await write(writer)
+        } catch let error as ServiceError {
+          fault.withLock { $0 = error }
+          throw error
+        }
+      }.message
     } catch let error as RPCError {
+      if let fault = fault.withLock({ $0 }) { throw fault }
       throw Self.outward(error, route.backend)
     }
   }

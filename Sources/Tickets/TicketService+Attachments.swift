@@ -46,7 +46,8 @@ extension TicketService {
       }
       return made.message(in: parent.code)
     } catch {
-      await store.dropContent(content, in: service, deadline: .after(.seconds(5)))
+      // A task of its own: that of an upload which its client broke off is cancelled, and can ask the database nothing.
+      await Task { await store.dropContent(content, in: service, deadline: .after(.seconds(5))) }.value
       throw error
     }
   }

@@ -48,6 +48,6 @@ await runService(description) { process in
   let http = try HTTPGateway(gateway, crossOrigin: config[GatewayKeys.crossOrigins])
   process.onShutdown("reference") { http.shutDown() }
   var parts = ServiceParts(gateway.rpcServices, interceptors: [], http: http)
-  parts.limits.httpBodyBytesMax = HTTPGateway.bodyBytesMax
+  parts.limits.httpBodyBytesMax = HTTPGateway.jsonBytesMax
   return parts
 }

@@ -96,6 +96,46 @@ struct CompressionTests {
   }
 }
 
+@Suite("A gzip member that comes in parts")
+struct GzipReaderTests {
+  /// What a reader makes of parts, in pieces of at most its bound.
+  private func read(_ bytes: [UInt8], parts: Int) throws -> (bytes: [UInt8], isComplete: Bool) {
+    let reader = try GzipReader()
+    var read: [UInt8] = []
+    for start in stride(from: 0, to: bytes.count, by: parts) {
+      reader.feed(Array(bytes[start..<min(start + parts, bytes.count)]))
+      while let piece = try reader.next() {
+        #expect(piece.count <= GzipReader.pieceBytesMax)
+        read += piece
+      }
+    }
+    return (read, reader.isComplete)
+  }
+
+  @Test("is expanded as a whole one is", arguments: [0, 1, 1_000, 65_536, 1_000_000])
+  func parts(size: Int) throws {
+    var random = SystemRandomNumberGenerator()
+    for content in [(0..<size).map { UInt8(truncatingIfNeeded: $0 / 100) }, (0..<size).map { _ in random.next() }] {
+      let packed = try content.withUnsafeBytes { try Gzip.deflate($0) }
+      for parts in [1, 7, 4_096, 1 << 20] {
+        let (bytes, isComplete) = try read(packed, parts: parts)
+        #expect(bytes == content && isComplete, "\(parts)")
+      }
+    }
+  }
+
+  @Test("that is cut off is not complete; one that is none, or has something behind it, is refused")
+  func broken() throws {
+    let packed = try Array("hello".utf8).withUnsafeBytes { try Gzip.deflate($0) }
+    for count in 0..<packed.count { #expect(try read(Array(packed[..<count]), parts: 3).isComplete == false) }
+    for wrong in [Array("hello".utf8), packed + [0], packed + packed] {
+      for parts in [1, 100] {
+        #expect(throws: RPCError.self) { try read(wrong, parts: parts) }
+      }
+    }
+  }
+}
+
 extension RawResponseStream {
   /// The next message.
   func next() async throws -> [UInt8]? {

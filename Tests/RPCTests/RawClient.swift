@@ -30,6 +30,8 @@ final class RawClient: HTTP2SessionDelegate {
   private(set) var lastRead: [UInt8] = []
   /// PINGs of the server, which the session answers.
   private(set) var pings = 0
+  /// Answers to PINGs of this client.
+  private(set) var pingAnswers = 0
   private let fd: Int32
   private var answers: [ObjectIdentifier: Answer] = [:]
 
@@ -63,6 +65,9 @@ final class RawClient: HTTP2SessionDelegate {
 
   /// Bytes of the answer's body so far.
   func bodyBytes(_ stream: HTTP2Stream) -> Int { answers[ObjectIdentifier(stream)]?.body.count ?? 0 }
+
+  /// What has come for a stream so far.
+  func answer(_ stream: HTTP2Stream) -> Answer { answers[ObjectIdentifier(stream)] ?? Answer() }
 
   /// Sends bytes as they are.
   func send(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { Socket.send(fd, $0) } }
@@ -113,6 +118,8 @@ final class RawClient: HTTP2SessionDelegate {
     var entry = pollfd(fd: fd, events: Int16(event), revents: 0)
     guard poll(&entry, 1, 120_000) == 1 else { throw Lost() }
   }
+
+  func pingAck(_ payload: UInt64) { pingAnswers += 1 }
 
   func pingReceived(_ payload: UInt64) { pings += 1 }
 

@@ -39,6 +39,33 @@ import struct HandoffAPI.Attachment
     return content
   }
 
+  private struct BrokenOff: Error {}
+
+  @Test("an upload that breaks off, or is refused on its way, leaves nothing", .timeLimit(.minutes(1)))
+  func brokenOff() async throws {
+    let world = try await TicketWorld()
+    let stored: Query = "SELECT (SELECT count(*) FROM attachment_content) + (SELECT count(*) FROM attachment_chunk)"
+    let (began, mayBreak) = (AsyncStream.makeStream(of: Void.self), AsyncStream.makeStream(of: Void.self))
+    let upload = Task {
+      try await world.client.uploadAttachment(world.by(TicketWorld.kim)) { writer in
+        try await writer.send(
+          UploadAttachmentRequest(part: .header(UploadHeader(parent: "services/care", fileName: "a.png"))))
+        for _ in 1...3 { try await writer.send(UploadAttachmentRequest(part: .chunk(Self.png))) }
+        began.continuation.finish()
+        for await _ in mayBreak.stream {}
+        throw BrokenOff()
+      }
+    }
+    for await _ in began.stream {}
+    while try await world.count(stored) < 4 { await Task.yield() }
+    mayBreak.continuation.finish()
+    #expect(await refusal { try await upload.value } != nil)
+    while try await world.count(stored) > 0 { await Task.yield() }
+    let tooLarge = Self.png + [UInt8](repeating: 0, count: 10 << 20)
+    #expect(await refusal { try await self.upload(world, "a.png", tooLarge, pieces: 200_000) }?.reason == .bodyTooLarge)
+    #expect(try await world.count(stored) == 0)
+  }
+
   @Test("a file comes back as it was sent, is stored once, and is on the entry that took it along")
   func roundTrip() async throws {
     let world = try await TicketWorld()

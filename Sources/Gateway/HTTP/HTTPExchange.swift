@@ -77,29 +77,52 @@ struct HTTPExchange: Sendable {
   ///
   /// - Throws: BODY_TOO_LARGE; REQUEST_INVALID for broken gzip; ``MediaTypeNotSupported`` for another coding.
   func body(bytesMax: Int) throws -> [UInt8] {
-    switch request.header("content-encoding")?.lowercased() {
-    case nil, "", "identity":
+    guard try isCompressed else {
       guard request.body.count <= bytesMax else { throw ServiceError(.bodyTooLarge) }
       return request.body
-    case "gzip", "x-gzip":
-      do {
-        return try request.body.withUnsafeBytes { try Gzip.inflate($0, bytesMax: bytesMax) }
-      } catch let error as RPCError {
-        guard error.code == .resourceExhausted else { throw ServiceError.invalid("body", "is no gzip") }
-        throw ServiceError(.bodyTooLarge)
+    }
+    do {
+      return try request.body.withUnsafeBytes { try Gzip.inflate($0, bytesMax: bytesMax) }
+    } catch let error as RPCError {
+      guard error.code == .resourceExhausted else { throw IncomingFile.brokenGzip }
+      throw ServiceError(.bodyTooLarge)
+    }
+  }
+
+  /// The body of a request that is read as it comes, expanded when it came compressed.
+  ///
+  /// - Throws: ``MediaTypeNotSupported`` for another coding.
+  func file() throws -> IncomingFile {
+    guard let pieces = request.pieces else { throw ServiceError(.internal) }
+    return IncomingFile(pieces, isCompressed: try isCompressed)
+  }
+
+  /// - Throws: ``MediaTypeNotSupported`` for another coding than gzip.
+  private var isCompressed: Bool {
+    get throws {
+      switch request.header("content-encoding")?.lowercased() {
+      case nil, "", "identity": false
+      case "gzip", "x-gzip": true
+      default:
+        throw MediaTypeNotSupported(
+          "Send the body as it is, or with content-encoding: gzip.", ("accept-encoding", "gzip"))
       }
-    default:
-      throw MediaTypeNotSupported(
-        "Send the body as it is, or with content-encoding: gzip.", ("accept-encoding", "gzip"))
     }
   }
 
   private func all(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
+    Self.all(headers, common)
+  }
+
+  /// The fields of an answer, with those that all have.
+  static func all(
+    _ headers: [(name: String, value: String)], _ common: [(name: String, value: String)]
+  ) -> [(name: String, value: String)] {
     var fields: [(name: String, value: String)] = []
     fields.reserveCapacity(common.count + headers.count + 1)
     fields += common
     fields += headers
-    if !headers.contains(where: { $0.name == Self.policyField }) { fields.append(Self.nothing) }
+    if !headers.contains(where: { $0.name == policyField }) { fields.append(nothing) }
     return fields
   }
 }

@@ -1,14 +1,24 @@
 import HandoffAPI
 import Protobuf
-import RPC
+package import RPC
 import ServiceKit
 
 extension HTTPGateway {
-  /// Largest body of a request, which is a file.
-  package static let bodyBytesMax = 10 << 20
+  /// Files are read as they come, and may take longer than other answers, there and back.
+  package func terms(method: String, path: String) -> HTTPTerms {
+    let path = Self.parts(of: path).path
+    var terms = HTTPTerms()
+    // The end of a path tells of nearly all that they are no files.
+    guard fileEndings.contains(where: path.hasSuffix), let decoded = RequestPath(path),
+      case .route(let route, _, _) = routes.match(method, decoded), route.shape.isFile
+    else { return terms }
+    terms.isRead = route.shape == .upload
+    terms.timeLimit = GatewayService.fileTimeLimit
+    return terms
+  }
 
-  /// Takes the body as a file or a mail. A file's name is in the query, its type is found by its content; a mail needs
-  /// neither.
+  /// Passes the body on as a file or a mail, as it comes; how long it may be is for the daemon to say. A file's name is
+  /// in the query, its type is found by its content; a mail needs neither.
   ///
   /// - Returns: the serialized resource that was made.
   func upload(
@@ -25,7 +35,7 @@ extension HTTPGateway {
       kind = .file(UploadHeader(parent: found.value, fileName: found.query[0].value))
     }
     return try await service.upload(
-      found.route, kind, try exchange.body(bytesMax: Self.bodyBytesMax), admission, exchange.call)
+      found.route, kind, try exchange.file(), admission, exchange.call)
   }
 
   /// Sends a file. It is always to be saved, never to be shown: whatever it is, it runs in nobody's browser.

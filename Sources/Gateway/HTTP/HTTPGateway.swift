@@ -8,10 +8,12 @@ import ServiceKit
 /// Errors are `application/problem+json` (RFC 9457). Nothing here knows a message by its type.
 package struct HTTPGateway: HTTPHandler {
   /// Largest body of a request that is JSON, expanded.
-  static let jsonBytesMax = 1 << 20
+  package static let jsonBytesMax = 1 << 20
 
   let service: GatewayService
-  private let routes: RouteTable
+  let routes: RouteTable
+  /// How the paths end that files go to or come from, such as `/attachments` and `:download`.
+  let fileEndings: [String]
   private let methods: [String: JSONMethod]
   private let crossOrigin: CrossOriginPolicy
   private let reference = Reference()
@@ -26,6 +28,7 @@ package struct HTTPGateway: HTTPHandler {
     routes = try RouteTable()
     methods = GatewayService.methods.mapValues { JSONMethod($0) }
     for route in Route.all where methods[route.method] == nil { throw PathTemplate.Malformed.template(route.path) }
+    fileEndings = try Route.all.filter(\.shape.isFile).map { try PathTemplate($0.path).ending }
   }
 
   /// Answers one request.
@@ -49,7 +52,8 @@ package struct HTTPGateway: HTTPHandler {
       default: .tooManyRequests
       }
     let problem = Problem(ServiceError(reason), requestID: call.requestID)
-    return HTTPRefusal(headers: HTTPExchange.commonFields(call, crossOrigin) + problem.headers, body: problem.body)
+    let headers = HTTPExchange.all(problem.headers, HTTPExchange.commonFields(call, crossOrigin))
+    return HTTPRefusal(headers: headers, body: problem.body)
   }
 
   /// A request that has found its method.
@@ -67,9 +71,7 @@ package struct HTTPGateway: HTTPHandler {
   /// The answer; nil when it has been sent as a file or a stream.
   private func answer(_ exchange: HTTPExchange) async throws -> HTTPAnswer? {
     let request = exchange.request
-    let target = request.path
-    let mark = target.utf8.firstIndex(of: UInt8(ascii: "?"))
-    let plainPath = target[..<(mark ?? target.endIndex)]
+    let (plainPath, queryText) = Self.parts(of: request.path)
     guard let path = RequestPath(plainPath) else {
       throw ServiceError(.resourceNotFound, "The path cannot be read; check its percent escapes.")
     }
@@ -87,12 +89,18 @@ package struct HTTPGateway: HTTPHandler {
       throw VerbNotAllowed(routes: [route])
     case .route(let route, let field, let value):
       guard let method = methods[route.method] else { throw ServiceError(.internal) }
-      guard let query = QueryString.pairs(mark.map { target[target.utf8.index(after: $0)...] } ?? "") else {
+      guard let query = QueryString.pairs(queryText) else {
         throw ServiceError.invalid("query", "cannot be read; check its percent escapes (at most 100 parameters)")
       }
       let found = Found(route: route, method: method, path: path, query: query, field: field, value: value)
       return try await answer(found, exchange)
     }
+  }
+
+  /// Path and query of what a request asks for.
+  static func parts(of target: String) -> (path: Substring, query: Substring) {
+    guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (target[...], "") }
+    return (target[..<mark], target[target.utf8.index(after: mark)...])
   }
 
   /// One of the documents about the API, for everybody.

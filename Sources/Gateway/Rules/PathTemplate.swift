@@ -18,6 +18,13 @@ package struct PathTemplate: Sendable {
   /// The field that takes a part of the path, and which segments it takes.
   package let variable: (field: String, range: Range<Int>)?
 
+  /// How every path ends that fits: its custom verb with the colon, else its last word with the slash.
+  package var ending: String {
+    if let verb { return ":\(verb)" }
+    guard case .literal(let word)? = segments.last else { return "" }
+    return "/\(word)"
+  }
+
   /// Why a template of the table is wrong.
   package enum Malformed: Error, Equatable {
     /// The template as it stands in the table.

@@ -57,6 +57,9 @@ package enum RouteShape: Sendable {
   case download
   /// Messages back as long as the client stays, or server-sent events.
   case live
+
+  /// Whether a file goes there or comes back.
+  package var isFile: Bool { self == .upload || self == .download }
 }
 
 /// One method of the public API: who serves it, and how it is called with JSON.

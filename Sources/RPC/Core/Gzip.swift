@@ -3,7 +3,7 @@ import CZlib
 /// The one compression beside none: of gRPC messages, and of bodies of plain HTTP.
 package enum Gzip {
   // Window bits 15, plus 16 for the gzip wrapper instead of zlib's own.
-  private static let windowBits: Int32 = 15 + 16
+  fileprivate static let windowBits: Int32 = 15 + 16
   private static let chunkBytes = 16 << 10
 
   // Between services time is dearer than the last few bytes.
@@ -66,4 +66,70 @@ package enum Gzip {
     }
     return message
   }
+}
+
+/// Expands one gzip member that comes in parts of any length, a bounded piece at a time. For one task.
+package final class GzipReader {
+  /// Most bytes that ``next()`` gives.
+  package static let pieceBytesMax = 64 << 10
+
+  /// Whether the member's end has come.
+  package private(set) var isComplete = false
+  // On the heap: what zlib keeps of it refers back to it.
+  private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+  private var part: [UInt8] = []
+  private var used = 0
+  private var mayHoldMore = false
+
+  /// Begins a member.
+  ///
+  /// - Throws: INTERNAL when there is no memory.
+  package init() throws(RPCError) {
+    stream.initialize(to: z_stream())
+    let size = Int32(MemoryLayout<z_stream>.size)
+    guard inflateInit2_(stream, Gzip.windowBits, ZLIB_VERSION, size) == Z_OK else {
+      throw RPCError(.internal, "no memory to decompress a message")
+    }
+  }
+
+  deinit {
+    // Does nothing to one that could not be begun.
+    inflateEnd(stream)
+    stream.deinitialize(count: 1)
+    stream.deallocate()
+  }
+
+  /// Takes the part behind those before, of which ``next()`` has given everything.
+  package func feed(_ part: [UInt8]) {
+    self.part = part
+    used = 0
+    mayHoldMore = true
+  }
+
+  /// More of what was compressed; nil when the parts so far hold no more.
+  ///
+  /// - Throws: INTERNAL for bytes that are not one gzip member.
+  package func next() throws(RPCError) -> [UInt8]? {
+    guard mayHoldMore else { return nil }
+    guard !isComplete else { throw Self.broken }
+    var result = Z_OK
+    let piece = [UInt8](unsafeUninitializedCapacity: Self.pieceBytesMax) { room, count in
+      part.withUnsafeBufferPointer { part in
+        stream.pointee.next_in = UnsafeMutablePointer(mutating: part.baseAddress.map { $0 + used })
+        stream.pointee.avail_in = UInt32(part.count - used)
+        stream.pointee.next_out = room.baseAddress
+        stream.pointee.avail_out = UInt32(Self.pieceBytesMax)
+        result = CZlib.inflate(stream, Z_NO_FLUSH)
+        used = part.count - Int(stream.pointee.avail_in)
+        count = Self.pieceBytesMax - Int(stream.pointee.avail_out)
+      }
+    }
+    isComplete = result == Z_STREAM_END
+    // Z_BUF_ERROR: there is nothing to be had from what is there.
+    guard isComplete || result == Z_OK || result == Z_BUF_ERROR else { throw Self.broken }
+    mayHoldMore = used < part.count || (!isComplete && piece.count == Self.pieceBytesMax)
+    return piece.isEmpty && !mayHoldMore ? nil : piece
+  }
+
+  private static let broken = RPCError(.internal, "a compressed message is broken")
 }

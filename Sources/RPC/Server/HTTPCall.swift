@@ -4,6 +4,9 @@ import EventLoop
 // @unchecked: as `ServedStream`.
 class HTTPCall: ServedStream, @unchecked Sendable {
   private var status = 0
+  /// A whole answer that waits for the end of the request.
+  private(set) var heldAnswer: (headers: [(name: String, value: String)], body: [UInt8])?
+  private var isLate = false
   private var work: (request: HTTPRequest, handler: any HTTPHandler)?
 
   /// Moves the response headers, which are the whole answer when `isWhole`.
@@ -21,6 +24,12 @@ class HTTPCall: ServedStream, @unchecked Sendable {
 
   /// Breaks off an answer whose headers are out.
   func transmitReset() { preconditionFailure("for the transport to override") }
+
+  /// Whether a whole answer is to wait until the client has sent what nobody reads.
+  var waitsForRequest: Bool { false }
+
+  /// An answer waits: what comes of the request is not read any more.
+  func answerHeld() {}
 
   /// Answers with what the handler says of a refusal of the server's own.
   func refuse(_ status: Int) { preconditionFailure("for the transport to override") }
@@ -42,6 +51,19 @@ class HTTPCall: ServedStream, @unchecked Sendable {
   func respond(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
     guard !isOver, self.status == 0 else { return }
     self.status = status
+    guard waitsForRequest, !isLate else { return send(headers, body) }
+    heldAnswer = (headers, body)
+    answerHeld()
+  }
+
+  /// Sends an answer that waits, if one does.
+  func sendHeldAnswer() {
+    guard !isOver, let (headers, body) = heldAnswer else { return }
+    heldAnswer = nil
+    send(headers, body)
+  }
+
+  private func send(_ headers: [(name: String, value: String)], _ body: [UInt8]) {
     let isBodiless = body.isEmpty || context.method == "HEAD"
     let length = status == 204 || status == 304 ? nil : body.count
     transmitHeaders(status, headers, length: length, isWhole: isBodiless)
@@ -66,21 +88,23 @@ class HTTPCall: ServedStream, @unchecked Sendable {
   }
 
   private func write(_ bytes: [UInt8], _ continuation: UnsafeContinuation<Void, any Error>) {
-    guard !isOver, status != 0 else { return continuation.resume(throwing: Self.overError) }
+    guard !isOver, status != 0, heldAnswer == nil else { return continuation.resume(throwing: Self.overError) }
     bytesSent += bytes.count
     bytes.withUnsafeBytes { transmit($0) }
     waitForRoom(continuation)
   }
 
   func end() {
-    guard !isOver, status != 0 else { return }
+    guard !isOver, status != 0, heldAnswer == nil else { return }
     transmitEnd()
     end(.ok, httpStatus: status, thrown: nil)
   }
 
   override func expire() {
     guard !isOver else { return }
+    isLate = true
     guard status != 0 else { return refuse(504) }
+    guard heldAnswer == nil else { return sendHeldAnswer() }
     transmitReset()
     end(.deadlineExceeded, httpStatus: status, thrown: nil)
   }

@@ -1,5 +1,12 @@
 /// Answers the requests on a server's port that are not gRPC.
 package protocol HTTPHandler: Sendable {
+  /// How one request is served, of which only the head has come. Runs on the connection's loop.
+  ///
+  /// - Parameters:
+  ///   - method: such as `GET`.
+  ///   - path: path and query as sent.
+  func terms(method: String, path: String) -> HTTPTerms
+
   /// Answers one request through `writer`; when it returns without having answered, the client gets 500.
   ///
   /// Runs as a task on the connection's loop, cancelled when the client leaves or the deadline of `call` passes.
@@ -11,8 +18,23 @@ package protocol HTTPHandler: Sendable {
 }
 
 extension HTTPHandler {
+  /// As every request is served.
+  package func terms(method: String, path: String) -> HTTPTerms { HTTPTerms() }
+
   /// Says no more than the status.
   package func refusal(status: Int, _ call: CallContext) -> HTTPRefusal { HTTPRefusal(headers: [], body: []) }
+}
+
+/// How one request is served.
+package struct HTTPTerms: Sendable {
+  /// The handler begins with the head of the request, and reads the body as it comes (``HTTPRequest/pieces``); else it
+  /// begins when the body is there as a whole.
+  package var isRead = false
+  /// How long the answer may take, from the head of the request on; nil: the server's `httpTimeout`.
+  package var timeLimit: Duration?
+
+  /// As every request is served.
+  package init() {}
 }
 
 /// The answer to a request that the server refuses by itself.
@@ -29,7 +51,7 @@ package struct HTTPRefusal: Sendable {
   }
 }
 
-/// A request whose content type is not gRPC's, with its whole body.
+/// A request whose content type is not gRPC's, with its whole body or with what reads it.
 package struct HTTPRequest: Sendable {
   /// Such as `GET`.
   package var method: String
@@ -39,8 +61,13 @@ package struct HTTPRequest: Sendable {
   package var authority: String
   /// All other fields, names in lower case.
   package var headers: Metadata
-  /// The body, at most the server's `httpBodyBytesMax`; a longer one was answered with 413 before.
+  /// The body, at most the server's `httpBodyBytesMax`; a longer one was answered with 413 before. Empty when it comes
+  /// in pieces.
   package var body: [UInt8]
+  /// The body as it comes, when the handler has said so (``HTTPTerms/isRead``); nil else. Of any length, for the reader
+  /// to bound: no more of it is here than a stream's window (256 KiB), since its client waits for the reader. Throws
+  /// when the client has left, or the time is over.
+  package var pieces: RequestStream<[UInt8]>?
 
   /// The value of a field; several are joined as HTTP joins them (`; ` for cookies, else `, `).
   package func header(_ name: String) -> String? {

@@ -26,8 +26,11 @@ package struct RPCServerConfiguration: Sendable {
 package struct RPCServerLimits: Sendable {
   /// Bytes of one request message, after decompression; more is answered with RESOURCE_EXHAUSTED.
   package var messageBytesMax = 4 << 20
-  /// Bytes of the body of a plain HTTP request; more is answered with 413.
+  /// Bytes of the body of a plain HTTP request that is taken as a whole; more is answered with 413.
   package var httpBodyBytesMax = 1 << 20
+  /// Bytes that a plain HTTP request may have had when it is answered before its end, by a handler that reads it as it
+  /// comes: up to there its end is awaited, and what comes is thrown away. A longer one is broken off by the answer.
+  package var httpBytesAwaitedMax = 16 << 20
   /// Calls one client connection may have open at once; advertised and enforced.
   package var streamsPerConnectionMax: UInt32 = 200
   /// Decoded bytes of one request's header block.
@@ -81,7 +84,7 @@ package struct RPCServerLimits: Sendable {
   package var resetsReceived = HTTP2Limits.Rate(burst: 500, perSecond: 50)
   /// Streams that the server has to reset because of what a client did.
   package var resetsCaused = HTTP2Limits.Rate(burst: 256, perSecond: 32)
-  /// How long an ``HTTPHandler`` may take for an answer, streamed ones included.
+  /// How long an ``HTTPHandler`` may take for an answer, streamed ones included, unless it says so itself.
   package var httpTimeout: Duration = .seconds(60)
 
   /// The defaults.

@@ -5,10 +5,11 @@ Everything goes through the edge, over HTTP/1.1."""
 import gzip
 import http.client
 import json
+import random
 import socket
 import sys
 
-from cluster import API, Cluster, PATIENCE_SECONDS, Protos, Report, equal, unique
+from cluster import API, Cluster, PATIENCE_SECONDS, Protos, Report, equal, eventually, unique
 
 CARE = "services/care"
 DESK = "https://desk.example.com"  # as TestCluster has the gateway configured
@@ -156,6 +157,38 @@ def too_large(face):
     face.ask("POST", path, {"text": "x" * (1 << 20)}).refused(413, "BODY_TOO_LARGE")
     bomb = gzip.compress(b'{"text": "' + b"x" * (64 << 20) + b'"}')
     face.ask("POST", path, bomb, content_encoding="gzip").refused(413, "BODY_TOO_LARGE")
+
+
+def uploads(face):
+    """Files go on as they come: what is there of one before its end is with the daemon, and what breaks off is gone."""
+    path = f"/v1/{CARE}/attachments?fileName=receipt.pdf"
+    content = b"%PDF-1.4\n" + random.randbytes(6_000_000)
+    unfinished = ("SELECT id FROM attachment_content AS c WHERE hash IS NULL AND (SELECT count(*) FROM attachment_chunk AS k "
+                  "WHERE (k.service_id, k.content_id) = (c.service_id, c.id)) >= 60")
+    host, port = face.cluster.edge.split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as stream:
+        stream.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {face.token}\r\n"
+                       f"content-length: {len(content)}\r\n\r\n".encode() + content[:5_000_000])
+        eventually("the beginning of a file that is on its way", lambda: face.cluster.sql(unfinished))
+    eventually("nothing of the file that broke off", lambda: not face.cluster.sql(unfinished))
+    for body, coding in ((content, None), (gzip.compress(content), "gzip")):
+        made = face.ask("POST", path, body, content_type="application/pdf", content_encoding=coding)
+        equal((made.status, made.json.get("sizeBytes")), (200, str(len(content))), "an upload")
+        assert face.ask("GET", f"/v1/{made.json['name']}:download").body == content
+    # What is wrong is told, with what wrote the body to its end and with what did not.
+    ask = lambda body, **headers: face.ask("POST", path, body, **headers)
+    ask(b"%PDF-1.4\n" + bytes(10 << 20)).refused(413, "BODY_TOO_LARGE", "10 MB")
+    ask(gzip.compress(b"%PDF-1.4\n" + bytes(64 << 20)), content_encoding="gzip").refused(413, "BODY_TOO_LARGE")
+    for broken in (b"no gzip", gzip.compress(content)[:-1], gzip.compress(content) + b"x"):
+        ask(broken, content_encoding="gzip").refused(400, "REQUEST_INVALID", "no gzip", field="body")
+    ask(content, content_encoding="br").refused(415, "REQUEST_INVALID")
+    ask(b"").refused(400, "REQUEST_INVALID")
+    ask(b"GIF89a" + content).refused(400, "REQUEST_INVALID", ".pdf")
+    ask(content, authorization="Bearer nobody").refused(401, "SESSION_EXPIRED")
+    ask(content, authorization=None).refused(401, "CREDENTIAL_MISSING")
+    face.ask("POST", f"/v1/{CARE}/attachments", content).refused(400, "REQUEST_INVALID", field="query")
+    face.ask("POST", "/v1/services/nosuch/attachments?fileName=a.pdf", content).refused(404, "SERVICE_NOT_FOUND")
+    eventually("nothing of the files that were refused", lambda: not face.cluster.sql(unfinished))
 
 
 def traversal(face):
@@ -329,6 +362,7 @@ def main():
             ("a wrong method is answered with the right ones", wrong_methods),
             ("a wrong content type or coding is answered with the right one", wrong_contents),
             ("too large a body is refused, also when it is small before it is expanded", too_large),
+            ("a file goes on as it comes, and leaves nothing when it breaks off", uploads),
             ("a path leads nowhere else", traversal),
             ("no answer has a field that a request made up", injection),
             ("a change can name the version it is for", conditions),

@@ -10,17 +10,34 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   /// Nil once the stream has closed.
   private var stream: HTTP2Stream?
   private var body: [UInt8] = []
+  /// The pieces of a body that the handler reads as it comes.
+  private let inbox: MessageInbox?
+  private var requestHasEnded = false
   private var bytesUnconsumed = 0
+  private var bytesHeld = 0
 
   init(
     _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, authority: String,
-    handler: any HTTPHandler
+    handler: any HTTPHandler, isRead: Bool
   ) {
     self.connection = connection
     self.stream = stream
     self.authority = authority
     self.handler = handler
+    inbox = isRead ? MessageInbox(connection.loop) : nil
     super.init(loop: connection.loop, context: context, core: connection.core)
+    inbox?.taken = { [weak self] isEmpty in
+      guard let self else { return }
+      holdChanged()
+      if isEmpty { askForMore() }
+    }
+  }
+
+  override var takesWholeRequest: Bool { inbox == nil }
+
+  /// Has the handler begin, when it reads the body as it comes.
+  func begin() {
+    if let inbox { serve(request([], pieces: RequestStream(inbox) { $0 }), handler) }
   }
 
   override func detach() { stream = nil }
@@ -33,11 +50,23 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     bytesReceived += bytes.count
     bytesUnconsumed += bytes.count
     guard !isOver else { return askForMore() }
+    if heldAnswer != nil {
+      askForMore()
+      if !waitsForRequest { sendHeldAnswer() }
+      return
+    }
+    if let inbox {
+      inbox.put(Array(bytes))
+      holdChanged()
+      // What waits there stays unconsumed, so that the client is held back until the handler has read it.
+      if inbox.isEmpty { askForMore() }
+      return
+    }
     guard body.count + bytes.count <= core.limits.httpBodyBytesMax else {
       return refuse(413)
     }
     body.append(contentsOf: bytes)
-    connection.bytesHeld += bytes.count
+    holdChanged()
     connection.askForMore(self)
   }
 
@@ -49,10 +78,34 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     connection.act { session throws(HTTP2Error) in try session.consume(stream, count) }
   }
 
+  // Many a client of HTTP/1.1 reads no answer before it has sent everything, and takes an earlier one for a broken
+  // connection.
+  override var waitsForRequest: Bool {
+    inbox != nil && !requestHasEnded && bytesReceived <= core.limits.httpBytesAwaitedMax
+  }
+
+  override func answerHeld() {
+    inbox?.finish(.failure(Self.overError), dropping: true)
+    holdChanged()
+    askForMore()
+  }
+
   private func releaseBody() {
-    connection.bytesHeld -= body.count
     body = []
-    connection.requestLeft(self)
+    holdChanged()
+    if inbox == nil { connection.requestLeft(self) }
+  }
+
+  private func holdChanged() {
+    let now = isOver ? 0 : inbox?.bytes ?? body.count
+    connection.bytesHeld += now - bytesHeld
+    bytesHeld = now
+  }
+
+  private func request(_ body: [UInt8], pieces: RequestStream<[UInt8]>? = nil) -> HTTPRequest {
+    HTTPRequest(
+      method: context.method, path: context.path, authority: authority, headers: context.metadata, body: body,
+      pieces: pieces)
   }
 
   override func refuse(_ status: Int) {
@@ -61,9 +114,11 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   }
 
   override func receiveEnd() {
+    requestHasEnded = true
     guard !isOver else { return }
-    let request = HTTPRequest(
-      method: context.method, path: context.path, authority: authority, headers: context.metadata, body: body)
+    guard heldAnswer == nil else { return sendHeldAnswer() }
+    if let inbox { return inbox.finish(.success(())) }
+    let request = request(body)
     releaseBody()
     serve(request, handler)
   }
@@ -107,6 +162,7 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
 
   override func end(_ status: StatusCode, httpStatus: Int?, thrown: (any Error)?) {
     super.end(status, httpStatus: httpStatus, thrown: thrown)
+    inbox?.finish(.failure(Self.overError), dropping: true)
     releaseBody()
     askForMore()
   }

@@ -211,12 +211,16 @@ extension ServerConnection: HTTP2SessionDelegate {
   private func openHTTP(_ stream: HTTP2Stream, _ handler: any HTTPHandler) {
     var metadata = head.metadata
     if !head.userAgent.isEmpty { metadata.add("user-agent", String(decoding: head.userAgent, as: UTF8.self)) }
+    let terms = handler.terms(method: head.methodText, path: head.pathText)
     let context = CallContext(
       service: "", method: head.methodText, path: head.pathText, metadata: metadata,
-      deadline: Deadline(at: loop.now.advanced(by: core.limits.httpTimeout)), peer: peer,
+      deadline: Deadline(at: loop.now.advanced(by: terms.timeLimit ?? core.limits.httpTimeout)), peer: peer,
       certificate: peerCertificate)
     let authority = String(decoding: head.authority, as: UTF8.self)
-    stream.context = HTTP2HTTPCall(self, stream, context: context, authority: authority, handler: handler)
+    let call = HTTP2HTTPCall(
+      self, stream, context: context, authority: authority, handler: handler, isRead: terms.isRead)
+    stream.context = call
+    call.begin()
   }
 
   private func refuse(_ stream: HTTP2Stream, _ status: StaticString) {
