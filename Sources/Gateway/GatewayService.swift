@@ -59,6 +59,7 @@ package final class GatewayService: Sendable {
   let sessions: Sessions
   /// The live streams that are open here.
   package let streams: OpenStreams
+  let uploads = OpenUploads()
   let access: AccessService
   let audit: AuditLog
   let throttle: SignInThrottle

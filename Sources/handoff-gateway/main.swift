@@ -49,5 +49,6 @@ await runService(description) { process in
   process.onShutdown("reference") { http.shutDown() }
   var parts = ServiceParts(gateway.rpcServices, interceptors: [], http: http)
   parts.limits.httpBodyBytesMax = HTTPGateway.jsonBytesMax
+  parts.limits.httpBytesAwaitedMax = HTTPGateway.refusedBytesMax
   return parts
 }

@@ -1,7 +1,8 @@
 import EventLoop
 import HTTP2
-import RPC
 import Testing
+
+@testable import RPC
 
 @Suite("A body that a handler of plain HTTP reads as it comes")
 struct HTTPBodyTests {
@@ -14,7 +15,7 @@ struct HTTPBodyTests {
 
     func terms(method: String, path: String) -> HTTPTerms {
       var terms = HTTPTerms()
-      terms.isRead = path != "/whole"
+      terms.bodyComesInPieces = path != "/whole"
       terms.timeLimit = timeLimit
       return terms
     }
@@ -127,10 +128,55 @@ struct HTTPBodyTests {
 
   @Test("that is refused and never ends is answered when the time is over", .timeLimit(.minutes(1)))
   func refusedAndLate() async throws {
-    try await Fixture.run(http: Reader(timeLimit: .milliseconds(50))) { fixture in
-      let client = try RawClient(fixture.server.boundAddresses[0])
-      let answer = try client.exchange(request("POST", "/refused"), body: [1], endStream: false)
-      #expect(answer.value(":status") == "401" && answer.hasEnded)
+    for (reader, limits) in [
+      (Reader(timeLimit: .milliseconds(50)), RPCServerLimits()),
+      (Reader(), .with { $0.requestTimeout = .milliseconds(40) }),
+    ] {
+      try await Fixture.run(http: reader, limits: limits) { fixture in
+        let client = try RawClient(fixture.server.boundAddresses[0])
+        let answer = try client.exchange(request("POST", "/refused"), body: [1], endStream: false)
+        #expect(answer.value(":status") == "401" && answer.hasEnded)
+      }
     }
+  }
+
+  @Test("is refused at once when its client asks before it sends, and broken off when no byte of it comes in time")
+  func asksBefore() async throws {
+    try await Fixture.run(http: Reader(), limits: .with { $0.requestTimeout = .milliseconds(40) }) { fixture in
+      let client = try RawClient(fixture.server.boundAddresses[0])
+      let asking = request("POST", "/refused", nil, [("expect", "100-continue")])
+      let refused = try client.exchange(asking, endStream: false)
+      #expect(refused.value(":status") == "401" && refused.hasEnded)
+      let silent = try client.exchange(request("POST", "/read"), body: [1], endStream: false)
+      #expect(silent.body == [1] && !silent.hasEnded && silent.resetCode == .cancel)
+    }
+  }
+
+  @Test("that is taken as a whole and is too long is refused when it has been sent")
+  func tooLong() async throws {
+    try await Fixture.run(http: Reader(), limits: .with { $0.httpBodyBytesMax = 1000 }) { fixture in
+      let client = try RawClient(fixture.server.boundAddresses[0])
+      let stream = try client.open(request("POST", "/whole"), body: Self.content, endStream: true)
+      while stream.isOpen { try client.turn() }
+      #expect(client.answer(stream).value(":status") == "413" && stream.outboundBytes == 0)
+    }
+  }
+
+  @Test("costs no more than its bytes when it comes byte by byte")
+  func byteByByte() async throws {
+    let group = try EventLoopGroup.start(count: 1)
+    defer { group.shutdown() }
+    let loop = group.next()
+    let read = try await Task(executorPreference: loop) {
+      let inbox = MessageInbox(loop)
+      loop.execute {
+        for byte in 0..<40_000 { [UInt8(truncatingIfNeeded: byte)].withUnsafeBytes { inbox.putPart($0) } }
+        inbox.finish(.success(()))
+      }
+      var read: [[UInt8]] = []
+      while let part = try await inbox.next() { read.append(part) }
+      return read
+    }.value
+    #expect(read.count <= 4 && read.joined().elementsEqual((0..<40_000).map { UInt8(truncatingIfNeeded: $0) }))
   }
 }

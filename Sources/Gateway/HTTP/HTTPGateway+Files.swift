@@ -9,10 +9,11 @@ extension HTTPGateway {
     let path = Self.parts(of: path).path
     var terms = HTTPTerms()
     // The end of a path tells of nearly all that they are no files.
-    guard fileEndings.contains(where: path.hasSuffix), let decoded = RequestPath(path),
+    let isPlain = !path.utf8.contains(UInt8(ascii: "%"))
+    guard !isPlain || fileEndings.contains(where: path.hasSuffix), let decoded = RequestPath(path),
       case .route(let route, _, _) = routes.match(method, decoded), route.shape.isFile
     else { return terms }
-    terms.isRead = route.shape == .upload
+    terms.bodyComesInPieces = route.shape == .upload
     terms.timeLimit = GatewayService.fileTimeLimit
     return terms
   }

@@ -9,6 +9,8 @@ import ServiceKit
 package struct HTTPGateway: HTTPHandler {
   /// Largest body of a request that is JSON, expanded.
   package static let jsonBytesMax = 1 << 20
+  /// Bytes that may come of a request that is refused; the largest that is not, a mail, has 36 MB.
+  package static let refusedBytesMax = 64 << 20
 
   let service: GatewayService
   let routes: RouteTable

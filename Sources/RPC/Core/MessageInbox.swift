@@ -35,10 +35,24 @@ final class MessageInbox: @unchecked Sendable {
     }
   }
 
+  /// Puts a part of a whole: it joins the one that was put last while that waits and is short, so that a peer that
+  /// sends it byte by byte makes this hold no more than the bytes.
+  func putPart(_ part: UnsafeRawBufferPointer) {
+    guard end == nil, waiter == nil, !isEmpty, messages[messages.count - 1].bytes.count < Self.shortPartBytes else {
+      return put(Array(part))
+    }
+    messages[messages.count - 1].bytes.append(contentsOf: part)
+    bytes += part.count
+  }
+
+  private static let shortPartBytes = 16 << 10
+
   /// No more messages come. Those that wait can still be taken, before the failure if it is one, unless they are
   /// dropped.
   func finish(_ result: Result<Void, RPCError>, dropping: Bool = false) {
-    guard end == nil else { return }
+    // What waits behind a good end can still be dropped, and is then no good end any more.
+    if case .failure? = end { return }
+    guard end == nil || dropping && !isEmpty else { return }
     end = result
     if dropping {
       messages = []

@@ -109,6 +109,12 @@ class HTTPCall: ServedStream, @unchecked Sendable {
     end(.deadlineExceeded, httpStatus: status, thrown: nil)
   }
 
+  override func abandon() {
+    guard heldAnswer != nil, !isOver else { return super.abandon() }
+    // The client learned no answer, but there is one.
+    end(.cancelled, httpStatus: status, thrown: nil)
+  }
+
   func onLoop(_ act: @escaping @Sendable (HTTPCall) -> Void) async {
     if loop.isCurrent { return act(self) }
     await withUnsafeContinuation { continuation in

@@ -29,7 +29,7 @@ extension HTTPHandler {
 package struct HTTPTerms: Sendable {
   /// The handler begins with the head of the request, and reads the body as it comes (``HTTPRequest/pieces``); else it
   /// begins when the body is there as a whole.
-  package var isRead = false
+  package var bodyComesInPieces = false
   /// How long the answer may take, from the head of the request on; nil: the server's `httpTimeout`.
   package var timeLimit: Duration?
 
@@ -64,9 +64,9 @@ package struct HTTPRequest: Sendable {
   /// The body, at most the server's `httpBodyBytesMax`; a longer one was answered with 413 before. Empty when it comes
   /// in pieces.
   package var body: [UInt8]
-  /// The body as it comes, when the handler has said so (``HTTPTerms/isRead``); nil else. Of any length, for the reader
-  /// to bound: no more of it is here than a stream's window (256 KiB), since its client waits for the reader. Throws
-  /// when the client has left, or the time is over.
+  /// The body as it comes, when the handler has said so (``HTTPTerms/bodyComesInPieces``); nil else. Of any length, for
+  /// the reader to bound: no more of it waits here than a stream's window (256 KiB), since its client waits for the
+  /// reader. Throws when the client has left, or the time is over.
   package var pieces: RequestStream<[UInt8]>?
 
   /// The value of a field; several are joined as HTTP joins them (`; ` for cookies, else `, `).
@@ -82,7 +82,8 @@ package struct HTTPResponseWriter: Sendable {
 
   init(_ call: HTTPCall) { self.call = call }
 
-  /// Sends status, header fields (names in lower case) and body, and ends the answer. A second answer is ignored.
+  /// Sends status, header fields (names in lower case) and body, and ends the answer. A second answer is ignored. While
+  /// the client is still sending its request, the answer waits (``RPCServerLimits/httpBytesAwaitedMax``).
   package func respond(status: Int, headers: [(name: String, value: String)], body: [UInt8]) async {
     await call.onLoop { $0.respond(status: status, headers: headers, body: body) }
   }

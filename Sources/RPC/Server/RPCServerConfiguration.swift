@@ -28,8 +28,8 @@ package struct RPCServerLimits: Sendable {
   package var messageBytesMax = 4 << 20
   /// Bytes of the body of a plain HTTP request that is taken as a whole; more is answered with 413.
   package var httpBodyBytesMax = 1 << 20
-  /// Bytes that a plain HTTP request may have had when it is answered before its end, by a handler that reads it as it
-  /// comes: up to there its end is awaited, and what comes is thrown away. A longer one is broken off by the answer.
+  /// Bytes up to which the end of a plain HTTP request is awaited that is answered before it: what comes is thrown
+  /// away. A longer one is broken off by the answer.
   package var httpBytesAwaitedMax = 16 << 20
   /// Calls one client connection may have open at once; advertised and enforced.
   package var streamsPerConnectionMax: UInt32 = 200
@@ -54,7 +54,8 @@ package struct RPCServerLimits: Sendable {
   package var outboundBytesPerConnectionMax = 1 << 20
   /// From accept to the client's HTTP/2 preface.
   package var handshakeTimeout: Duration = .seconds(10)
-  /// From the first header of a request to its last byte, for requests of one message and plain HTTP.
+  /// From the first header of a request to its last byte, for requests of one message and plain HTTP; where a handler
+  /// reads the body as it comes, how long it may wait for a byte, and where an answer waits for the end, how long that.
   package var requestTimeout: Duration = .seconds(60)
   /// How long a client may take no byte of what waits for it.
   package var writeTimeout: Duration = .seconds(30)

@@ -38,8 +38,14 @@ class ServedStream: @unchecked Sendable {
   /// Lets go of what a reusable object keeps.
   func discard() { deadlineTimer?.cancel() }
 
-  /// Whether the handler begins when the whole request is there.
-  var takesWholeRequest: Bool { true }
+  /// Since when more of the request is waited for, which must come within the server's `requestTimeout`; nil: it may
+  /// take its time.
+  var requestAwaitedSince: MonotonicTime? { began }
+
+  /// What was waited for has not come in time.
+  ///
+  /// - Returns: whether the stream is to be reset.
+  func requestTimedOut() -> Bool { true }
 
   /// Bytes that wait for a slow client.
   var outboundBytes: Int { 0 }

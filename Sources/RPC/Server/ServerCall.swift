@@ -28,7 +28,7 @@ class ServerCall: ServedStream, @unchecked Sendable {
     compresses = false
   }
 
-  override var takesWholeRequest: Bool { handler.takesOneRequest }
+  override var requestAwaitedSince: MonotonicTime? { handler.takesOneRequest ? began : nil }
 
   /// Moves the response headers; called once, before anything else is moved, unless the status comes first.
   func transmitHeaders(_ metadata: Metadata?) { preconditionFailure("for the transport to override") }

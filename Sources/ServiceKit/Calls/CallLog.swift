@@ -29,9 +29,11 @@ package struct CallLog: ServerInterceptor {
       }
       return
     }
+    // A plain HTTP request without an answer, because its client left, is among these.
     log.log(level, "rpc.finished") {
       [
-        "request_id": .string(call.requestID), "rpc": .string(call.path), "code": .string(outcome.status.name),
+        "request_id": .string(call.requestID), "rpc": .string(pathOnly(call.path)),
+        "code": .string(outcome.status.name),
         "reason": .optional((outcome.error as? ServiceError)?.reason.rawValue), "caller": .optional(call.caller),
         "agent": .optional(call.caller == nil ? nil : call.metadata[CallMetadata.agent]),
         "duration_ms": .milliseconds(outcome.duration), "bytes_in": .integer(Int64(outcome.bytesReceived)),

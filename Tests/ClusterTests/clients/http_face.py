@@ -157,6 +157,8 @@ def too_large(face):
     face.ask("POST", path, {"text": "x" * (1 << 20)}).refused(413, "BODY_TOO_LARGE")
     bomb = gzip.compress(b'{"text": "' + b"x" * (64 << 20) + b'"}')
     face.ask("POST", path, bomb, content_encoding="gzip").refused(413, "BODY_TOO_LARGE")
+    # A client that sends everything before it reads gets its answer, too.
+    face.ask("POST", path, {"text": "x" * (20 << 20)}).refused(413, "BODY_TOO_LARGE")
 
 
 def uploads(face):
@@ -187,6 +189,17 @@ def uploads(face):
     ask(content, authorization="Bearer nobody").refused(401, "SESSION_EXPIRED")
     ask(content, authorization=None).refused(401, "CREDENTIAL_MISSING")
     face.ask("POST", f"/v1/{CARE}/attachments", content).refused(400, "REQUEST_INVALID", field="query")
+    made = face.ask("POST", path.replace("attachments", "%61ttachments"), content)
+    equal(made.status, 200, "an upload to an escaped path")
+    # Mails are up to 36 MB; their sender learns what is wrong with one.
+    mails = f"/v1/{CARE}/inboundMails"
+    face.ask("POST", mails, bytes(20 << 20)).refused(403, "PERMISSION_DENIED")
+    administrator = face.door.sign_in(face.cluster.sign_ins["jihye.yoon"])[1].token
+    as_administrator = {"authorization": f"Bearer {administrator}", "content_type": "message/rfc822"}
+    head = f"From: c@example.com\r\nSubject: big\r\nMessage-ID: <{unique('big')}@example.com>\r\n\r\n".encode()
+    large = face.ask("POST", mails, head + b"a line of text\r\n" * 1_200_000, **as_administrator)
+    equal((large.status, large.json.get("state")), (200, "TICKET"), "a mail of 19 MB")
+    face.ask("POST", mails, bytes(40 << 20), **as_administrator).refused(413, "BODY_TOO_LARGE", "36 MB")
     face.ask("POST", "/v1/services/nosuch/attachments?fileName=a.pdf", content).refused(404, "SERVICE_NOT_FOUND")
     eventually("nothing of the files that were refused", lambda: not face.cluster.sql(unfinished))
 

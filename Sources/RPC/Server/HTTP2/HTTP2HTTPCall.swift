@@ -13,18 +13,20 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   /// The pieces of a body that the handler reads as it comes.
   private let inbox: MessageInbox?
   private var requestHasEnded = false
+  /// When the client last sent a byte, or an answer began to wait for the end of its request.
+  private var requestAwaited: MonotonicTime?
   private var bytesUnconsumed = 0
   private var bytesHeld = 0
 
   init(
     _ connection: ServerConnection, _ stream: HTTP2Stream, context: CallContext, authority: String,
-    handler: any HTTPHandler, isRead: Bool
+    handler: any HTTPHandler, comesInPieces: Bool
   ) {
     self.connection = connection
     self.stream = stream
     self.authority = authority
     self.handler = handler
-    inbox = isRead ? MessageInbox(connection.loop) : nil
+    inbox = comesInPieces ? MessageInbox(connection.loop) : nil
     super.init(loop: connection.loop, context: context, core: connection.core)
     inbox?.taken = { [weak self] isEmpty in
       guard let self else { return }
@@ -33,7 +35,16 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     }
   }
 
-  override var takesWholeRequest: Bool { inbox == nil }
+  override var requestAwaitedSince: MonotonicTime? {
+    guard let inbox else { return requestAwaited ?? began }
+    return inbox.isEmpty || heldAnswer != nil ? requestAwaited ?? began : nil
+  }
+
+  override func requestTimedOut() -> Bool {
+    guard heldAnswer != nil else { return true }
+    sendHeldAnswer()
+    return false
+  }
 
   /// Has the handler begin, when it reads the body as it comes.
   func begin() {
@@ -56,7 +67,8 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
       return
     }
     if let inbox {
-      inbox.put(Array(bytes))
+      requestAwaited = loop.now
+      inbox.putPart(bytes)
       holdChanged()
       // What waits there stays unconsumed, so that the client is held back until the handler has read it.
       if inbox.isEmpty { askForMore() }
@@ -81,12 +93,15 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   // Many a client of HTTP/1.1 reads no answer before it has sent everything, and takes an earlier one for a broken
   // connection.
   override var waitsForRequest: Bool {
-    inbox != nil && !requestHasEnded && bytesReceived <= core.limits.httpBytesAwaitedMax
+    guard !requestHasEnded, bytesReceived <= core.limits.httpBytesAwaitedMax else { return false }
+    // Who asks before sending (RFC 9110 §10.1.1) waits for the answer.
+    return bytesReceived > 0 || context.metadata["expect"] == nil
   }
 
   override func answerHeld() {
+    requestAwaited = loop.now
     inbox?.finish(.failure(Self.overError), dropping: true)
-    holdChanged()
+    releaseBody()
     askForMore()
   }
 
@@ -98,8 +113,11 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
 
   private func holdChanged() {
     let now = isOver ? 0 : inbox?.bytes ?? body.count
+    guard now != bytesHeld else { return }
     connection.bytesHeld += now - bytesHeld
+    let isLess = now < bytesHeld
     bytesHeld = now
+    if isLess { connection.holdsLess() }
   }
 
   private func request(_ body: [UInt8], pieces: RequestStream<[UInt8]>? = nil) -> HTTPRequest {

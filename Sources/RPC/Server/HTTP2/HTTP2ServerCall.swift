@@ -165,8 +165,13 @@ final class HTTP2ServerCall: ServerCall, @unchecked Sendable {
     let now = isOver ? 0 : deframer.count + (handler.takesOneRequest ? 0 : inbox.bytes)
     guard now != bytesHeld else { return }
     connection?.bytesHeld += now - bytesHeld
+    let isLess = now < bytesHeld
     bytesHeld = now
-    if now == 0, handler.takesOneRequest { connection?.requestLeft(self) }
+    guard handler.takesOneRequest else {
+      if isLess { connection?.holdsLess() }
+      return
+    }
+    if now == 0 { connection?.requestLeft(self) }
   }
 
   override func askForMore() {

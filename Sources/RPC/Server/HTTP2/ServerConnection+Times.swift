@@ -40,11 +40,11 @@ extension ServerConnection {
     return nil
   }
 
-  /// Resets the streams whose only message, or plain HTTP request, has not come whole in time.
+  /// Ends the streams whose only message, or plain HTTP request, has not come in time.
   private func endIncomplete(_ now: MonotonicTime, _ limits: RPCServerLimits) {
     session.forEachStream { stream in
-      guard !stream.remoteEnded, let served = served(stream), served.takesWholeRequest,
-        now.since(served.began) >= limits.requestTimeout
+      guard !stream.remoteEnded, let served = served(stream), let since = served.requestAwaitedSince,
+        now.since(since) >= limits.requestTimeout, served.requestTimedOut()
       else { return }
       act { session throws(HTTP2Error) in try session.reset(stream, .cancel) }
     }

@@ -74,6 +74,15 @@ final class ServerConnection: Connection {
   func requestLeft(_ stream: ServedStream) {
     guard !largeRequests.isEmpty else { return }
     largeRequests.remove(stream)
+    goOn()
+  }
+
+  /// Less is held than before: there may be room for large requests that wait.
+  func holdsLess() {
+    if !largeRequests.isEmpty { goOn() }
+  }
+
+  private func goOn() {
     while let next = largeRequests.next(holdsMuch: holdsMuch) { next.askForMore() }
   }
 
@@ -218,7 +227,7 @@ extension ServerConnection: HTTP2SessionDelegate {
       certificate: peerCertificate)
     let authority = String(decoding: head.authority, as: UTF8.self)
     let call = HTTP2HTTPCall(
-      self, stream, context: context, authority: authority, handler: handler, isRead: terms.isRead)
+      self, stream, context: context, authority: authority, handler: handler, comesInPieces: terms.bodyComesInPieces)
     stream.context = call
     call.begin()
   }
