@@ -29,6 +29,9 @@ extension TicketService {
     check.require(
       type != nil && !fileName.contains("/") && !fileName.contains("\\"), "header.file_name",
       "must be a file's name with one of the endings \(FileType.allCases.map(\.rawValue).joined(separator: ", "))")
+    check.require(
+      !fileName.unicodeScalars.contains(where: CanonicalText.turnsDirection), "header.file_name",
+      "must not turn the direction of writing (U+202A to U+202E, U+2066 to U+2069)")
     try check.done()
     let parent = try ServiceName(header.parent, field: "header.parent")
     let access = try await ledger.access(call, serviceCode: parent.code)

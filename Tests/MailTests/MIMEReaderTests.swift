@@ -93,6 +93,17 @@ struct MIMEReaderTests {
     }
   }
 
+  @Test("a file's name is no path, turns no direction of writing, and keeps its ending when it is too long")
+  func fileNames() {
+    let rows = [
+      ("영수증.pdf", "영수증.pdf"), ("../../etc/passwd", "_.._etc_passwd"), ("C:\\a.txt", "C__a.txt"), ("...", "file"),
+      ("a\u{202E}fdp.exe", "afdp.exe"), ("\u{2066}a\u{2069}.\u{202A}png\u{202C}", "a.png"),
+      ("שלום\u{200F}.pdf", "שלום\u{200F}.pdf"),
+      (String(repeating: "가", count: 100) + ".pdf", String(repeating: "가", count: 86) + ".pdf"),
+    ]
+    for (name, plain) in rows { #expect(PartWalk.fileName(name) == plain) }
+  }
+
   private func trimmed(_ text: String) -> String { text.trimmingCharacters(in: .newlines) }
 
   @Test("a mail that exceeds a limit is refused whole, and says which limit")

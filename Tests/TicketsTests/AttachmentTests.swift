@@ -330,6 +330,8 @@ import struct HandoffAPI.Attachment
       ("../a.png", Self.png, .requestInvalid), ("png", Self.png, .requestInvalid), ("a.txt", [], .requestInvalid),
       (String(repeating: "가", count: 96) + ".png", Self.png, .requestInvalid),
       ("a.txt", [0x61, 0x00], .requestInvalid),
+      // Shown as "agnp.txt".
+      ("a\u{202E}txt.png", Self.png, .requestInvalid), ("a\u{2067}txt.\u{2069}png", Self.png, .requestInvalid),
       ("a.png", Self.png + [UInt8](repeating: 1, count: FileType.bytesMax), .bodyTooLarge),
     ]
     for (name, content, reason) in rows {

@@ -278,7 +278,8 @@ extension PartWalk {
 
   /// A name of a file that is no path and not longer than files' names may be, its ending kept.
   static func fileName(_ name: String) -> String {
-    var plain = name.map { $0 == "/" || $0 == "\\" || $0 == ":" ? "_" : $0 }
+    let name = String.UnicodeScalarView(name.unicodeScalars.filter { !CanonicalText.turnsDirection($0) })
+    var plain = String(name).map { $0 == "/" || $0 == "\\" || $0 == ":" ? "_" : $0 }
     while plain.first == "." || plain.first == " " { plain.removeFirst() }
     if plain.isEmpty { plain = Array("file") }
     let whole = String(plain)

@@ -39,6 +39,12 @@ package enum CanonicalText {
     text.unicodeScalars.allSatisfy { $0.properties.isWhitespace || $0.properties.isDefaultIgnorableCodePoint }
   }
 
+  /// Whether a scalar turns the direction of what is written behind it (UAX #9: embeddings, overrides and isolates): a
+  /// file's name with one of them can look as if it had another ending.
+  package static func turnsDirection(_ scalar: Unicode.Scalar) -> Bool {
+    (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+  }
+
   /// Whether a text is of the form of an ISO 639-1 code.
   package static func isLanguage(_ text: String) -> Bool {
     text.utf8.count == 2 && text.utf8.allSatisfy { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
