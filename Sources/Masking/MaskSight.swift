@@ -15,12 +15,8 @@ struct MaskSight: Sendable {
 
   init(_ access: Access) { seesAll = access.member?.role != .agent }
 
-  /// SQL: whether a place `p` lies in a field that is for administrators only. A field that is not there is theirs: of
-  /// what nobody knows whose it was, nothing is shown.
-  static let isForAdministrators: Query = """
-    (p.text_column = 'ticket_field_value.value' AND NOT EXISTS (SELECT FROM ticket_field AS f
-      WHERE f.service_id = p.ticket_service_id AND f.id::text = p.row_key AND NOT f.is_administrators_only))
-    """
+  /// SQL: whether a place `p` lies in a field that is for administrators only.
+  static let isForAdministrators = TicketLedger.isForAdministrators("p")
 
   /// SQL condition on the first place `p` of a mask.
   var condition: Query { "(\(seesAll) OR NOT \(fragment: Self.isForAdministrators))" }

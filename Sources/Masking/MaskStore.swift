@@ -111,10 +111,16 @@ struct MaskStore: Sendable {
     """
   }
 
-  /// The masks that lie on a ticket's texts in a table, the first in each text before the others.
-  func activePlaces(on ticket: TicketLink, in table: String, deadline: Deadline) async throws -> [MaskPlace] {
-    try await ServiceError.translating {
-      try await pool.query(Self.activePlaces(on: ticket), deadline: deadline).compactMap(MaskPlace.init)
+  /// The masks that lie on a ticket's texts in a table, the first in each text before the others; without those that
+  /// were made in a field for administrators.
+  func openPlaces(on ticket: TicketLink, in table: String, deadline: Deadline) async throws -> [MaskPlace] {
+    let places: Query = """
+      \(fragment: Self.activePlaces(on: ticket)) AND NOT EXISTS (SELECT FROM mask_place AS o
+        WHERE o.service_id = p.service_id AND o.mask_id = p.mask_id AND o.number = 0
+          AND \(fragment: TicketLedger.isForAdministrators("o")))
+      """
+    return try await ServiceError.translating {
+      try await pool.query(places, deadline: deadline).compactMap(MaskPlace.init)
         .filter { $0.address.copy.table == table }
         .sorted { ($0.address.copy.name, $0.span.start) < ($1.address.copy.name, $1.span.start) }
     }

@@ -47,7 +47,8 @@ extension MaskingService {
       try await ledger.directory.service(code: target.service, deadline: call.deadline)
     )
     guard owner.hasSecurity else { throw ServiceError(.securityServiceOff) }
-    let places = try await store.activePlaces(
+    // A text that was made of words in a field for administrators would show them to agents: its asterisks stay.
+    let places = try await store.openPlaces(
       on: TicketLink(serviceID: service.id, ticketID: name.id), in: "ticket", deadline: call.deadline)
     let ids = try await newMaskIDs(places.count, deadline: call.deadline)
     let link = TicketLink(serviceID: owner.id, ticketID: target.id)

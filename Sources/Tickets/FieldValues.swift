@@ -31,10 +31,13 @@ struct FieldValues: Sendable {
     }
   }
 
-  /// What a ticket has in fields of a form, for another ticket. Its files stay where they are.
+  /// What a ticket has in fields of a form, for another ticket: as far as it fits them by now, and no files, which stay
+  /// where they are.
   init(_ stored: [FieldID: String], of form: [FieldRecord]) {
     values = form.compactMap { field in
-      guard field.kind != .file, let text = stored[field.id] else { return nil }
+      guard field.kind != .file, let text = stored[field.id],
+        FieldRules.problem(ofStored: text, in: field.rule) == nil
+      else { return nil }
       return (field.rule.code, FieldRules.values(text, of: field.kind))
     }
   }
@@ -131,16 +134,34 @@ struct FieldSaving: Sendable {
         after[field.id] = "?"
       }
     }
+    if completeness == .customerForm { checkAnswers(form, current, besides: wanted, &check) }
     for field in required(form, completeness, named) where after[field.id] == nil && field.kind != .caption {
       check.require(false, "field_values.\(field.rule.code)", "required: fill in \(field.displayName)")
     }
     return changes
   }
 
+  /// Notes which answers that a ticket has already do not fit the form it is moved to. What a mask has put asterisks
+  /// into was right once.
+  private func checkAnswers(
+    _ form: [FieldRecord], _ current: [FieldID: String], besides wanted: FieldValues, _ check: inout RequestCheck
+  ) {
+    for field in form {
+      guard let text = current[field.id], !text.utf8.contains(UInt8(ascii: "*")),
+        !wanted.values.contains(where: { $0.code == field.rule.code }),
+        let problem = FieldRules.problem(ofStored: text, in: field.rule)
+      else { continue }
+      check.require(false, "field_values.\(problem.code)", "\(problem.rule.rawValue): \(problem.text)")
+    }
+  }
+
   /// Whether something must be filled in whatever is saved.
   func asks(_ completeness: Completeness) -> Bool {
     !required(catalog.customerForm(type), completeness, []).isEmpty
   }
+
+  /// Whether the submission type has fields of its own on its form.
+  var hasForm: Bool { !catalog.customerForm(type).isEmpty }
 
   private func mayFill(_ field: FieldRecord, _ form: [FieldRecord]) -> Bool {
     switch field.audience {

@@ -94,7 +94,10 @@ extension TicketService {
     draft.hasPrivacyConsent = ticket.hasPrivacyConsent
     try await takeOverForm(of: ticket, reply, to: &draft)
     let service = reply.access.service
-    let arrived = try await masked(reply, on: id, of: service, beside: ticket)
+    // The answers may have been given before personal data was looked for.
+    let values = try await arrivingValues(of: draft, reply.deadline)
+    let arrived = try await masked(reply, on: id, of: service, beside: ticket, others: values.texts)
+    values.say(arrived.others, in: &draft)
     let entry = arrived.entry(.inquiry, .customerReply, by: .customer)
     draft.event.entries = [entry]
     draft.event.notes += reply.uploads.files.notes + arrived.notes
@@ -114,7 +117,8 @@ extension TicketService {
   }
 
   /// A reply is written into no form. The ticket that is opened for it takes over the one that the customer filled in
-  /// before, its type and their answers, where that still is all that the type asks for; else an agent gives it a type.
+  /// before: its type, also one that is offered no more, and the answers that still fit, without their files. Where the
+  /// type asks for more by now, an agent gives it one.
   private func takeOverForm(of ticket: TicketRecord, _ reply: Reply, to draft: inout TicketDraft) async throws {
     guard let type = ticket.submissionTypeID else { return }
     let saving = FieldSaving(
@@ -158,11 +162,12 @@ extension TicketService {
   ///
   /// - Parameter known: the ticket whose masked words must not come back with it.
   private func masked(
-    _ reply: Reply, on ticket: TicketID, of service: ServiceRecord, beside known: TicketRecord
+    _ reply: Reply, on ticket: TicketID, of service: ServiceRecord, beside known: TicketRecord,
+    others: [ArrivingText] = []
   ) async throws -> ArrivedTexts {
     let rules = ArrivalRules(policy: reply.access.service, beside: known, of: service)
     var texts = try await masked(
-      title: nil, body: reply.text, of: service, rules, at: known.readTime, reply.call.onward()
+      title: nil, body: reply.text, others: others, of: service, rules, at: known.readTime, reply.call.onward()
     ) {
       (ticket, try await ledger.newEntryID(deadline: reply.deadline))
     }.texts
@@ -208,7 +213,6 @@ private struct Reply: Sendable {
     return [
       use(.title, draft.title), use(.customerName, draft.customer.name), use(.customerEmail, draft.customer.email),
       use(.customerPhone, draft.customer.phone), use(.customerUserCode, draft.customer.userCode),
-      SystemFieldUse(.text, "text", text: text, isFilled: true, charactersMax: FieldLimits.replyCharactersMax),
       SystemFieldUse(.attachments, "attachments", isSet: true, isFilled: !attachments.isEmpty),
     ]
   }

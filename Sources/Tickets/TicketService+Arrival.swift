@@ -17,6 +17,38 @@ struct ArrivingText: Sendable {
   var eventValue: String?
 }
 
+/// The values of free text that a new ticket has in its fields.
+struct ArrivingValues: Sendable {
+  private let places: [(index: Int, value: FieldValueChange)]
+  /// The same, to be looked at.
+  let texts: [ArrivingText]
+
+  /// None.
+  init() { (places, texts) = ([], []) }
+
+  init(_ draft: TicketDraft, _ catalog: FieldCatalog) {
+    places = draft.event.fieldValues.enumerated().filter { _, value in
+      let kind = catalog.field(value.fieldID)?.kind
+      return kind == .text || kind == .textarea
+    }.map { ($0, $1) }
+    texts = places.map { _, value in
+      ArrivingText(
+        column: "ticket_field_value.value", row: value.fieldID.description, text: value.after ?? "",
+        eventValue: "1/field.\(value.code)")
+    }
+  }
+
+  /// Puts the texts into the ticket as they may be stored.
+  func say(_ texts: some Sequence<String>, in draft: inout TicketDraft) {
+    for ((index, value), text) in zip(places, texts) where value.after != nil && value.after != text {
+      draft.event.fieldValues[index] = FieldValueChange(
+        value.fieldID, code: value.code, before: value.before, after: text)
+      // Where nobody can bring a text back, its asterisks are all that there was.
+      draft.event.fieldValues[index].original = draft.service.hasSecurity ? value.after : nil
+    }
+  }
+}
+
 /// What of somebody's words is masked before they are stored.
 struct ArrivalRules: Sendable {
   /// The service whose settings say whether personal data is looked for; nil: it is not, as in an agent's words.
@@ -100,6 +132,12 @@ extension TicketService {
     texts.entryID = entry
     texts.notes = ArrivalMask.notes(masks)
     return (texts, (ticket, entry))
+  }
+
+  /// What is to be looked at of a new ticket's fields.
+  func arrivingValues(of draft: TicketDraft, _ deadline: Deadline) async throws -> ArrivingValues {
+    guard !draft.event.fieldValues.isEmpty else { return ArrivingValues() }
+    return ArrivingValues(draft, try await fields.catalog(of: draft.service.id, deadline: deadline))
   }
 
   /// Masks for a ticket to be that takes over title, customer or promised call of another with their asterisks, so that

@@ -160,24 +160,11 @@ extension TicketService {
     _ draft: inout TicketDraft, _ conversation: inout Conversation, _ id: TicketID, at time: Instant,
     _ call: CallContext
   ) async throws {
-    var fields: [Int] = []
-    if !draft.event.fieldValues.isEmpty {
-      let catalog = try await self.fields.catalog(of: draft.service.id, deadline: call.deadline)
-      fields = draft.event.fieldValues.indices.filter { index in
-        let kind = catalog.field(draft.event.fieldValues[index].fieldID)?.kind
-        return kind == .text || kind == .textarea
-      }
-    }
-    let values = fields.map { draft.event.fieldValues[$0] }
+    let values = try await arrivingValues(of: draft, call.deadline)
     let others =
       conversation.lines.enumerated().map {
         ArrivingText(column: "transcript_line.body", row: String($0 + 1), text: $1.body)
-      }
-      + values.map {
-        ArrivingText(
-          column: "ticket_field_value.value", row: $0.fieldID.description, text: $0.after ?? "",
-          eventValue: "1/field.\($0.code)")
-      }
+      } + values.texts
     let (texts, ids) = try await masked(
       title: draft.title, body: draft.event.entries[0].body, others: others, of: draft.service,
       ArrivalRules(policy: draft.service), at: time, call.onward()
@@ -188,11 +175,7 @@ extension TicketService {
     draft.title = texts.title
     if let original = texts.originalTitle { draft.originals[.title] = original }
     conversation.say(texts.others.prefix(conversation.lines.count))
-    for ((index, value), text) in zip(zip(fields, values), texts.others.suffix(values.count)) {
-      draft.event.fieldValues[index] = FieldValueChange(
-        value.fieldID, code: value.code, before: value.before, after: value.after == nil ? nil : text)
-      draft.event.fieldValues[index].original = value.after
-    }
+    values.say(texts.others.suffix(values.texts.count), in: &draft)
     draft.event.entries[0].id = entry
     draft.event.entries[0].body = texts.body
     draft.event.entries[0].original = texts.originalBody

@@ -130,10 +130,7 @@ extension TicketService {
     let page = try PageRequest(request.pageToken, size: size, scope: "ListEvents \(name)", key: ledger.key.pages)
     let found = try await ledger.events(
       of: ticket, after: Int32(clamping: page.after), limit: page.size + 1, deadline: call.deadline)
-    var shown = Array(found.prefix(page.size))
-    if access.member?.role == .agent {
-      shown = try await fields.catalog(of: ticket.serviceID, deadline: call.deadline).asAgentsSee(shown)
-    }
+    let shown = try await seen(Array(found.prefix(page.size)), of: ticket, by: access, call.deadline)
     let last = found.count > page.size ? shown.last : nil
     return ListEventsResponse(events: shown, nextPageToken: last.map { page.token(after: Int64($0.sequence)) } ?? "")
   }

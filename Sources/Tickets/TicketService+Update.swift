@@ -67,9 +67,15 @@ extension TicketService {
     _ update: TicketUpdate, on ticket: TicketRecord, _ access: Access, _ deadline: Deadline
   ) async throws -> [FieldValueChange] {
     let type = update.submissionType?.id ?? ticket.submissionTypeID
+    guard update.moves(ticket) else {
+      return try await fieldValues(
+        update.fieldValues, type, on: ticket, .asIs, access, deadline,
+        systemFields: update.systemFields(on: ticket, hasFiles: true))
+    }
+    let hasFiles = try await !store.attachmentIDs(of: ticket, deadline: deadline).isEmpty
     return try await fieldValues(
-      update.fieldValues, type, on: ticket, type == ticket.submissionTypeID ? .asIs : .customerForm, access, deadline,
-      systemFields: update.systemFields(on: ticket))
+      update.fieldValues, type, on: ticket, .customerForm, access, deadline,
+      systemFields: update.systemFields(on: ticket, hasFiles: hasFiles))
   }
 
   /// What saving values changes on a ticket.
@@ -87,7 +93,7 @@ extension TicketService {
     var check = RequestCheck()
     saving.check(systemFields, completeness, &check)
     // The form of most services asks for nothing: then nothing needs to be looked up.
-    guard saving.asks(completeness) || !wanted.isEmpty else {
+    guard saving.asks(completeness) || !wanted.isEmpty || completeness == .customerForm && saving.hasForm else {
       try check.done()
       return []
     }

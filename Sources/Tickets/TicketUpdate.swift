@@ -104,13 +104,22 @@ struct TicketUpdate: Sendable {
     return customer
   }
 
-  /// What a ticket will have in the fields of every ticket.
-  func systemFields(on ticket: TicketRecord) -> [SystemFieldUse] {
+  /// Whether a ticket gets another submission type, whose form it must meet.
+  func moves(_ ticket: TicketRecord) -> Bool {
+    submissionType.map { $0.id != ticket.submissionTypeID } ?? false
+  }
+
+  /// What a ticket will have in the fields of every ticket. Its inquiry is not among them: nobody can shorten it any
+  /// more.
+  ///
+  /// - Parameter hasFiles: whether there are files on it.
+  func systemFields(on ticket: TicketRecord, hasFiles: Bool) -> [SystemFieldUse] {
+    let isMoved = moves(ticket)
     func text(_ field: SystemFieldCode, _ path: String, _ new: String?, _ old: String) -> SystemFieldUse {
       SystemFieldUse(field, "ticket.\(path)", text: new, isFilled: !CanonicalText.isBlank(new ?? old))
     }
     return [
-      text(.title, "title", set.title, ticket.title),
+      text(.title, "title", set.title ?? (isMoved ? ticket.title : nil), ticket.title),
       text(.customerName, "customer.display_name", set.customerName, ticket.customerName),
       text(.customerEmail, "customer.email", set.customerEmail, ticket.customerEmail),
       text(.customerPhone, "customer.phone", set.customerPhone, ticket.customerPhone),
@@ -119,6 +128,7 @@ struct TicketUpdate: Sendable {
         .processingType, "ticket.processing_type", isSet: set.processingTypeID != nil,
         isFilled: set.processingTypeID.map { $0 != nil } ?? (ticket.processingTypeID != nil)),
       SystemFieldUse(.priority, "ticket.priority", isSet: set.priority != nil, isFilled: true),
+      SystemFieldUse(.attachments, "attachments", isSet: false, isFilled: hasFiles),
     ]
   }
 

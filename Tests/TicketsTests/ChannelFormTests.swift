@@ -137,6 +137,12 @@ import TicketLedger
       { try await $0.change("order_number", "max_length") { $0.maxLength = 2 } },
       { try await $0.change("note", "required") { $0.required = true } },
       { try await $0.limitTitle(1) },
+      {
+        let field = SystemField(name: "services/care/systemFields/attachments", required: true)
+        _ = try await $0.world.client.updateSystemField(
+          UpdateSystemFieldRequest(systemField: field, updateMask: FieldMask(paths: ["required"])),
+          $0.world.by(TicketWorld.boss))
+      },
     ]
     for change in changes {
       let care = try await ChannelFormTests()
@@ -154,5 +160,42 @@ import TicketLedger
       ticket: Ticket(name: new.name, submissionType: Self.type), updateMask: FieldMask(paths: ["submission_type"]))
     let missing = await refusal { try await world.client.updateTicket(typed, kim) }
     #expect(missing?.violations.map(\.field) == ["field_values.order_number"])
+  }
+
+  @Test("an answer that fits its field no more is not taken over, and what else was said is")
+  func unfitAnswers() async throws {
+    let old = try await create(world.by(TicketWorld.kim), .api, order: "A-1", note: "빨간 것")
+    try await change("note", "max_length") { $0.maxLength = 2 }
+    let new = try await followUp(of: old)
+    #expect(new.submissionType == Self.type)
+    #expect(try await answers(new.name) == ["order_number": ["A-1"]])
+  }
+
+  @Test("who moves a ticket to a type is asked for what does not fit its form: title, files, and answers of before")
+  func moving() async throws {
+    let kim = world.by(TicketWorld.kim)
+    let other = "services/care/submissionTypes/3"
+    let fields = try await world.client.listFields(ListFieldsRequest(parent: "services/care"), kim).fields
+    _ = try await world.client.updateForm(
+      UpdateFormRequest(submissionType: other, customerFields: fields.map(\.name)), world.by(TicketWorld.boss))
+    let made = try await create(kim, .api, order: "A-1", title: "긴 제목", note: "빨간 것")
+    try await change("note", "max_length") { $0.maxLength = 2 }
+    try await limitTitle(2)
+    let files = SystemField(name: "services/care/systemFields/attachments", required: true)
+    _ = try await world.client.updateSystemField(
+      UpdateSystemFieldRequest(systemField: files, updateMask: FieldMask(paths: ["required"])),
+      world.by(TicketWorld.boss))
+    var ticket = Ticket(name: made.name, title: "새", submissionType: other)
+    func move(_ paths: String...) async throws -> Ticket {
+      try await world.client.updateTicket(
+        UpdateTicketRequest(ticket: ticket, updateMask: FieldMask(paths: paths)), kim)
+    }
+    let wrong = await refusal { try await move("submission_type") }
+    #expect(wrong?.violations.map(\.field) == ["ticket.title", "attachments", "field_values.note"])
+    #expect(try await get(made.name).submissionType == Self.type)
+    try await world.attachFile(to: made.name)
+    ticket.fieldValues = [FieldValue(code: "note", values: ["빨강"])]
+    let moved = try await move("submission_type", "title", "field_values")
+    #expect(moved.submissionType == other && moved.title == "새")
   }
 }

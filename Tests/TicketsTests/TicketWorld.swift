@@ -94,6 +94,18 @@ final class TicketWorld: Sendable {
     return options
   }
 
+  /// Has an agent comment on a ticket of care with a file.
+  func attachFile(to ticket: String) async throws {
+    let kim = by(Self.kim)
+    let file = try await client.uploadAttachment(kim) { writer in
+      try await writer.send(
+        UploadAttachmentRequest(part: .header(UploadHeader(parent: "services/care", fileName: "a.txt"))))
+      try await writer.send(UploadAttachmentRequest(part: .chunk(Array("a".utf8))))
+    }
+    _ = try await client.processTicket(
+      ProcessTicketRequest(name: ticket, act: .comment, text: "첨부합니다.", attachments: [file.name]), kim)
+  }
+
   /// A call of the gateway for a customer, through an agent's program.
   func forCustomer(through agent: AgentID) -> CallOptions {
     var options = by(agent)

@@ -1,7 +1,7 @@
 package import EventLoop
 package import HandoffAPI
 import PersonalData
-import Postgres
+package import Postgres
 import ServiceKit
 
 /// Where asterisks of a mask stand in a stored text.
@@ -77,6 +77,35 @@ extension TicketLedger {
     let masks = try await storedMasks(on: [ticket.link], in: [column], deadline: deadline)
     return Dictionary(grouping: try await messages(for: masks, deadline), by: \.mask.row).mapValues {
       $0.map(\.message)
+    }
+  }
+
+  /// SQL: whether a place of a mask lies in a field that is for administrators only. What the field is now counts, and
+  /// one that was deleted stays what it was. A field that is not there is theirs: of what nobody knows whose it was,
+  /// nothing is shown.
+  ///
+  /// - Parameter place: the alias of `mask_place`.
+  package static func isForAdministrators(_ place: Query) -> Query {
+    """
+    (\(fragment: place).text_column = 'ticket_field_value.value' AND NOT EXISTS (SELECT FROM ticket_field AS f
+      WHERE f.service_id = \(fragment: place).ticket_service_id AND f.id::text = \(fragment: place).row_key
+        AND NOT f.is_administrators_only))
+    """
+  }
+
+  /// The masks of a ticket, those that were taken off too, that agents do not know of, because they were made in a
+  /// field for administrators.
+  ///
+  /// - Throws: the database's errors as ``ServiceError``.
+  package func masksForAdministrators(on ticket: TicketLink, deadline: Deadline) async throws -> Set<MaskID> {
+    try await ServiceError.translating {
+      let rows = try await pool.query(
+        """
+        SELECT p.mask_id FROM mask_place AS p
+        WHERE p.ticket_service_id = \(ticket.serviceID) AND p.ticket_id = \(ticket.ticketID) AND p.number = 0
+          AND \(fragment: Self.isForAdministrators("p"))
+        """, deadline: deadline)
+      return Set(try rows.map { try $0.value(0) })
     }
   }
 

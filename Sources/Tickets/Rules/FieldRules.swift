@@ -90,6 +90,16 @@ enum FieldRules {
     throw problem(.invalid, expectation)
   }
 
+  /// What is wrong with a stored text under a field's rule of today; nil: nothing.
+  static func problem(ofStored text: String, in field: FieldRule) -> FieldProblem? {
+    do throws(FieldProblem) {
+      _ = try stored(values(text, of: field.kind), in: field)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   /// The values of a stored text.
   static func values(_ stored: String, of kind: FieldKind) -> [String] {
     if stored.isEmpty { return [] }
