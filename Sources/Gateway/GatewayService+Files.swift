@@ -69,9 +69,9 @@ extension GatewayService {
     _ write: @escaping @Sendable (RawRequestWriter) async throws -> Void
   ) async throws -> [UInt8] {
     let (target, path, options) = try streaming(route, admission, call)
-    let credential = try admission.signedIn().credentialName
-    try uploads.begin(credential)
-    defer { uploads.end(credential) }
+    let agent = try admission.signedIn().agent
+    try uploads.begin(agent)
+    defer { uploads.end(agent) }
     // What is wrong with what the client sends; the daemon learns only that the upload is broken off.
     let fault = Mutex<ServiceError?>(nil)
     do {

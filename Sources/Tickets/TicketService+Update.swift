@@ -72,10 +72,11 @@ extension TicketService {
         update.fieldValues, type, on: ticket, .asIs, access, deadline,
         systemFields: update.systemFields(on: ticket, hasFiles: true))
     }
-    let hasFiles = try await !store.attachmentIDs(of: ticket, deadline: deadline).isEmpty
+    let rule = try await fields.catalog(of: ticket.serviceID, deadline: deadline).rule(of: .attachments)
+    let files = rule.isRequired ? try await store.attachmentIDs(of: ticket, deadline: deadline) : nil
     return try await fieldValues(
       update.fieldValues, type, on: ticket, .customerForm, access, deadline,
-      systemFields: update.systemFields(on: ticket, hasFiles: hasFiles))
+      systemFields: update.systemFields(on: ticket, hasFiles: files?.isEmpty != true))
   }
 
   /// What saving values changes on a ticket.

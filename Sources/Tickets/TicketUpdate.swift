@@ -115,15 +115,20 @@ struct TicketUpdate: Sendable {
   /// - Parameter hasFiles: whether there are files on it.
   func systemFields(on ticket: TicketRecord, hasFiles: Bool) -> [SystemFieldUse] {
     let isMoved = moves(ticket)
+    // What a mask has put asterisks into cannot be shortened, and was right once.
+    func known(_ text: String) -> String? { isMoved && !text.utf8.contains(UInt8(ascii: "*")) ? text : nil }
     func text(_ field: SystemFieldCode, _ path: String, _ new: String?, _ old: String) -> SystemFieldUse {
       SystemFieldUse(field, "ticket.\(path)", text: new, isFilled: !CanonicalText.isBlank(new ?? old))
     }
     return [
-      text(.title, "title", set.title ?? (isMoved ? ticket.title : nil), ticket.title),
-      text(.customerName, "customer.display_name", set.customerName, ticket.customerName),
+      text(.title, "title", set.title ?? known(ticket.title), ticket.title),
+      text(
+        .customerName, "customer.display_name", set.customerName ?? known(ticket.customerName), ticket.customerName),
       text(.customerEmail, "customer.email", set.customerEmail, ticket.customerEmail),
       text(.customerPhone, "customer.phone", set.customerPhone, ticket.customerPhone),
-      text(.customerUserCode, "customer.user_code", set.customerUserCode, ticket.customerUserCode),
+      text(
+        .customerUserCode, "customer.user_code", set.customerUserCode ?? known(ticket.customerUserCode),
+        ticket.customerUserCode),
       SystemFieldUse(
         .processingType, "ticket.processing_type", isSet: set.processingTypeID != nil,
         isFilled: set.processingTypeID.map { $0 != nil } ?? (ticket.processingTypeID != nil)),

@@ -65,7 +65,7 @@ struct HTTPBodyTests {
   @Test("waits at its client while it is not read, so that no more than a window of it is held")
   func heldBack() async throws {
     let reader = Reader()
-    try await Fixture.run(http: reader) { fixture in
+    try await Fixture.run(http: reader, limits: .with { $0.pingStrikesMax = 1000 }) { fixture in
       let client = try RawClient(fixture.server.boundAddresses[0])
       let stream = try client.open(request("POST", "/later"), body: Self.content, endStream: true)
       var (waiting, ping) = (Int.max, UInt64(1))
@@ -142,13 +142,32 @@ struct HTTPBodyTests {
 
   @Test("is refused at once when its client asks before it sends, and broken off when no byte of it comes in time")
   func asksBefore() async throws {
-    try await Fixture.run(http: Reader(), limits: .with { $0.requestTimeout = .milliseconds(40) }) { fixture in
+    try await Fixture.run(http: Reader(), limits: .with { $0.requestTimeout = .milliseconds(300) }) { fixture in
       let client = try RawClient(fixture.server.boundAddresses[0])
       let asking = request("POST", "/refused", nil, [("expect", "100-continue")])
       let refused = try client.exchange(asking, endStream: false)
       #expect(refused.value(":status") == "401" && refused.hasEnded)
       let silent = try client.exchange(request("POST", "/read"), body: [1], endStream: false)
       #expect(silent.body == [1] && !silent.hasEnded && silent.resetCode == .cancel)
+    }
+  }
+
+  @Test("has its time from when its reader goes on, not from when it was held back")
+  func readLate() async throws {
+    let reader = Reader()
+    try await Fixture.run(http: reader, limits: .with { $0.requestTimeout = .milliseconds(500) }) { fixture in
+      let client = try RawClient(fixture.server.boundAddresses[0])
+      let stream = try client.open(request("POST", "/later"), body: [1], endStream: false)
+      try client.session.ping(1)
+      while client.pingAnswers == 0 { try client.turn() }
+      try await EventLoop.pause(for: .milliseconds(700))
+      reader.mayRead.raise()
+      while client.bodyBytes(stream) == 0 { try client.turn() }
+      try await EventLoop.pause(for: .milliseconds(100))
+      try [UInt8(2)].withUnsafeBytes { try client.session.append($0, to: stream) }
+      try client.session.finish(stream)
+      while stream.isOpen { try client.turn() }
+      #expect(client.answer(stream).body == [1, 2] && client.answer(stream).hasEnded)
     }
   }
 

@@ -190,11 +190,24 @@ import TicketLedger
       try await world.client.updateTicket(
         UpdateTicketRequest(ticket: ticket, updateMask: FieldMask(paths: paths)), kim)
     }
+    let name = SystemField(name: "services/care/systemFields/customer_name", maxLength: 2)
+    _ = try await world.client.updateSystemField(
+      UpdateSystemFieldRequest(systemField: name, updateMask: FieldMask(paths: ["max_length"])),
+      world.by(TicketWorld.boss))
+    let named = Ticket(name: made.name, customer: TicketCustomer(displayName: "길동"))
+    _ = try await world.client.updateTicket(
+      UpdateTicketRequest(ticket: named, updateMask: FieldMask(paths: ["customer.display_name"])), kim)
+    try await world.run("UPDATE ticket SET customer_name = '홍길동'")
     let wrong = await refusal { try await move("submission_type") }
-    #expect(wrong?.violations.map(\.field) == ["ticket.title", "attachments", "field_values.note"])
+    #expect(
+      wrong?.violations.map(\.field) == [
+        "ticket.title", "ticket.customer.display_name", "attachments", "field_values.note",
+      ])
     #expect(try await get(made.name).submissionType == Self.type)
     try await world.attachFile(to: made.name)
     ticket.fieldValues = [FieldValue(code: "note", values: ["빨강"])]
+    // What is masked can be right only as it was.
+    try await world.run("UPDATE ticket SET customer_name = '***'")
     let moved = try await move("submission_type", "title", "field_values")
     #expect(moved.submissionType == other && moved.title == "새")
   }

@@ -6,35 +6,34 @@ import Synchronization
 final class OpenUploads: Sendable {
   /// Most at once; a connection to a daemon has 200 calls.
   static let openMax = 100
-  /// Most at once with one session or key.
-  static let openMaxOfCredential = 10
+  /// Most at once of one agent, with whatever sessions and keys.
+  static let openMaxOfAgent = 10
 
-  private let open = Mutex<[String: Int]>([:])
+  private let open = Mutex<[AgentID: Int]>([:])
 
-  /// Lets one begin, which has to ``end(_:)``.
+  /// Lets one of an agent begin, which has to ``end(_:)``.
   ///
-  /// - Parameter credential: the name of the caller's session or key.
   /// - Throws: TOO_MANY_REQUESTS.
-  func begin(_ credential: String) throws(ServiceError) {
+  func begin(_ agent: AgentID) throws(ServiceError) {
     let isAdmitted = open.withLock { open in
-      guard open[credential, default: 0] < Self.openMaxOfCredential,
+      guard open[agent, default: 0] < Self.openMaxOfAgent,
         open.values.reduce(0, +) < Self.openMax
       else { return false }
-      open[credential, default: 0] += 1
+      open[agent, default: 0] += 1
       return true
     }
     guard isAdmitted else {
       throw ServiceError(
         .tooManyRequests, "too many files are on their way up; send this one again when others are there",
-        metadata: ["retry_after_seconds": "1", "limit": String(Self.openMaxOfCredential)])
+        metadata: ["retry_after_seconds": "1"])
     }
   }
 
   /// One has ended, well or badly.
-  func end(_ credential: String) {
+  func end(_ agent: AgentID) {
     open.withLock { open in
-      let left = (open[credential] ?? 1) - 1
-      open[credential] = left > 0 ? left : nil
+      let left = (open[agent] ?? 1) - 1
+      open[agent] = left > 0 ? left : nil
     }
   }
 }

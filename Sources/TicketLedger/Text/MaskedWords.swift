@@ -19,18 +19,38 @@ package struct MaskedWords: Sendable {
   ) async throws -> [[ScalarSpan]] {
     guard texts.contains(where: { !$0.isEmpty }) else { return texts.map { _ in [] } }
     guard let masking else { throw ServiceError(.backendUnavailable) }
-    let answer: FindMaskedWordsResponse
-    do {
-      answer = try await masking.findMaskedWords(
-        FindMaskedWordsRequest(parent: ticket.description, texts: texts), options)
-    } catch let error as RPCError {
-      throw ServiceError(error, from: "masking")
-    }
     var spans = [[ScalarSpan]](repeating: [], count: texts.count)
-    for found in answer.found where spans.indices.contains(Int(found.text)) {
-      spans[Int(found.text)].append(ScalarSpan(start: Int(found.start), length: Int(found.length)))
+    for portion in Self.portions(of: texts) {
+      let answer: FindMaskedWordsResponse
+      do {
+        answer = try await masking.findMaskedWords(
+          FindMaskedWordsRequest(parent: ticket.description, texts: Array(texts[portion])), options)
+      } catch let error as RPCError {
+        throw ServiceError(error, from: "masking")
+      }
+      for found in answer.found where portion.indices.contains(portion.lowerBound + Int(found.text)) {
+        spans[portion.lowerBound + Int(found.text)].append(
+          ScalarSpan(start: Int(found.start), length: Int(found.length)))
+      }
     }
     return spans
+  }
+
+  /// What masking takes at once.
+  private static let (textsMax, bytesMax) = (100, 1_000_000)
+
+  /// Texts in portions that masking takes; one that is too large by itself is refused there.
+  static func portions(of texts: [String]) -> [Range<Int>] {
+    var portions: [Range<Int>] = []
+    var (start, bytes) = (0, 0)
+    for (index, text) in texts.enumerated() {
+      if index > start, index - start == textsMax || bytes + text.utf8.count > bytesMax {
+        portions.append(start..<index)
+        (start, bytes) = (index, 0)
+      }
+      bytes += text.utf8.count
+    }
+    return portions + [start..<texts.count]
   }
 
   /// Texts with asterisks in the place of such words, which nobody can bring back: for what Handoff only passes on, or

@@ -13,7 +13,7 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
   /// The pieces of a body that the handler reads as it comes.
   private let inbox: MessageInbox?
   private var requestHasEnded = false
-  /// When the client last sent a byte, or an answer began to wait for the end of its request.
+  /// When the client last sent a byte, or was asked for more, or an answer began to wait for the end of its request.
   private var requestAwaited: MonotonicTime?
   private var bytesUnconsumed = 0
   private var bytesHeld = 0
@@ -31,18 +31,27 @@ final class HTTP2HTTPCall: HTTPCall, @unchecked Sendable {
     inbox?.taken = { [weak self] isEmpty in
       guard let self else { return }
       holdChanged()
-      if isEmpty { askForMore() }
+      guard isEmpty else { return }
+      // Until now it was the reader who was waited for.
+      requestAwaited = loop.now
+      askForMore()
     }
   }
 
   override var requestAwaitedSince: MonotonicTime? {
+    if isOver { return nil }
     guard let inbox else { return requestAwaited ?? began }
     return inbox.isEmpty || heldAnswer != nil ? requestAwaited ?? began : nil
   }
 
   override func requestTimedOut() -> Bool {
-    guard heldAnswer != nil else { return true }
-    sendHeldAnswer()
+    if heldAnswer != nil {
+      sendHeldAnswer()
+    } else if inbox != nil {
+      expire()
+    } else {
+      return true
+    }
     return false
   }
 
