@@ -1,7 +1,8 @@
 import RPC
 import ServiceKit
 
-/// The body of one HTTP request that goes on as it comes: a file, or a mail. Not more than two pieces of it are held.
+/// The body of one HTTP request that goes on as it comes: a file, or a mail. Beside what waits in the windows of the
+/// two connections, not more than two pieces of it are held.
 struct IncomingFile: Sendable {
   /// Bytes of each piece but the last.
   private static let pieceBytes = 64 << 10
